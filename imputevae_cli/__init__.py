@@ -1,0 +1,1 @@
+"""imputevae: fills in missing SNP genotypes."""

@@ -1,0 +1,122 @@
+"""Genotypes in memory: the matrix of calls, its loci, and the file that they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+MISSING = -1
+"""The value of a call that is missing, in every array of calls."""
+
+
+@dataclass(frozen=True)
+class Loci:
+    """Where the modelled loci are, in the order of the file.
+
+    chrom, ref, alt: object (loci,) of str. pos: int64 (loci,), 1-based base pairs.
+    """
+
+    chrom: np.ndarray
+    pos: np.ndarray
+    ref: np.ndarray
+    alt: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.pos)
+
+    @cached_property
+    def chrom_codes(self) -> np.ndarray:
+        """int32 (loci,): a number for each run of records on one chromosome, rising along the file."""
+        if not len(self):
+            return np.zeros(0, np.int32)
+        breaks = np.r_[False, self.chrom[1:] != self.chrom[:-1]]
+        return np.cumsum(breaks, dtype=np.int32)
+
+    def take(self, index: np.ndarray) -> Loci:
+        """The loci at `index` (int or bool), in that order."""
+        return Loci(self.chrom[index], self.pos[index], self.ref[index], self.alt[index])
+
+
+@dataclass(frozen=True)
+class VcfSource:
+    """The file that a matrix was read from, for the writer, which walks it again.
+
+    path: the file to walk; a spooled copy when the input was standard input.
+    name: what the user called it.
+    rows: int64 (loci,), each locus's place among the records kept by `region` (0-based).
+    columns: int64 (samples,), each sample's place among the file's samples (0-based).
+    passed_through: reason -> number of records that are not modelled.
+    region: `chrom:start-end` (1-based, inclusive), or None for the whole file.
+    """
+
+    path: Path
+    name: str
+    n_records: int
+    rows: np.ndarray
+    columns: np.ndarray
+    passed_through: Mapping[str, int] = field(default_factory=dict)
+    region: str | None = None
+
+
+@dataclass(frozen=True)
+class GenotypeMatrix:
+    """Calls of samples at loci.
+
+    calls: int8 (samples, loci), the count of ALT alleles: 0..ploidy, -1 missing.
+    populations: object (samples,) of str, or None when no popmap was given.
+    """
+
+    calls: np.ndarray
+    samples: tuple[str, ...]
+    loci: Loci
+    ploidy: int = 2
+    populations: np.ndarray | None = None
+    source: VcfSource | None = None
+
+    @property
+    def n_samples(self) -> int:
+        return self.calls.shape[0]
+
+    @property
+    def n_loci(self) -> int:
+        return self.calls.shape[1]
+
+    @property
+    def n_classes(self) -> int:
+        """Genotype classes: 3 when diploid, 2 when haploid."""
+        return self.ploidy + 1
+
+    def with_calls(self, calls: np.ndarray) -> GenotypeMatrix:
+        """The same samples and loci with other calls, int8 (samples, loci)."""
+        return replace(self, calls=calls)
+
+
+class ImputedBlocks(Protocol):
+    """What a writer needs of an imputation: the input's genotypes, and blocks of filled ones."""
+
+    genotypes: GenotypeMatrix
+
+    def block(self, start: int, stop: int) -> ImputedBlock:
+        """Loci start..stop (exclusive) of the matrix."""
+        ...
+
+
+@dataclass(frozen=True)
+class ImputedBlock:
+    """Filled genotypes of a run of loci.
+
+    calls: int8 (samples, b), the argmax of `gp`; -1 where the best GP is below the threshold asked for,
+        and where a sample has no call at all to go by.
+    gp: uint16 (samples, b, classes), genotype probabilities in thousandths; each cell sums to 1000, and
+        to 0 where nothing is known of the cell. A known call has 1000 at its genotype.
+    imputed: bool (samples, b), cells that were missing in the input and are filled in `calls`.
+    """
+
+    calls: np.ndarray
+    gp: np.ndarray
+    imputed: np.ndarray
