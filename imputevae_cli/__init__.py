@@ -1,1 +1,29 @@
-"""imputevae: fills in missing SNP genotypes."""
+"""imputevae: fills in missing SNP genotypes.
+
+>>> from imputevae_cli import Config, ImputeVAE, read_vcf
+"""
+
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+
+try:
+    __version__ = version("imputevae")
+except PackageNotFoundError:  # run from a source tree that was never installed
+    __version__ = "0+unknown"
+
+_LAZY = {
+    "Config": "imputevae_cli.config",
+    "GenotypeMatrix": "imputevae_cli.genotypes",
+    "ImputeVAE": "imputevae_cli.imputer",
+    "ImputedGenotypes": "imputevae_cli.imputed",
+    "PopMap": "imputevae_cli.popmap",
+    "read_vcf": "imputevae_cli.io.vcf_reader",
+}
+__all__ = ["Config", "GenotypeMatrix", "ImputeVAE", "ImputedGenotypes", "PopMap", "__version__", "read_vcf"]
+
+
+def __getattr__(name: str):
+    """Import torch, numpy and cyvcf2 only when something that needs them is asked for: `--help` needs none."""
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,325 @@
+"""Settings: one typed schema, its presets, YAML in and out, dotted overrides.
+
+Sources are laid over one another in this order: defaults < preset < YAML < flag < `--set key=value`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from imputevae_cli.errors import ConfigError
+
+Share = Annotated[float, Meta(ge=0.0, le=1.0)]
+OpenShare = Annotated[float, Meta(gt=0.0, lt=1.0)]
+Positive = Annotated[float, Meta(gt=0.0)]
+NonNegative = Annotated[float, Meta(ge=0.0)]
+Count = Annotated[int, Meta(ge=1)]
+
+
+class _Section(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A group of settings, addressed as `section.key`."""
+
+
+class ModelSettings(_Section):
+    """The shape of the networks.
+
+    latent_dim: size of z. hidden_units: width of the encoder's first hidden layer. num_hidden_layers: hidden
+    layers of the encoder, and of the decoder in reverse; 0 makes both linear. layer_schedule and
+    layer_scaling_factor: widths fall from hidden_units to latent_dim x layer_scaling_factor, by equal ratios
+    (pyramid) or equal steps (linear). dropout_rate: share of the encoder's hidden units dropped in training.
+    population_dim: size of the population embedding, used when a popmap is given; 0 leaves populations out.
+    population_dropout: share of samples whose population is withheld in a batch, so that the model also
+    serves samples of none.
+    """
+
+    latent_dim: Count = 8
+    hidden_units: Count = 128
+    num_hidden_layers: Annotated[int, Meta(ge=0, le=20)] = 1
+    dropout_rate: Annotated[float, Meta(ge=0.0, lt=1.0)] = 0.1
+    activation: Literal["relu", "elu", "selu", "leaky_relu", "gelu"] = "gelu"
+    layer_scaling_factor: Positive = 5.0
+    layer_schedule: Literal["pyramid", "linear"] = "pyramid"
+    population_dim: Annotated[int, Meta(ge=0)] = 4
+    population_dropout: Share = 0.1
+
+
+class TrainSettings(_Section):
+    """Optimisation.
+
+    batch_size: at most a quarter of the samples serves, so that small cohorts too see several steps an epoch.
+    weight_decay: AdamW's. decoder_l2: precision of the Gaussian prior on the decoder's loadings, which are
+    many more than the samples. warmup_epochs: linear warm-up, then cosine to 0 at max_epochs.
+    early_stop_gen: epochs without a better score on the simulated-missing calls before training stops.
+    ensemble: models fitted from different starting points, whose genotype probabilities are averaged.
+    validation_split: share of the simulated-missing calls that early stopping and the temperature are fitted
+    on; the rest only measures the expected accuracy. input_mask_min, input_mask_max: share of the observed
+    calls hidden from the encoder, drawn anew for each sample of each batch. weights_*: class weights; power 0
+    switches them off, 1 is full inverse frequency; weights_inverse takes the frequency itself; normalize
+    brings their mean to 1; max_ratio bounds largest / smallest. gamma: exponent of the focal loss; the
+    schedules raise gamma and kl_beta linearly from 0 over the first half of max_epochs.
+    """
+
+    batch_size: Count = 64
+    learning_rate: Positive = 3e-3
+    l1_penalty: NonNegative = 0.0
+    weight_decay: NonNegative = 1e-4
+    decoder_l2: NonNegative = 60.0
+    warmup_epochs: Annotated[int, Meta(ge=0)] = 3
+    early_stop_gen: Count = 12
+    min_epochs: Annotated[int, Meta(ge=0)] = 20
+    max_epochs: Count = 60
+    ensemble: Count = 1
+    validation_split: OpenShare = 0.5
+    input_mask_min: Share = 0.1
+    input_mask_max: Share = 0.6
+    weights_power: NonNegative = 0.0
+    weights_max_ratio: Annotated[float, Meta(ge=1.0)] | None = None
+    weights_normalize: bool = True
+    weights_inverse: bool = False
+    gamma: NonNegative = 0.0
+    gamma_schedule: bool = False
+    device: Literal["auto", "cpu", "cuda", "gpu", "mps"] = "cpu"
+
+
+class VaeSettings(_Section):
+    """The latent. kl_beta: weight of the KL term. draws: draws of z averaged for the genotype
+    probabilities; 0 takes the posterior mean of z alone."""
+
+    kl_beta: NonNegative = 3.0
+    kl_beta_schedule: bool = False
+    draws: Annotated[int, Meta(ge=0)] = 8
+
+
+class SimSettings(_Section):
+    """Simulated missingness: the known calls that are hidden from training, to stop it and to score it.
+
+    sim_prop: share of the known calls. sim_kwargs: none of today's strategies takes any.
+    """
+
+    sim_strategy: Literal["random", "random_weighted", "random_weighted_inv"] = "random"
+    sim_prop: OpenShare = 0.1
+    sim_kwargs: dict[str, Any] = {}
+
+
+class TuneSettings(_Section):
+    """Hyperparameter search; `train` and `impute` do not read these."""
+
+    metrics: str | list[str] = "f1"
+    n_trials: Count = 100
+    resume: bool = False
+    save_db: bool = False
+    epochs: Count = 500
+    batch_size: Count = 64
+    patience: Count = 10
+
+
+class IoSettings(_Section):
+    """prefix: OUT is `prefix` + `.vcf.gz` (`.ivae` for train) where -o is not given. ploidy: null takes the
+    file's. n_jobs: threads; 0 takes what the scheduler or the machine gives. scoring_averaging: of F1 over
+    genotype classes, in the summary."""
+
+    prefix: str | None = None
+    ploidy: Annotated[int, Meta(ge=1, le=2)] | None = None
+    seed: Annotated[int, Meta(ge=0)] = 1
+    n_jobs: Annotated[int, Meta(ge=0)] = 0
+    scoring_averaging: Literal["macro", "micro", "weighted"] = "macro"
+    verbose: bool = False
+    debug: bool = False
+
+
+class PlotSettings(_Section):
+    """Pictures; `train` and `impute` draw none."""
+
+    fmt: Literal["pdf", "png", "svg"] = "pdf"
+    dpi: Count = 300
+    fontsize: Count = 18
+    despine: bool = True
+    show: bool = False
+
+
+class Config(_Section):
+    """Every setting of a run. Attributes may be assigned; `checked()` says whether the result holds."""
+
+    model: ModelSettings = msgspec.field(default_factory=ModelSettings)
+    train: TrainSettings = msgspec.field(default_factory=TrainSettings)
+    vae: VaeSettings = msgspec.field(default_factory=VaeSettings)
+    sim: SimSettings = msgspec.field(default_factory=SimSettings)
+    tune: TuneSettings = msgspec.field(default_factory=TuneSettings)
+    io: IoSettings = msgspec.field(default_factory=IoSettings)
+    plot: PlotSettings = msgspec.field(default_factory=PlotSettings)
+
+    @classmethod
+    def from_preset(cls, name: str) -> Config:
+        """A preset's settings. Raises ConfigError for a name that is not in PRESETS."""
+        return cls.from_sources(preset=name)
+
+    @classmethod
+    def from_yaml(cls, path: str | Path) -> Config:
+        """Defaults overlaid with a YAML file. Raises ConfigError for a file or key that does not serve."""
+        return cls.from_sources(yaml_path=path)
+
+    @classmethod
+    def from_dict(cls, nested: Mapping[str, Any]) -> Config:
+        """Defaults overlaid with nested dictionaries, as `to_dict` gives them."""
+        return _convert(_overlay({}, dict(_leaves(nested)), "settings"))
+
+    @classmethod
+    def from_sources(
+        cls,
+        preset: str | None = None,
+        yaml_path: str | Path | None = None,
+        flags: Mapping[str, Any] | None = None,
+        overrides: Iterable[str] = (),
+    ) -> Config:
+        """Lay the sources over one another: preset < YAML < flags (dotted keys) < overrides (`key=value`)."""
+        nested: dict[str, Any] = {}
+        if preset is not None:
+            if preset not in PRESETS:
+                raise ConfigError(f"preset {preset!r} is not known{_nearest(preset, PRESETS)}")
+            _overlay(nested, PRESETS[preset], f"preset {preset}")
+        if yaml_path is not None:
+            _overlay(nested, dict(_leaves(_read_yaml(yaml_path))), str(yaml_path))
+        _overlay(nested, flags or {}, "command line")
+        _overlay(nested, dict(_parse_override(text) for text in overrides), "--set")
+        return _convert(nested)
+
+    def replace(self, dotted: Mapping[str, Any]) -> Config:
+        """A copy with some dotted keys changed, such as {"vae.kl_beta": 1.25}."""
+        return _convert(_overlay(self.to_dict(), dotted, "replace"))
+
+    def checked(self) -> Config:
+        """A copy whose every value was checked against the schema. Raises ConfigError."""
+        config = _convert(self.to_dict())
+        if config.train.input_mask_min > config.train.input_mask_max:
+            raise ConfigError("train.input_mask_min is above train.input_mask_max: lower the one or raise the other")
+        return config
+
+    def to_dict(self) -> dict[str, Any]:
+        """Nested plain dictionaries."""
+        return msgspec.to_builtins(self)
+
+    def to_yaml(self) -> str:
+        """The settings as YAML, which `from_yaml` reads back."""
+        import yaml
+
+        return yaml.safe_dump(self.to_dict(), sort_keys=False)
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "fast": {
+        "model.latent_dim": 4,
+        "model.hidden_units": 64,
+        "train.learning_rate": 5e-3,
+        "train.early_stop_gen": 8,
+        "train.max_epochs": 30,
+    },
+    "balanced": {},
+    "thorough": {
+        "model.latent_dim": 16,
+        "train.early_stop_gen": 25,
+        "train.max_epochs": 150,
+        "train.ensemble": 3,
+    },
+}
+
+
+def setting_keys() -> list[str]:
+    """Every dotted key of the schema."""
+    return list(dict(_leaves(Config().to_dict())))
+
+
+def _leaves(nested: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted key and value of each setting; `sim_kwargs` is a value, not a group."""
+    for key, value in nested.items():
+        dotted = f"{prefix}{key}"
+        if isinstance(value, Mapping) and not prefix:
+            yield from _leaves(value, f"{dotted}.")
+        else:
+            yield dotted, value
+
+
+def _overlay(nested: dict[str, Any], dotted: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Set dotted keys in nested dictionaries, in place. Raises ConfigError for a key not in the schema."""
+    known = setting_keys()
+    for key, value in dotted.items():
+        if key not in known:
+            raise ConfigError(f"{where}: setting {key!r} is not known{_nearest(key, known)}")
+        section, name = key.split(".")
+        nested.setdefault(section, {})[name] = value
+    return nested
+
+
+def _convert(nested: Mapping[str, Any]) -> Config:
+    for key, value in _leaves(nested):
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ConfigError(f"setting {key}: {value} is not a finite number")
+    try:
+        return msgspec.convert(nested, Config)
+    except msgspec.ValidationError as error:
+        text, _, path = str(error).partition(" - at `$.")
+        raise ConfigError(f"setting {path.rstrip('`') or '?'}: {text}") from error
+
+
+def _parse_override(text: str) -> tuple[str, Any]:
+    import yaml
+
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise ConfigError(f"--set {text}: write it as key=value, such as vae.kl_beta=1.25")
+    try:
+        return key.strip(), _plain_number(yaml.safe_load(value))
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {text}: the value is not valid YAML") from error
+
+
+def _plain_number(value: Any) -> Any:
+    """YAML 1.1 reads 1e-3 (no point) as text; users write it all the time."""
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _read_yaml(path: str | Path) -> Mapping[str, Any]:
+    import yaml
+
+    try:
+        loaded = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot read the configuration: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        line = getattr(getattr(error, "problem_mark", None), "line", None)
+        where = "" if line is None else f" at line {line + 1}"
+        raise ConfigError(f"{path}: not valid YAML{where}; --print-config shows the form") from error
+    if loaded is None:
+        return {}
+    if not isinstance(loaded, Mapping):
+        raise ConfigError(f"{path}: expected sections such as `model:` and `train:`; --print-config shows the form")
+    for section, values in loaded.items():
+        if section not in Config.__struct_fields__:
+            raise ConfigError(f"{path}: section {section!r} is not known{_nearest(section, Config.__struct_fields__)}")
+        if not isinstance(values, Mapping):
+            raise ConfigError(f"{path}: section {section!r} must hold `key: value` lines")
+    return {s: {k: _plain_number(v) if k != "prefix" else v for k, v in values.items()} for s, values in loaded.items()}
+
+
+def _nearest(word: object, choices: Iterable[str]) -> str:
+    """`; did you mean X?`, comparing whole dotted keys and their last parts, or the choices if none is near."""
+    choices = list(choices)
+    text = str(word)
+    by_last = {choice.rsplit(".", 1)[-1]: choice for choice in choices}
+    near = difflib.get_close_matches(text, choices, 1) or [
+        by_last[name] for name in difflib.get_close_matches(text.rsplit(".", 1)[-1], by_last, 1)
+    ]
+    if near:
+        return f"; did you mean {near[0]!r}?"
+    return f"; known: {', '.join(choices)}" if len(choices) <= 8 else "; --print-config lists all"

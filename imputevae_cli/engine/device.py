@@ -1,0 +1,19 @@
+"""The device to compute on."""
+
+from __future__ import annotations
+
+import torch
+
+from imputevae_cli.errors import ConfigError
+
+
+def choose_device(name: str) -> torch.device:
+    """`cpu`, `cuda` (or `gpu`), `mps`, or `auto` for the fastest there is. Raises ConfigError for an absent one."""
+    present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        return torch.device("cuda" if present["cuda"] else "mps" if present["mps"] else "cpu")
+    kind = "cuda" if name == "gpu" else name
+    if not present[kind]:
+        here = ", ".join(device for device, there in present.items() if there)
+        raise ConfigError(f"device {name} is not on this machine (there is: {here}); give --device auto or cpu")
+    return torch.device(kind)

@@ -1,0 +1,240 @@
+"""Training: mini-batches, AdamW, schedules, early stopping on simulated-missing calls."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from imputevae_cli.config import Config
+from imputevae_cli.engine.loss import class_weights, vae_loss
+from imputevae_cli.engine.vae import GenotypeVae, VaeShape, locus_statistics
+from imputevae_cli.errors import TrainingError
+from imputevae_cli.genotypes import MISSING
+from imputevae_cli.log import Progress
+from imputevae_cli.seeds import seed_for
+
+
+@dataclass(frozen=True)
+class HiddenCells:
+    """Known calls that the model does not see: sample and locus, int64 (M,) each, and the call, int64 (M,)."""
+
+    samples: Tensor
+    loci: Tensor
+    truth: Tensor
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """calls: int8 (N, L), -1 where missing or hidden. populations: int64 (N,) codes, or None."""
+
+    calls: Tensor
+    n_classes: int
+    validation: HiddenCells
+    populations: Tensor | None = None
+    n_populations: int = 0
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """What one epoch gave. Losses are in nats per call, kl in nats per sample."""
+
+    member: int
+    epoch: int
+    training_loss: float
+    kl: float
+    validation_loss: float
+    learning_rate: float
+
+
+@dataclass
+class Member:
+    """One model of the ensemble, with all that its training needs to go on.
+
+    best_state: the weights at `best_epoch`, the epoch with the lowest validation loss.
+    """
+
+    index: int
+    model: GenotypeVae
+    optimizer: torch.optim.Optimizer
+    generator: torch.Generator
+    epoch: int = 0
+    best_epoch: int = -1
+    best_loss: float = math.inf
+    best_state: dict[str, Tensor] = field(default_factory=dict)
+    history: list[EpochResult] = field(default_factory=list)
+
+
+def train_members(
+    data: TrainingData,
+    config: Config,
+    device: torch.device,
+    progress: Progress,
+    on_epoch: Callable[[EpochResult], Any] | None = None,
+) -> list[Member]:
+    """Fit train.ensemble models, each from its own seed; every returned model holds its best weights.
+
+    Raises TrainingError when the loss is not finite.
+    """
+    members = []
+    for index in range(config.train.ensemble):
+        member = _new_member(index, data, config, device)
+        name = "Training" if config.train.ensemble == 1 else f"Training {index + 1}/{config.train.ensemble}"
+        with progress.task(name, config.train.max_epochs) as task:
+            while not _finished(member, config):
+                result = _run_epoch(member, data, config, device)
+                task.advance(1, f"log loss {result.validation_loss:.4f}")
+                if on_epoch is not None:
+                    on_epoch(result)
+            task.advance(config.train.max_epochs - member.epoch, f"best {member.best_loss:.4f}")
+        member.model.load_state_dict(member.best_state)
+        members.append(member)
+    return members
+
+
+def _new_member(index: int, data: TrainingData, config: Config, device: torch.device) -> Member:
+    generator = torch.Generator().manual_seed(seed_for(config.io.seed, f"member {index}"))
+    shape = VaeShape(data.calls.shape[1], data.n_classes, data.n_populations)
+    statistics = locus_statistics(data.calls, data.n_classes)
+    model = GenotypeVae(shape, config.model, statistics, generator).to(device)
+    return Member(index, model, _optimizer(model, config), generator)
+
+
+def _optimizer(model: GenotypeVae, config: Config) -> torch.optim.Optimizer:
+    per_locus = [model.loadings, model.intercepts]
+    others = [p for p in model.parameters() if all(p is not q for q in per_locus)]
+    groups = [
+        {"params": others, "weight_decay": config.train.weight_decay},
+        {"params": per_locus, "weight_decay": 0.0},  # the loadings have their own prior, decoder_l2
+    ]
+    return torch.optim.AdamW(groups, lr=config.train.learning_rate, foreach=False)
+
+
+def _finished(member: Member, config: Config) -> bool:
+    settings = config.train
+    if member.epoch >= settings.max_epochs:
+        return True
+    stale = member.epoch - 1 - member.best_epoch >= settings.early_stop_gen
+    return stale and member.epoch >= settings.min_epochs
+
+
+def _run_epoch(member: Member, data: TrainingData, config: Config, device: torch.device) -> EpochResult:
+    """One pass over all samples in random order, then the score on the validation cells."""
+    settings, model = config.train, member.model
+    rate = settings.learning_rate * rate_factor(member.epoch, settings.warmup_epochs, settings.max_epochs)
+    for group in member.optimizer.param_groups:
+        group["lr"] = rate
+    beta = config.vae.kl_beta * _ramp(config.vae.kl_beta_schedule, member.epoch, settings.max_epochs)
+    gamma = settings.gamma * _ramp(settings.gamma_schedule, member.epoch, settings.max_epochs)
+    weights = class_weights(data.calls, data.n_classes, settings).to(device)
+    n = len(data.calls)
+    order = torch.randperm(n, generator=member.generator)
+    total, kl, n_calls = 0.0, 0.0, 0
+    for batch in order.split(min(settings.batch_size, max(1, -(-n // 4)))):
+        calls = data.calls[batch]  # (B, L)
+        populations = _batch_populations(data, batch, config, member.generator)
+        visible = hide_inputs(calls, settings.input_mask_min, settings.input_mask_max, member.generator)
+        if populations is not None:
+            populations = populations.to(device)
+        latent = model.encode(visible.to(device), populations, dropout=member.generator)
+        logits = model.decode(latent.sample(member.generator), populations)  # (C, B, L)
+        loss = vae_loss(logits, calls.to(device), latent, weights, gamma, beta)
+        objective = loss.total + settings.decoder_l2 * model.loadings.square().sum() / n
+        if settings.l1_penalty:
+            objective = objective + settings.l1_penalty * sum(p.abs().sum() for p in model.parameters())
+        member.optimizer.zero_grad(set_to_none=True)
+        objective.backward()
+        member.optimizer.step()
+        total += float(loss.reconstruction.detach().sum())
+        kl += float(loss.kl.detach().sum())
+        n_calls += int((calls != MISSING).sum())
+    if not math.isfinite(total):
+        raise TrainingError(
+            f"the loss is not finite at epoch {member.epoch + 1}; lower train.learning_rate "
+            f"(now {settings.learning_rate:g}) or train.gamma"
+        )
+    result = EpochResult(
+        member.index, member.epoch, total / max(n_calls, 1), kl / n, _validation_loss(member, data, device), rate
+    )
+    _keep_best(member, result)
+    return result
+
+
+def rate_factor(epoch: int, warmup: int, max_epochs: int) -> float:
+    """Share of the learning rate at an epoch (0-based): linear warm-up, then cosine to 0 at max_epochs."""
+    return min(1.0, (epoch + 1) / (warmup + 1)) * 0.5 * (1.0 + math.cos(math.pi * epoch / max_epochs))
+
+
+def _ramp(scheduled: bool, epoch: int, max_epochs: int) -> float:
+    return min(1.0, epoch / max(1.0, max_epochs / 2)) if scheduled else 1.0
+
+
+def hide_inputs(calls: Tensor, low: float, high: float, generator: torch.Generator) -> Tensor:
+    """Calls with a share of each sample's hidden, the share drawn uniformly from low..high; int8 (B, L)."""
+    share = low + (high - low) * torch.rand((len(calls), 1), generator=generator)  # (B, 1)
+    # Bytes are drawn in an eighth of the time of floats; 1/256 is fine enough a step for a share
+    draws = torch.randint(0, 256, calls.shape, generator=generator, dtype=torch.uint8)
+    return calls.masked_fill(draws < (share * 256).round().clamp_max(255).to(torch.uint8), MISSING)
+
+
+def _batch_populations(data: TrainingData, batch: Tensor, config: Config, generator: torch.Generator) -> Tensor | None:
+    """Population codes of a batch, int64 (B,), some replaced by the code for "none"."""
+    if data.populations is None:
+        return None
+    withheld = torch.rand(len(batch), generator=generator) < config.model.population_dropout
+    return data.populations[batch].masked_fill(withheld, data.n_populations)
+
+
+@torch.no_grad()
+def _validation_loss(member: Member, data: TrainingData, device: torch.device) -> float:
+    """Log loss in nats per validation cell, z at its posterior mean."""
+    populations = None if data.populations is None else data.populations.to(device)
+    latent = member.model.encode(data.calls.to(device), populations)
+    cells = data.validation
+    logits = member.model.decode_cells(latent.mu, populations, cells.samples.to(device), cells.loci.to(device))
+    log_gp = torch.log_softmax(logits, 0).cpu()  # (C, M)
+    return float(-log_gp.gather(0, cells.truth[None]).mean())
+
+
+def _keep_best(member: Member, result: EpochResult) -> None:
+    if result.validation_loss < member.best_loss:
+        member.best_loss, member.best_epoch = result.validation_loss, result.epoch
+        member.best_state = {name: value.detach().clone() for name, value in member.model.state_dict().items()}
+    member.epoch = result.epoch + 1
+    member.history.append(result)
+
+
+def member_state(member: Member) -> dict[str, Any]:
+    """All of a member as plain types and tensors, for a checkpoint."""
+    return {
+        "index": member.index,
+        "weights": {name: value.cpu() for name, value in member.model.state_dict().items()},
+        "optimizer": member.optimizer.state_dict(),
+        "generator": member.generator.get_state(),
+        "epoch": member.epoch,
+        "best_epoch": member.best_epoch,
+        "best_loss": member.best_loss,
+        "history": [asdict(result) for result in member.history],
+    }
+
+
+def member_from_state(
+    state: dict[str, Any], n_loci: int, n_classes: int, n_populations: int, config: Config, device: torch.device
+) -> Member:
+    """The member that `member_state` took down. Raises KeyError, RuntimeError or ValueError where it does not fit."""
+    generator = torch.Generator()
+    shape = VaeShape(n_loci, n_classes, n_populations)
+    blank = locus_statistics(torch.full((1, n_loci), MISSING, dtype=torch.int8), n_classes)
+    model = GenotypeVae(shape, config.model, blank, generator).to(device)
+    model.load_state_dict(state["weights"])
+    optimizer = _optimizer(model, config)
+    optimizer.load_state_dict(state["optimizer"])
+    generator.set_state(state["generator"])
+    history = [EpochResult(**result) for result in state["history"]]
+    return Member(
+        state["index"], model, optimizer, generator, state["epoch"], state["best_epoch"], state["best_loss"], {}, history
+    )

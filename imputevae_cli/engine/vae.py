@@ -1,0 +1,198 @@
+"""The variational autoencoder: calls -> Gaussian latent of each sample -> genotype logits at every locus.
+
+q(z | x) = N(mu(x), diag sigma(x)^2), p(z) = N(0, I), p(x_l | z) = softmax of logits linear in the decoder's
+hidden units (Kingma & Welling 2014). Shapes: B samples in a batch, L loci, C genotype classes, D latent size,
+H hidden units. Logits are class first, (C, B, L): sums over classes then run along contiguous memory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from imputevae_cli.config import ModelSettings
+from imputevae_cli.genotypes import MISSING
+
+LOGVAR_RANGE = (-8.0, 2.0)
+"""Bounds of log sigma^2: a sigma outside .02 to 2.7 only makes gradients explode."""
+EFFECTS = {2: [[0.0, 1.0]], 3: [[0.0, 1.0, 2.0], [0.0, 1.0, 0.0]]}
+"""What z may move at a locus, by number of classes: the additive effect of an ALT allele on the log odds, and,
+when diploid, the dominance effect, a surplus or a lack of heterozygotes. (effects, classes)"""
+
+
+@dataclass(frozen=True)
+class VaeShape:
+    """What the data say of the network's size. n_populations: 0 when populations are not modelled."""
+
+    n_loci: int
+    n_classes: int
+    n_populations: int = 0
+
+
+class LocusStatistics(NamedTuple):
+    """Of the known calls: dosage mean and spread, float32 (L,); genotype frequencies, float32 (L, C)."""
+
+    mean: Tensor
+    spread: Tensor
+    frequencies: Tensor
+
+
+class Latent(NamedTuple):
+    """q(z | x): mean and log variance, float32 (B, D)."""
+
+    mu: Tensor
+    logvar: Tensor
+
+    def sample(self, generator: torch.Generator) -> Tensor:
+        """One reparameterised draw of z = mu + sigma * eps, (B, D). The generator lives on the CPU."""
+        eps = torch.randn(self.mu.shape, generator=generator).to(self.mu.device)
+        return self.mu + (0.5 * self.logvar).exp() * eps
+
+    def kl(self) -> Tensor:
+        """KL(q(z | x) || N(0, I)) in nats, (B,)."""
+        return 0.5 * (self.mu.square() + self.logvar.exp() - 1.0 - self.logvar).sum(1)
+
+
+def locus_statistics(calls: Tensor, n_classes: int, pseudo_count: float = 0.5) -> LocusStatistics:
+    """Statistics of the known calls of each locus; calls: int8 (N, L), -1 missing.
+
+    Genotype frequencies are shrunk towards Hardy-Weinberg proportions by `pseudo_count` samples' worth, so
+    that a genotype not yet seen at a locus keeps the probability that its allele frequency gives it.
+    """
+    counts = torch.stack([(calls == g).sum(0) for g in range(n_classes)], 1).float()  # (L, C)
+    n_known = counts.sum(1, keepdim=True)  # (L, 1)
+    ploidy = n_classes - 1
+    dosage = torch.arange(n_classes, dtype=torch.float32)  # (C,)
+    allele = (counts @ dosage + 0.5)[:, None] / (ploidy * n_known + 1.0)  # (L, 1)
+    orders = torch.tensor([1.0, 2.0, 1.0] if ploidy == 2 else [1.0, 1.0])  # (C,)
+    expected = orders * allele**dosage * (1 - allele) ** (ploidy - dosage)  # (L, C)
+    frequencies = (counts + pseudo_count * expected) / (n_known + pseudo_count)
+    mean = frequencies @ dosage
+    spread = (frequencies @ dosage.square() - mean.square()).clamp_min(1e-3).sqrt()
+    return LocusStatistics(mean, spread, frequencies)
+
+
+class HiddenLayers(nn.Module):
+    """Linear layers, each with an activation; dropout takes an explicit generator, which nn.Dropout cannot."""
+
+    def __init__(self, widths: list[int], settings: ModelSettings):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(n_in, n_out) for n_in, n_out in pairwise(widths))
+        self.activation = getattr(F, settings.activation)
+        self.dropout_rate = settings.dropout_rate
+
+    def forward(self, x: Tensor, dropout: torch.Generator | None = None) -> Tensor:
+        """x: (B, first width) -> (B, last width)."""
+        for layer in self.layers:
+            x = self.activation(layer(x))
+            if dropout is not None and self.dropout_rate:
+                kept = torch.rand(x.shape, generator=dropout).to(x.device) >= self.dropout_rate
+                x = x * kept / (1.0 - self.dropout_rate)
+        return x
+
+
+class GenotypeVae(nn.Module):
+    """Encoder, latent and decoder of one model. Starting weights come from `generator` alone."""
+
+    def __init__(
+        self, shape: VaeShape, settings: ModelSettings, statistics: LocusStatistics, generator: torch.Generator
+    ):
+        super().__init__()
+        self.shape = shape
+        population_dim = settings.population_dim if shape.n_populations else 0
+        widths = hidden_widths(settings)
+        self.register_buffer("mean", statistics.mean)
+        self.register_buffer("scale", 1.0 / statistics.spread)
+        self.register_buffer("effects", torch.tensor(EFFECTS[shape.n_classes]))
+        # The last row stands for a sample of no population
+        self.population = nn.Embedding(shape.n_populations + 1, population_dim) if population_dim else None
+        self.encoder = HiddenLayers([shape.n_loci + population_dim, *widths], settings)
+        self.to_latent = nn.Linear(widths[-1] if widths else shape.n_loci + population_dim, 2 * settings.latent_dim)
+        self.decoder = HiddenLayers([settings.latent_dim + population_dim, *widths[::-1]], settings)
+        n_hidden = widths[0] if widths else settings.latent_dim + population_dim
+        self.loadings = nn.Parameter(torch.empty(len(self.effects), n_hidden, shape.n_loci))
+        log_frequencies = statistics.frequencies.log().t()  # (C, L)
+        self.intercepts = nn.Parameter((log_frequencies - log_frequencies[:1])[1:].contiguous())
+        self._initialise(generator)
+
+    @torch.no_grad()
+    def _initialise(self, generator: torch.Generator) -> None:
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                bound = module.in_features**-0.5
+                module.weight.uniform_(-bound, bound, generator=generator)
+                module.bias.zero_()
+            elif isinstance(module, nn.Embedding):
+                module.weight.normal_(0.0, 0.3, generator=generator)
+        first = self.encoder.layers[0] if len(self.encoder.layers) else self.to_latent
+        first.weight.normal_(0.0, 0.3, generator=generator)  # its inputs are scaled by the number of loci instead
+        # Start as the genotype frequencies of each locus, and let z explain departures from them
+        self.loadings.normal_(0.0, 0.01, generator=generator)
+
+    def encode(
+        self, calls: Tensor, populations: Tensor | None = None, dropout: torch.Generator | None = None
+    ) -> Latent:
+        """q(z | x) from calls, int8 (B, L), and population codes, int64 (B,).
+
+        dropout: draws the hidden units to drop, in training; none are dropped without it.
+        """
+        known = (calls != MISSING).float()  # (B, L)
+        centred = (calls.float() - self.mean) * self.scale * known  # (B, L)
+        # Known calls alone carry weight: a sample with half of them missing is not pulled to the origin
+        share = known.mean(1, keepdim=True).clamp_min(1e-3)  # (B, 1)
+        inputs = centred * (3.0 / self.shape.n_loci**0.5) / share
+        hidden = self.encoder(self._with_population(inputs, populations), dropout)  # (B, H)
+        mu, logvar = self.to_latent(hidden).chunk(2, 1)
+        return Latent(mu, logvar.clamp(*LOGVAR_RANGE))
+
+    def decode(self, z: Tensor, populations: Tensor | None = None, loci: slice | Tensor = slice(None)
+    ) -> Tensor:
+        """Genotype logits, float32 (C, B, loci), of a slice or index of the loci, from z (B, D)."""
+        hidden = self._decoder_hidden(z, populations)  # (B, H)
+        moves = hidden @ self.loadings[:, :, loci]  # (effects, B, l)
+        return self._logits(moves, self.intercepts[:, None, loci])
+
+    def decode_cells(self, z: Tensor, populations: Tensor | None, rows: Tensor, loci: Tensor) -> Tensor:
+        """Genotype logits, float32 (C, cells), of chosen cells: row of z and locus of each, int64 (cells,)."""
+        hidden = self._decoder_hidden(z, populations)  # (B, H)
+        by_locus = self.loadings.permute(2, 0, 1)  # (L, effects, H)
+        moves = [
+            torch.einsum("ch,ceh->ec", hidden[r], by_locus[c])
+            for r, c in zip(rows.split(16_384), loci.split(16_384), strict=True)
+        ]
+        return self._logits(torch.cat(moves, 1), self.intercepts[:, loci])
+
+    def _logits(self, moves: Tensor, intercepts: Tensor) -> Tensor:
+        """Logits (C, ...) from the moved effects (effects, ...) and intercepts (C - 1, ...); class 0 is 0."""
+        rest = [
+            sum(weight * move for weight, move in zip(self.effects[:, g].tolist(), moves, strict=True) if weight)
+            + intercepts[g - 1]
+            for g in range(1, self.shape.n_classes)
+        ]
+        return torch.stack([torch.zeros_like(rest[0]), *rest])
+
+    def _decoder_hidden(self, z: Tensor, populations: Tensor | None) -> Tensor:
+        return self.decoder(self._with_population(z, populations))
+
+    def _with_population(self, features: Tensor, populations: Tensor | None) -> Tensor:
+        if self.population is None:
+            return features
+        if populations is None:
+            populations = torch.full((len(features),), self.shape.n_populations, device=features.device)
+        return torch.cat([features, self.population(populations)], 1)
+
+
+def hidden_widths(settings: ModelSettings) -> list[int]:
+    """Widths of the encoder's hidden layers, from hidden_units down by the schedule."""
+    n = settings.num_hidden_layers
+    first = settings.hidden_units
+    last = min(first, settings.latent_dim * settings.layer_scaling_factor)
+    steps = [i / (n - 1) if n > 1 else 0.0 for i in range(n)]
+    if settings.layer_schedule == "linear":
+        return [max(1, round(first + (last - first) * step)) for step in steps]
+    return [max(1, round(first * (last / first) ** step)) for step in steps]

@@ -1,0 +1,100 @@
+"""Simulated missingness: known calls that are hidden from training, to stop it and to score it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from imputevae_cli.errors import InputError
+from imputevae_cli.genotypes import MISSING, GenotypeMatrix
+
+MIN_HIDDEN = 20
+"""Fewer hidden calls than this say nothing about accuracy."""
+
+
+@dataclass(frozen=True)
+class Mask:
+    """Which calls were missing in the input, and which known calls were hidden on top.
+
+    missing: bool (samples, loci). hidden: bool (samples, loci), disjoint from `missing`.
+    validation: bool (samples, loci), the part of `hidden` that fits what is fitted on hidden calls (when to
+    stop, the temperature); the rest of `hidden` only measures.
+    """
+
+    missing: np.ndarray
+    hidden: np.ndarray
+    validation: np.ndarray
+
+    @property
+    def test(self) -> np.ndarray:
+        """bool (samples, loci), the hidden calls that nothing was fitted on."""
+        return self.hidden & ~self.validation
+
+
+def simulate_mask(
+    genotypes: GenotypeMatrix, strategy: str, prop: float, validation_split: float, generator: np.random.Generator
+) -> Mask:
+    """Hide a share `prop` of the known calls by `strategy`, and split them.
+
+    random: every known call alike. random_weighted: in proportion to its genotype's frequency at the locus.
+    random_weighted_inv: in proportion to the inverse of that frequency.
+    A locus that would show a single allele is left out, since its file would not hold it either; a sample keeps
+    its last known call.
+    Raises InputError when fewer than MIN_HIDDEN calls can be hidden.
+    """
+    known = genotypes.calls != MISSING
+    weights = _WEIGHTS[strategy](genotypes)
+    scores = np.full(known.shape, -np.inf, np.float32)
+    # Weighted sampling without replacement by exponential keys (Efraimidis & Spirakis 2006)
+    scores[known] = np.log(generator.random(int(known.sum()), np.float32).clip(1e-12)) / weights[known]
+    n_hidden = round(prop * int(known.sum()))
+    hidden = np.zeros(known.shape, bool)
+    if n_hidden:
+        top = np.argpartition(scores, -n_hidden, axis=None)[-n_hidden:]
+        hidden.flat[top] = True
+    hidden &= known
+    hidden[:, ~_is_polymorphic(np.where(hidden, MISSING, genotypes.calls), genotypes.ploidy)] = False
+    _keep_last_call(hidden, known)
+    if hidden.sum() < MIN_HIDDEN:
+        raise InputError(
+            f"{_name(genotypes)}: only {int(known.sum())} known calls, too few to hide {prop:.0%} of them and "
+            f"measure accuracy ({MIN_HIDDEN} at least); give more loci or samples, or raise sim.sim_prop"
+        )
+    validation = hidden & (generator.random(known.shape, np.float32) < validation_split)
+    return Mask(~known, hidden, validation)
+
+
+def _is_polymorphic(calls: np.ndarray, ploidy: int) -> np.ndarray:
+    """bool (loci,): whether both alleles are seen among the known calls, int8 (samples, loci)."""
+    has_ref = ((calls != MISSING) & (calls < ploidy)).any(0)
+    return has_ref & (calls > 0).any(0)
+
+
+def _keep_last_call(hidden: np.ndarray, known: np.ndarray) -> None:
+    """Unhide, in place, one call of any sample that would lose all of them."""
+    for sample in np.flatnonzero(~(known & ~hidden).any(1)):
+        hidden[sample, np.flatnonzero(known[sample])[:1]] = False
+
+
+def _genotype_frequency(genotypes: GenotypeMatrix) -> np.ndarray:
+    """float32 (samples, loci): the frequency of each call's genotype among the locus's known calls."""
+    calls = genotypes.calls
+    n_known = np.maximum((calls != MISSING).sum(0), 1)
+    out = np.ones(calls.shape, np.float32)
+    for genotype in range(genotypes.n_classes):
+        here = calls == genotype
+        out = np.where(here, (here.sum(0) / n_known).astype(np.float32), out)
+    return out
+
+
+_WEIGHTS: dict[str, Callable[[GenotypeMatrix], np.ndarray]] = {
+    "random": lambda g: np.ones(g.calls.shape, np.float32),
+    "random_weighted": _genotype_frequency,
+    "random_weighted_inv": lambda g: 1.0 / _genotype_frequency(g),
+}
+
+
+def _name(genotypes: GenotypeMatrix) -> str:
+    return genotypes.source.name if genotypes.source else "genotypes"

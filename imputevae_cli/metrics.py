@@ -1,0 +1,86 @@
+"""Accuracy over scored cells: known calls that were hidden from the imputer.
+
+Shapes: M scored cells. truth: int (M,), the ALT-allele count. gp: float (M, C), genotype probabilities.
+call: int (M,), the argmax of gp, or -1 for a cell that was left missing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+LEAST_PROBABILITY = 1e-3
+"""GP are written with 3 decimals: a probability below this is counted as this, in log loss and scores of it."""
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """The figures that are read together, over `n` scored cells."""
+
+    n: int
+    concordance: float
+    nrd: float
+    f1: float
+    skill_r2: float
+    log_loss: float
+    ece: float
+
+
+def accuracy(truth: np.ndarray, gp: np.ndarray, locus_mean: np.ndarray, averaging: str = "macro") -> Accuracy:
+    """Every figure of `Accuracy`. locus_mean: float (M,), mean dosage of the visible calls at each cell's locus."""
+    call = gp.argmax(1)
+    return Accuracy(
+        n=len(truth),
+        concordance=concordance(truth, call),
+        nrd=non_reference_discordance(truth, call),
+        f1=f1(truth, call, averaging),
+        skill_r2=skill_r2(truth, dosage(gp), locus_mean),
+        log_loss=log_loss(truth, gp),
+        ece=expected_calibration_error(truth, gp),
+    )
+
+
+def dosage(gp: np.ndarray) -> np.ndarray:
+    """Expected ALT-allele count, float (...,), of genotype probabilities, float (..., C)."""
+    return gp @ np.arange(gp.shape[-1], dtype=gp.dtype)
+
+
+def concordance(truth: np.ndarray, call: np.ndarray) -> float:
+    """Share of cells called right."""
+    return float((truth == call).mean())
+
+
+def non_reference_discordance(truth: np.ndarray, call: np.ndarray) -> float:
+    """Share of wrong calls among cells that truth and call do not both take for homozygous reference (bcftools)."""
+    relevant = ~((truth == 0) & (call == 0))
+    return float((truth != call)[relevant].mean()) if relevant.any() else 0.0
+
+
+def f1(truth: np.ndarray, call: np.ndarray, averaging: str = "macro") -> float:
+    """F1 averaged over the genotype classes that occur in `truth`; averaging as scikit-learn names it."""
+    from sklearn.metrics import f1_score
+
+    return float(f1_score(truth, call, labels=np.unique(truth), average=averaging, zero_division=0.0))
+
+
+def skill_r2(truth: np.ndarray, dosage: np.ndarray, locus_mean: np.ndarray) -> float:
+    """1 - SSE / SST of the dosage, SST about the locus mean; 0 is no better than the mean. NaN where SST is 0."""
+    total = float(np.square(truth - locus_mean).sum())
+    return 1.0 - float(np.square(truth - dosage).sum()) / total if total else float("nan")
+
+
+def log_loss(truth: np.ndarray, gp: np.ndarray) -> float:
+    """Mean of -ln p(truth), in nats."""
+    bounded = np.clip(gp, LEAST_PROBABILITY, 1.0)
+    bounded = bounded / bounded.sum(1, keepdims=True)
+    return float(-np.log(bounded[np.arange(len(truth)), truth]).mean())
+
+
+def expected_calibration_error(truth: np.ndarray, gp: np.ndarray, n_bins: int = 15) -> float:
+    """Sum over equal bins of max p of share x |accuracy - mean confidence| (Guo et al. 2017)."""
+    confidence, right = gp.max(1), gp.argmax(1) == truth
+    bins = np.minimum((confidence * n_bins).astype(int), n_bins - 1)
+    weights = np.bincount(bins, minlength=n_bins)
+    gaps = np.bincount(bins, confidence - right, minlength=n_bins)
+    return float(np.abs(gaps).sum() / weights.sum())
