@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from imputevae_cli.errors import InputError
 
 FIXED_COLUMNS = (b"#CHROM", b"POS", b"ID", b"REF", b"ALT", b"QUAL", b"FILTER", b"INFO", b"FORMAT")
+
+_GENOTYPE = re.compile(rb"(\.|\d+)([/|](\.|\d+))*")
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,25 @@ def _record_error(line: bytes, number: int, expected: int, name: str) -> InputEr
     if not fields[1].isdigit():
         return InputError(f"{where}: the position {_show(fields[1])} is not a number; mend the record")
     return InputError(f"{where}: column {fields.index(b'') + 1} is empty; write `.` for what is missing")
+
+
+def line_place(line: bytes) -> tuple[str, int]:
+    """(chrom, pos) of a line that was checked."""
+    chrom, pos, _ = line.split(b"\t", 2)
+    return _show(chrom), int(pos)
+
+
+def what_is_malformed(line: bytes, check: TextCheck) -> str:
+    """What is wrong with a checked line that htslib cannot parse, and how to mend it."""
+    fields = line.removesuffix(b"\r").split(b"\t")
+    if fields[8].startswith(b"GT"):
+        n_keys = fields[8].count(b":") + 1
+        for sample, cell in zip(check.samples, fields[9:], strict=True):
+            if not _GENOTYPE.fullmatch(cell.split(b":", 1)[0]):
+                return f"sample {sample!r} has the malformed genotype {_show(cell)!r}; mend it, or set it to `./.`"
+            if cell.count(b":") >= n_keys:
+                return f"sample {sample!r} has more fields than FORMAT names ({_show(cell)!r}); mend the record"
+    return "htslib cannot parse the record; mend or delete it"
 
 
 def _place(fields: list[bytes]) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from imputevae_cli.genotypes import ImputedBlock
 
-COUNT_KEYS = (b"AC", b"AN", b"AF", b"NS")
+ADDED_INFO = (b"INFO", b"NIMP")
 _COUNTED = re.compile(rb"(?:^|;)(?:AC|AN|AF|NS)=")
 _ALLELES = re.compile(rb"[0-9]+|\.")
 
@@ -61,17 +61,17 @@ def count_alleles(cells: Sequence[bytes], n_alt: int) -> tuple[list[int], int, i
     return [alleles[b"%d" % (k + 1)] for k in range(n_alt)], sum(alleles.values()), ns
 
 
-def update_info(info: bytes, replaced: Mapping[bytes, bytes], added: Mapping[bytes, bytes]) -> bytes:
-    """INFO with the keys of `replaced` renewed where they are present, and those of `added` at the end."""
+def update_info(info: bytes, replaced: Mapping[bytes, bytes], added: Mapping[bytes, bytes] | None = None) -> bytes:
+    """INFO with the keys of `replaced` renewed where they are present, and `added`, if given, as our own at the end."""
     items = []
     for item in info.split(b";") if info not in (b".", b"") else ():
         key, equals, value = item.partition(b"=")
-        if key in added:
+        if added is not None and key in ADDED_INFO:
             continue
         if equals and key in replaced and not _same_numbers(value, replaced[key]):
             item = key + b"=" + replaced[key]
         items.append(item)
-    items.extend(key + b"=" + value for key, value in added.items())
+    items.extend(key + b"=" + value for key, value in (added or {}).items())
     return b";".join(items) or b"."
 
 

@@ -7,6 +7,7 @@ from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from sys import intern
 
@@ -15,8 +16,8 @@ import numpy as np
 from imputevae_cli.errors import InputError
 from imputevae_cli.genotypes import MISSING, GenotypeMatrix, Loci, VcfSource
 from imputevae_cli.io.selection import Region, choose_samples
-from imputevae_cli.io.vcf_check import TextCheck, check_header, check_lines
-from imputevae_cli.io.vcf_text import file_kind, read_lines, spool_stdin
+from imputevae_cli.io.vcf_check import TextCheck, check_header, check_lines, line_place, what_is_malformed
+from imputevae_cli.io.vcf_text import file_kind, read_lines, spool_stdin, vcf_lines
 from imputevae_cli.log import NullProgress, Progress
 from imputevae_cli.popmap import PopMap
 
@@ -56,12 +57,12 @@ def read_vcf(
     within = Region.parse(region) if region else None
     check = check_vcf(file, name)
     columns, populations = choose_samples(check.samples, name, popmap, samples, include_pops)
-    reading = _Reading(name, check, columns, within)
+    reading = _Reading(file, name, check, columns, within)
     total = check.n_records or 0
     with (progress or NullProgress()).task("reading", total) as task, _open_quietly(file, name) as records:
         for done in reading.consume(records):
             task.advance(done)
-    return reading.matrix(file, populations, region)
+    return reading.matrix(populations, region)
 
 
 def check_vcf(path: Path, name: str) -> TextCheck:
@@ -125,6 +126,7 @@ CALL_OF, PLOIDY_OF = _decoding_tables()
 class _Reading:
     """Records on their way into a matrix: a batch of raw alleles is gathered, then decoded at once."""
 
+    path: Path
     name: str
     check: TextCheck
     columns: np.ndarray
@@ -155,17 +157,24 @@ class _Reading:
         self._decode(raw[: len(self.batch)])
 
     def _safely(self, records: Iterator) -> Iterator:
-        number = -1
-        try:
-            for number, record in enumerate(records):  # noqa: B007 (used where the loop fails)
-                yield record
-        except Exception as error:
-            if isinstance(error, InputError):
-                raise
-            raise InputError(
-                f"{self.name}: {self.check.where(number + 1, 'after record', number + 1)} cannot be parsed; "
-                "a field is malformed (look at GT first): mend or delete the record"
-            ) from error
+        number = 0
+        while True:
+            try:
+                record = next(records, None)
+            except Exception as error:  # cyvcf2 raises bare Exception
+                raise self._unparsed(number) from error
+            if record is None:
+                return
+            yield record
+            number += 1
+
+    def _unparsed(self, number: int) -> InputError:
+        if self.check.n_records is None:
+            return InputError(f"{self.name}: record {number + 1} cannot be parsed; the BCF is damaged, make it again")
+        with vcf_lines(self.path, self.name) as lines:
+            line = next(islice(lines, self.check.header_lines + number, None))
+        place = self.check.where(number, *line_place(line))
+        return InputError(f"{self.name}: {place}: {what_is_malformed(line, self.check)}")
 
     def _take(self, number: int, record, raw: np.ndarray) -> None:
         """Put a record's alleles into the batch, or count it as passed through."""
@@ -215,7 +224,7 @@ class _Reading:
                     column.append(value)
         self.batch.clear()
 
-    def matrix(self, path: Path, populations: np.ndarray | None, region: str | None) -> GenotypeMatrix:
+    def matrix(self, populations: np.ndarray | None, region: str | None) -> GenotypeMatrix:
         """The matrix of all that was read. Raises InputError where there is too little to model."""
         self._check_content(region)
         ploidy = 1 if self.ploidies.count(1) > len(self.ploidies) / 2 else 2
@@ -228,7 +237,7 @@ class _Reading:
             )
         loci = Loci(*(np.array(column, dtype)[keep] for column, dtype in zip(self.loci, "OqOO", strict=True)))
         source = VcfSource(
-            path=path,
+            path=self.path,
             name=self.name,
             n_records=self.n_kept,
             rows=np.array(self.rows, np.int64)[keep],

@@ -126,7 +126,8 @@ class Splice:
         head, cells, end = self._split(line)
         if vcf_info.counts_alleles(head[7]) and head[8].split(b":")[0] == b"GT":
             n_alt = 0 if head[4] == b"." else head[4].count(b",") + 1
-            head[7] = vcf_info.update_info(head[7], vcf_info.count_values(*vcf_info.count_alleles(cells, n_alt)), {})
+            counts = vcf_info.count_values(*vcf_info.count_alleles(cells, n_alt))
+            head[7] = vcf_info.update_info(head[7], counts)
         return b"\t".join([*head, *cells]) + end
 
     def _split(self, line: bytes) -> tuple[list[bytes], list[bytes], bytes]:
