@@ -121,38 +121,47 @@ def standard_output() -> Iterator[BinaryIO]:
         raise OutputError(f"standard output: cannot be written ({_reason(error)})") from error
 
 
+@contextlib.contextmanager
+def quiet_htslib() -> Iterator[None]:
+    """Keep pysam's htslib from printing beside what it raises."""
+    import pysam
+
+    before = pysam.set_verbosity(0)
+    try:
+        yield
+    finally:
+        pysam.set_verbosity(before)
+
+
 class BgzfFile:
     """A BGZF file to write; every failure is an OSError, with nothing printed."""
 
     def __init__(self, path: Path, level: int):
         import pysam
 
-        self._path = path
-        self._verbosity = pysam.set_verbosity(0)  # htslib would print beside what is raised
         self._file = pysam.BGZFile(str(path), f"w{level}")
 
     def write(self, data: bytes) -> None:
-        self._file.write(data)
+        with quiet_htslib():
+            self._file.write(data)
 
     def close(self) -> None:
-        import pysam
-
         try:
             if self._file is not None:
-                self._file.close()
+                with quiet_htslib():
+                    self._file.close()
         except BaseException:
             self._drop()
             raise
-        finally:
-            self._file = None
-            pysam.set_verbosity(self._verbosity)
+        self._file = None
 
     def _drop(self) -> None:
         """Let go of a file whose close failed: pysam closes it once more and prints that failure itself."""
         hooks = sys.excepthook, sys.unraisablehook
         sys.excepthook = sys.unraisablehook = lambda *_: None
         try:
-            self._file = None
+            with quiet_htslib():
+                self._file = None
         finally:
             sys.excepthook, sys.unraisablehook = hooks
 

@@ -45,12 +45,14 @@ def write_phylip(path: str | Path, imputed: ImputedBlocks, *, names: str = "rela
 
 
 def phylip_names(samples: Sequence[str], names: str) -> list[str]:
-    """Names as the alignment's rows carry them, padding included; raises OutputError where two become one."""
+    """Names as the alignment's rows begin, blanks at the end included; raises OutputError where two become one."""
     rows: dict[str, str] = {}
     for sample in samples:
         row = "_".join(sample.split())
         if names == "strict":
             row = row[:STRICT_LENGTH].ljust(STRICT_LENGTH)
+        else:
+            row += " "
         if row in rows:
             raise OutputError(
                 f"PHYLIP: samples {rows[row]!r} and {sample!r} would both be named {row.strip()!r}; "
@@ -110,5 +112,4 @@ def _alignment(imputed: ImputedBlocks, rows: list[str], pairs: np.ndarray, is_sn
         done += len(snps)
     yield f"{len(rows)} {matrix.shape[1]}\n".encode()
     for row, sequence in zip(rows, matrix, strict=True):
-        gap = b"" if len(row) == STRICT_LENGTH and row.endswith(" ") else b" "
-        yield row.encode() + gap + sequence.tobytes() + b"\n"
+        yield row.encode() + sequence.tobytes() + b"\n"

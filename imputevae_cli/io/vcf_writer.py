@@ -12,7 +12,7 @@ from pathlib import Path
 
 from imputevae_cli.errors import InputError, OutputError
 from imputevae_cli.genotypes import ImputedBlocks, VcfSource
-from imputevae_cli.io.outputs import STDOUT, BgzfFile, atomic_output, standard_output
+from imputevae_cli.io.outputs import STDOUT, BgzfFile, atomic_output, quiet_htslib, standard_output
 from imputevae_cli.io.selection import Region
 from imputevae_cli.io.vcf_header import imputed_header, missing_declarations
 from imputevae_cli.io.vcf_splice import Locus, Splice, filled_loci
@@ -108,7 +108,8 @@ def _encode_bcf(file: Path, walk: _Walk, threads: int) -> None:
         with BgzfFile(text, 1) as out:
             walk.copy_into(out, declare_all=True)
         arguments = ["--no-version", "-Ob", "--threads", str(threads - 1), "-o", str(file), str(text)]
-        pysam.bcftools.view(*arguments, catch_stdout=False)
+        with quiet_htslib():
+            pysam.bcftools.view(*arguments, catch_stdout=False)
     except pysam.SamtoolsError as error:
         raise OSError(f"bcftools: {one_line(error)}") from error
     finally:
@@ -126,7 +127,8 @@ def _index(file: Path, walk: _Walk, output_type: str, name: str) -> Path | None:
     ending = ".csi" if output_type == "b" or walk.last_position >= TBI_END else ".tbi"
     index = file.with_name(file.name + ending)
     try:
-        pysam.bcftools.index("-c" if ending == ".csi" else "-t", "-o", str(index), str(file), catch_stdout=False)
+        with quiet_htslib():
+            pysam.bcftools.index("-c" if ending == ".csi" else "-t", "-o", str(index), str(file), catch_stdout=False)
     except pysam.SamtoolsError as error:
         index.unlink(missing_ok=True)
         logger.warning("%s: no index is written (%s)", name, one_line(error))
