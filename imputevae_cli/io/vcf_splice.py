@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from imputevae_cli.genotypes import MISSING, ImputedBlock, ImputedBlocks
+from imputevae_cli.genotypes import MISSING, ImputedBlocks
 from imputevae_cli.io import vcf_info
 from imputevae_cli.io.vcf_header import ADDED_FORMAT
 
@@ -17,77 +17,64 @@ GENOTYPES = {1: (b"0", b"1"), 2: (b"0/0", b"0/1", b"1/1")}
 
 
 class Locus(NamedTuple):
-    """One locus, ready to splice. codes: a suffix's number for each sample. filled: (sample, genotype) pairs.
+    """One locus, ready to splice.
 
-    missing: samples whose call stays missing. info: the info score, NaN where no call was imputed.
+    calls: the filled calls, one for each sample. unknown: (sample, call, `:GP:DS:IMP`) for the samples whose call was
+    missing; the call is still -1 where it stays so. ac: ALT alleles among the calls. info: the info score, NaN where
+    no call was imputed.
     """
 
-    codes: list[int]
-    filled: list[tuple[int, int]]
-    missing: list[int]
+    calls: list[int]
+    unknown: list[tuple[int, int, bytes]]
+    n_imputed: int
     ac: int
     info: float
 
     @property
-    def n_imputed(self) -> int:
-        return len(self.filled)
+    def missing(self) -> list[int]:
+        """The samples whose call stays missing."""
+        return [sample for sample, call, _ in self.unknown if call == MISSING]
 
 
 def filled_loci(imputed: ImputedBlocks) -> Iterator[Locus]:
-    """The loci of an imputation, in order; it is asked for blocks of a few megabytes."""
+    """The loci of an imputation, in order; it is asked for blocks of about a megabyte."""
     genotypes = imputed.genotypes
     size = int(np.clip(BLOCK_BYTES // (2 * genotypes.n_classes * genotypes.n_samples), 16, 4096))
     for start in range(0, genotypes.n_loci, size):
         block = imputed.block(start, min(start + size, genotypes.n_loci))
-        codes = np.ascontiguousarray(_suffix_codes(block).T)  # (b, samples)
-        calls = np.ascontiguousarray(block.calls.T)
-        is_filled = np.ascontiguousarray(block.imputed.T)
-        info = vcf_info.impute_info(block).tolist()
+        calls = np.ascontiguousarray(block.calls.T)  # (b, samples)
+        was_missing = block.imputed.T | (calls == MISSING)
+        locus, sample = np.nonzero(was_missing)  # in the order of the loci
+        texts = suffixes(block.gp[sample, locus], block.imputed[sample, locus])
+        unknown = list(zip(sample.tolist(), calls[locus, sample].tolist(), texts, strict=True))
+        ends = np.cumsum(was_missing.sum(axis=1)).tolist()
+        n_imputed = block.imputed.sum(axis=0).tolist()
         ac = np.where(calls > 0, calls, 0).sum(axis=1, dtype=np.int64).tolist()
-        for j in range(len(codes)):
-            filled = np.flatnonzero(is_filled[j])
-            pairs = list(zip(filled.tolist(), calls[j, filled].tolist(), strict=True))
-            missing = np.flatnonzero(calls[j] == MISSING).tolist()
-            yield Locus(codes[j].tolist(), pairs, missing, ac[j], info[j])
-
-
-def _suffix_codes(block: ImputedBlock) -> np.ndarray:
-    """int32 (samples, b): GP and the imputed flag in one number, -1 where nothing is known of a cell."""
-    gp = block.gp.astype(np.int32)
-    codes = (gp[..., 0] * 1001 + gp[..., 1]) << 1 | block.imputed
-    codes[gp.sum(axis=2) == 0] = -1
-    return codes
-
-
-class _Suffixes(dict):
-    """`:GP:DS:IMP` for each code of `_suffix_codes`, made when it is first asked for."""
-
-    LIMIT = 1 << 16
-
-    def __init__(self, ploidy: int):
-        self._ploidy = ploidy
-
-    def __missing__(self, code: int) -> bytes:
-        if len(self) >= self.LIMIT:
-            self.clear()
-        self[code] = text = self._text(code)
-        return text
-
-    def _text(self, code: int) -> bytes:
-        if code < 0:
-            return b":.:.:0"
-        first, second = divmod(code >> 1, 1001)
-        third = 1000 - first - second
-        if self._ploidy == 1:
-            gp, dosage = DECIMALS[first] + b"," + DECIMALS[second], second
-        else:
-            gp = b"%b,%b,%b" % (DECIMALS[first], DECIMALS[second], DECIMALS[third])
-            dosage = second + 2 * third
-        return b":%b:%b:%d" % (gp, DECIMALS[dosage], code & 1)
+        info = vcf_info.impute_info(block).tolist()
+        done = 0
+        for j, end in enumerate(ends):
+            yield Locus(calls[j].tolist(), unknown[done:end], n_imputed[j], ac[j], info[j])
+            done = end
 
 
 DECIMALS = [f"{thousandths / 1000:.3f}".rstrip("0").rstrip(".").encode() for thousandths in range(2001)]
 """0 to 2 in thousandths, as text without trailing zeros."""
+FIRST, NEXT, LAST = (
+    [before + text + after for text in DECIMALS] for before, after in ((b":", b","), (b"", b","), (b"", b":"))
+)
+FLAG = (b"0", b"1")
+NOTHING_KNOWN = b":.:.:0"
+
+
+def suffixes(gp: np.ndarray, imputed: np.ndarray) -> list[bytes]:
+    """`:GP:DS:IMP` for cells of probabilities uint16 (cells, classes), in thousandths, and bool (cells,)."""
+    cells = zip(gp.tolist(), imputed.tolist(), strict=True)
+    if gp.shape[1] == 2:
+        return [FIRST[a] + LAST[b] + LAST[b] + FLAG[imp] if a + b else NOTHING_KNOWN for (a, b), imp in cells]
+    return [
+        FIRST[a] + NEXT[b] + LAST[c] + LAST[b + 2 * c] + FLAG[imp] if a + b + c else NOTHING_KNOWN
+        for (a, b, c), imp in cells
+    ]
 
 
 class Splice:
@@ -95,7 +82,7 @@ class Splice:
 
     def __init__(self, ploidy: int, columns: list[int] | None):
         self._ploidy, self._columns = ploidy, columns
-        self._suffixes = _Suffixes(ploidy)
+        self._known = suffixes(1000 * np.eye(ploidy + 1, dtype=np.uint16), np.zeros(ploidy + 1, bool))
         self._genotypes = GENOTYPES[ploidy]
 
     def modelled(self, line: bytes, locus: Locus) -> bytes:
@@ -103,14 +90,16 @@ class Splice:
         head, cells, end = self._split(line)
         keys = head[8].split(b":")
         keys, cells = self._tidied(line, head, keys, cells)
-        for sample, call in locus.filled:
-            cell = cells[sample]
-            colon = cell.find(b":")
-            cells[sample] = self._genotypes[call] + (cell[colon:] if colon >= 0 else b"")
+        added = list(map(self._known.__getitem__, locus.calls))  # -1 picks one that is replaced below
+        for sample, call, text in locus.unknown:
+            added[sample] = text
+            if call != MISSING:
+                cell = cells[sample]
+                colon = cell.find(b":")
+                cells[sample] = self._genotypes[call] + (cell[colon:] if colon >= 0 else b"")
         head[7] = self._info(head[7], cells, locus)
         head[8] = b":".join([*keys, *ADDED_FORMAT])
-        cells = map(add, cells, map(self._suffixes.__getitem__, locus.codes))
-        return b"\t".join([*head, *cells]) + end
+        return b"\t".join([*head, *map(add, cells, added)]) + end
 
     def _tidied(self, line: bytes, head: list, keys: list, cells: list) -> tuple[list[bytes], list[bytes]]:
         """FORMAT keys and cells without what is to be added, and with trailing fields that were left out."""
@@ -138,12 +127,13 @@ class Splice:
 
     def _info(self, info: bytes, cells: list[bytes], locus: Locus) -> bytes:
         added = {b"NIMP": b"%d" % locus.n_imputed}
-        if locus.filled:
+        if locus.n_imputed:
             added = {b"INFO": b"%.3f" % locus.info, **added}
         counts = {}
         if vcf_info.counts_alleles(info):
-            called = len(cells) - len(locus.missing)
-            halves = vcf_info.count_alleles(_at(cells, locus.missing), 1)  # what a half-call that stays still shows
+            missing = locus.missing
+            called = len(cells) - len(missing)
+            halves = vcf_info.count_alleles(_at(cells, missing), 1)  # what a half-call that stays still shows
             ac, an = locus.ac + halves[0][0], called * self._ploidy + halves[1]
             counts = vcf_info.count_values([ac], an, called + halves[2])
         return vcf_info.update_info(info, counts, added)
