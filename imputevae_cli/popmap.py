@@ -59,7 +59,8 @@ class PopMap:
         A sample that the popmap lacks is of population "unknown", with a warning. Raises InputError where the popmap
         names samples that are not there.
         """
-        if strangers := [sample for sample in self.populations if sample not in set(samples)]:
+        there = set(samples)
+        if strangers := [sample for sample in self.populations if sample not in there]:
             raise InputError(
                 f"{self.name}: {unknown_names(strangers, samples, 'sample')} not in {where}; mend or delete those lines"
             )

@@ -94,6 +94,16 @@ def test_names_that_are_not_utf8(tmp_path, capfd):
     assert "not UTF-8" in refusal(path, capfd)
 
 
+def test_chromosomes_that_are_not_utf8(tmp_path, capfd):
+    path = write(tmp_path / "in.vcf", vcf(GOOD, record("0/0 0/1 ./.", chrom="é")).encode("latin-1"))
+    assert "chromosome's name is not UTF-8" in refusal(path, capfd)
+
+
+def test_header_texts_need_not_be_utf8(tmp_path):
+    path = write(tmp_path / "in.vcf", WHOLE.replace("##FILTER", "##source=é\n##FILTER").encode("latin-1"))
+    assert read_vcf(path).calls.shape == (3, 2)
+
+
 @pytest.mark.parametrize("mode", ["gzip", "bgzf", "bcf"])
 @pytest.mark.parametrize("left", [0.5, 0.98])
 def test_truncation(tmp_path, capfd, mode, left):

@@ -1,5 +1,7 @@
 import io
+import os
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -41,6 +43,17 @@ def test_standard_input_is_spooled(tmp_path, monkeypatch):
     assert genotypes.source.name == "standard input"
     assert genotypes.source.path.read_bytes() == text
     assert genotypes.source.path.parent == tmp_path
+
+
+def test_a_pipe_is_spooled(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    feeder = threading.Thread(target=pipe.write_text, args=(vcf(TWO),))
+    feeder.start()
+    genotypes = read_vcf(pipe, spool_dir=tmp_path)
+    feeder.join()
+    assert genotypes.calls.shape == (3, 2)
+    assert genotypes.source.name == str(pipe)
 
 
 def test_half_calls_and_missing_calls_of_every_spelling(tmp_path):

@@ -384,6 +384,27 @@ def test_all_that_was_known_stays_as_it_was(tmp_path, data, mode):
             assert sum(int(allele) for allele in new_gt.replace("|", "/").split("/")) == int(np.argmax(p))
 
 
+def test_counts_agree_with_fill_tags(tmp_path):
+    """What is written for AC, AN, AF and NS is what bcftools counts in the output, half-calls and all."""
+    if not shutil.which("bcftools"):
+        pytest.skip("needs bcftools")
+    info = "AC=9;AN=9;AF=0.9;NS=9"
+    cells = ["0/0 1/1 ./. ./1", "./1 0/1 0/0 .", "0|1 1/1 0/0 0/0"]
+    records = [record(c, pos=i + 1, info=info) for i, c in enumerate(cells)]
+    records += [
+        record("0/1 1/2 ./1 ./.", pos=9, alt="C,T", info=info.replace("AC=9", "AC=9,9").replace("0.9", "0.9,1"))
+    ]
+    path = write(tmp_path / "in.vcf", vcf(*records, samples="abcd"))
+    for keep in (None, ["b", "c", "d"]):
+        fill(read_vcf(path, samples=keep), tmp_path / "out.vcf", silent=[2])
+        command = ["bcftools", "+fill-tags", str(tmp_path / "out.vcf"), "--", "-t", "AC,AN,AF,NS"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        expected = [line.split("\t")[7] for line in done.stdout.split("\n")[:-1] if line[0] != "#"]
+        for row, want in zip(fields(tmp_path / "out.vcf"), expected, strict=True):
+            if row[4] == "G" or keep:  # a record that is not modelled keeps its counts with all samples
+                assert sorted(row[7].split(";")) == sorted(want.split(";"))
+
+
 @pytest.mark.skipif(not (shutil.which("plink2") and shutil.which("bcftools")), reason="needs plink2 and bcftools")
 def test_other_tools_read_the_outputs_without_a_warning(tmp_path):
     genotypes = read_vcf(write(tmp_path / "in.vcf", vcf(*RECORDS, record("./. . ./.", "2", 7))))

@@ -47,8 +47,8 @@ def choose_samples(
     """Columns to keep, int64 (samples,), and their populations, object (samples,) or None without a popmap."""
     keep = np.ones(len(names), bool)
     if samples is not None:
-        wanted = set(samples)
-        if unknown := [sample for sample in dict.fromkeys(samples) if sample not in set(names)]:
+        wanted, there = set(samples), set(names)
+        if unknown := [sample for sample in dict.fromkeys(samples) if sample not in there]:
             raise InputError(
                 f"{where}: requested {unknown_names(unknown, names, 'sample')} not in the file; mend the request"
             )

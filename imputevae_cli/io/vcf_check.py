@@ -36,15 +36,15 @@ def check_lines(lines: Iterable[bytes], name: str) -> TextCheck:
     lines = iter(lines)
     samples, header_lines = check_header(lines, name)
     tabs = len(FIXED_COLUMNS) + len(samples) - 1
-    last_format = None
+    last_format = last_chrom = None
     number = header_lines
     for number, line in enumerate(lines, header_lines + 1):
         fields = line.split(b"\t", 9)
         if line.count(b"\t") != tabs or not fields[1].isdigit() or b"" in fields or line.startswith(b"#"):
             raise _record_error(line, number, tabs + 1, name)
-        if fields[8] != last_format:
-            last_format = fields[8]
-            _check_format(fields, f"{name}: line {number} ({_place(fields)})")
+        if fields[8] != last_format or fields[0] != last_chrom:
+            last_chrom, last_format = fields[0], fields[8]
+            _check_encoding_and_format(fields, f"{name}: line {number} ({_place(fields)})")
     if number == header_lines:
         raise InputError(f"{name}: there is a header but no record; give a file with genotypes")
     return TextCheck(samples, header_lines, number - header_lines)
@@ -94,7 +94,13 @@ def _sample_names(line: bytes, number: int, name: str) -> tuple[str, ...]:
     return samples
 
 
-def _check_format(fields: list[bytes], where: str) -> None:
+def _check_encoding_and_format(fields: list[bytes], where: str) -> None:
+    try:
+        fields[0].decode("utf-8")
+    except UnicodeDecodeError:
+        raise InputError(
+            f"{where}: the chromosome's name is not UTF-8; convert the file, such as with `iconv`"
+        ) from None
     keys = fields[8].split(b":")
     if b"GT" in keys and (keys[0] != b"GT" or keys.count(b"GT") > 1):
         raise InputError(f"{where}: GT is not the first FORMAT field, as VCF requires; mend the record")

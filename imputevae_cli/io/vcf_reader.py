@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import re
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
@@ -17,7 +18,7 @@ from imputevae_cli.errors import InputError
 from imputevae_cli.genotypes import MISSING, GenotypeMatrix, Loci, VcfSource
 from imputevae_cli.io.selection import Region, choose_samples
 from imputevae_cli.io.vcf_check import TextCheck, check_header, check_lines, line_place, what_is_malformed
-from imputevae_cli.io.vcf_text import file_kind, read_lines, spool_stdin, vcf_lines
+from imputevae_cli.io.vcf_text import file_kind, is_stream, read_lines, spool, vcf_lines
 from imputevae_cli.log import NullProgress, Progress
 from imputevae_cli.popmap import PopMap
 
@@ -25,7 +26,7 @@ MULTIALLELIC, NO_ALT, SYMBOLIC, NO_GT, NO_CALL = "multiallelic", "no ALT", "symb
 """Reasons why a record is not modelled; records of another ploidy are counted as `haploid` or `diploid`."""
 
 PLOIDY_NAMES = {1: "haploid", 2: "diploid"}
-BATCH_BYTES = 4 << 20
+BATCH_BYTES = 2 << 20
 VECTOR_END = -(2**31) + 1  # htslib's int32 filler after the last allele of a call of lower ploidy
 _END = 6  # the same in a code of three bits; alleles take 0..5: (allele + 1) << 1 | phased
 _CONCRETE = re.compile(r"[A-Za-z]+")
@@ -44,7 +45,7 @@ def read_vcf(
 ) -> GenotypeMatrix:
     """Read the calls of the biallelic records with a concrete ALT; a half-call is missing.
 
-    path: VCF, VCF.gz (BGZF or gzip) or BCF, or `-` for standard input, which is copied into `spool_dir`.
+    path: VCF, VCF.gz (BGZF or gzip) or BCF, or `-` for standard input; a stream is copied into `spool_dir`.
     samples: keep these alone, in the file's order. include_pops: keep the samples of these populations.
     region: `chrom`, `chrom:start-end` (1-based, inclusive); a record is in it when its POS is.
     Records that are not modelled are counted by reason in `source.passed_through`. One thread decodes, whatever
@@ -53,7 +54,7 @@ def read_vcf(
     `include_pops` without a popmap and on a malformed region.
     """
     name = "standard input" if str(path) == "-" else str(path)
-    file = spool_stdin(spool_dir) if str(path) == "-" else Path(path)
+    file = spool(path, name, spool_dir) if is_stream(path) else Path(path)
     within = Region.parse(region) if region else None
     check = check_vcf(file, name)
     columns, populations = choose_samples(check.samples, name, popmap, samples, include_pops)
@@ -215,7 +216,9 @@ class _Reading:
             self._reject_mixed(int(np.argmax(ploidy == 3)), shown)
         called = ploidy > 0
         self.passed[NO_CALL] += int((~called).sum())
-        self.blocks.append(CALL_OF[code[called]])
+        block = _mapped((int(called.sum()), len(self.columns)))
+        block[:] = CALL_OF[code[called]]
+        self.blocks.append(block)
         self.ploidies.extend(ploidy[called].tolist())
         for keep, (_, row, locus) in zip(called.tolist(), self.batch, strict=True):
             if keep:
@@ -257,7 +260,7 @@ class _Reading:
             raise InputError(f"{self.name}: {where}")
         if not self.n_with_gt:
             raise InputError(f"{self.name}: no record has GT in its FORMAT; give a file with genotypes")
-        if not self.rows and self.passed[NO_CALL]:
+        if not self.rows and self.passed[NO_CALL] == self.n_with_gt:
             raise InputError(f"{self.name}: every call is missing; there is nothing to impute from")
         if not self.rows:
             raise InputError(f"{self.name}: no record can be modelled ({self._passed_in_words()})")
@@ -299,9 +302,22 @@ def why_not_modelled(ref: str, alts: Sequence[str]) -> str | None:
     return None if _CONCRETE.fullmatch(alts[0]) and _CONCRETE.fullmatch(ref) else SYMBOLIC
 
 
+def _mapped(shape: tuple[int, ...]) -> np.ndarray:
+    """int8 zeros in memory of their own, given by the system a small page at a time and taken back at once.
+
+    The C library keeps freed blocks, and numpy asks for huge pages, of which the first column of a matrix touches all:
+    with either, the calls would be in memory twice when the blocks are put together.
+    """
+    size = int(np.prod(shape))
+    pages = mmap.mmap(-1, max(size, 1))
+    if hasattr(mmap, "MADV_NOHUGEPAGE"):
+        pages.madvise(mmap.MADV_NOHUGEPAGE)
+    return np.frombuffer(pages, np.int8, size).reshape(shape)
+
+
 def _sample_major(blocks: deque, keep: np.ndarray, n_samples: int, tile: int = 256) -> np.ndarray:
     """int8 (samples, loci) out of blocks of (b, samples), which are freed on the way. Tiles suit the cache."""
-    calls = np.empty((n_samples, int(keep.sum())), np.int8)
+    calls = _mapped((n_samples, int(keep.sum())))
     done = written = 0
     while blocks:
         block = blocks.popleft()

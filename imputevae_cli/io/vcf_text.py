@@ -87,17 +87,23 @@ def _blocks(path: Path, name: str, gzipped: bool) -> Iterator[bytes]:
         raise InputError(f"{name}: cannot be read ({error.strerror or error}); check the file and its disk") from error
 
 
-def spool_stdin(folder: Path | None = None) -> Path:
-    """Copy standard input to a temporary file, deleted at exit: the input is walked more than once."""
-    if sys.stdin.isatty():
+def is_stream(path: str | Path) -> bool:
+    """Whether an input can be read but once: `-`, a pipe, or a device such as /dev/stdin."""
+    return str(path) == "-" or Path(path).is_fifo() or Path(path).is_char_device()
+
+
+def spool(path: str | Path, name: str, folder: Path | None = None) -> Path:
+    """Copy a stream to a temporary file, deleted at exit: the input is walked more than once."""
+    if str(path) == "-" and sys.stdin.isatty():
         raise InputError("standard input is a terminal; pipe a VCF into it, or name a file in place of `-`")
     try:
-        with tempfile.NamedTemporaryFile(prefix="imputevae-stdin-", dir=folder, delete=False) as file:
+        with tempfile.NamedTemporaryFile(prefix="imputevae-input-", dir=folder, delete=False) as file:
             atexit.register(_remove, Path(file.name))
-            shutil.copyfileobj(sys.stdin.buffer, file, BLOCK_BYTES)
+            with contextlib.nullcontext(sys.stdin.buffer) if str(path) == "-" else open(path, "rb") as stream:
+                shutil.copyfileobj(stream, file, BLOCK_BYTES)
     except OSError as error:
         raise InputError(
-            f"standard input: cannot be copied to a temporary file ({error.strerror}); set TMPDIR to a disk with room"
+            f"{name}: cannot be copied to a temporary file ({error.strerror}); set TMPDIR to a disk with room"
         ) from error
     return Path(file.name)
 

@@ -129,8 +129,10 @@ def _index(file: Path, walk: _Walk, output_type: str, name: str) -> Path | None:
     try:
         with quiet_htslib():
             pysam.bcftools.index("-c" if ending == ".csi" else "-t", "-o", str(index), str(file), catch_stdout=False)
-    except pysam.SamtoolsError as error:
+    except BaseException as error:
         index.unlink(missing_ok=True)
+        if not isinstance(error, pysam.SamtoolsError):
+            raise
         logger.warning("%s: no index is written (%s)", name, one_line(error))
         return None
     return index
