@@ -191,10 +191,11 @@ def test_unsorted_output_has_no_index_but_a_note(tmp_path, caplog):
     assert "not sorted, so no index" in caplog.text
 
 
-def test_a_chromosome_that_comes_back_is_not_sorted(tmp_path):
+def test_a_chromosome_that_comes_back_is_not_sorted(tmp_path, caplog):
     records = [record("0/0 ./. 1/1", chrom=c) for c in "121"]
     fill(read_vcf(write(tmp_path / "in.vcf", vcf(*records))), tmp_path / "out.vcf.gz", "z")
     assert not (tmp_path / "out.vcf.gz.tbi").exists()
+    assert "not sorted" in caplog.text
 
 
 def test_positions_beyond_tbi_get_a_csi(tmp_path):
