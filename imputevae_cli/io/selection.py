@@ -1,0 +1,72 @@
+"""What of a file is read: a region, and some of the samples."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from imputevae_cli.errors import ConfigError, InputError
+from imputevae_cli.popmap import PopMap, unknown_names
+
+
+@dataclass(frozen=True)
+class Region:
+    """A stretch of one chromosome, 1-based, both ends within."""
+
+    chrom: str
+    start: int = 1
+    end: int = 2**62
+
+    @classmethod
+    def parse(cls, text: str) -> Region:
+        """`chrom`, `chrom:pos`, `chrom:start-` or `chrom:start-end`; thousands may be parted by commas."""
+        found = re.fullmatch(r"(.+):([\d,]+)(?:(-)([\d,]*))?", text)
+        if not found:
+            return cls(text)
+        start = int(found[2].replace(",", ""))
+        end = int((found[4] or "").replace(",", "") or 2**62) if found[3] else start
+        if end < start:
+            raise ConfigError(f"--region {text}: the end is before the start; write chrom:start-end")
+        return cls(found[1], start, end)
+
+    def __contains__(self, place: tuple[str, int]) -> bool:
+        return place[0] == self.chrom and self.start <= place[1] <= self.end
+
+
+def choose_samples(
+    names: Sequence[str],
+    where: str,
+    popmap: str | Path | PopMap | None,
+    samples: Sequence[str] | None,
+    include_pops: Sequence[str] | None,
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Columns to keep, int64 (samples,), and their populations, object (samples,) or None without a popmap."""
+    keep = np.ones(len(names), bool)
+    if samples is not None:
+        wanted, there = set(samples), set(names)
+        if unknown := [sample for sample in dict.fromkeys(samples) if sample not in there]:
+            raise InputError(
+                f"{where}: requested {unknown_names(unknown, names, 'sample')} not in the file; mend the request"
+            )
+        keep &= np.array([name in wanted for name in names])
+    populations = None
+    if popmap is not None:
+        popmap = popmap if isinstance(popmap, PopMap) else PopMap.read(popmap)
+        populations = popmap.align(names, where)
+    if include_pops is not None:
+        if populations is None:
+            raise ConfigError("--include-pops needs a popmap; give --popmap as well")
+        present = sorted(set(populations))
+        if unknown := [pop for pop in dict.fromkeys(include_pops) if pop not in present]:
+            raise InputError(
+                f"{popmap.name}: {unknown_names(unknown, present, 'population')} not there; mend --include-pops"
+            )
+        keep &= np.isin(populations, list(include_pops))
+    if keep.sum() < 2:
+        raise InputError(f"{where}: {keep.sum()} of {len(names)} samples are kept; at least 2 are needed")
+    columns = np.flatnonzero(keep)
+    return columns, None if populations is None else populations[columns]

@@ -1,0 +1,148 @@
+"""Splicing the genotypes of a locus into the text of its record; all other text stays as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from operator import add
+from typing import NamedTuple
+
+import numpy as np
+
+from imputevae_cli.genotypes import MISSING, ImputedBlocks
+from imputevae_cli.io import vcf_info
+from imputevae_cli.io.vcf_header import ADDED_FORMAT
+
+BLOCK_BYTES = 1 << 20
+GENOTYPES = {1: (b"0", b"1"), 2: (b"0/0", b"0/1", b"1/1")}
+
+
+class Locus(NamedTuple):
+    """One locus, ready to splice.
+
+    calls: the filled calls, one for each sample. unknown: (sample, call, `:GP:DS:IMP`) for the samples whose call was
+    missing; the call is still -1 where it stays so. ac: ALT alleles among the calls. info: the info score, NaN where
+    no call was imputed.
+    """
+
+    calls: list[int]
+    unknown: list[tuple[int, int, bytes]]
+    n_imputed: int
+    ac: int
+    info: float
+
+    @property
+    def missing(self) -> list[int]:
+        """The samples whose call stays missing."""
+        return [sample for sample, call, _ in self.unknown if call == MISSING]
+
+
+def filled_loci(imputed: ImputedBlocks) -> Iterator[Locus]:
+    """The loci of an imputation, in order; it is asked for blocks of about a megabyte."""
+    genotypes = imputed.genotypes
+    size = int(np.clip(BLOCK_BYTES // (2 * genotypes.n_classes * genotypes.n_samples), 16, 4096))
+    for start in range(0, genotypes.n_loci, size):
+        block = imputed.block(start, min(start + size, genotypes.n_loci))
+        calls = np.ascontiguousarray(block.calls.T)  # (b, samples)
+        was_missing = block.imputed.T | (calls == MISSING)
+        locus, sample = np.nonzero(was_missing)  # in the order of the loci
+        texts = suffixes(block.gp[sample, locus], block.imputed[sample, locus])
+        unknown = list(zip(sample.tolist(), calls[locus, sample].tolist(), texts, strict=True))
+        ends = np.cumsum(was_missing.sum(axis=1)).tolist()
+        n_imputed = block.imputed.sum(axis=0).tolist()
+        ac = np.where(calls > 0, calls, 0).sum(axis=1, dtype=np.int64).tolist()
+        info = vcf_info.impute_info(block).tolist()
+        done = 0
+        for j, end in enumerate(ends):
+            yield Locus(calls[j].tolist(), unknown[done:end], n_imputed[j], ac[j], info[j])
+            done = end
+
+
+DECIMALS = [f"{thousandths / 1000:.3f}".rstrip("0").rstrip(".").encode() for thousandths in range(2001)]
+"""0 to 2 in thousandths, as text without trailing zeros."""
+FIRST, NEXT, LAST = (
+    [before + text + after for text in DECIMALS] for before, after in ((b":", b","), (b"", b","), (b"", b":"))
+)
+FLAG = (b"0", b"1")
+NOTHING_KNOWN = b":.:.:0"
+
+
+def suffixes(gp: np.ndarray, imputed: np.ndarray) -> list[bytes]:
+    """`:GP:DS:IMP` for cells of probabilities uint16 (cells, classes), in thousandths, and bool (cells,)."""
+    cells = zip(gp.tolist(), imputed.tolist(), strict=True)
+    if gp.shape[1] == 2:
+        return [FIRST[a] + LAST[b] + LAST[b] + FLAG[imp] if a + b else NOTHING_KNOWN for (a, b), imp in cells]
+    return [
+        FIRST[a] + NEXT[b] + LAST[c] + LAST[b + 2 * c] + FLAG[imp] if a + b + c else NOTHING_KNOWN
+        for (a, b, c), imp in cells
+    ]
+
+
+class Splice:
+    """Splices a locus's genotypes into the text of its record."""
+
+    def __init__(self, ploidy: int, columns: list[int] | None):
+        self._ploidy, self._columns = ploidy, columns
+        self._known = suffixes(1000 * np.eye(ploidy + 1, dtype=np.uint16), np.zeros(ploidy + 1, bool))
+        self._genotypes = GENOTYPES[ploidy]
+
+    def modelled(self, line: bytes, locus: Locus) -> bytes:
+        """A modelled record's line with its missing calls filled and GP, DS and IMP added."""
+        head, cells, end = self._split(line)
+        keys = head[8].split(b":")
+        keys, cells = self._tidied(line, head, keys, cells)
+        added = list(map(self._known.__getitem__, locus.calls))  # -1 picks one that is replaced below
+        for sample, call, text in locus.unknown:
+            added[sample] = text
+            if call != MISSING:
+                cell = cells[sample]
+                colon = cell.find(b":")
+                cells[sample] = self._genotypes[call] + (cell[colon:] if colon >= 0 else b"")
+        head[7] = self._info(head[7], cells, locus)
+        head[8] = b":".join([*keys, *ADDED_FORMAT])
+        return b"\t".join([*head, *map(add, cells, added)]) + end
+
+    def _tidied(self, line: bytes, head: list, keys: list, cells: list) -> tuple[list[bytes], list[bytes]]:
+        """FORMAT keys and cells without what is to be added, and with trailing fields that were left out."""
+        kept = [i for i, key in enumerate(keys) if key not in ADDED_FORMAT]
+        if len(kept) < len(keys):
+            cells = [b":".join(_at(cell.split(b":"), kept)) for cell in cells]
+        elif self._columns is None and _colons(line, head) == len(cells) * (len(keys) - 1):
+            return keys, cells  # the common case, told without a look at each cell
+        return _at(keys, kept), [cell + b":." * (len(kept) - 1 - cell.count(b":")) for cell in cells]
+
+    def passed(self, line: bytes) -> bytes:
+        """A record that is not modelled, with the chosen samples alone and allele counts that fit them."""
+        head, cells, end = self._split(line)
+        if vcf_info.counts_alleles(head[7]) and head[8].split(b":")[0] == b"GT":
+            n_alt = 0 if head[4] == b"." else head[4].count(b",") + 1
+            counts = vcf_info.count_values(*vcf_info.count_alleles(cells, n_alt))
+            head[7] = vcf_info.update_info(head[7], counts)
+        return b"\t".join([*head, *cells]) + end
+
+    def _split(self, line: bytes) -> tuple[list[bytes], list[bytes], bytes]:
+        end = b"\r" if line.endswith(b"\r") else b""
+        fields = (line[:-1] if end else line).split(b"\t")
+        cells = fields[9:]
+        return fields[:9], cells if self._columns is None else _at(cells, self._columns), end
+
+    def _info(self, info: bytes, cells: list[bytes], locus: Locus) -> bytes:
+        added = {b"NIMP": b"%d" % locus.n_imputed}
+        if locus.n_imputed:
+            added = {b"INFO": b"%.3f" % locus.info, **added}
+        counts = {}
+        if vcf_info.counts_alleles(info):
+            missing = locus.missing
+            called = len(cells) - len(missing)
+            halves = vcf_info.count_alleles(_at(cells, missing), 1)  # what a half-call that stays still shows
+            ac, an = locus.ac + halves[0][0], called * self._ploidy + halves[1]
+            counts = vcf_info.count_values([ac], an, called + halves[2])
+        return vcf_info.update_info(info, counts, added)
+
+
+def _at(items: list[bytes], index: list[int]) -> list[bytes]:
+    """The items at `index`, as far as there are any."""
+    return [items[i] for i in index if i < len(items)]
+
+
+def _colons(line: bytes, head: list[bytes]) -> int:
+    return line.count(b":") - sum(field.count(b":") for field in head)

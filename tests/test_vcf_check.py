@@ -1,0 +1,141 @@
+"""Bad input: one line that names file and place and says how to mend it, and nothing printed beside it."""
+
+import re
+
+import pytest
+from vcf_maker import HEADER, columns, record, vcf, write
+
+from imputevae_cli.errors import InputError
+from imputevae_cli.io.vcf_reader import read_vcf
+
+GOOD = record("0/0 0/1 1/1")
+NEXT = record("0/0 ./. 1/1", pos=200)
+WHOLE = vcf(GOOD, NEXT)
+NAMES = columns("abc")
+LINE = 14  # the first record's, in WHOLE
+
+BAD_TEXT = {
+    "empty": ("", "the file is empty"),
+    "not a VCF": (">chr1\nACGT\n", "not a VCF: line 1"),
+    "no fileformat": (WHOLE.split("\n", 1)[1], "not a VCF: line 1"),
+    "header only": (vcf(), "no record"),
+    "header cut": (HEADER, "no `#CHROM` line"),
+    "blank in header": (WHOLE.replace("#CHROM", "\n#CHROM"), "header line 13 is blank"),
+    "no samples": (vcf(record(""), samples=()), "names no samples"),
+    "no FORMAT": (HEADER + "\t".join(NAMES.split()[:8]) + "\n", "names no samples"),
+    "one sample": (vcf(record("0/0"), samples="a"), "1 of 1 samples"),
+    "one locus": (vcf(GOOD), "1 record can be modelled"),
+    "one modelled": (vcf(GOOD, record("0/0 0/1 1/1", alt="C,T")), r"1 record .*\(not modelled: 1 multiallelic\)"),
+    "none modelled": (vcf(record("0/0 0/1 1/1", alt="C,T")), r"no record can be modelled \(1 multiallelic\)"),
+    "all missing": (vcf(record("./. . ./."), record("./. . ./.")), "every call is missing"),
+    "no GT": (vcf(record("3 4 5", fmt="DP")), "no record has GT"),
+    "GT second": (vcf(record("3:0/0 4:0/0 5:0/1", fmt="DP:GT"), NEXT), rf"line {LINE} \(1:100\): GT is not the first"),
+    "duplicate names": (WHOLE.replace("\ta\tb\t", "\tb\tb\t"), "sample 'b' is named twice"),
+    "empty name": (WHOLE.replace("\ta\tb\t", "\t\tb\t"), "column 10 is empty"),
+    "blanks in #CHROM": (WHOLE.replace("INFO\tFORMAT", "INFO    \tFORMAT"), "blanks where tabs belong"),
+    "only blanks in #CHROM": (WHOLE.replace(NAMES, NAMES.replace("\t", " ")), "blanks where tabs belong"),
+    "columns misnamed": (WHOLE.replace("\tQUAL\t", "\tQ\t"), "does not name the nine VCF columns"),
+    "blank line": (vcf(GOOD, "\n", NEXT), f"line {LINE + 1} is blank"),
+    "blank line with carriage return": (vcf(GOOD, "\r\n", NEXT), f"line {LINE + 1} is blank"),
+    "blank last line": (vcf(GOOD, NEXT, "\n"), f"line {LINE + 2} is blank"),
+    "comment": (vcf(GOOD, "#comment\n", NEXT), f"line {LINE + 1} starts with `#`"),
+    "commented record": (vcf(GOOD, "#" + GOOD, NEXT), f"line {LINE + 1} starts with `#`"),
+    "one column": (vcf(GOOD, "chr1\n", NEXT), f"line {LINE + 1} has one column"),
+    "blanks for tabs": (vcf(GOOD, NEXT.replace("\t", " ")), f"line {LINE + 1} has blanks where tabs"),
+    "short": (vcf(GOOD, record("0/0 0/1", pos=7)), rf"line {LINE + 1} \(1:7\) has 11 columns, the header 12"),
+    "long": (vcf(GOOD, record("0/0 0/1 0/0 0/0", pos=7)), rf"line {LINE + 1} \(1:7\) has 13 columns, the header 12"),
+    "bad POS": (vcf(GOOD, record("0/0 0/1 0/0", pos="x")), rf"line {LINE + 1} \(1:x\): the position x is not a number"),
+    "empty REF": (vcf(GOOD, record("0/0 0/1 0/0", ref="")), "column 4 is empty"),
+    "empty cell": (
+        vcf(GOOD, record(["0/0", "", "0/0"])),
+        rf"line {LINE + 1} \(1:100\): sample 'b' has the mal.* ''",
+    ),
+    "bad GT": (
+        vcf(GOOD, record("0/0 A/B 0/0", pos=9)),
+        rf"line {LINE + 1} \(1:9\): sample 'b' has the mal.* 'A/B'",
+    ),
+    "prefix phasing": (vcf(GOOD, record("0/0 |0|1 0/0")), "sample 'b' has the malformed genotype '.0.1'"),
+    "no newline": (WHOLE[:-1], f"line {LINE + 1}, the last, does not end with a newline"),
+    "cut in the last call": (WHOLE[:-3], "may be cut short"),
+    "triploid": (vcf(GOOD, record("0/0 0/1/1 0/0")), rf"line {LINE + 1} \(1:100\): sample 'b' has a call of ploidy 3"),
+    "haploid among diploid": (vcf(GOOD, record("0/0 0/1 1")), "sample 'c' is haploid where others are diploid"),
+    "diploid among haploid": (vcf(GOOD, record("0 0/1 1")), "sample 'b' is diploid where others are haploid"),
+    "allele beyond ALT": (vcf(GOOD, record("0/0 0/3 ./.")), "sample 'b' has allele 3, but ALT lists 1; mend the call"),
+    "allele beyond no ALT": (vcf(GOOD, record("0/0 0/1 ./.", alt=".")), "sample 'b' has allele 1, but ALT lists 0"),
+    "allele beyond two": (vcf(GOOD, record("0/0 0/2 3|0", alt="C,T")), "sample 'c' has allele 3, but ALT lists 2"),
+}
+
+
+def refusal(path, capfd) -> str:
+    with pytest.raises(InputError) as error:
+        read_vcf(path)
+    printed = capfd.readouterr()
+    assert printed.err == printed.out == ""
+    message = str(error.value)
+    assert "\n" not in message
+    assert message.startswith(str(path))
+    return message
+
+
+@pytest.mark.parametrize("mode", ["vcf", "bgzf"])
+@pytest.mark.parametrize("case", BAD_TEXT)
+def test_bad_text(tmp_path, capfd, case, mode):
+    text, message = BAD_TEXT[case]
+    path = write(tmp_path / "in.vcf.gz", text, mode)
+    assert re.search(message, refusal(path, capfd))
+
+
+def test_the_file_that_the_bad_ones_are_made_of_is_good(tmp_path):
+    assert read_vcf(write(tmp_path / "in.vcf", WHOLE)).calls.shape == (3, 2)
+
+
+def test_names_that_are_not_utf8(tmp_path, capfd):
+    path = write(tmp_path / "in.vcf", WHOLE.replace("\ta\t", "\té\t").encode("latin-1"))
+    assert "not UTF-8" in refusal(path, capfd)
+
+
+def test_chromosomes_that_are_not_utf8(tmp_path, capfd):
+    path = write(tmp_path / "in.vcf", vcf(GOOD, record("0/0 0/1 ./.", chrom="é")).encode("latin-1"))
+    assert "chromosome's name is not UTF-8" in refusal(path, capfd)
+
+
+def test_header_texts_need_not_be_utf8(tmp_path):
+    path = write(tmp_path / "in.vcf", WHOLE.replace("##FILTER", "##source=é\n##FILTER").encode("latin-1"))
+    assert read_vcf(path).calls.shape == (3, 2)
+
+
+@pytest.mark.parametrize("mode", ["gzip", "bgzf", "bcf"])
+@pytest.mark.parametrize("left", [0.5, 0.98])
+def test_truncation(tmp_path, capfd, mode, left):
+    records = [record("0/0 0/1 1/1", pos=p, info=f"DP={p * 7919 % 9973}") for p in range(1, 20000)]
+    data = write(tmp_path / "in.vcf.gz", vcf(*records), mode).read_bytes()
+    path = write(tmp_path / "in.vcf.gz", data[: int(len(data) * left)])
+    assert "cut short" in refusal(path, capfd)
+
+
+@pytest.mark.parametrize("mode", ["bgzf", "bcf"])
+def test_missing_end_block(tmp_path, capfd, mode):
+    data = write(tmp_path / "in.vcf.gz", WHOLE, mode).read_bytes()
+    assert "end-of-file block is missing" in refusal(write(tmp_path / "in.vcf.gz", data[:-28]), capfd)
+
+
+@pytest.mark.parametrize("mode", ["gzip", "bgzf", "bcf"])
+def test_flipped_bits(tmp_path, capfd, mode):
+    records = [record("0/0 0/1 1/1", pos=p, info=f"DP={p * 7919 % 9973}") for p in range(1, 20000)]
+    data = bytearray(write(tmp_path / "in.vcf.gz", vcf(*records), mode).read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    refusal(write(tmp_path / "in.vcf.gz", bytes(data)), capfd)
+
+
+@pytest.mark.parametrize("case", ["all missing", "one locus", "triploid", "haploid among diploid", "allele beyond ALT"])
+def test_bad_bcf(tmp_path, capfd, case):
+    text, message = BAD_TEXT[case]
+    path = write(tmp_path / "in.bcf", text, "bcf")
+    capfd.readouterr()
+    message = message.replace(f"line {LINE + 1} ", "record 2 ")
+    assert re.search(message, refusal(path, capfd))
+
+
+def test_absent_file_and_folder(tmp_path, capfd):
+    assert "no such file" in refusal(tmp_path / "none.vcf", capfd)
+    assert "is a folder" in refusal(tmp_path, capfd)
