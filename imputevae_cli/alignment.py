@@ -62,15 +62,15 @@ def align_loci(genotypes: GenotypeMatrix, model_loci: Loci, ploidy: int, model_n
 def _match(loci: Loci, model_loci: Loci) -> tuple[np.ndarray, np.ndarray]:
     """For each locus the model's, int64 (l,), -1 where it has none, and whether REF and ALT are exchanged."""
     places = defaultdict(list)
-    for i, key in enumerate(zip(model_loci.chrom, model_loci.pos.tolist(), model_loci.ref, model_loci.alt, strict=True)):
+    for i, key in enumerate(
+        zip(model_loci.chrom, model_loci.pos.tolist(), model_loci.ref, model_loci.alt, strict=True)
+    ):
         places[key].append(i)
     for found in places.values():
         found.reverse()  # so that pop() gives them in order
     index = np.full(len(loci), -1, np.int64)
     swapped = np.zeros(len(loci), bool)
-    for i, (chrom, pos, ref, alt) in enumerate(
-        zip(loci.chrom, loci.pos.tolist(), loci.ref, loci.alt, strict=True)
-    ):
+    for i, (chrom, pos, ref, alt) in enumerate(zip(loci.chrom, loci.pos.tolist(), loci.ref, loci.alt, strict=True)):
         for exchanged, key in ((False, (chrom, pos, ref, alt)), (True, (chrom, pos, alt, ref))):
             if places.get(key):
                 index[i], swapped[i] = places[key].pop(), exchanged

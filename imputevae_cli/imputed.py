@@ -8,6 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from imputevae_cli.genotypes import MISSING, GenotypeMatrix, ImputedBlock
+from imputevae_cli.io.outputs import check_output, output_type_of
+from imputevae_cli.io.phylip import iupac, write_phylip
+from imputevae_cli.io.vcf_writer import WriteSummary, write_vcf
+from imputevae_cli.log import Progress
 
 GpFunction = Callable[[int, int], np.ndarray]
 """(start, stop) -> genotype probabilities of these loci, float32 (samples, stop - start, classes)."""
@@ -51,6 +55,18 @@ class ImputedGenotypes:
             stop = min(start + BLOCK, self.genotypes.n_loci)
             yield slice(start, stop), self.block(start, stop)
 
+    @property
+    def n_missing(self) -> int:
+        """Calls that are missing in the input."""
+        return int((self.genotypes.calls == MISSING).sum())
+
+    @property
+    def n_imputed(self) -> int:
+        """Missing calls that are filled; all of them, but for `min_gp` and samples without any call."""
+        if self._min_thousandths:
+            return sum(int(block.imputed.sum()) for _, block in self.blocks())
+        return int((self.genotypes.calls[self._has_calls] == MISSING).sum())
+
     def _gather(self, shape: tuple[int, ...], dtype: type, part: Callable[[ImputedBlock], np.ndarray]) -> np.ndarray:
         out = np.empty((self.genotypes.n_samples, self.genotypes.n_loci, *shape), dtype)
         for loci, block in self.blocks():
@@ -82,29 +98,35 @@ class ImputedGenotypes:
 
     def iupac(self) -> np.ndarray:
         """IUPAC characters, 'U1' (samples, loci); N where missing or where the locus is no SNP."""
-        from imputevae_cli.io.phylip import iupac
-
         loci = self.genotypes.loci
         return iupac(self.calls, loci.ref, loci.alt, self.genotypes.ploidy)
 
-    def write_vcf(self, path: str | Path, output_type: str | None = None, *, force: bool = False, command: str = ""):
-        """Write the input's records with missing calls filled; returns a WriteSummary.
+    def write_vcf(
+        self,
+        path: str | Path,
+        output_type: str | None = None,
+        *,
+        force: bool = False,
+        command: str = "",
+        threads: int = 1,
+        progress: Progress | None = None,
+    ) -> WriteSummary:
+        """Write the input's records with missing calls filled; `-` is standard output.
 
-        output_type: v, z or b; by the ending when None. Raises OutputError where `path` exists without `force`.
+        output_type: v, z or b; by the ending when None. command: what made it, for the header.
+        Raises OutputError where `path` cannot be written, or exists without `force`.
         """
         from imputevae_cli import __version__
-        from imputevae_cli.io.outputs import check_output, output_type_of
-        from imputevae_cli.io.vcf_writer import write_vcf
 
         source = self.genotypes.source
         check_output(path, inputs=[source.path] if source else [], force=force)
-        return write_vcf(path, self, output_type=output_type_of(path, output_type), command=command, version=__version__)
+        kind = output_type_of(path, output_type)
+        return write_vcf(
+            path, self, output_type=kind, command=command, version=__version__, threads=threads, progress=progress
+        )
 
     def write_phylip(self, path: str | Path, *, names: str = "relaxed", force: bool = False) -> int:
         """Write IUPAC characters of the SNPs; returns their number. names: `relaxed`, or `strict` for 10 characters."""
-        from imputevae_cli.io.outputs import check_output
-        from imputevae_cli.io.phylip import write_phylip
-
         check_output(path, force=force)
         return write_phylip(path, self, names=names)
 

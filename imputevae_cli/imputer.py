@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,12 +29,10 @@ from imputevae_cli.engine.trainer import (
 from imputevae_cli.errors import CheckpointError, InputError
 from imputevae_cli.genotypes import MISSING, GenotypeMatrix, Loci
 from imputevae_cli.imputed import ImputedGenotypes
-from imputevae_cli.log import NullProgress, Progress
+from imputevae_cli.log import NullProgress, Progress, logger
 from imputevae_cli.masking import Mask, simulate_mask
 from imputevae_cli.metrics import Accuracy, accuracy
 from imputevae_cli.seeds import seed_for
-
-logger = logging.getLogger("imputevae")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,6 +140,22 @@ class ImputeVAE:
 
         return ImputedGenotypes(aligned.genotypes, gp, min_gp)
 
+    def estimate_seconds(self, genotypes: GenotypeMatrix) -> float:
+        """Seconds that fitting and filling would take at most: one epoch is run and scaled up, then all is filled."""
+        train = self.config.train
+        start = time.monotonic()
+        fitted = self._fitted is not None
+        trial = self if fitted else ImputeVAE(self.config.replace({"train.max_epochs": 1, "train.ensemble": 1}))
+        if not fitted:
+            trial.fit(genotypes)
+        epochs_done = time.monotonic()
+        imputed = trial.transform(genotypes)
+        for _ in imputed.blocks():
+            pass
+        filled = time.monotonic()
+        repeats = 1 if fitted else train.max_epochs * train.ensemble
+        return (epochs_done - start) * repeats + (filled - epochs_done) * (1 if fitted else train.ensemble)
+
     @property
     def expected(self) -> Expected:
         """Accuracy on the calls that the fit hid and nothing was fitted on."""
@@ -177,7 +191,9 @@ class ImputeVAE:
                 "ploidy": fitted.ploidy,
                 "samples": list(fitted.samples),
                 "population_names": list(fitted.population_names),
-                "population_codes": None if fitted.population_codes is None else torch.from_numpy(fitted.population_codes),
+                "population_codes": None
+                if fitted.population_codes is None
+                else torch.from_numpy(fitted.population_codes),
                 "masks": masks,
                 "members": [member_state(member) for member in fitted.members],
                 "temperature": fitted.temperature,

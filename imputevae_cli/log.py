@@ -6,9 +6,14 @@ The core calls a `Progress`; the command line decides whether that is a bar, pla
 from __future__ import annotations
 
 import logging
+import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Protocol
+
+from imputevae_cli.errors import OutputError
 
 logger = logging.getLogger("imputevae")
 
@@ -24,8 +29,8 @@ class Task(Protocol):
 class Progress(Protocol):
     """Where the core reports how far it has come."""
 
-    def task(self, name: str, total: float):
-        """A context manager that yields a Task of `total` steps."""
+    def task(self, name: str, total: float) -> AbstractContextManager[Task]:
+        """A context manager that yields a Task of `total` steps; 0 where the total is not known."""
         ...
 
 
@@ -40,3 +45,94 @@ class NullProgress:
     @contextmanager
     def task(self, name: str, total: float) -> Iterator[Task]:
         yield _NullTask()
+
+
+class _LogTask:
+    """Says in the log how far a task has come, at most every `interval` seconds."""
+
+    def __init__(self, name: str, total: float, interval: float):
+        self._name, self._total, self._interval = name, total, interval
+        self._done, self.note = 0.0, ""
+        self._spoke = time.monotonic()
+
+    def advance(self, steps: float = 1, note: str = "") -> None:
+        self._done += steps
+        self.note = note or self.note
+        if time.monotonic() - self._spoke >= self._interval:
+            share = f"{self._done / self._total:.0%}" if self._total else f"{self._done:,.0f} done"
+            logger.info("%s: %s%s", self._name, share, f", {self.note}" if self.note else "")
+            self._spoke = time.monotonic()
+
+
+class LogProgress:
+    """Progress as plain log lines, for batch jobs."""
+
+    def __init__(self, interval: float = 30.0):
+        self._interval = interval
+
+    @contextmanager
+    def task(self, name: str, total: float) -> Iterator[Task]:
+        start = time.monotonic()
+        task = _LogTask(name, total, self._interval)
+        yield task
+        logger.info("%s: done in %.1f s%s", name, time.monotonic() - start, f", {task.note}" if task.note else "")
+
+
+class _BarTask:
+    def __init__(self, bar, task_id):
+        self._bar, self._id = bar, task_id
+
+    def advance(self, steps: float = 1, note: str = "") -> None:
+        self._bar.update(self._id, advance=steps, **({"note": note} if note else {}))
+
+
+class BarProgress:
+    """Progress as a rich bar on a terminal."""
+
+    @contextmanager
+    def task(self, name: str, total: float) -> Iterator[Task]:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        columns = (
+            TextColumn("{task.description:>12}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[note]}"),
+        )
+        with Progress(*columns, console=Console(stderr=True)) as bar:
+            yield _BarTask(bar, bar.add_task(name, total=total or None, note=""))
+
+
+def start_logging(verbose: bool, quiet: bool, log_file: str | Path | None) -> Progress:
+    """Send the log to standard error, and to a file if asked; returns the progress that suits the terminal.
+
+    Raises OutputError where the file cannot be written.
+    """
+    level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
+    for handler in list(logger.handlers):
+        logger.removeHandler(handler)
+    screen = logging.StreamHandler(sys.stderr)
+    screen.setFormatter(_ScreenFormatter())
+    screen.setLevel(level)
+    logger.addHandler(screen)
+    if log_file is not None:
+        try:
+            file = logging.FileHandler(log_file, encoding="utf-8")
+        except OSError as error:
+            raise OutputError(f"{log_file}: the log cannot be written ({error.strerror}); name another file") from error
+        file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        file.setLevel(min(level, logging.INFO))
+        logger.addHandler(file)
+    logger.setLevel(min(handler.level for handler in logger.handlers))
+    logger.propagate = False
+    if quiet:
+        return LogProgress() if log_file is not None else NullProgress()
+    return BarProgress() if sys.stderr.isatty() else LogProgress()
+
+
+class _ScreenFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        return text if record.levelno == logging.INFO else f"{record.levelname.lower()}: {text}"

@@ -58,10 +58,17 @@ def non_reference_discordance(truth: np.ndarray, call: np.ndarray) -> float:
 
 
 def f1(truth: np.ndarray, call: np.ndarray, averaging: str = "macro") -> float:
-    """F1 averaged over the genotype classes that occur in `truth`; averaging as scikit-learn names it."""
-    from sklearn.metrics import f1_score
+    """F1 averaged over the genotype classes that occur in `truth`, as scikit-learn's f1_score with those labels.
 
-    return float(f1_score(truth, call, labels=np.unique(truth), average=averaging, zero_division=0.0))
+    averaging: macro (classes alike), weighted (by their cells) or micro (over all cells at once). Counted here,
+    since importing scikit-learn takes 80 MB and a second of every run.
+    """
+    classes, cells = np.unique(truth, return_counts=True)
+    right = np.array([np.sum((truth == c) & (call == c)) for c in classes])
+    called = np.array([np.sum(call == c) for c in classes])
+    if averaging == "micro":
+        return float(2 * right.sum() / (cells.sum() + called.sum()))
+    return float(np.average(2 * right / (cells + called), weights=cells if averaging == "weighted" else None))
 
 
 def skill_r2(truth: np.ndarray, dosage: np.ndarray, locus_mean: np.ndarray) -> float:

@@ -49,7 +49,9 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     except Exception as error:  # torch raises many kinds for one fact: the file is not what it wrote
         raise CheckpointError(f"{path}: is damaged or is not a checkpoint; train it again") from error
     if not isinstance(payload, dict) or payload.get("format") != FORMAT:
-        raise CheckpointError(f"{path}: is a torch file, but not an imputevae checkpoint; give one from `imputevae train`")
+        raise CheckpointError(
+            f"{path}: is a torch file, but not an imputevae checkpoint; give one from `imputevae train`"
+        )
     version = payload.get("format_version")
     if version != FORMAT_VERSION:
         raise CheckpointError(

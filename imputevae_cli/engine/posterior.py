@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from imputevae_cli.engine.trainer import HiddenCells
-from imputevae_cli.engine.vae import GenotypeVae, Latent
+from imputevae_cli.engine.vae import GenotypeVae, Latent, encode_in_batches
 from imputevae_cli.seeds import seed_for
 
 TEMPERATURES = torch.logspace(-0.6, 0.6, 121, base=10.0)
@@ -38,8 +38,7 @@ class VaePosterior:
         self._temperature = temperature
         device = next(self._models[0].parameters()).device
         self._populations = None if populations is None else populations.to(device)
-        with torch.no_grad():
-            self.latents = [_encode_in_batches(model, calls, self._populations) for model in self._models]
+        self.latents = [encode_in_batches(model, calls, self._populations) for model in self._models]
         self._draws = [
             _draws(latent, draws, torch.Generator().manual_seed(seed_for(seed, f"posterior {index}")))
             for index, latent in enumerate(self.latents)
@@ -93,13 +92,3 @@ def _as_slice(index: np.ndarray) -> slice | Tensor:
 
 def _draws(latent: Latent, draws: int, generator: torch.Generator) -> list[Tensor]:
     return [latent.sample(generator) for _ in range(draws)] if draws else [latent.mu]
-
-
-def _encode_in_batches(model: GenotypeVae, calls: Tensor, populations: Tensor | None, size: int = 256) -> Latent:
-    """q(z | x) of all samples; the dense float inputs exist for `size` samples at a time."""
-    parts = []
-    for start in range(0, len(calls), size):
-        rows = slice(start, start + size)
-        part = calls[rows].to(model.loadings.device)
-        parts.append(model.encode(part, None if populations is None else populations[rows]))
-    return Latent(torch.cat([p.mu for p in parts]), torch.cat([p.logvar for p in parts]))

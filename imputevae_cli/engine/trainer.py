@@ -12,10 +12,10 @@ from torch import Tensor
 
 from imputevae_cli.config import Config
 from imputevae_cli.engine.loss import class_weights, vae_loss
-from imputevae_cli.engine.vae import GenotypeVae, VaeShape, locus_statistics
+from imputevae_cli.engine.vae import GenotypeVae, VaeShape, encode_in_batches, locus_statistics
 from imputevae_cli.errors import TrainingError
 from imputevae_cli.genotypes import MISSING
-from imputevae_cli.log import Progress
+from imputevae_cli.log import Progress, logger
 from imputevae_cli.seeds import seed_for
 
 
@@ -88,6 +88,13 @@ def train_members(
             while not _finished(member, config):
                 result = _run_epoch(member, data, config, device)
                 task.advance(1, f"log loss {result.validation_loss:.4f}")
+                logger.debug(
+                    "epoch %d: training %.4f, KL %.1f, validation %.4f",
+                    result.epoch + 1,
+                    result.training_loss,
+                    result.kl,
+                    result.validation_loss,
+                )
                 if on_epoch is not None:
                     on_epoch(result)
             task.advance(config.train.max_epochs - member.epoch, f"best {member.best_loss:.4f}")
@@ -193,7 +200,7 @@ def _batch_populations(data: TrainingData, batch: Tensor, config: Config, genera
 def _validation_loss(member: Member, data: TrainingData, device: torch.device) -> float:
     """Log loss in nats per validation cell, z at its posterior mean."""
     populations = None if data.populations is None else data.populations.to(device)
-    latent = member.model.encode(data.calls.to(device), populations)
+    latent = encode_in_batches(member.model, data.calls, populations)
     cells = data.validation
     logits = member.model.decode_cells(latent.mu, populations, cells.samples.to(device), cells.loci.to(device))
     log_gp = torch.log_softmax(logits, 0).cpu()  # (C, M)
@@ -203,7 +210,11 @@ def _validation_loss(member: Member, data: TrainingData, device: torch.device) -
 def _keep_best(member: Member, result: EpochResult) -> None:
     if result.validation_loss < member.best_loss:
         member.best_loss, member.best_epoch = result.validation_loss, result.epoch
-        member.best_state = {name: value.detach().clone() for name, value in member.model.state_dict().items()}
+        for name, value in member.model.state_dict().items():
+            if name in member.best_state:
+                member.best_state[name].copy_(value)  # in place: the weights are most of the memory
+            else:
+                member.best_state[name] = value.detach().clone()
     member.epoch = result.epoch + 1
     member.history.append(result)
 
@@ -236,5 +247,13 @@ def member_from_state(
     generator.set_state(state["generator"])
     history = [EpochResult(**result) for result in state["history"]]
     return Member(
-        state["index"], model, optimizer, generator, state["epoch"], state["best_epoch"], state["best_loss"], {}, history
+        state["index"],
+        model,
+        optimizer,
+        generator,
+        state["epoch"],
+        state["best_epoch"],
+        state["best_loss"],
+        {},
+        history,
     )

@@ -150,8 +150,7 @@ class GenotypeVae(nn.Module):
         mu, logvar = self.to_latent(hidden).chunk(2, 1)
         return Latent(mu, logvar.clamp(*LOGVAR_RANGE))
 
-    def decode(self, z: Tensor, populations: Tensor | None = None, loci: slice | Tensor = slice(None)
-    ) -> Tensor:
+    def decode(self, z: Tensor, populations: Tensor | None = None, loci: slice | Tensor = slice(None)) -> Tensor:
         """Genotype logits, float32 (C, B, loci), of a slice or index of the loci, from z (B, D)."""
         hidden = self._decoder_hidden(z, populations)  # (B, H)
         moves = hidden @ self.loadings[:, :, loci]  # (effects, B, l)
@@ -163,7 +162,7 @@ class GenotypeVae(nn.Module):
         by_locus = self.loadings.permute(2, 0, 1)  # (L, effects, H)
         moves = [
             torch.einsum("ch,ceh->ec", hidden[r], by_locus[c])
-            for r, c in zip(rows.split(16_384), loci.split(16_384), strict=True)
+            for r, c in zip(rows.split(8192), loci.split(8192), strict=True)
         ]
         return self._logits(torch.cat(moves, 1), self.intercepts[:, loci])
 
@@ -185,6 +184,17 @@ class GenotypeVae(nn.Module):
         if populations is None:
             populations = torch.full((len(features),), self.shape.n_populations, device=features.device)
         return torch.cat([features, self.population(populations)], 1)
+
+
+@torch.no_grad()
+def encode_in_batches(model: GenotypeVae, calls: Tensor, populations: Tensor | None, size: int = 64) -> Latent:
+    """q(z | x) of all samples; calls: int8 (N, L). The dense float inputs exist for `size` samples at a time."""
+    parts = []
+    for start in range(0, len(calls), size):
+        rows = slice(start, start + size)
+        part = calls[rows].to(model.loadings.device)
+        parts.append(model.encode(part, None if populations is None else populations[rows]))
+    return Latent(torch.cat([p.mu for p in parts]), torch.cat([p.logvar for p in parts]))
 
 
 def hidden_widths(settings: ModelSettings) -> list[int]:

@@ -40,7 +40,6 @@ def read_vcf(
     include_pops: Sequence[str] | None = None,
     region: str | None = None,
     progress: Progress | None = None,
-    threads: int = 1,
     spool_dir: Path | None = None,
 ) -> GenotypeMatrix:
     """Read the calls of the biallelic records with a concrete ALT; a half-call is missing.
@@ -48,8 +47,7 @@ def read_vcf(
     path: VCF, VCF.gz (BGZF or gzip) or BCF, or `-` for standard input; a stream is copied into `spool_dir`.
     samples: keep these alone, in the file's order. include_pops: keep the samples of these populations.
     region: `chrom`, `chrom:start-end` (1-based, inclusive); a record is in it when its POS is.
-    Records that are not modelled are counted by reason in `source.passed_through`. One thread decodes, whatever
-    `threads` says: more do not help htslib on text.
+    Records that are not modelled are counted by reason in `source.passed_through`.
     Raises InputError, one line naming file and record, on input that cannot be used; ConfigError on
     `include_pops` without a popmap and on a malformed region.
     """

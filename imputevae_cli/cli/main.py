@@ -1,0 +1,88 @@
+"""The command `imputevae`: subcommands, and one place where errors become a line and an exit code."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import Annotated
+
+import typer
+
+from imputevae_cli.cli.impute import impute
+from imputevae_cli.cli.train import train
+from imputevae_cli.errors import ImputeVAEError
+
+EXIT_BUG = 1
+EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
+
+app = typer.Typer(
+    name="imputevae",
+    help="Fill in missing SNP genotypes.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done, 1 a bug, 2 usage, settings or output, 3 input, 4 checkpoint, 5 training failed, "
+    "130 and 143 interrupted.",
+)
+app.command()(train)
+app.command()(impute)
+
+
+class _Terminated(BaseException):
+    """SIGTERM, raised where the program happens to be, so that temporary files are cleared away."""
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from imputevae_cli import __version__
+
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print it.")
+    ] = False,
+) -> None:
+    pass
+
+
+def _terminate(signum, frame) -> None:
+    raise _Terminated
+
+
+def run() -> None:
+    """Entry point: run a subcommand and end with its exit code."""
+    signal.signal(signal.SIGTERM, _terminate)
+    debug = "--debug" in sys.argv
+    try:
+        app()
+    except ImputeVAEError as error:
+        _fail(str(error), error.exit_code, debug)
+    except KeyboardInterrupt:
+        _fail("interrupted; nothing was written", EXIT_INTERRUPTED, debug)
+    except _Terminated:
+        _fail("terminated; nothing was written", EXIT_TERMINATED, debug)
+    except MemoryError:
+        _fail("out of memory; give fewer samples or loci at a time (--region)", EXIT_BUG, debug)
+    except Exception as error:
+        text = " ".join(str(error).split())
+        _fail(f"a bug: {type(error).__name__}: {text}; run again with --debug and report it", EXIT_BUG, debug)
+
+
+def _fail(message: str, code: int, debug: bool) -> None:
+    if debug:
+        import traceback
+
+        traceback.print_exc()
+    print(f"imputevae: error: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,114 @@
+"""What every subcommand does before and around its one API call: settings, log, threads, reading."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from imputevae_cli.cli.options import Common
+from imputevae_cli.config import Config
+from imputevae_cli.errors import ConfigError, InputError
+from imputevae_cli.log import Progress, logger, start_logging
+
+if TYPE_CHECKING:
+    from imputevae_cli.genotypes import GenotypeMatrix
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+@dataclass(frozen=True)
+class Session:
+    """One run of one subcommand. command: the command line, as provenance."""
+
+    common: Common
+    config: Config
+    progress: Progress
+    threads: int
+    command: str
+
+
+def start(common: Common) -> Session:
+    """Settings from all their sources, the log, the threads. Ends here with --print-config."""
+    flags = {
+        "io.seed": common.seed,
+        "io.n_jobs": common.threads,
+        "io.verbose": common.verbose or None,
+        "io.debug": common.debug or None,
+        "train.device": common.device,
+    }
+    given = {key: value for key, value in flags.items() if value is not None}
+    config = Config.from_sources(common.preset, common.config, given, common.set_ or ()).checked()
+    if common.print_config:
+        print(config.to_yaml(), end="")
+        raise typer.Exit
+    progress = start_logging(config.io.verbose, common.quiet, common.log_file)
+    threads = config.io.n_jobs or allotted_threads()
+    for variable in THREAD_VARIABLES:  # read by torch and numpy when they are imported, which is later
+        os.environ[variable] = str(threads)
+    # Threads that wait do not spin: on a node shared with others, spinning takes three times the CPU time
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    return Session(common, config, progress, threads, shlex.join(["imputevae", *sys.argv[1:]]))
+
+
+def allotted_threads() -> int:
+    """Cores that the scheduler gave this job, or that this process may run on."""
+    slurm = os.environ.get("SLURM_CPUS_PER_TASK", "")
+    if slurm.isdigit() and int(slurm) > 0:
+        return int(slurm)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def output_path(output: str | None, session: Session, ending: str) -> str:
+    """OUT, or io.prefix and an ending. Raises ConfigError where neither is given."""
+    if output is not None:
+        return output
+    if session.config.io.prefix is None:
+        raise ConfigError("no output: give -o OUT, or set io.prefix")
+    return session.config.io.prefix + ending
+
+
+def read(source: str | None, popmap: Path | None, session: Session) -> GenotypeMatrix:
+    """The genotypes that the options ask for."""
+    from imputevae_cli.io.vcf_reader import read_vcf
+
+    if source is None:
+        raise ConfigError("no INPUT: give a VCF, VCF.gz or BCF, or - for standard input")
+    common = session.common
+    genotypes = read_vcf(
+        source,
+        popmap,
+        samples=_chosen_samples(common),
+        include_pops=common.include_pops.split(",") if common.include_pops else None,
+        region=common.region,
+        progress=session.progress,
+    )
+    for reason, count in genotypes.source.passed_through.items():
+        logger.info("%s: %d records pass through unchanged: %s", genotypes.source.name, count, reason)
+    return genotypes
+
+
+def _chosen_samples(common: Common) -> list[str] | None:
+    if common.samples and common.samples_file:
+        raise ConfigError("give --samples or --samples-file, not both")
+    if common.samples:
+        return common.samples.split(",")
+    if common.samples_file is None:
+        return None
+    try:
+        names = common.samples_file.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{common.samples_file}: cannot be read as text ({error}); give one sample a line") from error
+    return [name.strip() for name in names if name.strip()]
+
+
+def limit_threads(session: Session) -> None:
+    """Hold torch to the threads of this session."""
+    import torch
+
+    torch.set_num_threads(session.threads)

@@ -1,0 +1,112 @@
+"""What the user is told at the end: a table on standard error."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from imputevae_cli.genotypes import GenotypeMatrix
+
+if TYPE_CHECKING:
+    from imputevae_cli.imputed import ImputedGenotypes
+    from imputevae_cli.imputer import Expected, ImputeVAE
+
+
+class Stopwatch:
+    """Wall seconds since it was made."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+
+    def seconds(self) -> float:
+        return time.monotonic() - self._start
+
+
+def peak_megabytes() -> float:
+    """The most memory that this process has held, in MB."""
+    unit = 1.0 if sys.platform == "darwin" else 1024.0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+
+
+def show_fit(model: ImputeVAE, genotypes: GenotypeMatrix, path: str, clock: Stopwatch, quiet: bool) -> None:
+    """The table of `train`."""
+    rows = [*_size_rows(genotypes), *_fit_rows(model), ("Checkpoint", path), *_cost_rows(clock)]
+    _show("Trained", rows, quiet)
+
+
+def show_imputation(model: ImputeVAE, imputed: ImputedGenotypes, path: str, clock: Stopwatch, quiet: bool) -> None:
+    """The table of `impute`."""
+    genotypes = imputed.genotypes
+    n_missing, n_imputed = imputed.n_missing, imputed.n_imputed
+    share = n_missing / genotypes.calls.size
+    rows = [
+        *_size_rows(genotypes),
+        ("Missing calls", f"{n_missing:,} ({share:.1%})"),
+        ("Imputed", f"{n_imputed:,}"),
+    ]
+    if n_imputed < n_missing:
+        rows.append(("Left missing", f"{n_missing - n_imputed:,}"))
+    rows += [*_fit_rows(model), ("Output", path), *_cost_rows(clock)]
+    _show("Imputed", rows, quiet)
+
+
+def show_estimate(model: ImputeVAE, genotypes: GenotypeMatrix) -> None:
+    """What --dry-run says: sizes, and time and memory as one epoch suggests."""
+    seconds = model.estimate_seconds(genotypes)
+    rows = [
+        *_size_rows(genotypes),
+        ("Missing calls", f"{(genotypes.calls < 0).mean():.1%}"),
+        ("Time at most, about", _duration(seconds)),
+        ("Peak memory, about", f"{peak_megabytes():,.0f} MB"),
+    ]
+    _show("Dry run: nothing was written", rows, quiet=False)
+
+
+def _size_rows(genotypes: GenotypeMatrix) -> list[tuple[str, str]]:
+    rows = [("Samples", f"{genotypes.n_samples:,}"), ("Loci", f"{genotypes.n_loci:,}")]
+    passed = sum(genotypes.source.passed_through.values()) if genotypes.source else 0
+    if passed:
+        rows.append(("Records passed through", f"{passed:,}"))
+    empty = int((genotypes.calls < 0).all(1).sum())
+    if empty:
+        rows.append(("Samples without a call, left so", f"{empty:,}"))
+    return rows
+
+
+def _fit_rows(model: ImputeVAE) -> list[tuple[str, str]]:
+    expected: Expected = model.expected
+    ours, theirs = expected.model, expected.baseline
+    return [
+        ("Expected accuracy", f"on {ours.n:,} known calls that were hidden from the fit"),
+        ("  concordance", f"{ours.concordance:.4f} (genotype frequencies alone: {theirs.concordance:.4f})"),
+        ("  non-reference discordance", f"{ours.nrd:.4f} ({theirs.nrd:.4f})"),
+        ("  F1", f"{ours.f1:.4f} ({theirs.f1:.4f})"),
+        ("  skill r2", f"{ours.skill_r2:.4f} ({theirs.skill_r2:.4f})"),
+        ("  log loss", f"{ours.log_loss:.4f} ({theirs.log_loss:.4f})"),
+    ]
+
+
+def _cost_rows(clock: Stopwatch) -> list[tuple[str, str]]:
+    return [("Time", _duration(clock.seconds())), ("Peak memory", f"{peak_megabytes():,.0f} MB")]
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(seconds, 60)
+    return f"{int(minutes)} min {rest:.0f} s" if minutes else f"{rest:.1f} s"
+
+
+def _show(title: str, rows: list[tuple[str, str]], quiet: bool) -> None:
+    if quiet:
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, show_header=False, title_justify="left")
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows:
+        table.add_row(name, value)
+    console = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 100)
+    console.print(table)
