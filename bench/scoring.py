@@ -1,0 +1,115 @@
+"""Shared by the benchmarks: run a command and measure it, score an imputed VCF against a truth.
+
+A case is a folder with truth.vcf.gz, masked.vcf.gz (the truth with some calls hidden) and perhaps pops.popmap; the
+scored cells are those known in the truth and missing in the masked file.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from cyvcf2 import VCF
+
+from imputevae_cli import metrics
+from imputevae_cli.genotypes import MISSING
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one command: wall and CPU seconds, and peak memory in MB."""
+
+    wall_s: float
+    cpu_s: float
+    peak_mb: float
+
+
+def measure(command: list[str], **environment: str) -> Cost:
+    """Run a command to its end and measure it. Raises CalledProcessError where it fails."""
+    with tempfile.NamedTemporaryFile("r") as report:
+        start = time.monotonic()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = subprocess.run(
+            ["/usr/bin/time", "-f", "%M", "-o", report.name, *command],
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+        )
+        wall = time.monotonic() - start
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        if done.returncode:
+            raise subprocess.CalledProcessError(done.returncode, command, done.stdout, done.stderr[-2000:])
+        cpu = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+        return Cost(round(wall, 2), round(cpu, 2), round(int(report.read().split()[-1]) / 1000, 1))
+
+
+def cases_in(folder: Path, only: str | None = None) -> list[Path]:
+    """The cases of a folder, by name; `only`: a comma-separated choice of them."""
+    names = set(only.split(",")) if only else None
+    return sorted(path.parent for path in folder.glob("*/masked.vcf.gz") if names is None or path.parent.name in names)
+
+
+def popmap_of(case: Path) -> list[str]:
+    """`--popmap FILE`, where the case has one."""
+    popmap = case / "pops.popmap"
+    return ["--popmap", str(popmap)] if popmap.exists() else []
+
+
+def read_calls(path: Path) -> tuple[np.ndarray, list[str], list[tuple]]:
+    """ALT-allele counts, int8 (records, samples), -1 missing; the samples; (chrom, pos, ref, alt) of the records."""
+    vcf = VCF(str(path))
+    calls, keys = [], []
+    for record in vcf:
+        alleles = record.genotype.array()[:, :-1]
+        calls.append(np.where((alleles == -1).any(1), MISSING, (alleles > 0).sum(1)).astype(np.int8))
+        keys.append((record.CHROM, record.POS, record.REF, *record.ALT))
+    return np.stack(calls), list(vcf.samples), keys
+
+
+def read_gp(path: Path) -> np.ndarray | None:
+    """FORMAT/GP, float32 (records, samples, classes), or None where the file has none."""
+    gp = [record.format("GP") for record in VCF(str(path))]
+    return None if any(g is None for g in gp) else np.stack(gp)
+
+
+def score(case: Path, imputed: Path) -> dict[str, float | int | None]:
+    """Figures of `metrics.Accuracy` on the scored cells; a cell left missing counts as wrong."""
+    truth, samples, keys = read_calls(case / "truth.vcf.gz")
+    masked, _, _ = read_calls(case / "masked.vcf.gz")
+    calls, found_samples, found_keys = read_calls(imputed)
+    if found_samples != samples or found_keys != keys:
+        raise ValueError(f"{imputed}: not the records or samples of {case}")
+    cells = (truth != MISSING) & (masked == MISSING)
+    known = masked != MISSING
+    means = np.where(known, masked, 0).sum(1) / np.maximum(known.sum(1), 1)
+    y, call, mean = (
+        truth[cells].astype(int),
+        calls[cells].astype(int),
+        np.broadcast_to(means[:, None], truth.shape)[cells],
+    )
+    gp = read_gp(imputed)
+    has_gp = gp is not None
+    p = gp[cells] if has_gp else np.eye(int(truth.max()) + 1, dtype=np.float32)[np.maximum(call, 0)]
+    dosage = np.where(call < 0, mean, metrics.dosage(p))
+    return {
+        "cells": len(y),
+        "left_missing": int((call < 0).sum()),
+        "concordance": metrics.concordance(y, call),
+        "f1": metrics.f1(y, call),
+        "nrd": metrics.non_reference_discordance(y, call),
+        "skill_r2": metrics.skill_r2(y, dosage, mean),
+        "log_loss": metrics.log_loss(y, p) if has_gp else None,
+        "ece": metrics.expected_calibration_error(y, p) if has_gp else None,
+        "known_kept": bool((calls[known] == masked[known]).all()),
+    }
+
+
+def measured(case: Path, imputed: Path, cost: Cost) -> dict:
+    """One row of a result: the figures of `score` and of `Cost`."""
+    return {"case": case.name, **score(case, imputed), **asdict(cost)}
