@@ -280,7 +280,7 @@ def _population_codes(populations: np.ndarray | None) -> tuple[tuple[str, ...], 
 
 
 def _cells(where: np.ndarray, genotypes: GenotypeMatrix) -> HiddenCells:
-    samples, loci = np.nonzero(where)
+    loci, samples = (np.ascontiguousarray(index) for index in np.nonzero(where.T))
     truth = genotypes.calls[samples, loci].astype(np.int64)
     return HiddenCells(torch.from_numpy(samples), torch.from_numpy(loci), torch.from_numpy(truth))
 

@@ -21,7 +21,7 @@ from imputevae_cli.seeds import seed_for
 
 @dataclass(frozen=True)
 class HiddenCells:
-    """Known calls that the model does not see: sample and locus, int64 (M,) each, and the call, int64 (M,)."""
+    """Known calls that the model does not see, by rising locus: sample, locus and call, int64 (M,) each."""
 
     samples: Tensor
     loci: Tensor

@@ -23,6 +23,8 @@ LOGVAR_RANGE = (-8.0, 2.0)
 EFFECTS = {2: [[0.0, 1.0]], 3: [[0.0, 1.0, 2.0], [0.0, 1.0, 0.0]]}
 """What z may move at a locus, by number of classes: the additive effect of an ALT allele on the log odds, and,
 when diploid, the dominance effect, a surplus or a lack of heterozygotes. (effects, classes)"""
+CELL_BLOCK = 1024
+"""Loci that are decoded at a time where single cells are wanted."""
 
 
 @dataclass(frozen=True)
@@ -157,14 +159,19 @@ class GenotypeVae(nn.Module):
         return self._logits(moves, self.intercepts[:, None, loci])
 
     def decode_cells(self, z: Tensor, populations: Tensor | None, rows: Tensor, loci: Tensor) -> Tensor:
-        """Genotype logits, float32 (C, cells), of chosen cells: row of z and locus of each, int64 (cells,)."""
+        """Genotype logits, float32 (C, M), of chosen cells: row of z and locus of each, int64 (M,), by rising locus.
+
+        Whole blocks of loci are decoded and the cells picked: gathering the loadings of each cell takes longer.
+        """
         hidden = self._decoder_hidden(z, populations)  # (B, H)
-        by_locus = self.loadings.permute(2, 0, 1)  # (L, effects, H)
-        moves = [
-            torch.einsum("ch,ceh->ec", hidden[r], by_locus[c])
-            for r, c in zip(rows.split(8192), loci.split(8192), strict=True)
-        ]
-        return self._logits(torch.cat(moves, 1), self.intercepts[:, loci])
+        parts = []
+        for start in range(0, self.shape.n_loci, CELL_BLOCK):
+            first, last = torch.searchsorted(
+                loci, torch.tensor([start, start + CELL_BLOCK], device=loci.device)
+            ).tolist()
+            moves = hidden @ self.loadings[:, :, start : start + CELL_BLOCK]  # (effects, B, l)
+            parts.append(moves[:, rows[first:last], loci[first:last] - start])
+        return self._logits(torch.cat(parts, 1), self.intercepts[:, loci])
 
     def _logits(self, moves: Tensor, intercepts: Tensor) -> Tensor:
         """Logits (C, ...) from the moved effects (effects, ...) and intercepts (C - 1, ...); class 0 is 0."""
