@@ -1,174 +1,213 @@
 """The haplotype decoder: every sample's two haplotypes are mosaics of the other samples' (Li and Stephens 2003).
 
-A chain holds a phase and the missing alleles of every sample. Each iteration reads every sample against the others'
-haplotypes as they stood before it, draws its phase, and replaces its missing alleles by their expectation; switch
-rates follow by expectation-maximisation. Genotype probabilities are averaged over the later iterations.
+`HaplotypeDecoder(settings, seed).fit(...)` gives a `HaplotypePosterior`: genotype probabilities of the missing calls,
+phased haplotypes, and a panel that later samples are filled from.
 """
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from imputevae_cli.engine import copying_kernel as kernel
-from imputevae_cli.engine import copying_windows, donor_choice
+from imputevae_cli.engine import copying_calibration, recipe, relatedness
+from imputevae_cli.engine.copying_calibration import Calibration
+from imputevae_cli.engine.copying_chain import NO_PRIOR, Chain, Cohort, Schedule, cell_offsets
 from imputevae_cli.genotypes import MISSING
+from imputevae_cli.log import NullProgress, Progress
 
-SAMPLES_PER_TASK = 32
-NO_PRIOR = np.zeros((0, 0), np.float32)
+MAX_LIKENESS_SAMPLES = 3000  # above it the N x N matrix costs more than it tells
 
 
 @dataclass(frozen=True)
-class Schedule:
-    """What an iteration does. Lengths are in loci.
+class CopyingSettings:
+    """What a user may set; None leaves it to the rules of `recipe`.
 
-    donors: haplotypes a sample copies from in a window. error: the chance that a copied allele differs.
-    start_rate: switches per mean distance at the start; cooling: the factor by which the rate's upper bound falls per
-    iteration (None: no bound). refresh: iterations between choices of donors and between updates of the rates.
-    prior_loci: how many haplotypes' worth of the smooth rate is mixed into each locus's own.
+    iterations, burn_in, chains, donors, core, halo: see `copying_chain.Schedule`.
+    error: the chance that a copied allele differs. trial: whether hidden calls choose what rules cannot.
+    hidden: the greatest share of known calls that is hidden to calibrate the probabilities; max_hidden: their number.
     """
 
-    iterations: int = 13
-    burn_in: int = 7
-    chains: int = 1
-    donors: int = 48
-    core: int = 512
-    halo: int = 96
-    pieces: int = 4
-    scales: tuple[int, ...] = (300, 600)
+    iterations: int | None = None
+    burn_in: int | None = None
+    chains: int | None = None
+    donors: int | None = None
+    core: int | None = None
+    halo: int | None = None
     error: float = 5e-4
-    start_rate: float = 0.1
-    cooling: float | None = 0.55
-    floor: bool = False
-    refresh: int = 2
-    em_every: int = 2
-    prior_haplotypes: float = 200.0
+    trial: bool = True
+    hidden: float = 0.01
+    max_hidden: int = 20000
+
+    def over(self, schedule: Schedule) -> Schedule:
+        """`schedule` with what is set here."""
+        names = ("iterations", "burn_in", "chains", "donors", "core", "halo")
+        given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        schedule = replace(schedule, **given, error=self.error)
+        return replace(schedule, burn_in=min(schedule.burn_in, schedule.iterations - 1))
 
 
-class Chain:
-    """One run of the sampler over one set of calls.
+class HaplotypeDecoder:
+    """Fits the copying model to a cohort. The same seed gives the same result at any number of threads."""
 
-    calls: int8 (N, L), -1 missing; paths: uint8 (N,), 1 for a sample that is haploid or inbred, else 2.
-    """
+    def __init__(self, settings: CopyingSettings | None = None, seed: int = 0):
+        self.settings = settings or CopyingSettings()
+        self.seed = seed
 
-    def __init__(self, calls, chrom_codes, positions, ploidy, paths, schedule: Schedule, seed: int):
-        self.calls, self.ploidy, self.paths, self.schedule = calls, ploidy, paths, schedule
-        self.key = np.uint64(seed)
-        self.windows = copying_windows.windows(chrom_codes, schedule.core, schedule.halo)
-        self.starts = copying_windows.chrom_starts(chrom_codes)
-        self.distances = copying_windows.relative_distances(chrom_codes, positions)
-        self.rate = schedule.start_rate
-        self.switch = self._smooth_switch(schedule.start_rate).astype(np.float32)
-        self.haplotypes = initial_haplotypes(calls, ploidy)  # uint8 (N * ploidy, L)
-        self.spare = np.empty_like(self.haplotypes)
-        self.donors = np.zeros((len(self.windows), len(calls), schedule.donors), np.int32)
-        self.iteration = 0
+    def fit(
+        self,
+        calls: np.ndarray,
+        chrom_codes: np.ndarray,
+        positions: np.ndarray,
+        ploidy: int,
+        *,
+        copying_prior: np.ndarray | None = None,
+        progress: Progress | None = None,
+        threads: int = 1,
+        device: str = "cpu",
+    ) -> HaplotypePosterior:
+        """Phase the samples and fill their missing calls.
 
-    def _smooth_switch(self, rate: float) -> np.ndarray:
-        switch = 1.0 - np.exp(-rate * self.distances)
-        switch[self.starts] = 1.0
-        return switch
-
-    def iterate(self, pool: ThreadPoolExecutor, prior: np.ndarray, doses: np.ndarray, at: np.ndarray) -> None:
-        """One iteration; doses float32 (missing cells, 2) gathers, or (0, 2) during burn-in; at int64 (W, N)."""
-        schedule = self.schedule
-        if self.iteration % schedule.refresh == 0:
-            self._choose_donors(pool)
-        n_blocks = -(-len(self.calls) // SAMPLES_PER_TASK)
-        jumps = np.zeros((n_blocks, self.calls.shape[1]), np.float32)
-        flips = np.zeros((len(self.windows), len(self.calls), 2), np.uint8)
-        key = kernel.mix(self.key, 2 * self.iteration)
-
-        def task(item):
-            w, block, samples = item
-            kernel.sweep(
-                self.calls, self.paths, self.haplotypes, self.haplotypes, self.donors[w], prior, self.switch,
-                schedule.error, np.uint64(kernel.mix(np.uint64(key), w)), self.iteration == 0, self.windows[w], samples, at[w], doses,
-                self.spare, flips[w], jumps[block],
-            )  # fmt: skip
-
-        list(pool.map(task, self._tasks()))
-        if self.ploidy == 2:
-            kernel.stitch(np.ascontiguousarray(self.windows[:, 1:3]), flips, self.spare)
-        self.haplotypes, self.spare = self.spare, self.haplotypes
-        self.iteration += 1
-        if (self.iteration - 1) % schedule.em_every == 0:
-            self._update_switch(jumps.sum(0, dtype=np.float64))
-
-    def _tasks(self):
-        """Pieces of work that write apart from each other: (window, block of samples, its first and last sample)."""
-        n = len(self.calls)
-        return [
-            (w, block, np.array([a, min(a + SAMPLES_PER_TASK, n)]))
-            for w in range(len(self.windows))
-            for block, a in enumerate(range(0, n, SAMPLES_PER_TASK))
-        ]
-
-    def _choose_donors(self, pool: ThreadPoolExecutor) -> None:
-        rows, owners, own_rows = panel_rows(self.paths, self.ploidy)
-        key = kernel.mix(self.key, 2 * self.iteration + 1)
-        n_loci = self.calls.shape[1]
-
-        def task(item):
-            w, _, samples = item
-            spans = copying_windows.stretches(self.windows[w], n_loci, self.schedule.pieces, self.schedule.scales)
-            donor_choice.choose(
-                self.haplotypes, rows, owners, self.haplotypes, own_rows, spans, samples, np.uint64(kernel.mix(np.uint64(key), w)),
-                self.donors[w],
-            )  # fmt: skip
-
-        list(pool.map(task, self._tasks()))
-
-    def _update_switch(self, jumps: np.ndarray) -> None:
-        """Expectation-maximisation of the switch probabilities; jumps float64 (L,): expected switches before a locus."""
-        inner = ~self.starts
-        n_haplotypes = int(self.paths.sum())
-        if not inner.any():
-            return
-        schedule = self.schedule
-        self.rate = max(float((jumps[inner] / n_haplotypes).sum() / self.distances[inner].sum()), 1e-6)
-        target = self.rate
-        if schedule.cooling is not None:
-            bound = schedule.start_rate * schedule.cooling**self.iteration
-            target = max(self.rate, bound) if schedule.floor else min(self.rate, bound)
-        smooth = self._smooth_switch(target)
-        shrunk = (jumps * (target / self.rate) + schedule.prior_haplotypes * smooth) / (
-            n_haplotypes + schedule.prior_haplotypes
+        calls: int8 (N, L), ALT alleles, -1 missing. chrom_codes: int32 (L,), the same along a chromosome.
+        positions: int64 (L,) bp, or float64 (L,) cM of a genetic map. copying_prior: float (N, N), how readily a
+        sample (row) copies from another (column), in any scale; None: no preference, or the samples' relatedness where
+        hidden calls favour it.
+        """
+        rng = np.random.default_rng(self.seed)
+        shown, hidden = self._hide(calls, rng)
+        inbreeding = recipe.inbreeding(shown, ploidy)
+        paths = np.where(inbreeding > recipe.INBRED, 1, ploidy).astype(np.uint8)
+        prior = NO_PRIOR if copying_prior is None else np.ascontiguousarray(copying_prior, np.float32)
+        compare = copying_prior is None and 2 < len(calls) <= MAX_LIKENESS_SAMPLES
+        likeness = relatedness.correlations(shown, ploidy) if compare else None
+        cohort = Cohort(shown, chrom_codes, positions, ploidy, paths, prior, likeness)
+        with ThreadPoolExecutor(threads) as pool:
+            schedule = self.settings.over(recipe.by_rule(len(calls)))
+            if self.settings.trial:
+                schedule = recipe.by_trial(cohort, schedule, self.seed, pool)
+            doses, chain = self._run(cohort, schedule, pool, progress or NullProgress())
+        haplotypes = restored(chain.haplotypes, calls, hidden, ploidy)
+        posterior = HaplotypePosterior(
+            calls, shown, ploidy, paths, inbreeding, doses, haplotypes, schedule, chain.switch
         )
-        shrunk = np.clip(shrunk, 1e-6, 0.9)
-        shrunk[self.starts] = 1.0
-        self.switch = shrunk.astype(np.float32)
+        return posterior.calibrated(hidden)
+
+    def _hide(self, calls: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """The calls with some known ones hidden, and where: int8 (N, L), bool (N, L)."""
+        known = calls != MISSING
+        share = min(self.settings.hidden, self.settings.max_hidden / max(int(known.sum()), 1))
+        hidden = np.zeros(calls.shape, bool)
+        for n in range(len(calls)):  # by rows, to keep the draws small
+            hidden[n] = rng.random(calls.shape[1], np.float32) < share
+        hidden &= known
+        return np.where(hidden, np.int8(MISSING), calls), hidden
+
+    def _run(self, cohort: Cohort, schedule: Schedule, pool, progress: Progress) -> tuple[np.ndarray, Chain]:
+        """(mean doses float32 (missing cells, 2), the last chain)."""
+        doses = np.zeros((int((cohort.calls == MISSING).sum()), 2), np.float32)
+        with progress.task("haplotypes", schedule.chains * schedule.iterations) as task:
+            for c in range(schedule.chains):
+                chain = Chain(cohort, schedule, self.seed * 1000 + c)
+                at = cell_offsets(cohort.calls, chain.windows)
+                for iteration in range(schedule.iterations):
+                    chain.iterate(pool, doses if iteration >= schedule.burn_in else doses[:0], at)
+                    task.advance(1, f"switch rate {chain.rate:.4f}")
+        doses /= np.float32(schedule.chains * (schedule.iterations - schedule.burn_in))
+        return doses, chain
 
 
-def initial_haplotypes(calls: np.ndarray, ploidy: int) -> np.ndarray:
-    """uint8 (N * ploidy, L): known homozygous alleles, one half at a heterozygous call, the frequency where missing."""
-    known = calls != MISSING
-    frequency = (np.where(known, calls, 0).sum(0) + 0.5) / (ploidy * known.sum(0) + 1.0)  # (L,)
-    table = np.array([0, 255] if ploidy == 1 else [0, 128, 255], np.uint8)
-    filled = np.round(frequency * 255).astype(np.uint8)
-    one = np.where(known, table[np.maximum(calls, 0)], filled[None])
-    return np.repeat(one, ploidy, axis=0)
+@dataclass(frozen=True)
+class HaplotypePosterior:
+    """What was learned of a cohort.
 
-
-def panel_rows(paths: np.ndarray, ploidy: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(rows that may be donors int32 (r,), the sample of each int32 (r,), each sample's own two rows int32 (N, 2)).
-
-    A sample of one path is a donor once.
+    calls, shown: int8 (N, L), the calls as given and as the decoder saw them. paths: uint8 (N,). inbreeding: float32
+    (N,). doses: float32 (missing cells of `shown`, 2), sample by sample: chances of 0 and of `ploidy` ALT alleles,
+    or of REF and ALT on the one path of an inbred sample. haplotypes: uint8 (N * ploidy, L), 255 times the chance of
+    ALT. switch: float32 (L,), the switch probability before each locus.
     """
-    n = np.arange(len(paths), dtype=np.int32)
-    own = np.stack([n * ploidy, n * ploidy + (paths == 2)], 1).astype(np.int32)
-    rows = np.unique(own)
-    return rows.astype(np.int32), (rows // ploidy).astype(np.int32), own
+
+    calls: np.ndarray
+    shown: np.ndarray
+    ploidy: int
+    paths: np.ndarray
+    inbreeding: np.ndarray
+    doses: np.ndarray
+    haplotypes: np.ndarray
+    schedule: Schedule
+    switch: np.ndarray
+    calibration: Calibration = field(default_factory=Calibration)
+
+    def gp(self, start: int, stop: int) -> np.ndarray:
+        """Genotype probabilities of loci start..stop (exclusive), float32 (N, stop - start, ploidy + 1).
+
+        A known call has 1 at its genotype.
+        """
+        calls = self.calls[:, start:stop]
+        gp = np.zeros((*calls.shape, self.ploidy + 1), np.float32)
+        missing = calls == MISSING
+        shown_missing = self.shown[:, start:stop] == MISSING
+        cells = self._cells(start, stop, shown_missing)
+        raw = self._raw_gp(cells, np.repeat(np.arange(len(calls)), shown_missing.sum(1)))
+        frequencies = self._genotype_frequencies(start, stop)[np.nonzero(shown_missing)[1]]
+        wanted = missing[shown_missing]
+        gp[missing] = self.calibration.apply(raw[wanted], frequencies[wanted])
+        for genotype in range(self.ploidy + 1):
+            gp[calls == genotype, genotype] = 1.0
+        return gp
+
+    def calibrated(self, hidden: np.ndarray) -> HaplotypePosterior:
+        """The same with probabilities fitted to the calls at `hidden`, bool (N, L), which the decoder did not see."""
+        missing = self.shown == MISSING
+        samples, loci = np.nonzero(hidden)
+        raw = self._raw_gp(np.flatnonzero(hidden[missing]), samples)
+        frequencies = self._genotype_frequencies(0, self.calls.shape[1])[loci]
+        return replace(self, calibration=copying_calibration.fit(raw, frequencies, self.calls[hidden]))
+
+    def heads(self, start: int, stop: int) -> np.ndarray:
+        """bool (N, stop - start): whether ALT is on the first haplotype rather than the second, for writing phase."""
+        if self.ploidy == 1:
+            return np.ones((len(self.calls), stop - start), bool)
+        pair = self.haplotypes[:, start:stop].reshape(len(self.calls), 2, -1)
+        return pair[:, 0] > pair[:, 1]
+
+    def _cells(self, start: int, stop: int, shown_missing: np.ndarray) -> np.ndarray:
+        """int64: rows of `doses` of the missing cells of loci start..stop, sample by sample."""
+        per_sample = (self.shown == MISSING).sum(1)
+        before = np.concatenate([[0], np.cumsum(per_sample)[:-1]]) + (self.shown[:, :start] == MISSING).sum(1)
+        counts = shown_missing.sum(1)
+        within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        return np.repeat(before, counts) + within
+
+    def _raw_gp(self, cells: np.ndarray, samples: np.ndarray) -> np.ndarray:
+        """float32 (cells, ploidy + 1) before calibration; samples int64 (cells,), whose they are."""
+        doses = self.doses[cells]
+        if self.ploidy == 1:
+            return doses
+        gp = np.stack([doses[:, 0], 1.0 - doses[:, 0] - doses[:, 1], doses[:, 1]], 1)
+        one = self.paths[samples] == 1
+        gp[one] = copying_calibration.inbred_gp(doses[one], self.inbreeding[samples[one]])
+        return np.clip(gp, 0.0, 1.0)
+
+    def _genotype_frequencies(self, start: int, stop: int) -> np.ndarray:
+        """float32 (stop - start, ploidy + 1): the genotypes' frequencies among the known calls, one of each added."""
+        calls = self.shown[:, start:stop]
+        counts = np.stack([(calls == g).sum(0) for g in range(self.ploidy + 1)], 1) + 1.0
+        return (counts / counts.sum(1, keepdims=True)).astype(np.float32)
 
 
-def cell_offsets(calls: np.ndarray, windows: np.ndarray) -> np.ndarray:
-    """int64 (W, N): the place of the first missing call of each window's core among the missing calls, sample by sample."""
-    per_sample = (calls == MISSING).sum(1)
-    before = np.concatenate([[0], np.cumsum(per_sample)[:-1]])
-    offsets = np.empty((len(windows), len(calls)), np.int64)
-    for w, (_, start, stop, _) in enumerate(windows):
-        offsets[w] = before
-        before = before + (calls[:, start:stop] == MISSING).sum(1)
-    return offsets
+def restored(haplotypes: np.ndarray, calls: np.ndarray, hidden: np.ndarray, ploidy: int) -> np.ndarray:
+    """The haplotypes with hidden calls put back: a heterozygous one's ALT goes where it is likelier.
+
+    haplotypes: uint8 (N * ploidy, L), changed in place and returned; calls int8 and hidden bool (N, L).
+    """
+    pair = haplotypes.reshape(len(calls), ploidy, -1)
+    samples, loci = np.nonzero(hidden)
+    called = calls[hidden]
+    first = pair[samples, 0, loci] >= pair[samples, -1, loci]
+    alt_first = (called == ploidy) | ((called == 1) & first)
+    alt_last = (called == ploidy) | ((called == 1) & ~first)
+    pair[samples, 0, loci] = np.where(alt_first, 255, 0)
+    if ploidy == 2:
+        pair[samples, 1, loci] = np.where(alt_last, 255, 0)
+    return haplotypes

@@ -51,17 +51,11 @@ def gather(panel, donors, start, n_loci, theta):
 
 @_jit
 def fill_prior(prior, sample, donors, ploidy, pi):
-    """pi float32 (K,) <- the copying prior over donors, summing to 1; a donor of -1 is padding and gets 0."""
+    """pi float32 (K,) <- the copying prior over donors int32 (K,), summing to 1; prior of no rows is uniform."""
     total = F(0)
     for k in range(donors.shape[0]):
-        weight = F(1)
-        if donors[k] < 0:
-            weight = F(0)
-            donors[k] = 0
-        elif prior.shape[0] > 0:
-            weight = max(prior[sample, donors[k] // ploidy], F(1e-8))
-        pi[k] = weight
-        total += weight
+        pi[k] = F(1) if prior.shape[0] == 0 else max(prior[sample, donors[k] // ploidy], F(1e-8))
+        total += pi[k]
     for k in range(donors.shape[0]):
         pi[k] /= total
 
@@ -74,7 +68,7 @@ def backward_pair(calls, first, theta, alleles, switch, error, skip_hets, pi, b,
     sums[t, h] = R, and at a heterozygous call sum_k pi theta b, the chance of ALT, whatever the allele.
     """
     n_loci, n_donors = theta.shape
-    span = F((1.0 - 2.0 * error)) * BYTE
+    span = F(1.0 - 2.0 * error) * BYTE
     e0, e1 = work[0], work[1]
     for k in range(n_donors):
         b[n_loci - 1, 0, k] = F(1)
@@ -214,20 +208,35 @@ def drift(m, rho, pi):
 
 
 @_jit
+def record_usage(m, b, t, swap, usage):
+    """usage float32 (K,) <- how likely each donor is copied at this locus, summed over the two haplotypes."""
+    z0 = z1 = F(0)
+    for k in range(usage.shape[0]):
+        z0 += m[0, k] * b[t, swap, k]
+        z1 += m[1, k] * b[t, 1 - swap, k]
+    for k in range(usage.shape[0]):
+        usage[k] = m[0, k] * b[t, swap, k] / max(z0, TINY) + m[1, k] * b[t, 1 - swap, k] / max(z1, TINY)
+
+
+@_jit
 def byte(p):
     """A probability as a byte, rounded."""
     return np.uint8(p * F(255) + F(0.5))
 
 
 @_jit
-def forward_pair(calls, window, theta, alleles, switch, error, pi, b, sums, m, work, key, out0, out1, jumps, doses, at):
+def forward_pair(
+    calls, window, theta, alleles, switch, error, pi, b, sums, m, work, key, out0, out1, jumps, usage, doses, at
+):
     """Draw phases left to right and write the core of a window; returns the window's frame (see `sweep`).
 
-    window: (first, core_first, core_stop, stop) loci. out0, out1 uint8 (loci,): the new haplotypes, in the frame of the
-    window's left edge. jumps float32 (loci,): expected switches are added. doses float32 (cells, 2): at each missing
-    call of the core, from row `at` on, the chances of 0 and of 2 ALT alleles are added, when doses has rows.
+    window: (first, core_first, core_stop, stop) loci. out0, out1 uint8 (loci,): the new haplotypes, in the frame of
+    the window's left edge. jumps float32 (loci,): expected switches are added. usage: see `record_usage`.
+    doses float32 (cells, 2): at each missing call of the core, from row `at` on, the chances of 0 and of 2 ALT alleles
+    are added, when doses has rows.
     """
     first, core_first, core_stop, stop = window[0], window[1], window[2], window[3]
+    middle = core_first + core_stop - 1
     swap = 0
     flip = flip_in = flip_out = 0
     for k in range(pi.shape[0]):
@@ -240,6 +249,8 @@ def forward_pair(calls, window, theta, alleles, switch, error, pi, b, sums, m, w
         rho_next = switch[locus + 1] if locus + 1 < stop else F(0)
         if locus == core_first:
             flip_in = flip
+        if 2 * locus == middle or 2 * locus == middle + 1:
+            record_usage(m, b, t, swap, usage)
         if call < 0:
             if core:
                 missing_pair(theta, t, error, m, b, swap, work)
@@ -312,10 +323,11 @@ def backward_one(calls, top, first, theta, switch, error, pi, b, sums, work):
 
 
 @_jit
-def forward_one(calls, top, window, theta, switch, error, pi, b, sums, m, out, jumps, doses, at):
-    """As `forward_pair` for one haplotype: out uint8 (loci,); doses[:, 1] gathers the chance of ALT, doses[:, 0] of REF."""
+def forward_one(calls, top, window, theta, switch, error, pi, b, sums, m, out, jumps, usage, doses, at):
+    """As `forward_pair` for one haplotype: out uint8 (loci,); doses gathers the chances of REF and of ALT."""
     first, core_first, core_stop, stop = window[0], window[1], window[2], window[3]
     span = F(1.0 - 2.0 * error) * BYTE
+    middle = core_first + core_stop - 1
     for k in range(pi.shape[0]):
         m[0, k] = pi[k]
     for t in range(stop - first):
@@ -335,6 +347,8 @@ def forward_one(calls, top, window, theta, switch, error, pi, b, sums, m, out, j
             y = x * b[t, 0, k]
             z += y
             p += y * th
+            if 2 * locus == middle or 2 * locus == middle + 1:
+                usage[k] = y
         if core_first <= locus < core_stop:
             alt = F(error) + span * p / max(z, TINY)
             out[locus] = (np.uint8(255) if call == top else np.uint8(0)) if known else byte(alt)
@@ -345,6 +359,9 @@ def forward_one(calls, top, window, theta, switch, error, pi, b, sums, m, out, j
                 at += 1
             if t > 0:
                 jumps[locus] += min(switch[locus] * sums[t, 0] / max(z, TINY), F(1))
+        if 2 * locus == middle or 2 * locus == middle + 1:
+            for k in range(pi.shape[0]):
+                usage[k] /= max(z, TINY)
         rho = switch[locus + 1] if locus + 1 < stop else F(0)
         q = (F(1) - rho) / max(s, TINY)
         for k in range(pi.shape[0]):
@@ -352,15 +369,33 @@ def forward_one(calls, top, window, theta, switch, error, pi, b, sums, m, out, j
 
 
 @_jit
-def sweep(calls, paths, panel, state, donors, prior, switch, error, key, first_pass, window, samples, at, doses, out,
-          flips, jumps):
+def sweep(
+    calls,
+    paths,
+    panel,
+    state,
+    donors,
+    prior,
+    switch,
+    error,
+    key,
+    first_pass,
+    window,
+    samples,
+    at,
+    doses,
+    out,
+    flips,
+    jumps,
+    usage,
+):
     """One window of the samples `samples[0]` .. `samples[1]` (exclusive): new haplotypes, switches, doses.
 
     calls int8 (N, L); paths uint8 (N,): the paths that a sample follows, 1 or 2; panel uint8 (rows, L): the donors;
-    state uint8 (N * ploidy, L): the samples' haplotypes so far; donors int32 (N, K): rows of the panel, -1 pads;
+    state uint8 (N * ploidy, L): the samples' haplotypes so far; donors int32 (N, K): rows of the panel;
     prior float32 (N, panel samples), or (0, 0) for a uniform one; switch float32 (L,); at int64 (N,): each sample's
     first row of doses in this window; out uint8 like state; flips uint8 (N, 2): whether the new phase is the reverse
-    of the old before the core and at its end; jumps float32 (L,).
+    of the old before the core and at its end; jumps float32 (L,); usage float32 (N, K), see `record_usage`.
     """
     ploidy = state.shape[0] // calls.shape[0]
     first, stop = window[0], window[3]
@@ -371,23 +406,40 @@ def sweep(calls, paths, panel, state, donors, prior, switch, error, key, first_p
     m = np.empty((2, n_donors), np.float32)
     work = np.empty((3, max(n_donors, 4)), np.float32)
     pi = np.empty(n_donors, np.float32)
-    rows = np.empty(n_donors, np.int32)
     for n in range(samples[0], samples[1]):
-        rows[:] = donors[n]
-        fill_prior(prior, n, rows, ploidy, pi)
-        gather(panel, rows, first, n_loci, theta)
+        fill_prior(prior, n, donors[n], ploidy, pi)
+        gather(panel, donors[n], first, n_loci, theta)
         row = n * ploidy
         if paths[n] == 1:
             backward_one(calls[n], ploidy, first, theta, switch, error, pi, b, sums, work)
-            forward_one(calls[n], ploidy, window, theta, switch, error, pi, b, sums, m, out[row], jumps, doses, at[n])
+            forward_one(
+                calls[n], ploidy, window, theta, switch, error, pi, b, sums, m, out[row], jumps, usage[n], doses, at[n]
+            )
             if ploidy == 2:
                 out[row + 1, window[1] : window[2]] = out[row, window[1] : window[2]]
             continue
         item_key = mix(key, n)
         backward_pair(calls[n], first, theta, state[row], switch, error, first_pass, pi, b, sums, work)
         flips[n, 0], flips[n, 1] = forward_pair(
-            calls[n], window, theta, state[row], switch, error, pi, b, sums, m, work, item_key,
-            out[row], out[row + 1], jumps, doses, at[n])
+            calls[n],
+            window,
+            theta,
+            state[row],
+            switch,
+            error,
+            pi,
+            b,
+            sums,
+            m,
+            work,
+            item_key,
+            out[row],
+            out[row + 1],
+            jumps,
+            usage[n],
+            doses,
+            at[n],
+        )
 
 
 @_jit

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 
@@ -16,16 +18,16 @@ def windows(chrom_codes: np.ndarray, core: int, halo: int) -> np.ndarray:
     for start, stop in _runs(chrom_codes, core):
         n = max(1, round((stop - start) / core))
         edges = np.linspace(start, stop, n + 1).astype(np.int64)
-        found += [(max(start, a - halo), a, b, min(stop, b + halo)) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+        found += [(max(start, a - halo), a, b, min(stop, b + halo)) for a, b in itertools.pairwise(edges)]
     return np.array(found, np.int64).reshape(-1, 4)
 
 
 def _runs(chrom_codes: np.ndarray, core: int) -> list[tuple[int, int]]:
     """Stretches of loci to cut into windows: a long chromosome, or neighbours that are short."""
-    edges = np.flatnonzero(chrom_starts(chrom_codes)).tolist() + [len(chrom_codes)]
+    edges = [*np.flatnonzero(chrom_starts(chrom_codes)).tolist(), len(chrom_codes)]
     runs: list[tuple[int, int]] = []
     open_from = None  # the start of a run of short chromosomes
-    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+    for start, stop in itertools.pairwise(edges):
         if 2 * (stop - start) < core:
             open_from = start if open_from is None else open_from
             continue
@@ -46,7 +48,7 @@ def chrom_starts(chrom_codes: np.ndarray) -> np.ndarray:
 
 
 def relative_distances(chrom_codes: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    """float64 (L,): the distance from the locus before, in units of the mean, between .02 and 50; 0 at a chromosome's start.
+    """float64 (L,): distance from the locus before over the mean, from .02 to 50; 0 at a chromosome's start.
 
     positions: int64 bp or float64 cM (L,). Unsorted or repeated positions count as the least distance.
     """
@@ -66,4 +68,4 @@ def stretches(window: np.ndarray, n_loci: int, pieces: int, scales: tuple[int, .
     middle = (first + stop) // 2
     edges = np.linspace(first, stop, min(pieces, stop - first) + 1).astype(np.int64)
     wide = [(max(0, middle - s), min(n_loci, middle + s)) for s in scales]
-    return np.array([*zip(edges[:-1], edges[1:], strict=True), *wide], np.int64).reshape(-1, 2)
+    return np.array([*itertools.pairwise(edges), *wide], np.int64).reshape(-1, 2)

@@ -99,11 +99,11 @@ def best(scores, k, key, chosen):
 
 @_jit
 def choose(panel, rows, owners, queries, own_rows, stretches, samples, key, donors):
-    """donors int32 (N, K) <- rows of `panel` for the samples `samples[0]` .. `samples[1]`; -1 where there are too few.
+    """donors int32 (N, K) <- rows of `panel` for the samples `samples[0]` .. `samples[1]`.
 
-    panel uint8 (R, L); rows int32 (r,): the rows that may be donors; owners int32 (r,): the sample of each, -1 for
-    none of the queries; queries uint8 (Q, L) with own_rows int32 (N, 2): each sample's haplotypes there (twice the
-    same for one path); stretches int64 (S, 2): start and stop of each.
+    panel uint8 (R, L); rows int32 (r,): the rows that may be donors, K or more beside a sample's own; owners int32
+    (r,): the sample of each, -1 for none of the queries; queries uint8 (Q, L) with own_rows int32 (N, 2): each
+    sample's haplotypes there (twice the same for one path); stretches int64 (S, 2): start and stop of each.
     """
     n_rows = rows.shape[0]
     k = donors.shape[1]
@@ -130,6 +130,6 @@ def choose(panel, rows, owners, queries, own_rows, stretches, samples, key, dono
         for j in range(n_rows):
             if owners[j] == n:
                 own[j] = -(2**24)
-        found = best(own, k, mix(key, n * 128 + 127), chosen)
+        best(own, k, mix(key, n * 128 + 127), chosen)
         for i in range(k):
-            donors[n, i] = rows[chosen[i]] if i < found else -1
+            donors[n, i] = rows[chosen[i]]
