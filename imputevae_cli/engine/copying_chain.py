@@ -16,7 +16,8 @@ from imputevae_cli.engine import copying_kernel as kernel
 from imputevae_cli.engine import copying_windows, donor_choice, relatedness
 from imputevae_cli.genotypes import MISSING
 
-SAMPLES_PER_TASK = 32
+SAMPLES_PER_SWEEP = 32
+SAMPLES_PER_CHOICE = 256  # more, since each task packs the panel first
 NO_PRIOR = np.zeros((0, 0), np.float32)
 
 
@@ -60,6 +61,7 @@ class Cohort:
     prior: float32 (N, panel samples) of how readily a sample is copied, or (0, 0) for no preference.
     likeness: float32 (N, N) that a prior may be fitted on, or None.
     panel: uint8 (panel samples * ploidy, L) to copy from, or None to copy from each other.
+    frequency: float32 (L,) of ALT, where missing calls start; None for the calls' own.
     """
 
     calls: np.ndarray
@@ -70,6 +72,7 @@ class Cohort:
     prior: np.ndarray = field(default_factory=lambda: NO_PRIOR)
     likeness: np.ndarray | None = None
     panel: np.ndarray | None = None
+    frequency: np.ndarray | None = None
 
 
 class Chain:
@@ -84,7 +87,7 @@ class Chain:
         self.rate = schedule.start_rate
         self.fixed_switch = switch is not None
         self.switch = switch if self.fixed_switch else self._smooth_switch(self.rate).astype(np.float32)
-        self.haplotypes = initial_haplotypes(cohort.calls, cohort.ploidy)
+        self.haplotypes = initial_haplotypes(cohort.calls, cohort.ploidy, cohort.frequency)
         self.spare = np.empty_like(self.haplotypes)
         self.candidates = candidates(cohort)
         n_donors = max(1, min(schedule.donors, len(self.candidates.rows) - (cohort.panel is None) * cohort.ploidy))
@@ -102,7 +105,7 @@ class Chain:
         cohort, schedule = self.cohort, self.schedule
         if self.iteration % schedule.refresh == 0:
             self._choose_donors(pool)
-        tasks = self._tasks()
+        tasks = self._tasks(SAMPLES_PER_SWEEP)
         jumps = np.zeros((1 + max(block for _, block, _ in tasks), len(self.switch)), np.float32)
         flips = np.zeros((len(self.windows), len(cohort.calls), 2), np.uint8)
         usage = np.zeros(self.donors.shape, np.float32)
@@ -129,17 +132,19 @@ class Chain:
     def _key(self, stream: int, window: int) -> np.uint64:
         return np.uint64(kernel.mix(np.uint64(kernel.mix(self.key, stream)), window))
 
-    def _tasks(self):
+    def _tasks(self, size: int):
         """Pieces of work that write apart from each other: (window, block of samples, its first and last sample)."""
         n = len(self.cohort.calls)
         return [
-            (w, block, np.array([a, min(a + SAMPLES_PER_TASK, n)]))
+            (w, block, np.array([a, min(a + size, n)]))
             for w in range(len(self.windows))
-            for block, a in enumerate(range(0, n, SAMPLES_PER_TASK))
+            for block, a in enumerate(range(0, n, size))
         ]
 
     def _choose_donors(self, pool: ThreadPoolExecutor) -> None:
         cohort, schedule, found = self.cohort, self.schedule, self.candidates
+        if cohort.panel is None and len(cohort.calls) < 2:
+            return  # nobody else to copy from: the sample's own frequencies stand
         panel = self.haplotypes if cohort.panel is None else cohort.panel
 
         def choose(task):
@@ -150,7 +155,7 @@ class Chain:
                 self._key(2 * self.iteration + 1, w), self.donors[w],
             )  # fmt: skip
 
-        list(pool.map(choose, self._tasks()))
+        list(pool.map(choose, self._tasks(SAMPLES_PER_CHOICE)))
 
     def _update_prior(self, usage: np.ndarray) -> None:
         """The prior over donors from the samples' likeness; usage float32 (W, N, K)."""
@@ -178,10 +183,11 @@ class Chain:
         self.switch = switch.astype(np.float32)
 
 
-def initial_haplotypes(calls: np.ndarray, ploidy: int) -> np.ndarray:
+def initial_haplotypes(calls: np.ndarray, ploidy: int, frequency: np.ndarray | None = None) -> np.ndarray:
     """uint8 (N * ploidy, L): known homozygous alleles, one half at a heterozygous call, the frequency where missing."""
     known = calls != MISSING
-    frequency = (np.where(known, calls, 0).sum(0) + 0.5) / (ploidy * known.sum(0) + 1.0)  # (L,)
+    if frequency is None:
+        frequency = (np.where(known, calls, 0).sum(0) + 0.5) / (ploidy * known.sum(0) + 1.0)  # (L,)
     table = np.array([0, 255] if ploidy == 1 else [0, 128, 255], np.uint8)
     filled = np.round(frequency * 255).astype(np.uint8)
     one = np.where(known, table[np.maximum(calls, 0)], filled[None])

@@ -110,7 +110,8 @@ def forward(window: Window, b: torch.Tensor, sums: torch.Tensor):
 
 
 def sweep(
-    calls, paths, panel, state, donors, prior, switch, error, keys, first_pass, window, at, doses, out, flips, jumps, device
+    calls, paths, panel, state, donors, prior, switch, error, keys, first_pass, window, at, doses, out, flips, jumps,
+    device,
 ):  # fmt: skip
     """`copying_kernel.sweep` for all samples; keys uint64 (N,), each sample's own; arrays are changed in place."""
     ploidy = len(state) // len(calls)

@@ -20,17 +20,20 @@ TRIAL_SAMPLES = 500
 TRIAL_HIDDEN = 0.05
 
 
-def inbreeding(calls: np.ndarray, ploidy: int) -> np.ndarray:
+def inbreeding(calls: np.ndarray, ploidy: int, frequency: np.ndarray | None = None) -> np.ndarray:
     """float32 (N,): each sample's F = 1 - heterozygous calls / those expected from the allele frequencies; 0..1.
 
-    calls: int8 (N, L), -1 missing. Haploid samples get 1.
+    calls: int8 (N, L), -1 missing; frequency: float (L,) of ALT, None to take the calls' own. Haploid samples get 1.
     """
     if ploidy == 1:
         return np.ones(len(calls), np.float32)
     known = calls != MISSING
     n = known.sum(0)
-    frequency = np.where(known, calls, 0).sum(0) / np.maximum(2 * n, 1)
-    expected = 2 * frequency * (1 - frequency) * (2 * n) / np.maximum(2 * n - 1, 1)  # (L,)
+    if frequency is None:
+        own = np.where(known, calls, 0).sum(0) / np.maximum(2 * n, 1)
+        expected = 2 * own * (1 - own) * (2 * n) / np.maximum(2 * n - 1, 1)  # (L,)
+    else:
+        expected = 2 * frequency * (1 - frequency)
     expected_hets = known @ expected
     return np.clip(1 - (calls == 1).sum(1) / np.maximum(expected_hets, 1.0), 0, 1).astype(np.float32)
 
