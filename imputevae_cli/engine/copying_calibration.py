@@ -1,0 +1,63 @@
+"""From the chances of each haplotype to genotype probabilities that mean what they say.
+
+The decoder's probabilities are sharpened or flattened by a temperature and mixed with the genotype frequencies of the
+locus; both are fitted on calls that were hidden from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+LEAST = 1e-6
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """temperature: p ** (1 / temperature), normalised; blend: the weight of the locus's genotype frequencies."""
+
+    temperature: float = 1.0
+    blend: float = 0.0
+
+    def apply(self, gp: np.ndarray, frequencies: np.ndarray) -> np.ndarray:
+        """gp float32 (cells, classes), each row summing to 1; frequencies float32 like it. Returns float32 like it."""
+        hot = np.maximum(gp, LEAST) ** np.float32(1.0 / self.temperature)
+        hot /= hot.sum(1, keepdims=True)
+        return ((1.0 - self.blend) * hot + self.blend * frequencies).astype(np.float32)
+
+
+def fit(gp: np.ndarray, frequencies: np.ndarray, calls: np.ndarray) -> Calibration:
+    """The calibration with the least log loss on hidden calls, by a grid that is refined once.
+
+    gp, frequencies: float32 (cells, classes); calls: int8 (cells,), the hidden truth. Under 100 cells: no change.
+    """
+    if len(calls) < 100:
+        return Calibration(blend=0.01)
+    temperatures, blends = np.geomspace(0.6, 2.5, 12), (0.0, 0.003, 0.01, 0.03, 0.1)
+    best = _best_of(gp, frequencies, calls, temperatures, blends)
+    near = best.temperature * np.geomspace(0.9, 1.1, 9)
+    return _best_of(gp, frequencies, calls, near, np.unique(best.blend * np.array([0.6, 0.8, 1.0, 1.3, 1.7])))
+
+
+def _best_of(gp, frequencies, calls, temperatures, blends) -> Calibration:
+    chosen, least = Calibration(), np.inf
+    rows = np.arange(len(calls))
+    for temperature in temperatures:
+        hot = Calibration(float(temperature)).apply(gp, frequencies)[rows, calls]  # (cells,)
+        base = frequencies[rows, calls]
+        for blend in blends:
+            loss = -np.log(np.maximum((1 - blend) * hot + blend * base, LEAST)).mean()
+            if loss < least:
+                chosen, least = Calibration(float(temperature), float(blend)), loss
+    return chosen
+
+
+def inbred_gp(gp: np.ndarray, inbreeding: np.ndarray) -> np.ndarray:
+    """Diploid probabilities from those of one path: F * (1-p, 0, p) + (1-F) * Hardy-Weinberg.
+
+    gp float32 (cells, 2): chances of REF and ALT; inbreeding float32 (cells,), F. Returns float32 (cells, 3).
+    """
+    ref, alt = gp[:, 0], gp[:, 1]
+    het = (1.0 - inbreeding) * 2.0 * ref * alt
+    return np.stack([ref - het / 2, het, alt - het / 2], 1).astype(np.float32)

@@ -1,0 +1,227 @@
+"""One chain of the haplotype decoder, and the schedule that it follows.
+
+A chain holds a phase and the missing alleles of every sample. Each iteration reads every sample against the others'
+haplotypes as they stood before it, draws its phase, and replaces its missing alleles by their expectation; switch
+rates follow by expectation-maximisation. Genotype probabilities are averaged over the later iterations.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from imputevae_cli.engine import copying_kernel as kernel
+from imputevae_cli.engine import copying_windows, donor_choice, relatedness
+from imputevae_cli.genotypes import MISSING
+
+SAMPLES_PER_SWEEP = 32
+SAMPLES_PER_CHOICE = 256  # more, since each task packs the panel first
+NO_PRIOR = np.zeros((0, 0), np.float32)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """What the chains do. Lengths are in loci, rates in switches per mean distance between neighbouring loci.
+
+    iterations, burn_in: of each chain; genotype probabilities are averaged over the iterations after burn_in.
+    donors: haplotypes that a sample copies from in a window of `core` loci with `halo` on either side.
+    pieces, scales: the stretches over which donors are compared (`copying_windows.stretches`).
+    error: the chance that a copied allele differs. start_rate: the switch rate at the start.
+    cooling: the factor by which an upper bound on the rate falls with each iteration (None: no bound);
+    rate_floor: the least rate. refresh: iterations from one choice of donors, and one update of rates, to the next.
+    smoothing: how many haplotypes' worth of the smooth rate is mixed into each locus's own.
+    relatedness: whether like samples are copied more often.
+    """
+
+    iterations: int = 13
+    burn_in: int = 7
+    chains: int = 1
+    donors: int = 48
+    core: int = 512
+    halo: int = 96
+    pieces: int = 4
+    scales: tuple[int, ...] = (300, 600)
+    error: float = 5e-4
+    start_rate: float = 0.1
+    cooling: float | None = None
+    rate_floor: float = 0.0
+    refresh: int = 2
+    smoothing: float = 200.0
+    relatedness: bool = False
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """The calls that chains run over.
+
+    calls: int8 (N, L), -1 missing. chrom_codes: int32 (L,). positions: int64 bp or float64 cM (L,). ploidy: 1 or 2.
+    paths: uint8 (N,), 1 for a sample that is haploid or inbred (both haplotypes are one path), else 2.
+    prior: float32 (N, panel samples) of how readily a sample is copied, or (0, 0) for no preference.
+    likeness: float32 (N, N) that a prior may be fitted on, or None.
+    panel: uint8 (panel samples * ploidy, L) to copy from, or None to copy from each other.
+    frequency: float32 (L,) of ALT, where missing calls start; None for the calls' own.
+    """
+
+    calls: np.ndarray
+    chrom_codes: np.ndarray
+    positions: np.ndarray
+    ploidy: int
+    paths: np.ndarray
+    prior: np.ndarray = field(default_factory=lambda: NO_PRIOR)
+    likeness: np.ndarray | None = None
+    panel: np.ndarray | None = None
+    frequency: np.ndarray | None = None
+
+
+class Chain:
+    """One run of the sampler. `haplotypes` is uint8 (N * ploidy, L): 0 REF, 255 ALT, between them the chance of ALT."""
+
+    def __init__(self, cohort: Cohort, schedule: Schedule, seed: int, switch: np.ndarray | None = None):
+        self.cohort, self.schedule = cohort, schedule
+        self.key = np.uint64(seed)
+        self.windows = copying_windows.windows(cohort.chrom_codes, schedule.core, schedule.halo)
+        self.starts = copying_windows.chrom_starts(cohort.chrom_codes)
+        self.distances = copying_windows.relative_distances(cohort.chrom_codes, cohort.positions)
+        self.rate = schedule.start_rate
+        self.fixed_switch = switch is not None
+        self.switch = switch if self.fixed_switch else self._smooth_switch(self.rate).astype(np.float32)
+        self.haplotypes = initial_haplotypes(cohort.calls, cohort.ploidy, cohort.frequency)
+        self.spare = np.empty_like(self.haplotypes)
+        self.candidates = candidates(cohort)
+        n_donors = max(1, min(schedule.donors, len(self.candidates.rows) - (cohort.panel is None) * cohort.ploidy))
+        self.donors = np.zeros((len(self.windows), len(cohort.calls), n_donors), np.int32)
+        self.prior, self.steepness = cohort.prior, 0.0
+        self.iteration = 0
+
+    def _smooth_switch(self, rate: float) -> np.ndarray:
+        switch = 1.0 - np.exp(-rate * self.distances)
+        switch[self.starts] = 1.0
+        return switch
+
+    def iterate(self, pool: ThreadPoolExecutor, doses: np.ndarray, at: np.ndarray) -> None:
+        """One iteration; doses float32 (missing cells, 2) gathers, or (0, 2) during burn-in; at int64 (W, N)."""
+        cohort, schedule = self.cohort, self.schedule
+        if self.iteration % schedule.refresh == 0:
+            self._choose_donors(pool)
+        tasks = self._tasks(SAMPLES_PER_SWEEP)
+        jumps = np.zeros((1 + max(block for _, block, _ in tasks), len(self.switch)), np.float32)
+        flips = np.zeros((len(self.windows), len(cohort.calls), 2), np.uint8)
+        usage = np.zeros(self.donors.shape, np.float32)
+        panel = self.haplotypes if cohort.panel is None else cohort.panel
+
+        def sweep(task):
+            w, block, samples = task
+            kernel.sweep(
+                cohort.calls, cohort.paths, panel, self.haplotypes, self.donors[w], self.prior, self.switch,
+                schedule.error, self._key(2 * self.iteration, w), self.iteration == 0, self.windows[w], samples,
+                at[w], doses, self.spare, flips[w], jumps[block], usage[w],
+            )  # fmt: skip
+
+        list(pool.map(sweep, tasks))
+        if cohort.ploidy == 2:
+            kernel.stitch(np.ascontiguousarray(self.windows[:, 1:3]), flips, self.spare)
+        self.haplotypes, self.spare = self.spare, self.haplotypes
+        if self.iteration % schedule.refresh == 0 and not self.fixed_switch:
+            self._update_switch(jumps.sum(0, dtype=np.float64))
+        if schedule.relatedness and cohort.likeness is not None:
+            self._update_prior(usage)
+        self.iteration += 1
+
+    def _key(self, stream: int, window: int) -> np.uint64:
+        return np.uint64(kernel.mix(np.uint64(kernel.mix(self.key, stream)), window))
+
+    def _tasks(self, size: int):
+        """Pieces of work that write apart from each other: (window, block of samples, its first and last sample)."""
+        n = len(self.cohort.calls)
+        return [
+            (w, block, np.array([a, min(a + size, n)]))
+            for w in range(len(self.windows))
+            for block, a in enumerate(range(0, n, size))
+        ]
+
+    def _choose_donors(self, pool: ThreadPoolExecutor) -> None:
+        cohort, schedule, found = self.cohort, self.schedule, self.candidates
+        if cohort.panel is None and len(cohort.calls) < 2:
+            return  # nobody else to copy from: the sample's own frequencies stand
+        panel = self.haplotypes if cohort.panel is None else cohort.panel
+
+        def choose(task):
+            w, _, samples = task
+            spans = copying_windows.stretches(self.windows[w], len(self.switch), schedule.pieces, schedule.scales)
+            donor_choice.choose(
+                panel, found.rows, found.owners, self.haplotypes, found.own_rows, spans, samples,
+                self._key(2 * self.iteration + 1, w), self.donors[w],
+            )  # fmt: skip
+
+        list(pool.map(choose, self._tasks(SAMPLES_PER_CHOICE)))
+
+    def _update_prior(self, usage: np.ndarray) -> None:
+        """The prior over donors from the samples' likeness; usage float32 (W, N, K)."""
+        n = np.arange(len(self.cohort.calls))[None, :, None]
+        likeness = self.cohort.likeness[n, self.donors // self.cohort.ploidy]  # (W, N, K)
+        k = usage.shape[2]
+        self.steepness = relatedness.fit_steepness(likeness.reshape(-1, k), usage.reshape(-1, k), self.steepness)
+        self.prior = np.exp(self.steepness * self.cohort.likeness)
+
+    def _update_switch(self, jumps: np.ndarray) -> None:
+        """Expectation-maximisation of the switch probabilities; jumps float64 (L,): switches expected per locus."""
+        inner = ~self.starts
+        if not inner.any():
+            return
+        schedule = self.schedule
+        n_haplotypes = int(self.cohort.paths.sum())
+        self.rate = max(float((jumps[inner] / n_haplotypes).sum() / self.distances[inner].sum()), 1e-6)
+        target = max(self.rate, schedule.rate_floor)
+        if schedule.cooling is not None:
+            target = min(target, schedule.start_rate * schedule.cooling ** (self.iteration + 1))
+        smooth = schedule.smoothing * self._smooth_switch(target)
+        switch = (jumps * (target / self.rate) + smooth) / (n_haplotypes + schedule.smoothing)
+        switch = np.clip(switch, 1e-6, 0.9)
+        switch[self.starts] = 1.0
+        self.switch = switch.astype(np.float32)
+
+
+def initial_haplotypes(calls: np.ndarray, ploidy: int, frequency: np.ndarray | None = None) -> np.ndarray:
+    """uint8 (N * ploidy, L): known homozygous alleles, one half at a heterozygous call, the frequency where missing."""
+    known = calls != MISSING
+    if frequency is None:
+        frequency = (np.where(known, calls, 0).sum(0) + 0.5) / (ploidy * known.sum(0) + 1.0)  # (L,)
+    table = np.array([0, 255] if ploidy == 1 else [0, 128, 255], np.uint8)
+    filled = np.round(frequency * 255).astype(np.uint8)
+    one = np.where(known, table[np.maximum(calls, 0)], filled[None])
+    return np.repeat(one, ploidy, axis=0)
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Which rows may be copied: rows int32 (r,) of the panel, owners int32 (r,), the sample that each belongs to (-1:
+    none that is imputed), and own_rows int32 (N, 2), each sample's own haplotypes (twice the same for one path)."""
+
+    rows: np.ndarray
+    owners: np.ndarray
+    own_rows: np.ndarray
+
+
+def candidates(cohort: Cohort) -> Candidates:
+    """All haplotypes of the panel, or of the samples themselves; a sample of one path is there once."""
+    n = np.arange(len(cohort.paths), dtype=np.int32)
+    second = n * cohort.ploidy + (cohort.paths == 2)
+    own = np.stack([n * cohort.ploidy, second], 1).astype(np.int32)
+    if cohort.panel is not None:
+        rows = np.arange(len(cohort.panel), dtype=np.int32)
+        return Candidates(rows, np.full_like(rows, -1), own)
+    rows = np.unique(own).astype(np.int32)
+    return Candidates(rows, rows // np.int32(cohort.ploidy), own)
+
+
+def cell_offsets(calls: np.ndarray, windows: np.ndarray) -> np.ndarray:
+    """int64 (W, N): the place of each core's first missing call among all missing calls, sample by sample."""
+    per_sample = (calls == MISSING).sum(1)
+    before = np.concatenate([[0], np.cumsum(per_sample)[:-1]])
+    offsets = np.empty((len(windows), len(calls)), np.int64)
+    for w, (_, start, stop, _) in enumerate(windows):
+        offsets[w] = before
+        before = before + (calls[:, start:stop] == MISSING).sum(1)
+    return offsets

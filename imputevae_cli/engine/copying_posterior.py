@@ -1,0 +1,146 @@
+"""What the haplotype decoder learned of a cohort: genotype probabilities, phase, and a panel for later samples."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+
+from imputevae_cli.engine import copying_calibration
+from imputevae_cli.engine.copying_calibration import Calibration
+from imputevae_cli.engine.copying_chain import Schedule
+from imputevae_cli.errors import CheckpointError
+from imputevae_cli.genotypes import MISSING
+
+GRID = 1024  # loci between the places where cells are counted ahead
+
+
+@dataclass(frozen=True)
+class HaplotypePanel:
+    """Phased haplotypes that later samples are filled from, and what the decoder needs beside them.
+
+    packed: uint8 (rows, ceil(L / 8)), a bit per allele, 1 is ALT. switch: float32 (L,), the switch probability before
+    each locus. frequencies: float32 (L, ploidy + 1), of the genotypes.
+    """
+
+    packed: np.ndarray
+    switch: np.ndarray
+    frequencies: np.ndarray
+    ploidy: int
+    schedule: Schedule
+    calibration: Calibration
+
+    @property
+    def haplotypes(self) -> np.ndarray:
+        """uint8 (rows, L): 0 REF, 255 ALT."""
+        return np.unpackbits(self.packed, axis=1, count=len(self.switch)) * np.uint8(255)
+
+    def to_dict(self) -> dict:
+        """Arrays and plain values, for a checkpoint."""
+        plain = {name: getattr(self, name) for name in ("packed", "switch", "frequencies", "ploidy")}
+        return plain | {"schedule": asdict(self.schedule), "calibration": asdict(self.calibration)}
+
+    @classmethod
+    def from_dict(cls, values: dict) -> HaplotypePanel:
+        """The panel that `to_dict` wrote. Raises CheckpointError where a part is missing or unknown."""
+        try:
+            schedule = values["schedule"] | {"scales": tuple(values["schedule"]["scales"])}
+            rest = values | {"schedule": Schedule(**schedule), "calibration": Calibration(**values["calibration"])}
+            return cls(**rest)
+        except (KeyError, TypeError) as error:
+            raise CheckpointError(f"the checkpoint's haplotype panel is not of this version: {error}") from error
+
+
+@dataclass(frozen=True)
+class HaplotypePosterior:
+    """The filled cohort.
+
+    calls, shown: int8 (N, L), the calls as given and as the decoder saw them. paths: uint8 (N,). inbreeding: float32
+    (N,). doses: float32 (missing cells of `shown`, 2), sample by sample: chances of 0 and of `ploidy` ALT alleles,
+    or of REF and ALT on the one path of an inbred sample. haplotypes: uint8 (N * ploidy, L), 255 times the chance of
+    ALT. switch: float32 (L,), the switch probability before each locus. frequencies: float32 (L, ploidy + 1).
+    """
+
+    calls: np.ndarray
+    shown: np.ndarray
+    ploidy: int
+    paths: np.ndarray
+    inbreeding: np.ndarray
+    doses: np.ndarray
+    haplotypes: np.ndarray
+    schedule: Schedule
+    switch: np.ndarray
+    frequencies: np.ndarray
+    calibration: Calibration = field(default_factory=Calibration)
+
+    def gp(self, start: int, stop: int) -> np.ndarray:
+        """Genotype probabilities of loci start..stop (exclusive), float32 (N, stop - start, ploidy + 1).
+
+        A known call has 1 at its genotype.
+        """
+        calls = self.calls[:, start:stop]
+        gp = np.zeros((*calls.shape, self.ploidy + 1), np.float32)
+        missing = calls == MISSING
+        shown_missing = self.shown[:, start:stop] == MISSING
+        samples, loci = np.nonzero(shown_missing)
+        wanted = missing[shown_missing]
+        raw = self._raw_gp(self._cells(start, shown_missing)[wanted], samples[wanted])
+        gp[missing] = self.calibration.apply(raw, self.frequencies[start:stop][loci[wanted]])
+        for genotype in range(self.ploidy + 1):
+            gp[calls == genotype, genotype] = 1.0
+        return gp
+
+    def calibrated(self) -> HaplotypePosterior:
+        """The same, with probabilities fitted to the known calls that the decoder did not see."""
+        hidden = (self.shown == MISSING) & (self.calls != MISSING)
+        samples, loci = np.nonzero(hidden)
+        raw = self._raw_gp(np.flatnonzero(hidden[self.shown == MISSING]), samples)
+        fitted = copying_calibration.fit(raw, self.frequencies[loci], self.calls[hidden])
+        return replace(self, calibration=fitted)
+
+    def alt_first(self, start: int, stop: int) -> np.ndarray:
+        """bool (N, stop - start): whether a heterozygote's ALT is on the first haplotype, for writing phase."""
+        if self.ploidy == 1:
+            return np.ones((len(self.calls), stop - start), bool)
+        pair = self.haplotypes[:, start:stop].reshape(len(self.calls), 2, -1)
+        return pair[:, 0] > pair[:, 1]
+
+    def panel(self) -> HaplotypePanel:
+        """The panel to save: this cohort's haplotypes, hard alleles."""
+        packed = np.packbits(self.haplotypes >= 128, axis=1)
+        return HaplotypePanel(packed, self.switch, self.frequencies, self.ploidy, self.schedule, self.calibration)
+
+    @cached_property
+    def _counted(self) -> np.ndarray:
+        """int64 (1 + L // GRID, N): missing cells of all samples before, and of each sample's loci before g * GRID."""
+        missing = self.shown == MISSING
+        edges = np.arange(0, self.shown.shape[1], GRID)
+        per_piece = np.add.reduceat(missing, edges, axis=1, dtype=np.int64).T  # (G, N)
+        total = per_piece.sum(0)
+        ahead = np.cumsum(total) - total
+        return ahead + np.concatenate([np.zeros_like(total)[None], np.cumsum(per_piece, 0)])
+
+    def _cells(self, start: int, shown_missing: np.ndarray) -> np.ndarray:
+        """int64: rows of `doses` of the missing cells from locus `start` on, sample by sample; bool (N, t)."""
+        piece = start // GRID
+        before = self._counted[piece] + (self.shown[:, piece * GRID : start] == MISSING).sum(1)
+        counts = shown_missing.sum(1)
+        within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        return np.repeat(before, counts) + within
+
+    def _raw_gp(self, cells: np.ndarray, samples: np.ndarray) -> np.ndarray:
+        """float32 (cells, ploidy + 1) before calibration; samples int64 (cells,), whose they are."""
+        doses = self.doses[cells]
+        if self.ploidy == 1:
+            return doses
+        gp = np.stack([doses[:, 0], 1.0 - doses[:, 0] - doses[:, 1], doses[:, 1]], 1)
+        one = self.paths[samples] == 1
+        gp[one] = copying_calibration.inbred_gp(doses[one], self.inbreeding[samples[one]])
+        return np.clip(gp, 0.0, 1.0)
+
+
+def genotype_frequencies(calls: np.ndarray, ploidy: int) -> np.ndarray:
+    """float32 (L, ploidy + 1): the genotypes' frequencies among the known calls int8 (N, L), one of each added."""
+    counts = np.stack([(calls == g).sum(0) for g in range(ploidy + 1)], 1) + 1.0
+    return (counts / counts.sum(1, keepdims=True)).astype(np.float32)

@@ -1,0 +1,153 @@
+"""The recursions of `copying_kernel` in torch, for GPUs and as the reference that the kernel is tested against.
+
+One window of all samples at once; the samples are the last axis of every tensor, and only the loop over loci is
+sequential. Arguments and results are those of `copying_kernel.sweep`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+TINY = 1e-30
+
+
+@dataclass(frozen=True)
+class Window:
+    """What the recursions read, on the device; T loci, K donors, B samples."""
+
+    calls: torch.Tensor  # (T, B) int8, -1 where the path says nothing of the call
+    old: torch.Tensor  # (T, B) bool, the first haplotype's allele so far
+    theta: torch.Tensor  # (T, K, B) float32, chance of ALT of the copy
+    switch: torch.Tensor  # (T,) float32
+    pi: torch.Tensor  # (K, B) float32
+    draws: torch.Tensor  # (T, B) float32, uniform
+
+
+def uniforms(keys: np.ndarray, loci: np.ndarray) -> np.ndarray:
+    """`copying_kernel.uniform` for keys uint64 (B,) and loci int64 (T,): float32 (T, B)."""
+    with np.errstate(over="ignore"):
+        z = keys[None] + (loci.astype(np.uint64)[:, None] + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        z = z ^ (z >> np.uint64(31))
+    return (z >> np.uint64(40)).astype(np.float32) / np.float32(16777216.0)
+
+
+def emission(theta: torch.Tensor, alt: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+    """(2, K, B): the chance of each haplotype's allele; theta (K, B), alt bool (2, B), known bool (B,)."""
+    copied = torch.where(alt[:, None], theta, 1.0 - theta)  # (2, K, B)
+    return torch.where(known, copied, torch.ones_like(copied))
+
+
+def backward(window: Window, skip_hets: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    """b (T, 2, K, B), and sums (T, 2, B): R, or at a heterozygous call the chance of ALT."""
+    n_loci, n_donors, n = window.theta.shape
+    b = torch.ones(n_loci, 2, n_donors, n, device=window.theta.device)
+    sums = torch.ones(n_loci, 2, n, device=window.theta.device)
+    for t in range(n_loci - 1, 0, -1):
+        call, rho = window.calls[t], window.switch[t]
+        het = call == 1
+        first = (call == 2) | (het & window.old[t])
+        alt = torch.stack([first, (call == 2) | (het & ~window.old[t])])  # (2, B)
+        known = (call >= 0) & ~het if skip_hets else call >= 0
+        e = emission(window.theta[t], alt, known) * b[t]  # (2, K, B)
+        r = (window.pi * e).sum(1).clamp_min(TINY)  # (2, B)
+        sums[t] = torch.where(het, torch.where(known & alt, r, 1.0 - r), r)
+        if skip_hets:
+            sums[t] = torch.where(het, torch.full_like(r, 0.5), sums[t])
+        b[t - 1] = (1.0 - rho) * e / r[:, None] + rho
+    return b, sums
+
+
+def draw_phase(
+    theta: torch.Tensor, m: torch.Tensor, b: torch.Tensor, u: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """As `copying_kernel.draw_phase`: (allele of haplotype 0, whether the slots are exchanged), bool (B,) both.
+
+    theta (K, B); m, b (2, K, B); u (B,).
+    """
+    total = torch.einsum("xkn,ykn->xyn", m, b)  # (2, 2, B)
+    alt = torch.einsum("xkn,ykn,kn->xyn", m, b, theta)
+    ref = total - alt
+    weights = torch.stack([
+        ref[0, 0] * alt[1, 1], alt[0, 0] * ref[1, 1], ref[0, 1] * alt[1, 0], alt[0, 1] * ref[1, 0],
+    ])  # fmt: skip
+    choice = (u * weights.sum(0) >= weights.cumsum(0)).sum(0).clamp_max(3)  # (B,)
+    return choice % 2 == 1, choice >= 2
+
+
+def forward(window: Window, b: torch.Tensor, sums: torch.Tensor):
+    """Draw the phase and read the haplotypes: (chance of ALT (T, 2, B), jumps (T, 2, B), flips int (T, B))."""
+    n_loci, _, n = window.theta.shape
+    alts = torch.zeros(n_loci, 2, n, device=window.theta.device)
+    jumps = torch.zeros_like(alts)
+    flips = torch.zeros(n_loci, n, dtype=torch.int64, device=window.theta.device)
+    m = window.pi.expand(2, *window.pi.shape)  # (2, K, B)
+    swap = torch.zeros(n, dtype=torch.bool, device=window.theta.device)
+    flip = torch.zeros_like(swap)
+    for t in range(n_loci):
+        call, theta = window.calls[t], window.theta[t]
+        het = call == 1
+        allele, exchanged = draw_phase(theta, m, b[t], window.draws[t])
+        swap = torch.where(het, exchanged, swap)
+        flip = torch.where(het, allele ^ window.old[t], flip)
+        facing = torch.where(swap, b[t].flip(0), b[t])  # (2, K, B), the slot that each haplotype goes on as
+        alt = torch.stack([(call == 2) | (het & allele), (call == 2) | (het & ~allele)])
+        f = m * emission(theta, alt, call >= 0)
+        z = (f * facing).sum(1).clamp_min(TINY)  # (2, B)
+        expected = (f * facing * theta).sum(1) / z
+        alts[t] = torch.where(call < 0, expected, alt.float())
+        flips[t] = flip
+        r = torch.where(swap, sums[t].flip(0), sums[t])
+        r = torch.where(het & ~alt, 1.0 - r, r)
+        jumps[t] = (window.switch[t] * r / z).clamp_max(1.0) if t else 0.0
+        rho = window.switch[t + 1] if t + 1 < n_loci else torch.zeros(())
+        m = (1.0 - rho) * f / f.sum(1, keepdim=True).clamp_min(TINY) + rho * window.pi
+    return alts, jumps, flips
+
+
+def sweep(
+    calls, paths, panel, state, donors, prior, switch, error, keys, first_pass, window, at, doses, out, flips, jumps,
+    device,
+):  # fmt: skip
+    """`copying_kernel.sweep` for all samples; keys uint64 (N,), each sample's own; arrays are changed in place."""
+    ploidy = len(state) // len(calls)
+    first, core_first, core_stop, stop = window.tolist()
+    one = paths == 1
+    shown = calls[:, first:stop].T.copy()  # (T, B)
+    shown[:, one] = np.where(shown[:, one] == ploidy, 2, np.where(shown[:, one] == 0, 0, -1))
+    theta = torch.from_numpy(panel[donors, first:stop]).to(device).permute(2, 1, 0)  # (T, K, B)
+    pi = np.ones(donors.shape, np.float32)
+    if prior.size:
+        pi = np.maximum(np.take_along_axis(prior, donors // ploidy, 1), 1e-8)
+    pi = pi / pi.sum(1, keepdims=True)
+    inputs = Window(
+        torch.from_numpy(shown).to(device),
+        torch.from_numpy(state[::ploidy, first:stop].T >= 128).to(device),
+        error + (1.0 - 2.0 * error) * theta.float() / 255.0,
+        torch.from_numpy(switch[first:stop]).to(device),
+        torch.from_numpy(pi.T.astype(np.float32)).to(device),
+        torch.from_numpy(uniforms(keys, np.arange(first, stop))).to(device),
+    )
+    b, sums = backward(inputs, first_pass)
+    alts, jumped, flipped = (x.cpu().numpy() for x in forward(inputs, b, sums))
+    core = slice(core_first - first, core_stop - first)
+    flips[:, 0] = flipped[core_first - first - 1] if core_first > first else 0
+    flips[:, 1] = flipped[core_stop - first - 1]
+    jumps[core_first:core_stop] += jumped[core, 0].sum(1) + jumped[core, 1][:, ~one].sum(1)
+    for h in range(ploidy):
+        out[h::ploidy, core_first:core_stop] = np.floor(alts[core, h].T * 255 + 0.5)
+    _add_doses(calls[:, core_first:core_stop], one, alts[core], at, doses)
+
+
+def _add_doses(calls: np.ndarray, one: np.ndarray, alts: np.ndarray, at: np.ndarray, doses: np.ndarray) -> None:
+    """doses (cells, 2) += chances at the missing calls of a core; calls int8 (N, t), one bool (N,), alts (t, 2, N)."""
+    if not len(doses):
+        return
+    for n in range(len(calls)):
+        p0, p1 = alts[calls[n] < 0, :, n].T
+        low, high = (1 - p0, p0) if one[n] else ((1 - p0) * (1 - p1), p0 * p1)
+        doses[at[n] : at[n] + len(p0)] += np.stack([low, high], 1)

@@ -1,0 +1,71 @@
+"""The runs of loci that are read at once, and the distances between loci. No state, no I/O."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+
+
+def windows(chrom_codes: np.ndarray, core: int, halo: int) -> np.ndarray:
+    """Windows that cover the loci, int64 (W, 4): first, core_first, core_stop, stop.
+
+    Cores of about `core` loci tile the loci; `halo` loci on either side are read as well. No window crosses from
+    one long chromosome to another; runs of chromosomes shorter than half a core share windows.
+    chrom_codes: int32 (L,), the same along a chromosome.
+    """
+    found = []
+    for start, stop in _runs(chrom_codes, core):
+        n = max(1, round((stop - start) / core))
+        edges = np.linspace(start, stop, n + 1).astype(np.int64)
+        found += [(max(start, a - halo), a, b, min(stop, b + halo)) for a, b in itertools.pairwise(edges)]
+    return np.array(found, np.int64).reshape(-1, 4)
+
+
+def _runs(chrom_codes: np.ndarray, core: int) -> list[tuple[int, int]]:
+    """Stretches of loci to cut into windows: a long chromosome, or neighbours that are short."""
+    edges = [*np.flatnonzero(chrom_starts(chrom_codes)).tolist(), len(chrom_codes)]
+    runs: list[tuple[int, int]] = []
+    open_from = None  # the start of a run of short chromosomes
+    for start, stop in itertools.pairwise(edges):
+        if 2 * (stop - start) < core:
+            open_from = start if open_from is None else open_from
+            continue
+        if open_from is not None:
+            runs.append((open_from, start))
+            open_from = None
+        runs.append((start, stop))
+    if open_from is not None:
+        runs.append((open_from, edges[-1]))
+    return runs
+
+
+def chrom_starts(chrom_codes: np.ndarray) -> np.ndarray:
+    """bool (L,): whether a locus is the first of its chromosome."""
+    starts = np.ones(len(chrom_codes), bool)
+    starts[1:] = chrom_codes[1:] != chrom_codes[:-1]
+    return starts
+
+
+def relative_distances(chrom_codes: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """float64 (L,): distance from the locus before over the mean, from .02 to 50; 0 at a chromosome's start.
+
+    positions: int64 bp or float64 cM (L,). Unsorted or repeated positions count as the least distance.
+    """
+    starts = chrom_starts(chrom_codes)
+    distance = np.diff(positions.astype(np.float64), prepend=0.0)
+    inner = distance[~starts]
+    mean = inner[inner > 0].mean() if (inner > 0).any() else 1.0
+    return np.where(starts, 0.0, np.clip(distance / mean, 0.02, 50.0))
+
+
+def stretches(window: np.ndarray, n_loci: int, pieces: int, scales: tuple[int, ...]) -> np.ndarray:
+    """int64 (S, 2): the stretches over which donors of a window are compared.
+
+    The window in `pieces` equal parts, and `scale` loci to either side of its centre for each of `scales`.
+    """
+    first, _, _, stop = window.tolist()
+    middle = (first + stop) // 2
+    edges = np.linspace(first, stop, min(pieces, stop - first) + 1).astype(np.int64)
+    wide = [(max(0, middle - s), min(n_loci, middle + s)) for s in scales]
+    return np.array([*itertools.pairwise(edges), *wide], np.int64).reshape(-1, 2)

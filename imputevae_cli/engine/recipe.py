@@ -1,0 +1,110 @@
+"""Rules that set the decoder's schedule from the data, and a trial of the choices that rules cannot make.
+
+The trial runs a few schedules on a few stretches of the genome, on calls that it hides there, and keeps the one that
+gets most of them right.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+
+from imputevae_cli.engine.copying_chain import Chain, Cohort, Schedule, cell_offsets
+from imputevae_cli.genotypes import MISSING
+
+INBRED = 0.6  # a sample with a greater inbreeding coefficient follows one path
+TRIAL_LOCI = 1200
+TRIAL_SAMPLES = 500
+TRIAL_HIDDEN = 0.05
+
+
+def inbreeding(calls: np.ndarray, ploidy: int, frequency: np.ndarray | None = None) -> np.ndarray:
+    """float32 (N,): each sample's F = 1 - heterozygous calls / those expected from the allele frequencies; 0..1.
+
+    calls: int8 (N, L), -1 missing; frequency: float (L,) of ALT, None to take the calls' own. Haploid samples get 1.
+    """
+    if ploidy == 1:
+        return np.ones(len(calls), np.float32)
+    known = calls != MISSING
+    n = known.sum(0)
+    if frequency is None:
+        own = np.where(known, calls, 0).sum(0) / np.maximum(2 * n, 1)
+        expected = 2 * own * (1 - own) * (2 * n) / np.maximum(2 * n - 1, 1)  # (L,)
+    else:
+        expected = 2 * frequency * (1 - frequency)
+    expected_hets = known @ expected
+    return np.clip(1 - (calls == 1).sum(1) / np.maximum(expected_hets, 1.0), 0, 1).astype(np.float32)
+
+
+def by_rule(n_samples: int) -> Schedule:
+    """The schedule for so many samples, before the trial: small cohorts get more chains and shorter windows."""
+    chains = int(np.clip(round(750 / max(n_samples, 1)), 1, 5))
+    if n_samples <= 150:
+        return Schedule(16, 7, chains, core=128, halo=64, pieces=4, scales=(100, 250), start_rate=0.2, refresh=1)
+    if n_samples <= 700:
+        return Schedule(13, 7, chains, core=256, halo=64, pieces=4, scales=(200, 450), start_rate=0.1)
+    return Schedule(13, 8, chains, core=800, halo=100, pieces=4, scales=(320, 700), start_rate=0.05)
+
+
+def by_trial(cohort: Cohort, schedule: Schedule, seed: int, pool: ThreadPoolExecutor) -> Schedule:
+    """`schedule` with the cooling, rate floor and relatedness that do best on hidden calls of a few stretches."""
+    small, truth = _excerpt(cohort, np.random.default_rng(seed))
+    hidden = (truth != MISSING) & (small.calls == MISSING)
+    if hidden.sum() < 200:
+        return schedule
+
+    def wrong(candidate: Schedule) -> float:
+        short = replace(candidate, iterations=10, burn_in=5, chains=1)
+        return _error_rate(small, short, truth, hidden, seed, pool)
+
+    margin = 0.5 * np.sqrt(1.0 / hidden.sum())  # a change must be worth more than chance
+    best = wrong(schedule)
+    for change in _changes(cohort):
+        candidate = replace(schedule, **change)
+        error = wrong(candidate)
+        if error < best - margin * np.sqrt(best):
+            schedule, best = candidate, error
+    return schedule
+
+
+def _changes(cohort: Cohort) -> list[dict]:
+    """What the trial tries, one after the other, on top of what it has kept."""
+    cool = [{"cooling": 0.55}]
+    related = [{"relatedness": True}] if cohort.likeness is not None else []
+    floor = [{"rate_floor": 0.1, "cooling": None}, {"rate_floor": 0.25, "cooling": None}]
+    return related + floor if (cohort.paths == 1).mean() > 0.5 else cool + related
+
+
+def _excerpt(cohort: Cohort, rng: np.random.Generator) -> tuple[Cohort, np.ndarray]:
+    """Two stretches of the loci of some samples, with calls hidden, and the calls before (int8, like the excerpt)."""
+    n, n_loci = cohort.calls.shape
+    samples = np.sort(rng.choice(n, min(n, TRIAL_SAMPLES), replace=False))
+    length = min(TRIAL_LOCI, n_loci) // 2
+    starts = [n_loci // 4 - length // 2, 3 * n_loci // 4 - length // 2]
+    loci = np.unique(np.concatenate([np.arange(s, s + length) for s in np.clip(starts, 0, n_loci - length)]))
+    truth = np.ascontiguousarray(cohort.calls[np.ix_(samples, loci)])
+    calls = np.where(rng.random(truth.shape) < TRIAL_HIDDEN, MISSING, truth).astype(np.int8)
+    gap = np.cumsum(np.diff(loci, prepend=loci[:1]) > 1)  # the stretches are apart
+    likeness = None if cohort.likeness is None else cohort.likeness[np.ix_(samples, samples)]
+    prior = cohort.prior if not cohort.prior.size else np.ascontiguousarray(cohort.prior[np.ix_(samples, samples)])
+    codes = cohort.chrom_codes[loci] * 2 + gap
+    small = Cohort(calls, codes, cohort.positions[loci], cohort.ploidy, cohort.paths[samples], prior, likeness)
+    return small, truth
+
+
+def _error_rate(cohort: Cohort, schedule: Schedule, truth, hidden, seed: int, pool: ThreadPoolExecutor) -> float:
+    """The share of hidden calls that a chain gets wrong; truth int8 (N, L), hidden bool (N, L)."""
+    chain = Chain(cohort, schedule, seed)
+    missing = cohort.calls == MISSING
+    doses = np.zeros((int(missing.sum()), 2), np.float32)
+    at = cell_offsets(cohort.calls, chain.windows)
+    for iteration in range(schedule.iterations):
+        chain.iterate(pool, doses if iteration >= schedule.burn_in else doses[:0], at)
+    low, high = doses[hidden[missing]].T / max(schedule.iterations - schedule.burn_in, 1)
+    two_paths = np.repeat(cohort.paths == 2, hidden.sum(1))
+    middle = np.where(two_paths, 1 - low - high, 0.0)
+    called = np.stack([low, middle, high]).argmax(0)
+    scored = truth[hidden] if cohort.ploidy == 2 else 2 * truth[hidden]
+    return float((called != scored).mean())

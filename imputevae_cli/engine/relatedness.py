@@ -1,0 +1,41 @@
+"""How alike samples are over the whole genome, and the copying prior that follows from it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from imputevae_cli.genotypes import MISSING
+
+MAX_STEEPNESS = 30.0
+
+
+def correlations(calls: np.ndarray, ploidy: int, max_loci: int = 5000) -> np.ndarray:
+    """float32 (N, N): correlation of the samples' standardised dosages (VanRaden 2008, scaled to 1 on the diagonal).
+
+    calls: int8 (N, L), -1 missing, which counts as the mean. At most `max_loci` loci, evenly spaced, are read.
+    """
+    step = max(1, -(-calls.shape[1] // max_loci))
+    some = calls[:, ::step]
+    known = some != MISSING
+    frequency = np.where(known, some, 0).sum(0) / np.maximum(ploidy * known.sum(0), 1)  # (L',)
+    scale = np.sqrt(frequency * (1 - frequency) + 0.02)
+    x = (np.where(known, some - ploidy * frequency, 0.0) / scale).astype(np.float32)  # (N, L')
+    x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-6)
+    return x @ x.T
+
+
+def fit_steepness(likeness: np.ndarray, usage: np.ndarray, start: float, steps: int = 8) -> float:
+    """tau that maximises sum_k usage_k log pi_k, with pi_k proportional to exp(tau * likeness_k), by Newton's steps.
+
+    likeness, usage: float (items, K): of each donor, how alike it is and how often it is copied. In [0, 30].
+    """
+    tau = start
+    total = usage.sum(1)  # (items,)
+    for _ in range(steps):
+        weight = np.exp(tau * (likeness - likeness.max(1, keepdims=True)))
+        pi = weight / weight.sum(1, keepdims=True)
+        mean = (pi * likeness).sum(1)
+        gradient = float((usage * likeness).sum() - (total * mean).sum())
+        curvature = float((total * ((pi * likeness**2).sum(1) - mean**2)).sum())
+        tau = float(np.clip(tau + gradient / max(curvature, 1e-9), 0.0, MAX_STEEPNESS))
+    return tau

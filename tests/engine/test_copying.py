@@ -1,0 +1,184 @@
+"""The haplotype decoder as a whole, on small simulated cohorts."""
+
+import numpy as np
+import pytest
+
+from imputevae_cli.engine import copying_chain, copying_windows, recipe
+from imputevae_cli.engine.copying import CopyingSettings, HaplotypeDecoder
+from imputevae_cli.engine.copying_posterior import HaplotypePanel
+from imputevae_cli.errors import CheckpointError, InputError
+
+QUICK = CopyingSettings(iterations=6, burn_in=3, chains=1, donors=16, core=64, halo=24, trial=False)
+
+
+def mosaics(seed, n_haplotypes, n_loci=240, n_founders=6, switch=0.01):
+    """uint8 (n_haplotypes, L): mosaics of a few founder haplotypes."""
+    rng = np.random.default_rng(seed)
+    founders = (rng.random((n_founders, n_loci)) < rng.uniform(0.15, 0.85, n_loci)).astype(np.uint8)
+    jumps = rng.random((n_haplotypes, n_loci)) < switch
+    jumps[:, 0] = True
+    source = rng.integers(0, n_founders, (n_haplotypes, n_loci))
+    at = np.maximum.accumulate(np.where(jumps, np.arange(n_loci), 0), 1)
+    return founders[np.take_along_axis(source, at, 1), np.arange(n_loci)]
+
+
+def cohort(seed=0, n=40, ploidy=2, inbred=False, missing=0.2):
+    """(truth, calls int8 (N, L), chrom_codes, positions): two chromosomes of 120 loci."""
+    haplotypes = mosaics(seed, n * ploidy)
+    pair = haplotypes.reshape(n, ploidy, -1)
+    truth = (2 * pair[:, 0] if inbred else pair.sum(1)).astype(np.int8)
+    calls = truth.copy()
+    calls[np.random.default_rng(seed + 1).random(calls.shape) < missing] = -1
+    return truth, calls, np.repeat([0, 1], 120).astype(np.int32), np.tile(np.arange(120) * 1000 + 1, 2).astype(np.int64)
+
+
+def right(truth, calls, gp):
+    hidden = calls < 0
+    return (gp.argmax(2)[hidden] == truth[hidden]).mean()
+
+
+@pytest.mark.parametrize(("ploidy", "inbred"), [(2, False), (2, True), (1, False)])
+def test_missing_calls_are_filled_rightly(ploidy, inbred):
+    truth, calls, chrom, pos = cohort(ploidy=ploidy, inbred=inbred)
+    posterior = HaplotypeDecoder(QUICK).fit(calls, chrom, pos, ploidy)
+    gp = posterior.gp(0, 240)
+    assert gp.shape == (40, 240, ploidy + 1)
+    np.testing.assert_allclose(gp.sum(2), 1, atol=1e-4)
+    assert right(truth, calls, gp) > 0.93
+    known = calls >= 0
+    np.testing.assert_array_equal(np.take_along_axis(gp, truth[..., None], 2)[known], 1.0)
+
+
+def test_inbred_samples_get_few_heterozygotes():
+    _, calls, chrom, pos = cohort(inbred=True)
+    gp = HaplotypeDecoder(QUICK).fit(calls, chrom, pos, 2).gp(0, 240)
+    assert (gp.argmax(2)[calls < 0] == 1).mean() < 0.01
+
+
+def test_blocks_equal_the_whole_and_do_not_depend_on_the_grid():
+    _, calls, chrom, pos = cohort(3)
+    posterior = HaplotypeDecoder(QUICK).fit(calls, chrom, pos, 2)
+    blocks = [posterior.gp(a, min(a + 37, 240)) for a in range(0, 240, 37)]
+    np.testing.assert_array_equal(np.concatenate(blocks, 1), posterior.gp(0, 240))
+
+
+def test_the_same_seed_gives_the_same_result_at_any_number_of_threads():
+    _, calls, chrom, pos = cohort(1, n=70)
+    one, two, other = (
+        HaplotypeDecoder(QUICK, seed).fit(calls, chrom, pos, 2, threads=threads)
+        for seed, threads in ((4, 1), (4, 2), (5, 1))
+    )
+    np.testing.assert_array_equal(one.doses, two.doses)
+    np.testing.assert_array_equal(one.haplotypes, two.haplotypes)
+    assert not np.array_equal(one.doses, other.doses)
+
+
+def test_haplotypes_agree_with_the_known_calls():
+    _, calls, chrom, pos = cohort(2)
+    posterior = HaplotypeDecoder(QUICK).fit(calls, chrom, pos, 2)
+    pair = posterior.haplotypes.reshape(40, 2, -1) // 255
+    known = calls >= 0
+    np.testing.assert_array_equal(pair.sum(1)[known], calls[known])
+    het = calls == 1
+    np.testing.assert_array_equal(posterior.alt_first(0, 240)[het], pair[:, 0][het] == 1)
+
+
+def test_phase_is_right_over_long_stretches():
+    haplotypes = mosaics(5, 120)
+    pair = haplotypes.reshape(60, 2, -1)
+    calls = pair.sum(1).astype(np.int8)
+    settings = CopyingSettings(iterations=10, burn_in=5, chains=1, core=64, halo=32, trial=False)
+    posterior = HaplotypeDecoder(settings).fit(calls, np.zeros(240, np.int32), np.arange(240), 2)
+    wrong = total = 0
+    for n in range(60):
+        het = np.flatnonzero(calls[n] == 1)
+        side = posterior.alt_first(0, 240)[n, het] == (pair[n, 0, het] == 1)
+        wrong += (side[1:] != side[:-1]).sum()
+        total += len(het) - 1
+    assert wrong / total < 0.05
+
+
+def test_windows_agree_with_one_long_window():
+    truth, calls, _, _ = cohort(6, n=60)
+    chrom, pos = np.zeros(240, np.int32), np.arange(240)
+    scores = []
+    for core in (48, 240):
+        settings = CopyingSettings(iterations=10, burn_in=4, chains=1, core=core, halo=24, trial=False)
+        scores.append(right(truth, calls, HaplotypeDecoder(settings).fit(calls, chrom, pos, 2).gp(0, 240)))
+    assert abs(scores[0] - scores[1]) < 0.02
+
+
+def test_a_chromosome_break_cuts_all_links():
+    """Alleles beyond the break must not change what one path says before it."""
+    _, calls, chrom, pos = cohort(7, ploidy=1)
+    changed = calls.copy()
+    changed[:, 120:] = np.where(calls[:, 120:] >= 0, 1 - calls[:, 120:], -1)
+    settings = CopyingSettings(iterations=3, burn_in=1, chains=1, core=64, halo=24, trial=False, hidden=0.0, donors=500)
+    first, second = (HaplotypeDecoder(settings).fit(x, chrom, pos, 1) for x in (calls, changed))
+    np.testing.assert_allclose(first.gp(0, 120), second.gp(0, 120), atol=0.02)
+    assert first.switch[120] == 1.0
+
+
+def test_one_marker_per_contig_has_no_links():
+    _, calls, _, pos = cohort(8)
+    posterior = HaplotypeDecoder(QUICK).fit(calls, np.arange(240, dtype=np.int32), pos, 2)
+    assert (posterior.switch == 1.0).all()
+    assert np.isfinite(posterior.gp(0, 240)).all()
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_very_small_cohorts_do_not_fail(n):
+    _, calls, chrom, pos = cohort(9, n=n)
+    gp = HaplotypeDecoder(CopyingSettings(iterations=4, burn_in=2, chains=1)).fit(calls, chrom, pos, 2).gp(0, 240)
+    np.testing.assert_allclose(gp.sum(2), 1, atol=1e-4)
+
+
+def test_new_samples_are_filled_from_a_saved_panel():
+    truth, calls, chrom, pos = cohort(10, n=60)
+    decoder = HaplotypeDecoder(QUICK)
+    panel = HaplotypePanel.from_dict(decoder.fit(calls[:50], chrom, pos, 2).panel().to_dict())
+    posterior = decoder.impute_new(panel, calls[50:], chrom, pos)
+    assert right(truth[50:], calls[50:], posterior.gp(0, 240)) > 0.9
+    alone = decoder.impute_new(panel, calls[50:51], chrom, pos)
+    assert alone.gp(0, 240).shape == (1, 240, 3)
+    with pytest.raises(InputError, match="loci"):
+        decoder.impute_new(panel, calls[50:, :100], chrom[:100], pos[:100])
+    with pytest.raises(CheckpointError, match="panel"):
+        HaplotypePanel.from_dict({"packed": None})
+
+
+def test_inbreeding_coefficients():
+    _, calls, _, _ = cohort(0)
+    _, selfed, _, _ = cohort(0, inbred=True)
+    assert recipe.inbreeding(calls, 2).mean() < 0.2
+    assert (recipe.inbreeding(selfed, 2) > 0.95).all()
+    assert (recipe.inbreeding(calls, 1) == 1).all()
+
+
+def test_the_trial_keeps_a_sound_schedule():
+    truth, calls, chrom, pos = cohort(11, n=50)
+    settings = CopyingSettings(iterations=6, burn_in=3, chains=1, core=64, halo=24)
+    posterior = HaplotypeDecoder(settings).fit(calls, chrom, pos, 2)
+    assert right(truth, calls, posterior.gp(0, 240)) > 0.93
+
+
+def test_windows_tile_the_loci_and_keep_to_long_chromosomes():
+    codes = np.repeat([0, 1, 2, 3], [300, 10, 20, 200])
+    found = copying_windows.windows(codes, core=100, halo=30)
+    cores = np.concatenate([np.arange(a, b) for _, a, b, _ in found])
+    np.testing.assert_array_equal(cores, np.arange(530))
+    for first, _, _, stop in found:
+        assert len({int(c) for c in codes[first:stop]} & {0, 3}) <= 1
+
+
+def test_distances_are_relative_and_bounded():
+    distance = copying_windows.relative_distances(np.array([0, 0, 0, 1, 1]), np.array([5, 10, 10, 3, 10**9]))
+    assert distance[0] == distance[3] == 0
+    assert distance[2] == 0.02
+    assert (distance <= 50).all()
+
+
+def test_missing_cells_are_placed_in_order():
+    calls = np.array([[-1, 0, -1, -1], [0, -1, -1, 1]], np.int8)
+    windows = np.array([[0, 0, 2, 4], [0, 2, 4, 4]])
+    np.testing.assert_array_equal(copying_chain.cell_offsets(calls, windows), [[0, 3], [1, 4]])
