@@ -1,0 +1,299 @@
+"""What the donors know: their calls, how loci and samples resemble each other, and how common each genotype is.
+
+`Panel` holds the samples that vote, `Queries` the samples whose missing calls are asked for; the two may be
+the same samples, and then nobody votes for himself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from imputevae_cli.engine.donor_votes import FAR, VoteInputs, one_hot
+from imputevae_cli.genotypes import MISSING
+
+N_COVARIATES = 5
+LINK_PSEUDO = 1.0
+"""Added to each locus's sum of squares, so that two loci that share their one carrier do not count as linked."""
+
+LINK_SAMPLES = 1000
+"""At most so many samples go into the correlations of loci: more cost time and add little."""
+
+LINK_CANDIDATES = 20_000
+"""At most so many loci are searched for those most correlated with a target."""
+
+_BLOCK = 4096  # loci per step where float copies of the calls are needed
+
+
+@dataclass
+class Queries:
+    """Samples whose calls are asked for.
+
+    calls: int8 (Q, L), minor-allele counts as the queries show them, -1 missing or hidden.
+    own: int64 (Q,), each query's own index among the donors, -1 where it is not among them.
+    populations: int64 (Q,), -1 unknown; None without a popmap.
+    similarity: float32 (Q, N, S), overall similarities to the donors. scale: float32 (2, S), the mean and the spread
+    that were taken out of them.
+    """
+
+    calls: Tensor
+    own: Tensor
+    populations: Tensor | None
+    similarity: Tensor
+    scale: Tensor
+
+
+class Panel:
+    """The samples that vote, and the genotype frequencies of all samples.
+
+    calls: int8 (samples, L), ALT-allele counts, -1 missing. chrom_codes: int32 (L,), rising.
+    populations: int (samples,), -1 unknown; or None. window: loci on either side that count by distance.
+    linked: how many loci most correlated with the target join its context. max_donors: of more samples than
+    this, a random choice votes (N of them). hidden: bool (samples, L), calls that the correlations of loci
+    must not see; without it a hidden call would leak through them.
+    """
+
+    def __init__(
+        self,
+        calls: np.ndarray,
+        chrom_codes: np.ndarray,
+        ploidy: int,
+        populations: np.ndarray | None,
+        *,
+        window: int,
+        linked: int,
+        max_donors: int,
+        rng: np.random.Generator,
+        hidden: np.ndarray | None = None,
+    ):
+        known = calls != MISSING
+        self.ploidy, self.n_classes = ploidy, ploidy + 1
+        alt = np.where(known, calls, 0).sum(0, dtype=np.int64) / np.maximum(ploidy * known.sum(0), 1)
+        self.flipped = torch.from_numpy(alt > 0.5)  # (L,) loci whose ALT allele is the commoner
+        self.chrom_codes = torch.from_numpy(np.asarray(chrom_codes, np.int64))
+        self.window, self.linked = window, min(linked, calls.shape[1] - 1)
+        self.calls = self.orient(calls)  # (samples, L)
+        self.n_samples, self.n_loci = self.calls.shape
+        self.donors = _some(self.n_samples, max_donors, rng)  # (N,)
+        self.by_locus = self.calls[self.donors].T.contiguous()  # (L, N)
+        self.populations = None
+        if populations is not None and np.max(populations) >= 0:
+            self.populations = torch.from_numpy(np.asarray(populations, np.int64))
+        self.counts = self._count(self.calls)  # (L, C)
+        self.population_counts = self._count_populations()  # (populations, L, C)
+        dosage = self.counts @ torch.arange(self.n_classes).float()
+        self.mean = dosage / self.counts.sum(1).clamp_min(1)  # (L,)
+        self._standardise_links(hidden, rng)
+
+    @property
+    def n_donors(self) -> int:
+        return len(self.donors)
+
+    def orient(self, calls: np.ndarray) -> Tensor:
+        """ALT-allele counts (n, L) -> counts of each locus's minor allele among the donors, int8; and back again."""
+        return _flip(torch.as_tensor(calls), self.flipped, self.ploidy)
+
+    def members(self, calls: Tensor, latent: Tensor | None) -> Queries:
+        """The panel's own samples as queries, showing `calls` (int8, oriented, as `self.calls` or with some hidden)."""
+        latent = None if latent is None else latent[:, self.donors]
+        similarity, scale = overall_similarity(self, calls, torch.arange(self.n_samples), latent, None)
+        return Queries(calls, torch.arange(self.n_samples), self.populations, similarity, scale)
+
+    def strangers(self, calls: Tensor, populations, latent: Tensor | None, scale: Tensor) -> Queries:
+        """New samples as queries: calls int8 (Q, L), oriented; populations int (Q,) or None; `scale` of the members."""
+        own = torch.full((len(calls),), -1)
+        if self.populations is None:
+            codes = None
+        elif populations is None:
+            codes = torch.full((len(calls),), -1)
+        else:
+            codes = torch.from_numpy(np.asarray(populations, np.int64))
+        latent = None if latent is None else latent[:, self.donors]
+        return Queries(calls, own, codes, overall_similarity(self, calls, own, latent, scale)[0], scale)
+
+    def inputs(
+        self, queries: Queries, loci: Tensor, asked: Tensor, context: tuple, voters: Tensor | None = None
+    ) -> VoteInputs:
+        """What the votes on queries `asked` (B, Q) at `loci` (B,) rest on.
+
+        context: as from `context(loci)`. voters: int64, places among the donors; all of them by default.
+        """
+        voters = torch.arange(self.n_donors) if voters is None else voters
+        around, distance, r2 = context  # (B, W) each
+        donors = self.donors[voters]
+        asked_calls = queries.calls[asked[:, None, :], around[:, :, None]]  # (B, W, Q)
+        same = None
+        if queries.populations is not None:
+            of_query, of_donor = queries.populations[asked], self.populations[donors]
+            same = ((of_query[..., None] == of_donor) & (of_query >= 0)[..., None]).float()
+        frequencies, seen = self.frequencies(queries, loci, asked)
+        context_known = (asked_calls != MISSING).float().mean(1)
+        return VoteInputs(
+            query_calls=asked_calls,
+            donor_calls=self.by_locus[around[..., None], voters],
+            distance=distance,
+            r2=r2,
+            similarity=queries.similarity[asked[..., None], voters],
+            same_population=same,
+            donor_target=self.by_locus[loci[:, None], voters],
+            allowed=queries.own[asked][..., None] != donors,
+            frequencies=frequencies,
+            covariates=torch.cat([seen, context_known[..., None]], -1),
+        )
+
+    def frequencies(self, queries: Queries, loci: Tensor, asked: Tensor) -> tuple[Tensor, Tensor]:
+        """Smoothed genotype frequencies (B, Q, 2, C) of the query's population and of all, and covariates (B, Q, 4).
+
+        The query's own call is left out of both counts.
+        """
+        own = queries.own[asked]
+        own_call = torch.where(
+            own >= 0, self.calls[own.clamp_min(0), loci[:, None]], torch.tensor(-1, dtype=torch.int8)
+        )
+        left_out = one_hot(own_call, self.n_classes)  # (B, Q, C)
+        all_counts = self.counts[loci][:, None] - left_out
+        n_all = all_counts.sum(-1, keepdim=True)
+        alleles = torch.arange(self.n_classes).float()
+        minor = ((all_counts @ alleles)[..., None] + 0.05 * self.ploidy) / (self.ploidy * (n_all + 0.3))
+        overall = (all_counts + _hardy_weinberg(minor, self.n_classes)) / (n_all + 1)
+        population, n_population = overall, torch.zeros_like(n_all)
+        if queries.populations is not None:
+            code = queries.populations[asked]
+            of_population = self.population_counts[code.clamp_min(0), loci[:, None]] - left_out
+            of_population = torch.where((code >= 0)[..., None], of_population, 0.0)
+            n_population = of_population.sum(-1, keepdim=True)
+            population = (of_population + 2 * overall) / (n_population + 2)
+        missing = (1 - self.counts[loci].sum(1) / self.n_samples)[:, None, None].expand_as(n_all)
+        seen = [missing, torch.log(minor + 0.01) / 3, torch.log1p(n_population) / 3, torch.log1p(n_all) / 5]
+        return torch.stack([population, overall], 2), torch.cat(seen, -1)
+
+    def context(self, loci: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Context loci int64 (B, W), their distances and r2, float32 (B, W); see VoteInputs."""
+        reach = torch.arange(1, self.window + 1)
+        offsets = torch.cat([-reach.flip(0), reach])
+        near = loci[:, None] + offsets
+        inside = (near >= 0) & (near < self.n_loci)
+        near = near.clamp(0, self.n_loci - 1)
+        inside &= self.chrom_codes[near] == self.chrom_codes[loci][:, None]
+        used = inside.any(0)  # short chromosomes do not pay for the whole window
+        used[0] = True
+        near, inside, offsets = near[:, used], inside[:, used], offsets[used]
+        distance = torch.where(inside, offsets.abs().float(), FAR)
+        if not self.linked:
+            return near, distance, torch.zeros_like(distance)
+        linked, r2 = self.linked_loci(loci)
+        none = torch.zeros_like(distance)
+        return (
+            torch.cat([near, linked], 1),
+            torch.cat([distance, torch.full_like(r2, FAR)], 1),
+            torch.cat([none, r2], 1),
+        )
+
+    def linked_loci(self, loci: Tensor) -> tuple[Tensor, Tensor]:
+        """The `linked` loci most correlated with each of `loci`, int64 (B, k), and r2, float32 (B, k)."""
+        r = self.links[:, loci].T @ self.links[:, self.link_candidates]  # (B, candidates)
+        r.masked_fill_(loci[:, None] == self.link_candidates, 0)
+        r2, place = r.square_().topk(min(self.linked, r.shape[1]), 1)
+        return self.link_candidates[place], r2
+
+    def _standardise_links(self, hidden, rng) -> None:
+        """Columns whose dot product is the correlation of two loci, float32 (samples, L), missing calls at the mean."""
+        rows = _some(self.n_samples, LINK_SAMPLES, rng)
+        calls = self.calls[rows]
+        if hidden is not None:
+            calls = calls.masked_fill(torch.from_numpy(hidden)[rows], MISSING)
+        known = calls != MISSING
+        x = torch.where(known, calls, 0).float()
+        x = torch.where(known, x - x.sum(0) / known.sum(0).clamp_min(1), 0.0)
+        self.links = x / (x.square().sum(0) + LINK_PSEUDO).sqrt()
+        self.link_candidates = _some(self.n_loci, LINK_CANDIDATES, rng)
+
+    def _count(self, calls: Tensor) -> Tensor:
+        """Genotype counts, float32 (L, C)."""
+        return torch.stack([(calls == c).sum(0) for c in range(self.n_classes)], 1).float()
+
+    def _count_populations(self) -> Tensor | None:
+        """Genotype counts, float32 (populations, L, C)."""
+        if self.populations is None:
+            return None
+        codes = range(int(self.populations.max()) + 1)
+        return torch.stack([self._count(self.calls[self.populations == code]) for code in codes])
+
+
+def overall_similarity(
+    panel: Panel, calls: Tensor, own: Tensor, latent: Tensor | None, scale: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """How alike queries and donors are over all loci, float32 (Q, N, S), centred and scaled; and the scale (2, S).
+
+    calls: int8 (Q, L), oriented. own: int64 (Q,), each query's index among the samples, -1 if new. latent: float32
+    (Q, N) or None. The similarities: genomic relationship (VanRaden 2008, weighted by locus), identity by state,
+    likeness of two samples' profiles of relationship to the donors (distance and cosine), and `latent`.
+    scale: None to take it from these pairs; the members' scale keeps the meaning for new samples.
+    """
+    itself = panel.donors == own[:, None]
+    of_donors = _relationship(panel, panel.calls[panel.donors]).fill_diagonal_(0)
+    related = _relationship(panel, calls).masked_fill_(itself, 0)
+    norms = related.square().sum(1)[:, None], of_donors.square().sum(1)
+    products = related @ of_donors.T
+    channels = [
+        related,
+        _identity_by_state(panel, calls),
+        2 * products - norms[0] - norms[1],
+        products / (norms[0] * norms[1]).sqrt().clamp_min(1e-6),
+    ]
+    if latent is not None:
+        channels.append(latent)
+    if scale is None:
+        pairs = [channel[~itself] for channel in channels]
+        scale = torch.stack([torch.stack([p.mean(), p.std().clamp_min(1e-6)]) for p in pairs], 1)
+    return (torch.stack(channels, -1) - scale[0]) / scale[1], scale
+
+
+def _relationship(panel: Panel, calls: Tensor) -> Tensor:
+    """Mean product of centred, scaled dosages over the loci known in both, float32 (Q, N)."""
+    scale = (panel.mean * (1 - panel.mean / panel.ploidy)).clamp_min(0.02).sqrt()
+    total, shared = torch.zeros(2, len(calls), panel.n_donors)
+    for a in range(0, panel.n_loci, _BLOCK):
+        part = slice(a, a + _BLOCK)
+        donors = panel.by_locus[part].T
+        known, donor_known = calls[:, part] != MISSING, donors != MISSING
+        x = torch.where(known, (calls[:, part] - panel.mean[part]) / scale[part], 0.0)
+        y = torch.where(donor_known, (donors - panel.mean[part]) / scale[part], 0.0)
+        total += x @ y.T
+        shared += known.float() @ donor_known.float().T
+    return total / shared.clamp_min(1)
+
+
+def _identity_by_state(panel: Panel, calls: Tensor) -> Tensor:
+    """Minus the mean difference in allele count over the loci known in both, float32 (Q, N)."""
+    difference, shared = torch.zeros(2, len(calls), panel.n_donors)
+    for a in range(0, panel.n_loci, _BLOCK):
+        x, y = calls[:, a : a + _BLOCK], panel.by_locus[a : a + _BLOCK].T
+        x_known, y_known = (x != MISSING).float(), (y != MISSING).float()
+        shared += x_known @ y_known.T
+        for step in range(1, panel.ploidy + 1):  # |x - y| counts the steps that one has and the other has not
+            x_has, y_has = (x >= step).float(), (y >= step).float()
+            difference += x_has @ (y_known - y_has).T + (x_known - x_has) @ y_has.T
+    return -difference / shared.clamp_min(1)
+
+
+def _hardy_weinberg(minor: Tensor, n_classes: int) -> Tensor:
+    """Genotype probabilities (..., C) of an allele frequency (..., 1)."""
+    if n_classes == 2:
+        return torch.cat([1 - minor, minor], -1)
+    return torch.cat([(1 - minor).square(), 2 * minor * (1 - minor), minor.square()], -1)
+
+
+def _flip(calls: Tensor, flipped: Tensor, ploidy: int) -> Tensor:
+    """Count the other allele where `flipped`; missing calls stay missing."""
+    return torch.where(flipped & (calls != MISSING), ploidy - calls, calls).to(torch.int8)
+
+
+def _some(total: int, at_most: int, rng: np.random.Generator) -> Tensor:
+    """Indices 0..total-1, or a rising random choice of `at_most` of them, int64."""
+    if total <= at_most:
+        return torch.arange(total)
+    return torch.from_numpy(np.sort(rng.choice(total, at_most, replace=False)))
