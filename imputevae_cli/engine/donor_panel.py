@@ -32,17 +32,18 @@ _BLOCK = 4096  # loci per step where float copies of the calls are needed
 class Queries:
     """Samples whose calls are asked for.
 
-    calls: int8 (Q, L), minor-allele counts as the queries show them, -1 missing or hidden.
+    by_locus: int8 (L, Q), minor-allele counts as the queries show them, -1 missing or hidden.
     own: int64 (Q,), each query's own index among the donors, -1 where it is not among them.
     populations: int64 (Q,), -1 unknown; None without a popmap.
-    similarity: float32 (Q, N, S), overall similarities to the donors. scale: float32 (2, S), the mean and the spread
-    that were taken out of them.
+    similarity: float32 (Q, N, S), overall similarities to the donors. same_population: float32 (Q, N), or None.
+    scale: float32 (2, S), the mean and the spread that were taken out of the similarities.
     """
 
-    calls: Tensor
+    by_locus: Tensor
     own: Tensor
     populations: Tensor | None
     similarity: Tensor
+    same_population: Tensor | None
     scale: Tensor
 
 
@@ -98,47 +99,53 @@ class Panel:
 
     def members(self, calls: Tensor, latent: Tensor | None) -> Queries:
         """The panel's own samples as queries, showing `calls` (int8, oriented, as `self.calls` or with some hidden)."""
-        latent = None if latent is None else latent[:, self.donors]
-        similarity, scale = overall_similarity(self, calls, torch.arange(self.n_samples), latent, None)
-        return Queries(calls, torch.arange(self.n_samples), self.populations, similarity, scale)
+        return self._queries(calls, torch.arange(self.n_samples), self.populations, latent, None)
 
     def strangers(self, calls: Tensor, populations, latent: Tensor | None, scale: Tensor) -> Queries:
         """New samples as queries: calls int8 (Q, L), oriented; populations int (Q,) or None; `scale` of the members."""
         own = torch.full((len(calls),), -1)
-        if self.populations is None:
-            codes = None
-        elif populations is None:
-            codes = torch.full((len(calls),), -1)
-        else:
-            codes = torch.from_numpy(np.asarray(populations, np.int64))
+        codes = None
+        if self.populations is not None:
+            codes = own if populations is None else torch.from_numpy(np.asarray(populations, np.int64))
+        return self._queries(calls, own, codes, latent, scale)
+
+    def _queries(self, calls, own, codes, latent, scale) -> Queries:
         latent = None if latent is None else latent[:, self.donors]
-        return Queries(calls, own, codes, overall_similarity(self, calls, own, latent, scale)[0], scale)
+        similarity, scale = overall_similarity(self, calls, own, latent, scale)
+        same = None
+        if codes is not None:
+            same = ((codes[:, None] == self.populations[self.donors]) & (codes >= 0)[:, None]).float()
+        return Queries(calls.T.contiguous(), own, codes, similarity, same, scale)
 
     def inputs(
-        self, queries: Queries, loci: Tensor, asked: Tensor, context: tuple, voters: Tensor | None = None
+        self,
+        queries: Queries,
+        loci: Tensor,
+        asked: Tensor,
+        context: tuple,
+        overall: Tensor,
+        voters: Tensor | None = None,
     ) -> VoteInputs:
         """What the votes on queries `asked` (B, Q) at `loci` (B,) rest on.
 
-        context: as from `context(loci)`. voters: int64, places among the donors; all of them by default.
+        context: as from `context(loci)`. overall: float32 (B, H, Q, N), see VoteInputs. voters: int64 (N,), places
+        among the donors of those who vote; all by default.
         """
-        voters = torch.arange(self.n_donors) if voters is None else voters
         around, distance, r2 = context  # (B, W) each
-        donors = self.donors[voters]
-        asked_calls = queries.calls[asked[:, None, :], around[:, :, None]]  # (B, W, Q)
-        same = None
-        if queries.populations is not None:
-            of_query, of_donor = queries.populations[asked], self.populations[donors]
-            same = ((of_query[..., None] == of_donor) & (of_query >= 0)[..., None]).float()
+        asked_calls = queries.by_locus[around].gather(2, asked[:, None].expand(-1, around.shape[1], -1))  # (B, W, Q)
+        donor_calls, donor_target, donors = self.by_locus[around], self.by_locus[loci], self.donors
+        if voters is not None:
+            donor_calls, donor_target = donor_calls.index_select(2, voters), donor_target.index_select(1, voters)
+            donors = donors[voters]
         frequencies, seen = self.frequencies(queries, loci, asked)
         context_known = (asked_calls != MISSING).float().mean(1)
         return VoteInputs(
             query_calls=asked_calls,
-            donor_calls=self.by_locus[around[..., None], voters],
+            donor_calls=donor_calls,
             distance=distance,
             r2=r2,
-            similarity=queries.similarity[asked[..., None], voters],
-            same_population=same,
-            donor_target=self.by_locus[loci[:, None], voters],
+            overall=overall,
+            donor_target=donor_target,
             allowed=queries.own[asked][..., None] != donors,
             frequencies=frequencies,
             covariates=torch.cat([seen, context_known[..., None]], -1),

@@ -31,7 +31,7 @@ class VoteInputs:
     query_calls, donor_calls: int8 (B, W, Q) and (B, W, N), minor-allele counts at the context loci, -1 missing.
     distance: float32 (B, W), loci between target and context locus; `FAR` for one that counts by r2 alone.
     r2: float32 (B, W), squared correlation with the target; 0 for one that counts by distance alone.
-    similarity: float32 (B, Q, N, S), the overall similarities. same_population: float32 (B, Q, N) or None.
+    overall: float32 (B, H, Q, N), the part of the scores that no locus changes, from `DonorVotes.overall`.
     donor_target: int8 (B, N), donors' calls at the target, -1 missing (no vote). allowed: bool (B, Q, N), False where
     the donor is the query itself.
     frequencies: float32 (B, Q, 2, C), genotype frequencies of the query's population and of all, the query left out.
@@ -42,8 +42,7 @@ class VoteInputs:
     donor_calls: Tensor
     distance: Tensor
     r2: Tensor
-    similarity: Tensor
-    same_population: Tensor | None
+    overall: Tensor
     donor_target: Tensor
     allowed: Tensor
     frequencies: Tensor
@@ -121,11 +120,12 @@ class DonorVotes(nn.Module):
         weighted = omega[:, :, None, :, None] * tables.permute(1, 0, 2)  # (B, W, C donor, H, C query)
         weighted = weighted.reshape(batch * width, classes * heads, classes)
         wanted = torch.bmm(weighted, query).view(batch, width * classes, heads * queries)
-        scores = torch.bmm(wanted.transpose(1, 2), donor).view(batch, heads, queries, -1)
-        scores = scores + (x.similarity @ self.similarity.T).permute(0, 3, 1, 2)
-        if x.same_population is not None:
-            scores = scores + self.population[:, None, None] * x.same_population[:, None]
-        return scores
+        return torch.bmm(wanted.transpose(1, 2), donor).view(batch, heads, queries, -1) + x.overall
+
+    def overall(self, similarity: Tensor, same_population: Tensor | None) -> Tensor:
+        """c_h . K + p_h [same population]: similarity (..., S), same_population (...) or None -> (..., H)."""
+        scores = similarity @ self.similarity.T
+        return scores if same_population is None else scores + same_population[..., None] * self.population
 
     def context_weights(self, distance: Tensor, r2: Tensor) -> Tensor:
         """omega of the module's formula: distance, r2 (B, W) -> (B, W, H)."""

@@ -182,7 +182,7 @@ class DonorDecoder:
                     if not examples.any:
                         break
                 optimizer.param_groups[0]["lr"] = s.learning_rate * _warm_up_then_cosine(step, s.steps)
-                inputs, truth, weights = examples.draw(s.batch_loci, s.queries_per_locus, rng)
+                inputs, truth, weights = examples.draw(votes, s.batch_loci, s.queries_per_locus, rng)
                 loss = cross_entropy(votes(inputs), truth, weights)
                 if not torch.isfinite(loss):
                     raise TrainingError("the donor decoder's loss is not finite; try a lower learning rate")
@@ -202,19 +202,25 @@ class DonorDecoder:
         edges = range(start, stop, _LOCI_AT_ONCE)
         pieces = [torch.arange(a, min(a + _LOCI_AT_ONCE, stop)) for a in edges]
 
+        overall = (
+            self._votes.overall(queries.similarity, queries.same_population).permute(2, 0, 1).contiguous()
+        )  # (H, Q, N)
+
         def fill_piece(loci: Tensor) -> None:
             with torch.no_grad():
                 context = self._panel.context(loci)
                 for i, locus in enumerate(loci.tolist()):
                     asked = np.flatnonzero(visible[:, locus] == MISSING)
                     if len(asked):
-                        gp[asked, locus - start] = self._locus(queries, locus, asked, [part[i] for part in context])
+                        gp[asked, locus - start] = self._locus(queries, overall, locus, asked, [c[i] for c in context])
 
         with _one_thread_per_kernel(), ThreadPoolExecutor(self._threads) as pool:
             list(pool.map(fill_piece, pieces))
         return gp
 
-    def _locus(self, queries: Queries, locus: int, asked: np.ndarray, context: list[Tensor]) -> np.ndarray:
+    def _locus(
+        self, queries: Queries, overall: Tensor, locus: int, asked: np.ndarray, context: list[Tensor]
+    ) -> np.ndarray:
         """Probabilities, float32 (asked, C), at one locus, from donors with a call and context loci that count."""
         panel = self._panel
         counts = (context[1] < self._reach) | (context[2] > 0)
@@ -224,7 +230,8 @@ class DonorDecoder:
         at_once = max(_SCORES_AT_ONCE // (self.settings.heads * max(len(voters), 1)), 1)
         parts = []
         for some in torch.from_numpy(asked).split(at_once):
-            inputs = panel.inputs(queries, torch.tensor([locus]), some[None], context, voters)
+            scores = overall.index_select(1, some).index_select(2, voters)[None]
+            inputs = panel.inputs(queries, torch.tensor([locus]), some[None], context, scores, voters)
             parts.append(torch.softmax(self._votes(inputs)[0], -1))
         gp = torch.cat(parts)
         return (gp.flip(-1) if panel.flipped[locus] else gp).numpy()
@@ -255,7 +262,7 @@ class _Examples:
         spread = np.sqrt(mean * (1 - mean / self.panel.ploidy)) + 0.1
         return spread / spread.sum()
 
-    def draw(self, n_loci: int, n_queries: int, rng: np.random.Generator):
+    def draw(self, votes: DonorVotes, n_loci: int, n_queries: int, rng: np.random.Generator):
         """VoteInputs of a batch, the true calls int64 (B, Q), and weights (B, Q) that undo the uneven drawing."""
         picked = rng.choice(len(self.loci), n_loci, p=self.shares)
         loci = self.loci[picked]
@@ -266,7 +273,11 @@ class _Examples:
             asked[row] = rng.permutation(np.resize(rng.permutation(cells), max(n_queries, len(cells))))[:n_queries]
         weights = n_hidden / self.shares[picked]
         asked, loci = torch.from_numpy(asked), torch.from_numpy(loci)
-        inputs = self.panel.inputs(self.queries, loci, asked, self.panel.context(loci))
+        same = self.queries.same_population
+        overall = votes.overall(self.queries.similarity[asked], None if same is None else same[asked]).permute(
+            0, 3, 1, 2
+        )
+        inputs = self.panel.inputs(self.queries, loci, asked, self.panel.context(loci), overall)
         truth = self.panel.calls[asked, loci[:, None]].long()
         return inputs, truth, torch.from_numpy(weights / weights.mean()).float()[:, None].expand_as(truth)
 
