@@ -51,15 +51,18 @@ def observed_like_hidden_cells(
     calls: int8 (samples, loci), -1 missing. chrom_codes: int32 (loci,), rising. prop: share of known calls to hide.
     Returns bool (samples, loci), True only at known calls. Where missing calls clump (`clumping`), each draw
     lays the place of a real missing run over a random sample; otherwise cells are drawn one by one. Every
-    locus and every sample keeps a known call.
+    sample keeps a known call, and a locus that varies still varies in what is left: files hold loci that vary in
+    the calls one sees, so to guess at others would measure a task that nobody has.
     """
     known = calls != MISSING
     if clumping(calls, chrom_codes) > CLUMPED:
         hidden = _lay_runs(known, *missing_runs(calls, chrom_codes), prop, rng)
     else:
         hidden = known & (rng.random(calls.shape) < prop)
-    hidden[:, ~(known & ~hidden).any(0)] = False
-    hidden[~(known & ~hidden).any(1)] = False
+    left = known & ~hidden
+    varies = np.where(left, calls, np.iinfo(np.int8).max).min(0) < np.where(left, calls, -1).max(0)
+    hidden[:, ~varies] = False
+    hidden[~left.any(1)] = False
     return hidden
 
 

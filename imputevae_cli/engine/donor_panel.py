@@ -13,9 +13,11 @@ import torch
 from torch import Tensor
 
 from imputevae_cli.engine.donor_votes import FAR, VoteInputs, one_hot
+from imputevae_cli.engine.sample_structure import RIDGES, Structure, overall_similarity, relationship
 from imputevae_cli.genotypes import MISSING
 
 N_COVARIATES = 5
+N_FREQUENCIES = 2 + len(RIDGES)
 LINK_PSEUDO = 1.0
 """Added to each locus's sum of squares, so that two loci that share their one carrier do not count as linked."""
 
@@ -24,8 +26,6 @@ LINK_SAMPLES = 1000
 
 LINK_CANDIDATES = 20_000
 """At most so many loci are searched for those most correlated with a target."""
-
-_BLOCK = 4096  # loci per step where float copies of the calls are needed
 
 
 @dataclass
@@ -36,7 +36,8 @@ class Queries:
     own: int64 (Q,), each query's own index among the donors, -1 where it is not among them.
     populations: int64 (Q,), -1 unknown; None without a popmap.
     similarity: float32 (Q, N, S), overall similarities to the donors. same_population: float32 (Q, N), or None.
-    scale: float32 (2, S), the mean and the spread that were taken out of the similarities.
+    features: float32 (Q, D), regressors of `Structure`. scale: float32 (2, S), the mean and the spread that were
+    taken out of the similarities.
     """
 
     by_locus: Tensor
@@ -44,6 +45,7 @@ class Queries:
     populations: Tensor | None
     similarity: Tensor
     same_population: Tensor | None
+    features: Tensor
     scale: Tensor
 
 
@@ -53,8 +55,8 @@ class Panel:
     calls: int8 (samples, L), ALT-allele counts, -1 missing. chrom_codes: int32 (L,), rising.
     populations: int (samples,), -1 unknown; or None. window: loci on either side that count by distance.
     linked: how many loci most correlated with the target join its context. max_donors: of more samples than
-    this, a random choice votes (N of them). hidden: bool (samples, L), calls that the correlations of loci
-    must not see; without it a hidden call would leak through them.
+    this, a random choice votes (N of them). hidden: bool (samples, L), calls that are to be guessed: the samples still
+    vote with them, but queries, correlations of loci and regressions must not see them, or they leak.
     """
 
     def __init__(
@@ -85,9 +87,13 @@ class Panel:
             self.populations = torch.from_numpy(np.asarray(populations, np.int64))
         self.counts = self._count(self.calls)  # (L, C)
         self.population_counts = self._count_populations()  # (populations, L, C)
-        dosage = self.counts @ torch.arange(self.n_classes).float()
-        self.mean = dosage / self.counts.sum(1).clamp_min(1)  # (L,)
-        self._standardise_links(hidden, rng)
+        self.shown = self.calls if hidden is None else self.calls.masked_fill(torch.from_numpy(hidden), MISSING)
+        seen = self.shown != MISSING
+        self.mean = torch.where(seen, self.shown, 0).sum(0).float() / seen.sum(0).clamp_min(
+            1
+        )  # (L,) minor alleles a call
+        self.structure = Structure(self)
+        self._standardise_links(rng)
 
     @property
     def n_donors(self) -> int:
@@ -97,9 +103,9 @@ class Panel:
         """ALT-allele counts (n, L) -> counts of each locus's minor allele among the donors, int8; and back again."""
         return _flip(torch.as_tensor(calls), self.flipped, self.ploidy)
 
-    def members(self, calls: Tensor, latent: Tensor | None) -> Queries:
-        """The panel's own samples as queries, showing `calls` (int8, oriented, as `self.calls` or with some hidden)."""
-        return self._queries(calls, torch.arange(self.n_samples), self.populations, latent, None)
+    def members(self, latent: Tensor | None) -> Queries:
+        """The panel's own samples as queries, hidden calls left out. latent: float32 (samples, samples) or None."""
+        return self._queries(self.shown, torch.arange(self.n_samples), self.populations, latent, None)
 
     def strangers(self, calls: Tensor, populations, latent: Tensor | None, scale: Tensor) -> Queries:
         """New samples as queries: calls int8 (Q, L), oriented; populations int (Q,) or None; `scale` of the members."""
@@ -111,11 +117,13 @@ class Panel:
 
     def _queries(self, calls, own, codes, latent, scale) -> Queries:
         latent = None if latent is None else latent[:, self.donors]
-        similarity, scale = overall_similarity(self, calls, own, latent, scale)
+        related = relationship(self, calls).masked_fill_(self.donors == own[:, None], 0)
+        features = self.structure.features(related, codes)
+        similarity, scale = overall_similarity(self, related, calls, own, latent, scale)
         same = None
         if codes is not None:
             same = ((codes[:, None] == self.populations[self.donors]) & (codes >= 0)[:, None]).float()
-        return Queries(calls.T.contiguous(), own, codes, similarity, same, scale)
+        return Queries(calls.T.contiguous(), own, codes, similarity, same, features, scale)
 
     def inputs(
         self,
@@ -152,7 +160,9 @@ class Panel:
         )
 
     def frequencies(self, queries: Queries, loci: Tensor, asked: Tensor) -> tuple[Tensor, Tensor]:
-        """Smoothed genotype frequencies (B, Q, 2, C) of the query's population and of all, and covariates (B, Q, 4).
+        """Genotype frequencies (B, Q, F, C) and covariates (B, Q, 4).
+
+        The frequencies: the query's population and all samples, smoothed, and those that its ancestry predicts.
 
         The query's own call is left out of both counts.
         """
@@ -175,7 +185,9 @@ class Panel:
             population = (of_population + 2 * overall) / (n_population + 2)
         missing = (1 - self.counts[loci].sum(1) / self.n_samples)[:, None, None].expand_as(n_all)
         seen = [missing, torch.log(minor + 0.01) / 3, torch.log1p(n_population) / 3, torch.log1p(n_all) / 5]
-        return torch.stack([population, overall], 2), torch.cat(seen, -1)
+        ancestral = self.structure.allele_frequency(queries.features[asked], loci, self.ploidy)[..., None]
+        by_ancestry = _hardy_weinberg(ancestral, self.n_classes)  # (B, Q, ridges, C)
+        return torch.cat([population[:, :, None], overall[:, :, None], by_ancestry], 2), torch.cat(seen, -1)
 
     def context(self, loci: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Context loci int64 (B, W), their distances and r2, float32 (B, W); see VoteInputs."""
@@ -206,12 +218,10 @@ class Panel:
         r2, place = r.square_().topk(min(self.linked, r.shape[1]), 1)
         return self.link_candidates[place], r2
 
-    def _standardise_links(self, hidden, rng) -> None:
+    def _standardise_links(self, rng) -> None:
         """Columns whose dot product is the correlation of two loci, float32 (samples, L), missing calls at the mean."""
         rows = _some(self.n_samples, LINK_SAMPLES, rng)
-        calls = self.calls[rows]
-        if hidden is not None:
-            calls = calls.masked_fill(torch.from_numpy(hidden)[rows], MISSING)
+        calls = self.shown[rows]
         known = calls != MISSING
         x = torch.where(known, calls, 0).float()
         x = torch.where(known, x - x.sum(0) / known.sum(0).clamp_min(1), 0.0)
@@ -228,63 +238,6 @@ class Panel:
             return None
         codes = range(int(self.populations.max()) + 1)
         return torch.stack([self._count(self.calls[self.populations == code]) for code in codes])
-
-
-def overall_similarity(
-    panel: Panel, calls: Tensor, own: Tensor, latent: Tensor | None, scale: Tensor | None
-) -> tuple[Tensor, Tensor]:
-    """How alike queries and donors are over all loci, float32 (Q, N, S), centred and scaled; and the scale (2, S).
-
-    calls: int8 (Q, L), oriented. own: int64 (Q,), each query's index among the samples, -1 if new. latent: float32
-    (Q, N) or None. The similarities: genomic relationship (VanRaden 2008, weighted by locus), identity by state,
-    likeness of two samples' profiles of relationship to the donors (distance and cosine), and `latent`.
-    scale: None to take it from these pairs; the members' scale keeps the meaning for new samples.
-    """
-    itself = panel.donors == own[:, None]
-    of_donors = _relationship(panel, panel.calls[panel.donors]).fill_diagonal_(0)
-    related = _relationship(panel, calls).masked_fill_(itself, 0)
-    norms = related.square().sum(1)[:, None], of_donors.square().sum(1)
-    products = related @ of_donors.T
-    channels = [
-        related,
-        _identity_by_state(panel, calls),
-        2 * products - norms[0] - norms[1],
-        products / (norms[0] * norms[1]).sqrt().clamp_min(1e-6),
-    ]
-    if latent is not None:
-        channels.append(latent)
-    if scale is None:
-        pairs = [channel[~itself] for channel in channels]
-        scale = torch.stack([torch.stack([p.mean(), p.std().clamp_min(1e-6)]) for p in pairs], 1)
-    return (torch.stack(channels, -1) - scale[0]) / scale[1], scale
-
-
-def _relationship(panel: Panel, calls: Tensor) -> Tensor:
-    """Mean product of centred, scaled dosages over the loci known in both, float32 (Q, N)."""
-    scale = (panel.mean * (1 - panel.mean / panel.ploidy)).clamp_min(0.02).sqrt()
-    total, shared = torch.zeros(2, len(calls), panel.n_donors)
-    for a in range(0, panel.n_loci, _BLOCK):
-        part = slice(a, a + _BLOCK)
-        donors = panel.by_locus[part].T
-        known, donor_known = calls[:, part] != MISSING, donors != MISSING
-        x = torch.where(known, (calls[:, part] - panel.mean[part]) / scale[part], 0.0)
-        y = torch.where(donor_known, (donors - panel.mean[part]) / scale[part], 0.0)
-        total += x @ y.T
-        shared += known.float() @ donor_known.float().T
-    return total / shared.clamp_min(1)
-
-
-def _identity_by_state(panel: Panel, calls: Tensor) -> Tensor:
-    """Minus the mean difference in allele count over the loci known in both, float32 (Q, N)."""
-    difference, shared = torch.zeros(2, len(calls), panel.n_donors)
-    for a in range(0, panel.n_loci, _BLOCK):
-        x, y = calls[:, a : a + _BLOCK], panel.by_locus[a : a + _BLOCK].T
-        x_known, y_known = (x != MISSING).float(), (y != MISSING).float()
-        shared += x_known @ y_known.T
-        for step in range(1, panel.ploidy + 1):  # |x - y| counts the steps that one has and the other has not
-            x_has, y_has = (x >= step).float(), (y >= step).float()
-            difference += x_has @ (y_known - y_has).T + (x_known - x_has) @ y_has.T
-    return -difference / shared.clamp_min(1)
 
 
 def _hardy_weinberg(minor: Tensor, n_classes: int) -> Tensor:

@@ -34,7 +34,8 @@ class VoteInputs:
     overall: float32 (B, H, Q, N), the part of the scores that no locus changes, from `DonorVotes.overall`.
     donor_target: int8 (B, N), donors' calls at the target, -1 missing (no vote). allowed: bool (B, Q, N), False where
     the donor is the query itself.
-    frequencies: float32 (B, Q, 2, C), genotype frequencies of the query's population and of all, the query left out.
+    frequencies: float32 (B, Q, F, C), genotype frequencies of the query's population, of all, and perhaps others, the
+    query left out.
     covariates: float32 (B, Q, V), what else says how far to trust the votes.
     """
 
@@ -52,13 +53,15 @@ class VoteInputs:
 class DonorVotes(nn.Module):
     """Logits of a target call from the votes of the donors.
 
-    n_classes: genotype classes (3 diploid, 2 haploid). n_similarities: S, n_covariates: V of VoteInputs.
+    n_classes: genotype classes (3 diploid, 2 haploid). n_similarities: S. n_frequencies, n_covariates: F and V of
+    VoteInputs.
     """
 
     def __init__(
         self,
         n_classes: int,
         n_similarities: int,
+        n_frequencies: int,
         n_covariates: int,
         heads: int,
         hidden: int,
@@ -75,7 +78,7 @@ class DonorVotes(nn.Module):
         self.similarity = nn.Parameter(start.repeat(1, n_similarities))  # (H, S)
         self.population = nn.Parameter(torch.full((heads,), 0.5))
         self.log_smoothing = nn.Parameter(torch.zeros(heads))
-        opinions = heads + 2
+        opinions = heads + n_frequencies
         self.genotype_mix = nn.Parameter(torch.full((opinions,), 1.0 / opinions))
         self.allele_mix = nn.Parameter(torch.full((opinions,), 0.3 / opinions))
         n_features = opinions * n_classes + heads + n_covariates
@@ -86,7 +89,7 @@ class DonorVotes(nn.Module):
     def forward(self, x: VoteInputs) -> Tensor:
         """Logits, float32 (B, Q, C)."""
         votes, effective = self.votes(x)
-        opinions = torch.cat([votes, x.frequencies], 2)  # (B, Q, H + 2, C)
+        opinions = torch.cat([votes, x.frequencies], 2)  # (B, Q, H + F, C)
         log_opinions = torch.log(opinions.clamp_min(1e-6))
         features = torch.cat([log_opinions.flatten(2) / 3, torch.log(effective) / 3, x.covariates], -1)
         logits = torch.einsum("bqhc,h->bqc", log_opinions, self.genotype_mix)

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from imputevae_cli.engine.donor_panel import N_COVARIATES, Panel, Queries
+from imputevae_cli.engine.donor_panel import N_COVARIATES, N_FREQUENCIES, Panel, Queries
 from imputevae_cli.engine.donor_votes import DonorVotes, cross_entropy
 from imputevae_cli.errors import CheckpointError, TrainingError
 from imputevae_cli.genotypes import MISSING
@@ -40,12 +40,12 @@ class DonorSettings:
 
     heads: int = 8
     hidden: int = 48
-    window: int = 32
-    linked: int = 32
+    window: int = 16
+    linked: int = 16
     max_donors: int = 1000
-    steps: int = 300
-    batch_loci: int = 32
-    queries_per_locus: int = 16
+    steps: int = 500
+    batch_loci: int = 64
+    queries_per_locus: int = 8
     learning_rate: float = 1e-2
     weight_decay: float = 1e-3
     hide: float = 0.1
@@ -94,7 +94,7 @@ class DonorDecoder:
         self._latent = None if similarity is None else torch.as_tensor(similarity, dtype=torch.float32)
         self._visible = np.ascontiguousarray(calls)
         self._panel = self._make_panel(calls, chrom_codes, ploidy, populations, np.random.default_rng(self.seed))
-        self._members = self._panel.members(self._panel.calls, self._latent)
+        self._members = self._panel.members(self._latent)
 
     def gp(self, start: int, stop: int) -> np.ndarray:
         """Genotype probabilities of loci start..stop (exclusive), float32 (N, stop - start, ploidy + 1).
@@ -166,7 +166,7 @@ class DonorDecoder:
         generator = torch.Generator().manual_seed(self.seed)
         n_similarities = _OWN_SIMILARITIES + has_latent
         s = self.settings
-        return DonorVotes(n_classes, n_similarities, N_COVARIATES, s.heads, s.hidden, generator)
+        return DonorVotes(n_classes, n_similarities, N_FREQUENCIES, N_COVARIATES, s.heads, s.hidden, generator)
 
     def _train(self, calls, chrom_codes, ploidy, populations, latent, progress: Progress) -> None:
         """Fit the weights by cross-entropy on calls hidden from the query alone."""
@@ -249,8 +249,10 @@ class _Examples:
         hidden = observed_like_hidden_cells(calls, chrom_codes, decoder.settings.hide, rng)
         self.panel = decoder._make_panel(calls, chrom_codes, ploidy, populations, rng, hidden)
         hidden[np.setdiff1d(np.arange(len(calls)), self.panel.donors.numpy())] = False
-        shown = self.panel.calls.masked_fill(torch.from_numpy(hidden), MISSING)
-        self.queries = self.panel.members(shown, latent)
+        oriented = self.panel.calls.numpy()
+        # files hold loci that vary in the calls one sees: a carrier that alone makes a locus vary is never asked for
+        hidden &= oriented < np.maximum(oriented, 0).sum(0, dtype=np.int64)
+        self.queries = self.panel.members(latent)
         self.loci = np.flatnonzero(hidden.any(0))
         self.hidden = hidden
         self.any = len(self.loci) > 0
