@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from imputevae_cli.engine.donor_votes import FAR, VoteInputs, one_hot
+from imputevae_cli.engine.donor_votes import FAR, one_hot
 from imputevae_cli.engine.sample_structure import RIDGES, Structure, overall_similarity, relationship
 from imputevae_cli.genotypes import MISSING
 
-N_COVARIATES = 5
+N_COVARIATES = 4
 N_FREQUENCIES = 2 + len(RIDGES)
 LINK_PSEUDO = 1.0
 """Added to each locus's sum of squares, so that two loci that share their one carrier do not count as linked."""
@@ -77,7 +77,8 @@ class Panel:
         alt = np.where(known, calls, 0).sum(0, dtype=np.int64) / np.maximum(ploidy * known.sum(0), 1)
         self.flipped = torch.from_numpy(alt > 0.5)  # (L,) loci whose ALT allele is the commoner
         self.chrom_codes = torch.from_numpy(np.asarray(chrom_codes, np.int64))
-        self.window, self.linked = window, min(linked, calls.shape[1] - 1)
+        longest = int(torch.bincount(self.chrom_codes - self.chrom_codes[0]).max())
+        self.window, self.linked = min(window, max(longest - 1, 1)), min(linked, calls.shape[1] - 1)
         self.calls = self.orient(calls)  # (samples, L)
         self.n_samples, self.n_loci = self.calls.shape
         self.donors = _some(self.n_samples, max_donors, rng)  # (N,)
@@ -125,46 +126,11 @@ class Panel:
             same = ((codes[:, None] == self.populations[self.donors]) & (codes >= 0)[:, None]).float()
         return Queries(calls.T.contiguous(), own, codes, similarity, same, features, scale)
 
-    def inputs(
-        self,
-        queries: Queries,
-        loci: Tensor,
-        asked: Tensor,
-        context: tuple,
-        overall: Tensor,
-        voters: Tensor | None = None,
-    ) -> VoteInputs:
-        """What the votes on queries `asked` (B, Q) at `loci` (B,) rest on.
-
-        context: as from `context(loci)`. overall: float32 (B, H, Q, N), see VoteInputs. voters: int64 (N,), places
-        among the donors of those who vote; all by default.
-        """
-        around, distance, r2 = context  # (B, W) each
-        asked_calls = queries.by_locus[around].gather(2, asked[:, None].expand(-1, around.shape[1], -1))  # (B, W, Q)
-        donor_calls, donor_target, donors = self.by_locus[around], self.by_locus[loci], self.donors
-        if voters is not None:
-            donor_calls, donor_target = donor_calls.index_select(2, voters), donor_target.index_select(1, voters)
-            donors = donors[voters]
-        frequencies, seen = self.frequencies(queries, loci, asked)
-        context_known = (asked_calls != MISSING).float().mean(1)
-        return VoteInputs(
-            query_calls=asked_calls,
-            donor_calls=donor_calls,
-            distance=distance,
-            r2=r2,
-            overall=overall,
-            donor_target=donor_target,
-            allowed=queries.own[asked][..., None] != donors,
-            frequencies=frequencies,
-            covariates=torch.cat([seen, context_known[..., None]], -1),
-        )
-
     def frequencies(self, queries: Queries, loci: Tensor, asked: Tensor) -> tuple[Tensor, Tensor]:
-        """Genotype frequencies (B, Q, F, C) and covariates (B, Q, 4).
+        """Genotype frequencies (B, Q, F, C) and covariates (B, Q, V) of queries `asked` (B, Q) at `loci` (B,).
 
-        The frequencies: the query's population and all samples, smoothed, and those that its ancestry predicts.
-
-        The query's own call is left out of both counts.
+        The frequencies: of the query's population and of all samples, smoothed, its own call left out; and those
+        that its ancestry predicts.
         """
         own = queries.own[asked]
         own_call = torch.where(
@@ -184,22 +150,19 @@ class Panel:
             n_population = of_population.sum(-1, keepdim=True)
             population = (of_population + 2 * overall) / (n_population + 2)
         missing = (1 - self.counts[loci].sum(1) / self.n_samples)[:, None, None].expand_as(n_all)
-        seen = [missing, torch.log(minor + 0.01) / 3, torch.log1p(n_population) / 3, torch.log1p(n_all) / 5]
         ancestral = self.structure.allele_frequency(queries.features[asked], loci, self.ploidy)[..., None]
         by_ancestry = _hardy_weinberg(ancestral, self.n_classes)  # (B, Q, ridges, C)
-        return torch.cat([population[:, :, None], overall[:, :, None], by_ancestry], 2), torch.cat(seen, -1)
+        covariates = [missing, torch.log(minor + 0.01) / 3, torch.log1p(n_population) / 3, torch.log1p(n_all) / 5]
+        return torch.cat([population[:, :, None], overall[:, :, None], by_ancestry], 2), torch.cat(covariates, -1)
 
     def context(self, loci: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Context loci int64 (B, W), their distances and r2, float32 (B, W); see VoteInputs."""
+        """Context loci int64 (B, W), their distances and r2, float32 (B, W); see `donor_votes.Ballot`."""
         reach = torch.arange(1, self.window + 1)
         offsets = torch.cat([-reach.flip(0), reach])
         near = loci[:, None] + offsets
         inside = (near >= 0) & (near < self.n_loci)
         near = near.clamp(0, self.n_loci - 1)
         inside &= self.chrom_codes[near] == self.chrom_codes[loci][:, None]
-        used = inside.any(0)  # short chromosomes do not pay for the whole window
-        used[0] = True
-        near, inside, offsets = near[:, used], inside[:, used], offsets[used]
         distance = torch.where(inside, offsets.abs().float(), FAR)
         if not self.linked:
             return near, distance, torch.zeros_like(distance)
@@ -213,7 +176,7 @@ class Panel:
 
     def linked_loci(self, loci: Tensor) -> tuple[Tensor, Tensor]:
         """The `linked` loci most correlated with each of `loci`, int64 (B, k), and r2, float32 (B, k)."""
-        r = self.links[:, loci].T @ self.links[:, self.link_candidates]  # (B, candidates)
+        r = self.links[:, loci].T @ self.candidate_links  # (B, candidates)
         r.masked_fill_(loci[:, None] == self.link_candidates, 0)
         r2, place = r.square_().topk(min(self.linked, r.shape[1]), 1)
         return self.link_candidates[place], r2
@@ -227,6 +190,8 @@ class Panel:
         x = torch.where(known, x - x.sum(0) / known.sum(0).clamp_min(1), 0.0)
         self.links = x / (x.square().sum(0) + LINK_PSEUDO).sqrt()
         self.link_candidates = _some(self.n_loci, LINK_CANDIDATES, rng)
+        everything = len(self.link_candidates) == self.n_loci
+        self.candidate_links = self.links if everything else self.links[:, self.link_candidates]
 
     def _count(self, calls: Tensor) -> Tensor:
         """Genotype counts, float32 (L, C)."""

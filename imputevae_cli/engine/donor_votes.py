@@ -14,47 +14,45 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 FAR = 1e6
 """Distance of a context locus that does not count by distance; finite, so that its gradient is zero, not NaN."""
+
+NOBODY = 1e-2
+"""Effective number of donors where nobody may vote."""
 
 NEVER = -1e4
 """Score of a donor that may not vote: its weight underflows to zero."""
 
 
 @dataclass
-class VoteInputs:
+class Ballot:
     """What the donors' votes on a batch of loci rest on. B loci, Q queries each, N donors, W context loci, C classes.
 
-    query_calls, donor_calls: int8 (B, W, Q) and (B, W, N), minor-allele counts at the context loci, -1 missing.
+    query, donor: float32 (B, W, C, Q) and (B, W, C, N), 1 where the sample has that many minor alleles at the context
+    locus; all 0 where its call is missing or hidden, so that a pair with it adds nothing.
     distance: float32 (B, W), loci between target and context locus; `FAR` for one that counts by r2 alone.
     r2: float32 (B, W), squared correlation with the target; 0 for one that counts by distance alone.
     overall: float32 (B, H, Q, N), the part of the scores that no locus changes, from `DonorVotes.overall`.
-    donor_target: int8 (B, N), donors' calls at the target, -1 missing (no vote). allowed: bool (B, Q, N), False where
-    the donor is the query itself.
-    frequencies: float32 (B, Q, F, C), genotype frequencies of the query's population, of all, and perhaps others, the
-    query left out.
-    covariates: float32 (B, Q, V), what else says how far to trust the votes.
+    target: float32 (B, N, C), 1 at the donor's own call of the target locus; all 0 where it is missing.
+    may_vote: bool (B, Q, N), False where a donor has no call or is the query itself; None when all may.
     """
 
-    query_calls: Tensor
-    donor_calls: Tensor
+    query: Tensor
+    donor: Tensor
     distance: Tensor
     r2: Tensor
     overall: Tensor
-    donor_target: Tensor
-    allowed: Tensor
-    frequencies: Tensor
-    covariates: Tensor
+    target: Tensor
+    may_vote: Tensor | None = None
 
 
 class DonorVotes(nn.Module):
     """Logits of a target call from the votes of the donors.
 
-    n_classes: genotype classes (3 diploid, 2 haploid). n_similarities: S. n_frequencies, n_covariates: F and V of
-    VoteInputs.
+    n_classes: genotype classes (3 diploid, 2 haploid). n_similarities: overall similarities. n_frequencies,
+    n_covariates: genotype frequencies, and other numbers, that `logits` is given beside the votes.
     """
 
     def __init__(
@@ -86,44 +84,47 @@ class DonorVotes(nn.Module):
             _linear(n_features, hidden, 1.0, generator), nn.GELU(), _linear(hidden, n_classes, 0.1, generator)
         )
 
-    def forward(self, x: VoteInputs) -> Tensor:
-        """Logits, float32 (B, Q, C)."""
-        votes, effective = self.votes(x)
-        opinions = torch.cat([votes, x.frequencies], 2)  # (B, Q, H + F, C)
-        log_opinions = torch.log(opinions.clamp_min(1e-6))
-        features = torch.cat([log_opinions.flatten(2) / 3, torch.log(effective) / 3, x.covariates], -1)
-        logits = torch.einsum("bqhc,h->bqc", log_opinions, self.genotype_mix)
-        logits = logits + torch.einsum("bqhc,h->bqc", log_hardy_weinberg(opinions), self.allele_mix)
-        return logits + self.correction(features)
-
-    def votes(self, x: VoteInputs) -> tuple[Tensor, Tensor]:
-        """Each head's vote (B, Q, H, C), smoothed by all frequencies, and its effective donors (B, Q, H)."""
-        target = one_hot(x.donor_target, self.n_classes)  # (B, N, C)
-        may_vote = (x.donor_target >= 0)[:, None] & x.allowed  # (B, Q, N)
-        scores = self.scores(x).masked_fill(~may_vote[:, None], NEVER)  # (B, H, Q, N)
-        weights = torch.softmax(scores, -1) * may_vote[:, None]
+    def poll(self, ballot: Ballot) -> tuple[Tensor, Tensor]:
+        """Each head's vote, float32 (B, Q, H, C), and the effective number of donors behind it (B, Q, H)."""
+        scores = self.scores(ballot)  # (B, H, Q, N)
+        if ballot.may_vote is not None:
+            scores = scores.masked_fill(~ballot.may_vote[:, None], NEVER)
+        weights = torch.softmax(scores, -1)
         batch, heads, queries, donors = weights.shape
-        votes = torch.bmm(weights.view(batch, heads * queries, donors), target).view(batch, heads, queries, -1)
-        effective = 1 / weights.square().sum(-1).clamp_min(1e-6)  # (B, H, Q)
-        effective = torch.where(may_vote.any(-1)[:, None], effective, 1e-2)
-        pseudo = torch.exp(self.log_smoothing)[:, None, None]  # (H, 1, 1)
-        smoothed = votes * effective[..., None] + pseudo * x.frequencies[:, None, :, 1]
-        smoothed = smoothed / smoothed.sum(-1, keepdim=True)
-        return smoothed.transpose(1, 2), effective.transpose(1, 2)
+        votes = torch.bmm(weights.view(batch, heads * queries, donors), ballot.target)
+        votes = votes.view(batch, heads, queries, -1).transpose(1, 2)
+        effective = 1 / weights.square().sum(-1).transpose(1, 2)  # (B, Q, H)
+        if ballot.may_vote is not None:
+            anyone = ballot.may_vote.any(-1)[..., None]  # where nobody may vote, the softmax is flat over all
+            votes, effective = votes * anyone[..., None], torch.where(anyone, effective, NOBODY)
+        return votes, effective
 
-    def scores(self, x: VoteInputs) -> Tensor:
+    def scores(self, ballot: Ballot) -> Tensor:
         """Attention scores before the softmax, float32 (B, H, Q, N)."""
-        batch, width, queries = x.query_calls.shape
-        classes, heads = self.n_classes, self.heads
+        batch, width, classes, queries = ballot.query.shape
         tables = (self.tables + self.tables.transpose(1, 2)) / 2  # (H, C, C)
-        omega = self.context_weights(x.distance, x.r2)  # (B, W, H)
-        # a missing call is a row of zeros, so a pair with one adds nothing
-        query = one_hot(x.query_calls, classes).transpose(2, 3).reshape(batch * width, classes, queries)
-        donor = one_hot(x.donor_calls, classes).transpose(2, 3).reshape(batch, width * classes, -1)
+        omega = self.context_weights(ballot.distance, ballot.r2)  # (B, W, H)
         weighted = omega[:, :, None, :, None] * tables.permute(1, 0, 2)  # (B, W, C donor, H, C query)
-        weighted = weighted.reshape(batch * width, classes * heads, classes)
-        wanted = torch.bmm(weighted, query).view(batch, width * classes, heads * queries)
-        return torch.bmm(wanted.transpose(1, 2), donor).view(batch, heads, queries, -1) + x.overall
+        weighted = weighted.reshape(batch * width, classes * self.heads, classes)
+        wanted = torch.bmm(weighted, ballot.query.reshape(batch * width, classes, queries))
+        wanted = wanted.view(batch, width * classes, self.heads * queries).transpose(1, 2)
+        scores = torch.bmm(wanted, ballot.donor.reshape(batch, width * classes, -1))
+        return scores.view(batch, self.heads, queries, -1) + ballot.overall
+
+    def logits(self, votes: Tensor, effective: Tensor, frequencies: Tensor, covariates: Tensor) -> Tensor:
+        """Logits (..., C): votes (..., H, C), effective donors (..., H), frequencies (..., F, C), covariates (..., V).
+
+        The second of `frequencies` smooths the votes; see `donor_panel.Panel.frequencies`.
+        """
+        pseudo = torch.exp(self.log_smoothing)  # (H,)
+        smoothed = votes * effective[..., None] + pseudo[:, None] * frequencies[..., 1:2, :]
+        smoothed = smoothed / smoothed.sum(-1, keepdim=True)
+        opinions = torch.cat([smoothed, frequencies], -2)  # (..., H + F, C)
+        log_opinions = torch.log(opinions.clamp_min(1e-6))
+        features = torch.cat([log_opinions.flatten(-2) / 3, torch.log(effective) / 3, covariates], -1)
+        mixed = (log_opinions * self.genotype_mix[:, None]).sum(-2)
+        mixed = mixed + (log_hardy_weinberg(opinions) * self.allele_mix[:, None]).sum(-2)
+        return mixed + self.correction(features)
 
     def overall(self, similarity: Tensor, same_population: Tensor | None) -> Tensor:
         """c_h . K + p_h [same population]: similarity (..., S), same_population (...) or None -> (..., H)."""
@@ -137,9 +138,14 @@ class DonorVotes(nn.Module):
         return near + torch.where(r2[..., None] > 0, linked, 0.0)
 
 
-def one_hot(calls: Tensor, n_classes: int) -> Tensor:
-    """int8 (...,) -> float32 (..., C); -1 becomes a row of zeros."""
-    return (calls[..., None] == torch.arange(n_classes, dtype=calls.dtype, device=calls.device)).float()
+def rows(table: Tensor, index: Tensor) -> Tensor:
+    """table[index] along the first dimension, by whole rows, which `index_select` copies far faster."""
+    return table.index_select(0, index.flatten()).view(*index.shape, *table.shape[1:])
+
+
+def one_hot(calls: Tensor, n_classes: int, dim: int = -1) -> Tensor:
+    """int8 calls -> float32 with the classes along `dim`; -1 becomes zeros."""
+    return torch.stack([calls == c for c in range(n_classes)], dim).float()
 
 
 def log_hardy_weinberg(genotypes: Tensor) -> Tensor:
@@ -167,9 +173,3 @@ def _initial_tables(heads: int, n_classes: int) -> Tensor:
     opposite = torch.zeros(n_classes, n_classes)
     opposite[0, -1] = opposite[-1, 0] = -1.0
     return torch.stack([graded if head % 2 else opposite for head in range(heads)])
-
-
-def cross_entropy(logits: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
-    """Weighted mean log loss: logits (B, Q, C), truth int64 (B, Q), weights (B, Q)."""
-    losses = F.cross_entropy(logits.flatten(0, 1), truth.flatten(), reduction="none")
-    return (losses * weights.flatten()).sum() / weights.sum()

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from imputevae_cli.engine.donor_panel import N_COVARIATES, N_FREQUENCIES, Panel, Queries
-from imputevae_cli.engine.donor_votes import DonorVotes, cross_entropy
+from imputevae_cli.engine.donor_training import Examples
+from imputevae_cli.engine.donor_votes import FAR, NOBODY, Ballot, DonorVotes, one_hot
 from imputevae_cli.errors import CheckpointError, TrainingError
 from imputevae_cli.genotypes import MISSING
 from imputevae_cli.log import NullProgress, Progress
@@ -38,7 +39,7 @@ class DonorSettings:
     hide: share of the known calls hidden to train on. redraws: times that share is drawn anew.
     """
 
-    heads: int = 8
+    heads: int = 6
     hidden: int = 48
     window: int = 16
     linked: int = 16
@@ -178,12 +179,13 @@ class DonorDecoder:
         with progress.task("training the donor decoder", s.steps) as task:
             for step in range(s.steps):
                 if step % max(s.steps // s.redraws, 1) == 0:
-                    examples = _Examples(self, calls, chrom_codes, ploidy, populations, latent, rng)
-                    if not examples.any:
+                    hidden = observed_like_hidden_cells(calls, chrom_codes, s.hide, rng)
+                    panel = self._make_panel(calls, chrom_codes, ploidy, populations, rng, hidden)
+                    examples = Examples(panel, hidden, latent, rng)
+                    if not len(examples.loci):
                         break
                 optimizer.param_groups[0]["lr"] = s.learning_rate * _warm_up_then_cosine(step, s.steps)
-                inputs, truth, weights = examples.draw(votes, s.batch_loci, s.queries_per_locus, rng)
-                loss = cross_entropy(votes(inputs), truth, weights)
+                loss = examples.loss(votes, s.batch_loci, s.queries_per_locus, rng)
                 if not torch.isfinite(loss):
                     raise TrainingError("the donor decoder's loss is not finite; try a lower learning rate")
                 optimizer.zero_grad()
@@ -197,91 +199,66 @@ class DonorDecoder:
 
     def _fill(self, queries: Queries, visible: np.ndarray, start: int, stop: int) -> np.ndarray:
         """Probabilities of queries at loci start..stop; `visible` are their calls as they came, int8 (Q, L)."""
-        classes = np.arange(self._panel.n_classes)
-        gp = (visible[:, start:stop, None] == classes).astype(np.float32)
-        edges = range(start, stop, _LOCI_AT_ONCE)
-        pieces = [torch.arange(a, min(a + _LOCI_AT_ONCE, stop)) for a in edges]
+        panel = self._panel
+        gp = (visible[:, start:stop, None] == np.arange(panel.n_classes)).astype(np.float32)
+        overall = self._votes.overall(queries.similarity, queries.same_population)
+        overall = overall.permute(2, 0, 1).contiguous()  # (H, Q, N)
 
-        overall = (
-            self._votes.overall(queries.similarity, queries.same_population).permute(2, 0, 1).contiguous()
-        )  # (H, Q, N)
-
-        def fill_piece(loci: Tensor) -> None:
-            with torch.no_grad():
-                context = self._panel.context(loci)
-                for i, locus in enumerate(loci.tolist()):
-                    asked = np.flatnonzero(visible[:, locus] == MISSING)
-                    if len(asked):
-                        gp[asked, locus - start] = self._locus(queries, overall, locus, asked, [c[i] for c in context])
+        def fill_piece(first: int) -> None:
+            last = min(first + _LOCI_AT_ONCE, stop)
+            loci, asked = np.nonzero((visible[:, first:last] == MISSING).T)
+            if len(loci):
+                probabilities = self._cells(
+                    queries, overall, first, last, torch.from_numpy(loci + first), torch.from_numpy(asked)
+                )
+                gp[asked, loci + first - start] = probabilities.numpy()
 
         with _one_thread_per_kernel(), ThreadPoolExecutor(self._threads) as pool:
-            list(pool.map(fill_piece, pieces))
+            list(pool.map(fill_piece, range(start, stop, _LOCI_AT_ONCE)))
         return gp
 
-    def _locus(
-        self, queries: Queries, overall: Tensor, locus: int, asked: np.ndarray, context: list[Tensor]
-    ) -> np.ndarray:
-        """Probabilities, float32 (asked, C), at one locus, from donors with a call and context loci that count."""
+    @torch.no_grad()
+    def _cells(self, queries: Queries, overall: Tensor, first: int, last: int, loci: Tensor, asked: Tensor) -> Tensor:
+        """Probabilities, float32 (M, C), of queries `asked` (M,) at `loci` (M,), which rise within first..last."""
         panel = self._panel
-        counts = (context[1] < self._reach) | (context[2] > 0)
-        counts[0] = True  # a locus without any still needs a column, which weighs nothing
-        context = tuple(part[counts][None] for part in context)
+        context = panel.context(torch.arange(first, last))
+        polled = []
+        for locus, cells in zip(*_runs(loci, asked), strict=True):
+            at_once = max(_SCORES_AT_ONCE // (self.settings.heads * panel.n_donors), 1)
+            for some in cells.split(at_once):
+                polled.append(self._poll(queries, overall, locus, some, [part[locus - first] for part in context]))
+        votes, effective = (torch.cat(parts) for parts in zip(*polled, strict=True))
+        frequencies, covariates = panel.frequencies(queries, loci, asked[:, None])
+        logits = self._votes.logits(votes, effective, frequencies[:, 0], covariates[:, 0])
+        gp = torch.softmax(logits, -1)
+        return torch.where(panel.flipped[loci][:, None], gp.flip(-1), gp)
+
+    def _poll(self, queries: Queries, overall: Tensor, locus: int, asked: Tensor, context: list[Tensor]):
+        """Votes (asked, H, C) and effective donors (asked, H) at one locus; only what counts is looked at."""
+        panel, classes = self._panel, self._panel.n_classes
         voters = torch.nonzero(panel.by_locus[locus] != MISSING)[:, 0]
-        at_once = max(_SCORES_AT_ONCE // (self.settings.heads * max(len(voters), 1)), 1)
-        parts = []
-        for some in torch.from_numpy(asked).split(at_once):
-            scores = overall.index_select(1, some).index_select(2, voters)[None]
-            inputs = panel.inputs(queries, torch.tensor([locus]), some[None], context, scores, voters)
-            parts.append(torch.softmax(self._votes(inputs)[0], -1))
-        gp = torch.cat(parts)
-        return (gp.flip(-1) if panel.flipped[locus] else gp).numpy()
-
-    @property
-    def _reach(self) -> float:
-        """Distances beyond this count for nothing in any head."""
-        return self.settings.window + 0.5
-
-
-class _Examples:
-    """Calls hidden to train on: a panel that knows them, and queries that do not."""
-
-    def __init__(self, decoder: DonorDecoder, calls, chrom_codes, ploidy, populations, latent, rng):
-        hidden = observed_like_hidden_cells(calls, chrom_codes, decoder.settings.hide, rng)
-        self.panel = decoder._make_panel(calls, chrom_codes, ploidy, populations, rng, hidden)
-        hidden[np.setdiff1d(np.arange(len(calls)), self.panel.donors.numpy())] = False
-        oriented = self.panel.calls.numpy()
-        # files hold loci that vary in the calls one sees: a carrier that alone makes a locus vary is never asked for
-        hidden &= oriented < np.maximum(oriented, 0).sum(0, dtype=np.int64)
-        self.queries = self.panel.members(latent)
-        self.loci = np.flatnonzero(hidden.any(0))
-        self.hidden = hidden
-        self.any = len(self.loci) > 0
-        self.shares = self._shares() if self.any else None
-
-    def _shares(self) -> np.ndarray:
-        """How often each of `loci` is drawn: by its spread of genotypes, as a locus without any teaches little."""
-        mean = self.panel.mean.numpy()[self.loci]
-        spread = np.sqrt(mean * (1 - mean / self.panel.ploidy)) + 0.1
-        return spread / spread.sum()
-
-    def draw(self, votes: DonorVotes, n_loci: int, n_queries: int, rng: np.random.Generator):
-        """VoteInputs of a batch, the true calls int64 (B, Q), and weights (B, Q) that undo the uneven drawing."""
-        picked = rng.choice(len(self.loci), n_loci, p=self.shares)
-        loci = self.loci[picked]
-        asked = np.empty((n_loci, n_queries), np.int64)
-        n_hidden = self.hidden[:, loci].sum(0)
-        for row, locus in enumerate(loci):
-            cells = np.flatnonzero(self.hidden[:, locus])
-            asked[row] = rng.permutation(np.resize(rng.permutation(cells), max(n_queries, len(cells))))[:n_queries]
-        weights = n_hidden / self.shares[picked]
-        asked, loci = torch.from_numpy(asked), torch.from_numpy(loci)
-        same = self.queries.same_population
-        overall = votes.overall(self.queries.similarity[asked], None if same is None else same[asked]).permute(
-            0, 3, 1, 2
+        if not len(voters):
+            heads = self.settings.heads
+            return torch.zeros(len(asked), heads, classes), torch.full((len(asked), heads), NOBODY)
+        counts = (context[1] < FAR) | (context[2] > 0)
+        counts[0] = True  # a locus without any still needs a column, which weighs nothing
+        around, distance, r2 = (part[counts][None] for part in context)
+        ballot = Ballot(
+            query=one_hot(queries.by_locus[around[0]].index_select(1, asked), classes, 1)[None],
+            donor=one_hot(panel.by_locus[around[0]].index_select(1, voters), classes, 1)[None],
+            distance=distance,
+            r2=r2,
+            overall=overall.index_select(1, asked).index_select(2, voters)[None],
+            target=one_hot(panel.by_locus[locus][voters], classes)[None],
         )
-        inputs = self.panel.inputs(self.queries, loci, asked, self.panel.context(loci), overall)
-        truth = self.panel.calls[asked, loci[:, None]].long()
-        return inputs, truth, torch.from_numpy(weights / weights.mean()).float()[:, None].expand_as(truth)
+        votes, effective = self._votes.poll(ballot)
+        return votes[0], effective[0]
+
+
+def _runs(loci: Tensor, asked: Tensor) -> tuple[list[int], tuple[Tensor, ...]]:
+    """Rising `loci` (M,) -> each distinct one, and the part of `asked` (M,) that belongs to it."""
+    distinct, lengths = torch.unique_consecutive(loci, return_counts=True)
+    return distinct.tolist(), asked.split(lengths.tolist())
 
 
 def _warm_up_then_cosine(step: int, steps: int, warm_up: int = 20) -> float:
