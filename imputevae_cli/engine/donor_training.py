@@ -1,0 +1,87 @@
+"""Calls hidden to train the donor decoder on."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from imputevae_cli.engine.donor_panel import Panel
+from imputevae_cli.engine.donor_votes import Ballot, DonorVotes, one_hot, rows
+from imputevae_cli.genotypes import MISSING
+
+MAX_LOCI = 4000
+"""The weights are shared by all loci, so this many, drawn at random, are enough to learn them."""
+
+_AT_ONCE = 64  # loci whose context is sought together
+
+
+class Examples:
+    """Cells to guess: hidden from the query, while the panel's donors still vote with theirs.
+
+    panel: made with the same `hidden`, bool (samples, L). latent: float32 (samples, samples) closeness, or None.
+    loci: int64, the loci that cells are drawn from; empty where nothing can be learned.
+    """
+
+    def __init__(self, panel: Panel, hidden: np.ndarray, latent: Tensor | None, rng: np.random.Generator):
+        self.panel, self.queries = panel, panel.members(latent)
+        self.hidden = hidden & self._fair(panel)
+        self.loci = np.flatnonzero(self.hidden.any(0))
+        if len(self.loci) > MAX_LOCI:
+            self.loci = np.sort(rng.choice(self.loci, MAX_LOCI, replace=False))
+        if len(self.loci):
+            pieces = torch.from_numpy(self.loci).split(_AT_ONCE)
+            self.context = [torch.cat(parts) for parts in zip(*map(panel.context, pieces), strict=True)]
+            self.shares = self._shares()
+
+    def loss(self, model: DonorVotes, n_loci: int, n_queries: int, rng: np.random.Generator) -> Tensor:
+        """Log loss of `model` on a random batch, weighted to undo the uneven drawing."""
+        picked = rng.choice(len(self.loci), n_loci, p=self.shares)
+        loci = self.loci[picked]
+        asked = np.empty((n_loci, n_queries), np.int64)
+        for row, locus in enumerate(loci):
+            cells = rng.permutation(np.flatnonzero(self.hidden[:, locus]))
+            asked[row] = np.resize(cells, n_queries)
+        weights = self.hidden[:, loci].sum(0) / self.shares[picked]
+        asked, loci, picked = torch.from_numpy(asked), torch.from_numpy(loci), torch.from_numpy(picked)
+        votes, effective = model.poll(self._ballot(model, loci, asked, tuple(part[picked] for part in self.context)))
+        logits = model.logits(votes, effective, *self.panel.frequencies(self.queries, loci, asked))
+        truth = self.panel.calls[asked, loci[:, None]].long()
+        losses = F.cross_entropy(logits.flatten(0, 1), truth.flatten(), reduction="none").view_as(truth).mean(1)
+        return (losses * torch.from_numpy(weights / weights.sum()).float()).sum()
+
+    def _shares(self) -> np.ndarray:
+        """How often each of `loci` is drawn: by its spread of genotypes, as a locus without any teaches little."""
+        mean = self.panel.mean.numpy()[self.loci]
+        spread = np.sqrt(mean * (1 - mean / self.panel.ploidy)) + 0.1
+        return spread / spread.sum()
+
+    @staticmethod
+    def _fair(panel: Panel) -> np.ndarray:
+        """Cells that may be asked for, bool (samples, L): a donor's, and no call that alone makes its locus vary.
+
+        Files hold loci that vary in the calls one sees; a locus that does not vary without the query gives the
+        query away, and no such locus is ever to be filled.
+        """
+        calls = panel.calls.numpy()
+        fair = calls < np.maximum(calls, 0).sum(0, dtype=np.int64)
+        voters = np.zeros((len(calls), 1), bool)
+        voters[panel.donors.numpy()] = True
+        return fair & voters
+
+    def _ballot(self, model: DonorVotes, loci: Tensor, asked: Tensor, context: tuple[Tensor, ...]) -> Ballot:
+        panel, queries, classes = self.panel, self.queries, self.panel.n_classes
+        around, distance, r2 = context  # (B, W)
+        shown = rows(queries.by_locus, around).gather(2, asked[:, None].expand(-1, around.shape[1], -1))  # (B, W, Q)
+        same = None if queries.same_population is None else rows(queries.same_population, asked)
+        target = panel.by_locus[loci]  # (B, N)
+        return Ballot(
+            query=one_hot(shown, classes, 2),
+            donor=one_hot(rows(panel.by_locus, around), classes, 2),
+            distance=distance,
+            r2=r2,
+            overall=model.overall(rows(queries.similarity, asked), same).permute(0, 3, 1, 2),
+            target=one_hot(target, classes),
+            may_vote=(target != MISSING)[:, None] & (queries.own[asked][..., None] != panel.donors),
+        )

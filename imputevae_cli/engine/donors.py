@@ -1,0 +1,277 @@
+"""The donor decoder: a missing call is filled by the votes of the other samples.
+
+How much each sample's vote weighs is learned (donor_votes.py) from calls hidden from the query alone; what the
+samples know is in the panel (donor_panel.py). The weights are few and shared by all loci, so they are
+trained on a part of the loci, and a file of any length is filled block by block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from imputevae_cli.engine.donor_panel import N_COVARIATES, N_FREQUENCIES, Panel, Queries
+from imputevae_cli.engine.donor_training import Examples
+from imputevae_cli.engine.donor_votes import FAR, NOBODY, Ballot, DonorVotes, one_hot
+from imputevae_cli.errors import CheckpointError, TrainingError
+from imputevae_cli.genotypes import MISSING
+from imputevae_cli.log import NullProgress, Progress
+from imputevae_cli.masking_patterns import observed_like_hidden_cells
+
+_OWN_SIMILARITIES = 4  # those of donor_panel.overall_similarity, without the caller's
+_SCORES_AT_ONCE = 4_000_000  # attention scores held at a time, 16 MB
+_LOCI_AT_ONCE = 64  # loci whose linked loci are sought together
+
+
+@dataclass(frozen=True)
+class DonorSettings:
+    """Settings of the donor decoder; the defaults suit reduced-representation data of tens to hundreds of samples.
+
+    heads: attention heads. hidden: units of the network that corrects the votes. window: loci on either side that
+    count by distance. linked: most correlated loci that join the context. max_donors: more samples than
+    this, and a random choice of them votes. steps, batch_loci, queries_per_locus: size of the training.
+    hide: share of the known calls hidden to train on. redraws: times that share is drawn anew.
+    """
+
+    heads: int = 6
+    hidden: int = 48
+    window: int = 16
+    linked: int = 16
+    max_donors: int = 1000
+    steps: int = 500
+    batch_loci: int = 64
+    queries_per_locus: int = 8
+    learning_rate: float = 1e-2
+    weight_decay: float = 1e-3
+    hide: float = 0.1
+    redraws: int = 3
+
+
+class DonorDecoder:
+    """Genotype probabilities from the votes of the other samples.
+
+    settings: DonorSettings. seed: the only source of randomness; one seed gives the same numbers at any `threads`.
+    """
+
+    def __init__(self, settings: DonorSettings | None = None, seed: int = 0):
+        self.settings = settings or DonorSettings()
+        self.seed = seed
+        self.history: list[float] = []
+        self._votes: DonorVotes | None = None
+
+    def fit(
+        self,
+        calls: np.ndarray,
+        chrom_codes: np.ndarray,
+        ploidy: int,
+        *,
+        populations: np.ndarray | None = None,
+        similarity: np.ndarray | None = None,
+        progress: Progress | None = None,
+        threads: int = 1,
+    ) -> DonorDecoder:
+        """Learn how to weigh votes, then take these samples as donors.
+
+        calls: int8 (N, L), ALT-allele counts, -1 missing. chrom_codes: int32 (L,), rising along the file. ploidy: 1, 2.
+        populations: int (N,), -1 unknown; or None. similarity: float32 (N, N), closeness in a latent space, or None.
+        `history` afterwards holds the mean loss of each tenth of the training. Raises TrainingError when the
+        loss is not finite.
+        """
+        latent = None if similarity is None else torch.as_tensor(similarity, dtype=torch.float32)
+        with _one_thread_per_kernel():
+            self._train(calls, chrom_codes, ploidy, populations, latent, progress or NullProgress())
+            self.use_donors(calls, chrom_codes, ploidy, populations=populations, similarity=similarity, threads=threads)
+        return self
+
+    def use_donors(self, calls, chrom_codes, ploidy, *, populations=None, similarity=None, threads: int = 1) -> None:
+        """Take these samples as the donors and as the queries of `gp`, with the weights as they are; see `fit`."""
+        self._threads = threads
+        self._latent = None if similarity is None else torch.as_tensor(similarity, dtype=torch.float32)
+        self._visible = np.ascontiguousarray(calls)
+        self._panel = self._make_panel(calls, chrom_codes, ploidy, populations, np.random.default_rng(self.seed))
+        self._members = self._panel.members(self._latent)
+
+    def gp(self, start: int, stop: int) -> np.ndarray:
+        """Genotype probabilities of loci start..stop (exclusive), float32 (N, stop - start, ploidy + 1).
+
+        A known call has probability 1 at its genotype.
+        """
+        return self._fill(self._members, self._visible, start, stop)
+
+    def fill(self, new_calls: np.ndarray, *, populations=None, similarity=None) -> np.ndarray:
+        """Genotype probabilities of new samples, float32 (M, L, ploidy + 1), by the votes of the training samples.
+
+        new_calls: int8 (M, L) at the same loci. populations: int (M,), the codes of `fit`, -1 unknown; or None.
+        similarity: float32 (M, N) to the training samples, needed if `fit` was given one.
+        """
+        latent = None if similarity is None else torch.as_tensor(similarity, dtype=torch.float32)
+        oriented = self._panel.orient(new_calls)
+        queries = self._panel.strangers(oriented, populations, latent, self._members.scale)
+        return self._fill(queries, new_calls, 0, self._panel.n_loci)
+
+    def state_dict(self) -> dict:
+        """Plain types and tensors from which `from_state_dict` rebuilds the decoder, donors included."""
+        panel = self._panel
+        return {
+            "settings": asdict(self.settings),
+            "seed": self.seed,
+            "ploidy": panel.ploidy,
+            "weights": self._votes.state_dict(),
+            "calls": torch.from_numpy(self._visible),
+            "chrom_codes": panel.chrom_codes,
+            "populations": panel.populations,
+            "similarity": self._latent,
+        }
+
+    @classmethod
+    def from_state_dict(cls, state: dict, threads: int = 1) -> DonorDecoder:
+        """The decoder that `state_dict` describes. Raises CheckpointError when a part is missing or does not fit."""
+        try:
+            decoder = cls(DonorSettings(**state["settings"]), state["seed"])
+            similarity = state["similarity"]
+            decoder._votes = decoder._make_votes(state["ploidy"] + 1, similarity is not None)
+            decoder._votes.load_state_dict(state["weights"])
+            populations = None if state["populations"] is None else state["populations"].numpy()
+            calls, chrom_codes = state["calls"].numpy(), state["chrom_codes"].numpy()
+        except (KeyError, TypeError, RuntimeError) as error:
+            raise CheckpointError(
+                f"the checkpoint's donor decoder cannot be read ({error}); train the model again"
+            ) from error
+        with _one_thread_per_kernel():
+            decoder.use_donors(
+                calls, chrom_codes, state["ploidy"], populations=populations, similarity=similarity, threads=threads
+            )
+        return decoder
+
+    def _make_panel(self, calls, chrom_codes, ploidy, populations, rng, hidden=None) -> Panel:
+        s = self.settings
+        return Panel(
+            calls,
+            chrom_codes,
+            ploidy,
+            populations,
+            window=s.window,
+            linked=s.linked,
+            max_donors=s.max_donors,
+            rng=rng,
+            hidden=hidden,
+        )
+
+    def _make_votes(self, n_classes: int, has_latent: bool) -> DonorVotes:
+        generator = torch.Generator().manual_seed(self.seed)
+        n_similarities = _OWN_SIMILARITIES + has_latent
+        s = self.settings
+        return DonorVotes(n_classes, n_similarities, N_FREQUENCIES, N_COVARIATES, s.heads, s.hidden, generator)
+
+    def _train(self, calls, chrom_codes, ploidy, populations, latent, progress: Progress) -> None:
+        """Fit the weights by cross-entropy on calls hidden from the query alone."""
+        s = self.settings
+        rng = np.random.default_rng(self.seed)
+        votes = self._make_votes(ploidy + 1, latent is not None)
+        optimizer = torch.optim.AdamW(votes.parameters(), lr=s.learning_rate, weight_decay=s.weight_decay)
+        losses = []
+        with progress.task("training the donor decoder", s.steps) as task:
+            for step in range(s.steps):
+                if step % max(s.steps // s.redraws, 1) == 0:
+                    hidden = observed_like_hidden_cells(calls, chrom_codes, s.hide, rng)
+                    panel = self._make_panel(calls, chrom_codes, ploidy, populations, rng, hidden)
+                    examples = Examples(panel, hidden, latent, rng)
+                    if not len(examples.loci):
+                        break
+                optimizer.param_groups[0]["lr"] = s.learning_rate * _warm_up_then_cosine(step, s.steps)
+                loss = examples.loss(votes, s.batch_loci, s.queries_per_locus, rng)
+                if not torch.isfinite(loss):
+                    raise TrainingError("the donor decoder's loss is not finite; try a lower learning rate")
+                optimizer.zero_grad()
+                loss.backward()
+                torch.nn.utils.clip_grad_norm_(votes.parameters(), 1.0)
+                optimizer.step()
+                losses.append(loss.item())
+                task.advance(1, f"loss {losses[-1]:.4f}")
+        self.history = [float(np.mean(part)) for part in np.array_split(losses, 10) if len(part)]
+        self._votes = votes.requires_grad_(False)
+
+    def _fill(self, queries: Queries, visible: np.ndarray, start: int, stop: int) -> np.ndarray:
+        """Probabilities of queries at loci start..stop; `visible` are their calls as they came, int8 (Q, L)."""
+        panel = self._panel
+        gp = (visible[:, start:stop, None] == np.arange(panel.n_classes)).astype(np.float32)
+        overall = self._votes.overall(queries.similarity, queries.same_population)
+        overall = overall.permute(2, 0, 1).contiguous()  # (H, Q, N)
+
+        def fill_piece(first: int) -> None:
+            last = min(first + _LOCI_AT_ONCE, stop)
+            loci, asked = np.nonzero((visible[:, first:last] == MISSING).T)
+            if len(loci):
+                probabilities = self._cells(
+                    queries, overall, first, last, torch.from_numpy(loci + first), torch.from_numpy(asked)
+                )
+                gp[asked, loci + first - start] = probabilities.numpy()
+
+        with _one_thread_per_kernel(), ThreadPoolExecutor(self._threads) as pool:
+            list(pool.map(fill_piece, range(start, stop, _LOCI_AT_ONCE)))
+        return gp
+
+    @torch.no_grad()
+    def _cells(self, queries: Queries, overall: Tensor, first: int, last: int, loci: Tensor, asked: Tensor) -> Tensor:
+        """Probabilities, float32 (M, C), of queries `asked` (M,) at `loci` (M,), which rise within first..last."""
+        panel = self._panel
+        context = panel.context(torch.arange(first, last))
+        polled = []
+        for locus, cells in zip(*_runs(loci, asked), strict=True):
+            at_once = max(_SCORES_AT_ONCE // (self.settings.heads * panel.n_donors), 1)
+            for some in cells.split(at_once):
+                polled.append(self._poll(queries, overall, locus, some, [part[locus - first] for part in context]))
+        votes, effective = (torch.cat(parts) for parts in zip(*polled, strict=True))
+        frequencies, covariates = panel.frequencies(queries, loci, asked[:, None])
+        logits = self._votes.logits(votes, effective, frequencies[:, 0], covariates[:, 0])
+        gp = torch.softmax(logits, -1)
+        return torch.where(panel.flipped[loci][:, None], gp.flip(-1), gp)
+
+    def _poll(self, queries: Queries, overall: Tensor, locus: int, asked: Tensor, context: list[Tensor]):
+        """Votes (asked, H, C) and effective donors (asked, H) at one locus; only what counts is looked at."""
+        panel, classes = self._panel, self._panel.n_classes
+        voters = torch.nonzero(panel.by_locus[locus] != MISSING)[:, 0]
+        if not len(voters):
+            heads = self.settings.heads
+            return torch.zeros(len(asked), heads, classes), torch.full((len(asked), heads), NOBODY)
+        counts = (context[1] < FAR) | (context[2] > 0)
+        counts[0] = True  # a locus without any still needs a column, which weighs nothing
+        around, distance, r2 = (part[counts][None] for part in context)
+        ballot = Ballot(
+            query=one_hot(queries.by_locus[around[0]].index_select(1, asked), classes, 1)[None],
+            donor=one_hot(panel.by_locus[around[0]].index_select(1, voters), classes, 1)[None],
+            distance=distance,
+            r2=r2,
+            overall=overall.index_select(1, asked).index_select(2, voters)[None],
+            target=one_hot(panel.by_locus[locus][voters], classes)[None],
+        )
+        votes, effective = self._votes.poll(ballot)
+        return votes[0], effective[0]
+
+
+def _runs(loci: Tensor, asked: Tensor) -> tuple[list[int], tuple[Tensor, ...]]:
+    """Rising `loci` (M,) -> each distinct one, and the part of `asked` (M,) that belongs to it."""
+    distinct, lengths = torch.unique_consecutive(loci, return_counts=True)
+    return distinct.tolist(), asked.split(lengths.tolist())
+
+
+def _warm_up_then_cosine(step: int, steps: int, warm_up: int = 20) -> float:
+    """Share of the learning rate at `step`."""
+    return min(1.0, (step + 1) / warm_up) * 0.5 * (1 + np.cos(np.pi * step / steps))
+
+
+@contextmanager
+def _one_thread_per_kernel() -> Iterator[None]:
+    """Sums split over threads differ in their last bits; work is shared out by whole loci instead."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
