@@ -29,21 +29,21 @@ class Structure:
     """Allele frequencies that a sample's ancestry predicts: ridge regression of each locus on the main axes.
 
     The axes are the leading eigenvectors of the donors' relationship; a sample's coordinates are the projection of
-    its relationships (Nystrom), so that new samples have them too. effects: float32 (ridges, L, D), D being an
-    intercept, the axes and the populations.
+    its relationships (Nystrom), so that new samples have them too. of_donors: float32 (N, N), relationships with 0
+    on the diagonal. effects: float32 (ridges, L, D), D being an intercept, the axes and the populations.
     """
 
     def __init__(self, panel: Panel):
         donors = panel.shown[panel.donors]
-        related = relationship(panel, donors).fill_diagonal_(0)
-        values, vectors = torch.linalg.eigh((related + related.T) / 2)
+        self.of_donors = relationship(panel, donors).fill_diagonal_(0)  # (N, N)
+        values, vectors = torch.linalg.eigh((self.of_donors + self.of_donors.T) / 2)
         values, vectors = values[-_AXES:].clamp_min(1e-6), vectors[:, -_AXES:]
         self.basis = vectors / values.sqrt()  # (N, axes)
         self.n_populations = 0 if panel.populations is None else len(panel.population_counts)
         codes = None if panel.populations is None else panel.populations[panel.donors]
         self.mean, self.scale = panel.mean, _scale(panel)
         self.effects = torch.stack([torch.empty(panel.n_loci, self._width) for _ in RIDGES])
-        self._regress(self.features(related, codes), donors)
+        self._regress(self.features(self.of_donors, codes), donors)
 
     @property
     def _width(self) -> int:
@@ -95,7 +95,7 @@ def overall_similarity(
     scale: None to take it from these pairs; the members' scale keeps the meaning for new samples.
     """
     itself = panel.donors == own[:, None]
-    of_donors = relationship(panel, panel.calls[panel.donors]).fill_diagonal_(0)
+    of_donors = panel.structure.of_donors
     norms = related.square().sum(1)[:, None], of_donors.square().sum(1)
     products = related @ of_donors.T
     channels = [
@@ -118,7 +118,7 @@ def relationship(panel: Panel, calls: Tensor) -> Tensor:
     total, shared = torch.zeros(2, len(calls), panel.n_donors)
     for a in range(0, panel.n_loci, _BLOCK):
         part = slice(a, a + _BLOCK)
-        donors = panel.by_locus[part].T
+        donors = panel.shown[panel.donors, part]
         known, donor_known = calls[:, part] != MISSING, donors != MISSING
         x = torch.where(known, (calls[:, part] - panel.mean[part]) / scale[part], 0.0)
         y = torch.where(donor_known, (donors - panel.mean[part]) / scale[part], 0.0)
@@ -131,7 +131,7 @@ def _identity_by_state(panel: Panel, calls: Tensor) -> Tensor:
     """Minus the mean difference in allele count over the loci known in both, float32 (Q, N)."""
     difference, shared = torch.zeros(2, len(calls), panel.n_donors)
     for a in range(0, panel.n_loci, _BLOCK):
-        x, y = calls[:, a : a + _BLOCK], panel.by_locus[a : a + _BLOCK].T
+        x, y = calls[:, a : a + _BLOCK], panel.shown[panel.donors, a : a + _BLOCK]
         x_known, y_known = (x != MISSING).float(), (y != MISSING).float()
         shared += x_known @ y_known.T
         for step in range(1, panel.ploidy + 1):  # |x - y| counts the steps that one has and the other has not

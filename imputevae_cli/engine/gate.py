@@ -1,0 +1,294 @@
+"""The gate: how much each part of the model is believed, fitted on calls that were hidden from all of them.
+
+The mixture is a product of experts, exp(t) * sum over parts of w_p log P_p(call), normalised over the calls; w is a
+softmax over the parts and exp(t) the inverse temperature that makes the probabilities mean what they say. Both
+may vary with a cell's features through a tiny network. What is kept is what cross-fitting shows to pay: a
+part, or a freedom, whose gain is within the noise is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from itertools import combinations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from imputevae_cli.errors import CheckpointError
+
+WORTH = 5e-4
+"""Log loss (nats) that a part or a freedom must gain to be kept; two standard errors of its gain, if that is more."""
+
+ENOUGH = 50
+"""With fewer hidden calls nothing can be weighed: the fallback is used as it is."""
+
+_FOLDS = 4
+_MAX_CELLS = 60_000  # cells to fit on: more change the third decimal of a weight
+_UNITS = 8
+_PENALTY = 2.0  # ridge on the network's weights, in nats over all cells
+_LEAST = 1e-4  # probabilities below this are raised to it, so that no part can veto a call
+
+
+@dataclass
+class Gate:
+    """Weights of the parts of a model.
+
+    parts: names of the parts that are mixed, in the order of the weights. parameters: float64 tensors `part`
+    (P,) and `temperature` (1,); with the network also `hidden` (U, F + 1) and `out` (P + 1, U). centre, spread: float64
+    (F,), of the features. losses: cross-fitted log loss of each part as it is, and of "mixture". dropped: why each part
+    that is not mixed is left out. shares: mean weight of each part kept. n_cells: hidden calls that decided.
+    """
+
+    parts: tuple[str, ...]
+    parameters: dict[str, Tensor]
+    centre: Tensor
+    spread: Tensor
+    losses: dict[str, float] = field(default_factory=dict)
+    dropped: dict[str, str] = field(default_factory=dict)
+    shares: dict[str, float] = field(default_factory=dict)
+    n_cells: int = 0
+
+    @classmethod
+    def fit(
+        cls,
+        log_gp: Mapping[str, np.ndarray],
+        truth: np.ndarray,
+        features: np.ndarray,
+        *,
+        fallback: str = "frequencies",
+        groups: np.ndarray | None = None,
+        seed: int = 0,
+    ) -> Gate:
+        """Choose and weigh the parts on hidden calls.
+
+        log_gp: part -> float (M, C), log probabilities of the M hidden calls. truth: int (M,). features: float (M, F),
+        what may decide whom to believe, such as MAF or the distance to the nearest known call; the parts' confidence
+        is added here. fallback: the part that is used alone when nothing beats it, if it is among `log_gp`.
+        groups: int (M,), cells of one group (a locus, say) are never on both sides of a cross-fit.
+        """
+        rng = np.random.default_rng(seed)
+        chosen = _choose_cells(len(truth), rng)
+        cells = _Cells.of(
+            {name: gp[chosen] for name, gp in log_gp.items()},
+            truth[chosen],
+            np.asarray(features, float)[chosen],
+            np.arange(len(chosen)) if groups is None else np.asarray(groups)[chosen],
+            rng,
+        )
+        return _select(cls, cells, fallback)
+
+    def mix(self, log_gp: Mapping[str, np.ndarray], features: np.ndarray) -> np.ndarray:
+        """Genotype probabilities, float32 (M, C), of cells with these log probabilities and features; see `fit`."""
+        stack = _stack([log_gp[name] for name in self.parts])
+        inputs = (_with_confidence(stack, features) - self.centre) / self.spread
+        return torch.softmax(_logits(self.parameters, stack, inputs), -1).float().numpy()
+
+    def summary(self) -> str:
+        """One line: the weight of each part in per cent, and why the others were left out."""
+        weights = ", ".join(f"{name} {100 * self.shares[name]:.0f} %" for name in self.parts)
+        reasons = "; ".join(f"{name} skipped: {reason}" for name, reason in self.dropped.items())
+        return f"{weights}; {reasons}" if reasons else weights
+
+    def state_dict(self) -> dict:
+        """Plain types and tensors from which `from_state_dict` rebuilds the gate."""
+        return {**vars(self), "parts": list(self.parts)}
+
+    @classmethod
+    def from_state_dict(cls, state: dict) -> Gate:
+        """The gate that `state_dict` describes. Raises CheckpointError when the keys do not fit."""
+        try:
+            return cls(**{**state, "parts": tuple(state["parts"])})
+        except (KeyError, TypeError) as error:
+            raise CheckpointError(f"the checkpoint's gate cannot be read ({error}); train the model again") from error
+
+
+@dataclass
+class _Cells:
+    """Hidden calls: log probabilities float64 (M, P, C), truth int64 (M,), features (M, F), fold of each cell (M,)."""
+
+    names: list[str]
+    stack: Tensor
+    truth: Tensor
+    features: np.ndarray
+    fold: np.ndarray
+
+    @classmethod
+    def of(cls, log_gp, truth, features, groups, rng) -> _Cells:
+        codes = np.unique(groups, return_inverse=True)[1]
+        fold = rng.permutation(np.arange(codes.max() + 1) % _FOLDS)[codes]
+        names = list(log_gp)
+        return cls(names, _stack([log_gp[n] for n in names]), torch.from_numpy(truth.astype(np.int64)), features, fold)
+
+    def part(self, names) -> tuple[Tensor, np.ndarray]:
+        return self.stack[:, [self.names.index(name) for name in names]], self.features
+
+
+def _select(cls, cells: _Cells, fallback: str) -> Gate:
+    """The simplest gate that no larger one beats by more than the noise."""
+    alone = {name: _losses_as_is(cells, name) for name in cells.names}
+    best = min(alone, key=lambda name: alone[name].mean())
+    if fallback in alone and not _pays(alone[fallback], alone[best]):
+        best = fallback
+    parts, kind, losses, dropped = (best,), _as_is, alone[best], {}
+    if len(cells.truth) < ENOUGH:
+        dropped = {name: "too few hidden calls to weigh it" for name in cells.names if name != best}
+    else:
+        parts, kind, losses = _grow(cells, parts, losses)
+        parts, losses, dropped = _without_idle(cells, parts, kind, losses)
+    stack, features = cells.part(parts)
+    inputs, centre, spread = _standard(stack, features)
+    parameters = kind(stack, inputs, cells.truth)
+    shares = torch.softmax(_steer(parameters, inputs)[0], -1).mean(0)
+    for name in cells.names:
+        if name not in parts and name not in dropped:
+            gain = losses.mean() - min(alone[name].mean(), _cross_fit(cells, (*parts, name), _constant).mean())
+            dropped[name] = f"adds {max(gain, 0):.4f} nats a call, within the noise"
+    return cls(
+        parts=parts,
+        parameters=parameters,
+        centre=centre,
+        spread=spread,
+        losses={name: float(loss.mean()) for name, loss in alone.items()} | {"mixture": float(losses.mean())},
+        dropped=dropped,
+        shares=dict(zip(parts, shares.tolist(), strict=True)),
+        n_cells=len(cells.truth),
+    )
+
+
+def _grow(cells: _Cells, parts: tuple[str, ...], losses: np.ndarray):
+    """Add parts, each with a single weight and the most helpful first; then temperature; then the network."""
+    kind = _as_is
+    while rest := [name for name in cells.names if name not in parts]:
+        tried = {name: _cross_fit(cells, (*parts, name), _constant) for name in rest}
+        name = min(tried, key=lambda n: tried[n].mean())
+        if not _pays(losses, tried[name]):
+            break
+        parts, kind, losses = (*parts, name), _constant, tried[name]
+    for richer in (_constant, _network):
+        fitted = _cross_fit(cells, parts, richer)
+        if richer is not kind and _pays(losses, fitted):
+            kind, losses = richer, fitted
+    return parts, kind, losses
+
+
+def _without_idle(cells: _Cells, parts: tuple[str, ...], kind: Callable, losses: np.ndarray):
+    """Leave out each part whose absence costs no more than the noise, the least missed first."""
+    dropped = {}
+    while len(parts) > 1:
+        fewer = {kept: _cross_fit(cells, kept, kind) for kept in combinations(parts, len(parts) - 1)}
+        kept = min(fewer, key=lambda k: fewer[k].mean())
+        if _pays(fewer[kept], losses):
+            break
+        (name,) = set(parts) - set(kept)
+        dropped[name] = f"adds {max(fewer[kept].mean() - losses.mean(), 0):.4f} nats a call, within the noise"
+        parts, losses = kept, fewer[kept]
+    return parts, losses, dropped
+
+
+def _pays(before: np.ndarray, after: np.ndarray) -> bool:
+    """Whether log losses `after` (M,) are better than `before` by more than `WORTH` and the noise."""
+    gain = before - after
+    return bool(gain.mean() > max(WORTH, 2 * gain.std() / np.sqrt(len(gain))))
+
+
+def _losses_as_is(cells: _Cells, name: str) -> np.ndarray:
+    stack, _ = cells.part((name,))
+    return -stack[torch.arange(len(stack)), 0, cells.truth].numpy()
+
+
+def _cross_fit(cells: _Cells, parts: tuple[str, ...], kind: Callable) -> np.ndarray:
+    """Log loss (M,) of each cell under parameters that were fitted without its fold."""
+    stack, features = cells.part(parts)
+    inputs, _, _ = _standard(stack, features)
+    losses = np.empty(len(stack))
+    for fold in np.unique(cells.fold):
+        inside, outside = np.flatnonzero(cells.fold == fold), np.flatnonzero(cells.fold != fold)
+        parameters = kind(stack[outside], inputs[outside], cells.truth[outside])
+        log_p = torch.log_softmax(_logits(parameters, stack[inside], inputs[inside]), -1)
+        losses[inside] = -log_p[torch.arange(len(inside)), cells.truth[inside]].numpy()
+    return losses
+
+
+def _as_is(stack: Tensor, inputs: Tensor, truth: Tensor) -> dict[str, Tensor]:
+    """Equal weights, temperature 1: one part as it came."""
+    return {
+        "part": torch.zeros(stack.shape[1], dtype=torch.float64),
+        "temperature": torch.zeros(1, dtype=torch.float64),
+    }
+
+
+def _constant(stack: Tensor, inputs: Tensor, truth: Tensor) -> dict[str, Tensor]:
+    """One weight for each part and one temperature."""
+    return _minimise(_as_is(stack, inputs, truth), stack, inputs, truth)
+
+
+def _network(stack: Tensor, inputs: Tensor, truth: Tensor) -> dict[str, Tensor]:
+    """Weights and temperature that vary with a cell's features."""
+    generator = torch.Generator().manual_seed(0)
+    width = inputs.shape[1] + 1
+    start = _constant(stack, inputs, truth)
+    start["hidden"] = torch.randn(_UNITS, width, generator=generator, dtype=torch.float64) / width**0.5
+    start["out"] = torch.zeros(stack.shape[1] + 1, _UNITS, dtype=torch.float64)
+    return _minimise(start, stack, inputs, truth)
+
+
+def _minimise(start: dict[str, Tensor], stack: Tensor, inputs: Tensor, truth: Tensor) -> dict[str, Tensor]:
+    """The parameters of least penalised log loss, by L-BFGS."""
+    parameters = {name: value.clone().requires_grad_(True) for name, value in start.items()}
+    optimizer = torch.optim.LBFGS(list(parameters.values()), max_iter=40, line_search_fn="strong_wolfe")
+    shrunk = [name for name in parameters if name in ("hidden", "out")]
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = torch.nn.functional.cross_entropy(_logits(parameters, stack, inputs), truth)
+        loss = loss + _PENALTY / len(truth) * sum(parameters[name].square().sum() for name in shrunk)
+        loss.backward()
+        return loss
+
+    with torch.enable_grad():
+        optimizer.step(closure)
+    return {name: value.detach() for name, value in parameters.items()}
+
+
+def _steer(parameters: dict[str, Tensor], inputs: Tensor) -> tuple[Tensor, Tensor]:
+    """Scores of the parts (M, P), before the softmax, and log inverse temperature (M, 1)."""
+    parts = parameters["part"].expand(len(inputs), -1)
+    temperature = parameters["temperature"].expand(len(inputs), -1)
+    if "hidden" in parameters:
+        ones = torch.ones(len(inputs), 1, dtype=inputs.dtype)
+        moved = torch.tanh(torch.cat([inputs, ones], 1) @ parameters["hidden"].T) @ parameters["out"].T  # (M, P + 1)
+        parts, temperature = parts + moved[:, :-1], temperature + moved[:, -1:]
+    return parts, temperature
+
+
+def _logits(parameters: dict[str, Tensor], stack: Tensor, inputs: Tensor) -> Tensor:
+    """Unnormalised log probabilities (M, C) of log probabilities (M, P, C) and standardised features (M, F)."""
+    parts, temperature = _steer(parameters, inputs)
+    return torch.exp(temperature) * (torch.softmax(parts, -1)[..., None] * stack).sum(1)
+
+
+def _stack(parts: list[np.ndarray]) -> Tensor:
+    """Log probabilities (M, P, C), float64, no smaller than the log of `_LEAST` and normalised again."""
+    stack = torch.stack([torch.as_tensor(part, dtype=torch.float64) for part in parts], 1)
+    return torch.log_softmax(stack.clamp_min(np.log(_LEAST)), -1)
+
+
+def _with_confidence(stack: Tensor, features: np.ndarray) -> Tensor:
+    """Features with each part's greatest log probability beside them, float64 (M, F + P)."""
+    return torch.cat([torch.as_tensor(np.asarray(features, float)), stack.max(-1).values], 1)
+
+
+def _standard(stack: Tensor, features: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
+    """Features and confidences centred and scaled (M, F + P), with the centre and the spread (F + P,)."""
+    inputs = _with_confidence(stack, features)
+    centre, spread = inputs.mean(0), inputs.std(0, unbiased=False).clamp_min(1e-6)
+    return (inputs - centre) / spread, centre, spread
+
+
+def _choose_cells(n_cells: int, rng: np.random.Generator) -> np.ndarray:
+    """All cells, or a random choice of so many as are worth their time, int64, rising."""
+    if n_cells <= _MAX_CELLS:
+        return np.arange(n_cells)
+    return np.sort(rng.choice(n_cells, _MAX_CELLS, replace=False))
