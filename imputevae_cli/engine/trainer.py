@@ -11,21 +11,13 @@ import torch
 from torch import Tensor
 
 from imputevae_cli.config import Config
+from imputevae_cli.engine.cells import HiddenCells
 from imputevae_cli.engine.loss import class_weights, vae_loss
 from imputevae_cli.engine.vae import GenotypeVae, VaeShape, encode_in_batches, locus_statistics
 from imputevae_cli.errors import TrainingError
 from imputevae_cli.genotypes import MISSING
 from imputevae_cli.log import Progress, logger
 from imputevae_cli.seeds import seed_for
-
-
-@dataclass(frozen=True)
-class HiddenCells:
-    """Known calls that the model does not see, by rising locus: sample, locus and call, int64 (M,) each."""
-
-    samples: Tensor
-    loci: Tensor
-    truth: Tensor
 
 
 @dataclass(frozen=True)
@@ -202,9 +194,9 @@ def _validation_loss(member: Member, data: TrainingData, device: torch.device) -
     populations = None if data.populations is None else data.populations.to(device)
     latent = encode_in_batches(member.model, data.calls, populations)
     cells = data.validation
-    logits = member.model.decode_cells(latent.mu, populations, cells.samples.to(device), cells.loci.to(device))
-    log_gp = torch.log_softmax(logits, 0).cpu()  # (C, M)
-    return float(-log_gp.gather(0, cells.truth[None]).mean())
+    rows, loci = torch.from_numpy(cells.samples).to(device), torch.from_numpy(cells.loci).to(device)
+    log_gp = torch.log_softmax(member.model.decode_cells(latent.mu, populations, rows, loci), 0).cpu()  # (C, M)
+    return float(-log_gp.gather(0, torch.from_numpy(cells.truth)[None]).mean())
 
 
 def _keep_best(member: Member, result: EpochResult) -> None:

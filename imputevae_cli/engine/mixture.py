@@ -1,0 +1,193 @@
+"""A fitted model: up to three decoders that read one latent, the genotype frequencies, and the gate that weighs them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from imputevae_cli.baselines import genotype_frequencies
+from imputevae_cli.config import Config
+from imputevae_cli.engine.cells import HiddenCells, pick, surroundings
+from imputevae_cli.engine.copying import HaplotypeDecoder
+from imputevae_cli.engine.copying_posterior import HaplotypePosterior
+from imputevae_cli.engine.donors import DonorDecoder
+from imputevae_cli.engine.gate import Gate
+from imputevae_cli.engine.posterior import VaePosterior
+from imputevae_cli.engine.trainer import Member
+from imputevae_cli.engine.vae import Latent
+from imputevae_cli.genotypes import MISSING
+
+FREQUENCIES, GLOBAL, DONORS, HAPLOTYPE = "frequencies", "global", "donors", "haplotype"
+LEAST = 1e-6
+
+
+class Part(Protocol):
+    """One way to give genotype probabilities."""
+
+    def gp(self, start: int, stop: int) -> np.ndarray:
+        """Of loci start..stop (exclusive), float32 (N, stop - start, C); only missing calls' values count."""
+        ...
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """The samples and loci that a model is fitted on, or that it fills.
+
+    calls: int8 (N, L), -1 missing. chrom_codes: int32 (L,). positions: int64 (L,) bp or float64 (L,) cM.
+    populations: int64 (N,) codes 0..n_populations-1, n_populations for a sample of none; or None.
+    """
+
+    calls: np.ndarray
+    chrom_codes: np.ndarray
+    positions: np.ndarray
+    ploidy: int
+    populations: np.ndarray | None = None
+    n_populations: int = 0
+
+    @property
+    def n_loci(self) -> int:
+        return self.calls.shape[1]
+
+    @property
+    def population_tensor(self) -> torch.Tensor | None:
+        return None if self.populations is None else torch.from_numpy(self.populations)
+
+    @property
+    def known_populations(self) -> np.ndarray | None:
+        """int64 (N,): codes with -1 for a sample of none, or None."""
+        if self.populations is None:
+            return None
+        return np.where(self.populations == self.n_populations, -1, self.populations)
+
+    def with_calls(self, calls: np.ndarray) -> Cohort:
+        """The same samples and loci with other calls."""
+        return replace(self, calls=calls)
+
+    def excerpt(self, samples: np.ndarray, loci: np.ndarray) -> Cohort:
+        """Some samples at some loci, by rising index; a gap between loci starts a new chromosome."""
+        gaps = np.cumsum(np.diff(loci, prepend=loci[:1]) > 1)
+        codes = np.cumsum(np.diff(self.chrom_codes[loci] + gaps, prepend=self.chrom_codes[loci[0]]) > 0)
+        populations = None if self.populations is None else self.populations[samples]
+        return replace(
+            self,
+            calls=np.ascontiguousarray(self.calls[np.ix_(samples, loci)]),
+            chrom_codes=codes.astype(np.int32),
+            positions=self.positions[loci],
+            populations=populations,
+        )
+
+
+@dataclass(frozen=True)
+class FrequencyPart:
+    """Genotype frequencies of each sample's population. table: float32 (populations + 1, L, C), the last of all samples.
+    codes: int64 (N,), rows of the table."""
+
+    table: np.ndarray
+    codes: np.ndarray
+
+    @classmethod
+    def of(cls, cohort: Cohort) -> FrequencyPart:
+        """From the known calls of a cohort."""
+        codes = np.zeros(len(cohort.calls), np.int64) if cohort.populations is None else cohort.populations
+        return cls(genotype_frequencies(cohort.calls, cohort.ploidy + 1, cohort.populations, cohort.n_populations), codes)
+
+    def gp(self, start: int, stop: int) -> np.ndarray:
+        """See `Part`."""
+        return self.table[self.codes, start:stop]
+
+    def cells(self, cells: HiddenCells) -> np.ndarray:
+        """Genotype frequencies of the cells, float32 (M, C)."""
+        return self.table[self.codes[cells.samples], cells.loci]
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """The parts of a cohort, weighed by the gate."""
+
+    cohort: Cohort
+    parts: Mapping[str, Part]
+    gate: Gate
+
+    def gp(self, start: int, stop: int) -> np.ndarray:
+        """See `Part`."""
+        cohort = self.cohort
+        missing = cohort.calls[:, start:stop] == MISSING
+        gp = np.zeros((*missing.shape, cohort.ploidy + 1), np.float32)
+        if missing.any():
+            around = surroundings(cohort.calls, cohort.chrom_codes, cohort.ploidy, start, stop)[missing]
+            logs = {name: log_of(self.parts[name].gp(start, stop)[missing]) for name in self.gate.parts}
+            gp[missing] = self.gate.mix(logs, around)
+        return gp
+
+
+@dataclass
+class Mixture:
+    """What a fit leaves behind.
+
+    members: the models of the global decoder; thinned: the loci that they were fitted on, int64, or None for all.
+    latent: of the training samples, from their visible calls. donors, haplotypes: None where they are left out.
+    notes: why parts were left out before the gate saw them.
+    """
+
+    cohort: Cohort
+    members: list[Member]
+    thinned: np.ndarray | None
+    latent: Latent | None
+    donors: DonorDecoder | None
+    haplotypes: HaplotypePosterior | None
+    gate: Gate
+    notes: list[str]
+
+    def fill(self, config: Config, threads: int = 1) -> Mixed:
+        """Genotype probabilities of the cohort that was fitted, from all its known calls."""
+        parts: dict[str, Part] = {}
+        for name in self.gate.parts:
+            if name == FREQUENCIES:
+                parts[name] = FrequencyPart.of(self.cohort)
+            elif name == GLOBAL:
+                parts[name] = global_posterior(self.members, self.cohort, config)
+            elif name == DONORS:
+                self.donors.use_donors(
+                    self.cohort.calls,
+                    self.cohort.chrom_codes,
+                    self.cohort.ploidy,
+                    populations=self.cohort.known_populations,
+                    similarity=closeness(self.latent),
+                    threads=threads,
+                )
+                parts[name] = self.donors
+            else:
+                parts[name] = self.haplotypes
+        return Mixed(self.cohort, parts, self.gate)
+
+
+def global_posterior(members: list[Member], cohort: Cohort, config: Config) -> VaePosterior:
+    """The global decoder's view of a cohort."""
+    return VaePosterior(
+        [member.model for member in members],
+        torch.from_numpy(cohort.calls),
+        cohort.population_tensor,
+        draws=config.vae.draws,
+        seed=config.io.seed,
+    )
+
+
+def closeness(latent: Latent, other: Latent | None = None) -> np.ndarray:
+    """How near samples lie in the latent space, float32 (N, M): 1 where means coincide, falling with their distance.
+
+    exp(-d^2 / 2 median(d^2)) of the posterior means; rows are `latent`, columns `other` (or the same samples).
+    """
+    a = latent.mu.double()
+    b = a if other is None else other.mu.double()
+    distance = torch.cdist(b, b).square()
+    typical = distance[distance > 0].median() if (distance > 0).any() else torch.tensor(1.0)
+    return torch.exp(-torch.cdist(a, b).square() / (2 * typical)).float().numpy()
+
+
+def log_of(gp: np.ndarray) -> np.ndarray:
+    """Logarithms of probabilities, none below LEAST."""
+    return np.log(np.maximum(gp, LEAST))
