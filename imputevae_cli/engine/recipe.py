@@ -11,31 +11,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from imputevae_cli.engine import copying_windows, inbreeding
 from imputevae_cli.engine.copying_chain import Chain, Cohort, Schedule, cell_offsets
 from imputevae_cli.genotypes import MISSING
 
-INBRED = 0.6  # a sample with a greater inbreeding coefficient follows one path
 TRIAL_LOCI = 1200
 TRIAL_SAMPLES = 500
 TRIAL_HIDDEN = 0.05
-
-
-def inbreeding(calls: np.ndarray, ploidy: int, frequency: np.ndarray | None = None) -> np.ndarray:
-    """float32 (N,): each sample's F = 1 - heterozygous calls / those expected from the allele frequencies; 0..1.
-
-    calls: int8 (N, L), -1 missing; frequency: float (L,) of ALT, None to take the calls' own. Haploid samples get 1.
-    """
-    if ploidy == 1:
-        return np.ones(len(calls), np.float32)
-    known = calls != MISSING
-    n = known.sum(0)
-    if frequency is None:
-        own = np.where(known, calls, 0).sum(0) / np.maximum(2 * n, 1)
-        expected = 2 * own * (1 - own) * (2 * n) / np.maximum(2 * n - 1, 1)  # (L,)
-    else:
-        expected = 2 * frequency * (1 - frequency)
-    expected_hets = known @ expected
-    return np.clip(1 - (calls == 1).sum(1) / np.maximum(expected_hets, 1.0), 0, 1).astype(np.float32)
 
 
 def by_rule(n_samples: int) -> Schedule:
@@ -74,7 +56,7 @@ def _changes(cohort: Cohort) -> list[dict]:
     cool = [{"cooling": 0.55}]
     related = [{"relatedness": True}] if cohort.likeness is not None else []
     floor = [{"rate_floor": 0.1, "cooling": None}, {"rate_floor": 0.25, "cooling": None}]
-    return related + floor if (cohort.paths == 1).mean() > 0.5 else cool + related
+    return related + floor if np.median(inbreeding.coefficients(cohort.calls, cohort.ploidy)) > 0.5 else cool + related
 
 
 def _excerpt(cohort: Cohort, rng: np.random.Generator) -> tuple[Cohort, np.ndarray]:
@@ -90,7 +72,7 @@ def _excerpt(cohort: Cohort, rng: np.random.Generator) -> tuple[Cohort, np.ndarr
     likeness = None if cohort.likeness is None else cohort.likeness[np.ix_(samples, samples)]
     prior = cohort.prior if not cohort.prior.size else np.ascontiguousarray(cohort.prior[np.ix_(samples, samples)])
     codes = cohort.chrom_codes[loci] * 2 + gap
-    small = Cohort(calls, codes, cohort.positions[loci], cohort.ploidy, cohort.paths[samples], prior, likeness)
+    small = Cohort(calls, codes, cohort.positions[loci], cohort.ploidy, prior, likeness)
     return small, truth
 
 
@@ -103,7 +85,8 @@ def _error_rate(cohort: Cohort, schedule: Schedule, truth, hidden, seed: int, po
     for iteration in range(schedule.iterations):
         chain.iterate(pool, doses if iteration >= schedule.burn_in else doses[:0], at)
     low, high = doses[hidden[missing]].T / max(schedule.iterations - schedule.burn_in, 1)
-    two_paths = np.repeat(cohort.paths == 2, hidden.sum(1))
+    samples, loci = np.nonzero(hidden)
+    two_paths = chain.paths[copying_windows.window_of(chain.windows)[loci], samples] == 2
     middle = np.where(two_paths, 1 - low - high, 0.0)
     called = np.stack([low, middle, high]).argmax(0)
     scored = truth[hidden] if cohort.ploidy == 2 else 2 * truth[hidden]
