@@ -18,6 +18,7 @@ from imputevae_cli.genotypes import MISSING
 
 SAMPLES_PER_SWEEP = 32
 SAMPLES_PER_CHOICE = 256  # more, since each task packs the panel first
+MAX_CANDIDATES = 4000  # haplotypes compared at once; more are drawn from afresh each time, to stay linear in samples
 NO_PRIOR = np.zeros((0, 0), np.float32)
 
 
@@ -150,10 +151,11 @@ class Chain:
         def choose(task):
             w, _, samples = task
             found = self.candidates[w]
+            key = self._key(2 * self.iteration + 1, w)
+            rows, owners = found.drawn(MAX_CANDIDATES, int(key))
             spans = copying_windows.stretches(self.windows[w], len(self.switch), schedule.pieces, schedule.scales)
             donor_choice.choose(
-                panel, found.rows, found.owners, self.haplotypes, found.own_rows, spans, samples,
-                self._key(2 * self.iteration + 1, w), self.donors[w],
+                panel, rows, owners, self.haplotypes, found.own_rows, spans, samples, key, self.donors[w]
             )  # fmt: skip
 
         list(pool.map(choose, self._tasks(SAMPLES_PER_CHOICE)))
@@ -203,6 +205,13 @@ class Candidates:
     rows: np.ndarray
     owners: np.ndarray
     own_rows: np.ndarray
+
+    def drawn(self, most: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """(rows, owners) of at most `most` of them, drawn by `seed`."""
+        if len(self.rows) <= most:
+            return self.rows, self.owners
+        some = np.sort(np.random.default_rng(seed).choice(len(self.rows), most, replace=False))
+        return self.rows[some], self.owners[some]
 
 
 def candidates(cohort: Cohort, paths: np.ndarray) -> Candidates:
