@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from imputevae_cli.engine import recipe, relatedness
+from imputevae_cli.engine import copying_windows, inbreeding, recipe, relatedness
 from imputevae_cli.engine.copying_chain import NO_PRIOR, Chain, Cohort, Schedule, cell_offsets
 from imputevae_cli.engine.copying_posterior import HaplotypePanel, HaplotypePosterior, genotype_frequencies
 from imputevae_cli.errors import InputError
@@ -77,20 +77,18 @@ class HaplotypeDecoder:
         """
         rng = np.random.default_rng(self.seed)
         shown = self._hide(calls, rng)
-        inbreeding = recipe.inbreeding(shown, ploidy)
-        paths = np.where(inbreeding > recipe.INBRED, 1, ploidy).astype(np.uint8)
         prior = NO_PRIOR if copying_prior is None else np.ascontiguousarray(copying_prior, np.float32)
         compare = copying_prior is None and 2 < len(calls) <= MAX_LIKENESS_SAMPLES
         likeness = relatedness.correlations(shown, ploidy) if compare else None
-        cohort = Cohort(shown, chrom_codes, positions, ploidy, paths, prior, likeness)
+        cohort = Cohort(shown, chrom_codes, positions, ploidy, prior, likeness)
         with ThreadPoolExecutor(threads) as pool:
             schedule = self.settings.over(recipe.by_rule(len(calls)))
             if self.settings.trial:
                 schedule = recipe.by_trial(cohort, schedule, self.seed, pool)
             doses, chain = self._run(cohort, schedule, pool, progress or NullProgress())
-        haplotypes = restored(chain.haplotypes, calls, shown, ploidy)
-        learned = (doses, haplotypes, schedule, chain.switch, genotype_frequencies(shown, ploidy))
-        return HaplotypePosterior(calls, shown, ploidy, paths, inbreeding, *learned).calibrated()
+        haplotypes = restored(chain.haplotypes, calls, ploidy)
+        frequencies = genotype_frequencies(shown, ploidy)
+        return _posterior(calls, chain, doses, haplotypes, frequencies).calibrated()
 
     def impute_new(
         self,
@@ -113,14 +111,12 @@ class HaplotypeDecoder:
             )
         ploidy = panel.ploidy
         frequency = panel.frequencies @ np.arange(ploidy + 1, dtype=np.float32) / ploidy
-        inbreeding = recipe.inbreeding(calls, ploidy, frequency)
-        paths = np.where(inbreeding > recipe.INBRED, 1, ploidy).astype(np.uint8)
-        cohort = Cohort(calls, chrom_codes, positions, ploidy, paths, panel=panel.haplotypes, frequency=frequency)
+        cohort = Cohort(calls, chrom_codes, positions, ploidy, panel=panel.haplotypes, frequency=frequency)
         schedule = replace(panel.schedule, relatedness=False)
         with ThreadPoolExecutor(threads) as pool:
             doses, chain = self._run(cohort, schedule, pool, progress or NullProgress(), panel.switch)
-        learned = (doses, chain.haplotypes, schedule, panel.switch, panel.frequencies, panel.calibration)
-        return HaplotypePosterior(calls, calls, ploidy, paths, inbreeding, *learned)
+        posterior = _posterior(calls, chain, doses, chain.haplotypes, panel.frequencies)
+        return replace(posterior, calibration=panel.calibration)
 
     def _hide(self, calls: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """The calls int8 (N, L) with some known ones hidden, to calibrate on."""
@@ -147,18 +143,29 @@ class HaplotypeDecoder:
         return doses, chain
 
 
-def restored(haplotypes: np.ndarray, calls: np.ndarray, shown: np.ndarray, ploidy: int) -> np.ndarray:
-    """The haplotypes with hidden calls put back: a heterozygous one's ALT goes where it is likelier.
+def _posterior(calls, chain: Chain, doses, haplotypes, frequencies) -> HaplotypePosterior:
+    """What a chain and its kin learned of `calls`."""
+    cohort = chain.cohort
+    left = inbreeding.residual_coefficients(cohort.calls, chain.windows, chain.paths, cohort.ploidy, cohort.frequency)
+    return HaplotypePosterior(
+        calls, cohort.calls, cohort.ploidy, chain.paths, copying_windows.window_of(chain.windows), left,
+        doses, haplotypes, chain.schedule, chain.switch, frequencies,
+    )  # fmt: skip
 
-    haplotypes: uint8 (N * ploidy, L), changed in place and returned; calls, shown: int8 (N, L).
+
+def restored(haplotypes: np.ndarray, calls: np.ndarray, ploidy: int) -> np.ndarray:
+    """The haplotypes with every known call put back, be it hidden or a heterozygote on one path.
+
+    A heterozygote's ALT goes where it is likelier. haplotypes: uint8 (N * ploidy, L), changed in place and returned;
+    calls: int8 (N, L).
     """
-    pair = haplotypes.reshape(len(calls), ploidy, -1)
-    samples, loci = np.nonzero(calls != shown)
-    called = calls[samples, loci]
-    first = pair[samples, 0, loci] >= pair[samples, -1, loci]
-    alt_first = (called == ploidy) | ((called == 1) & first)
-    alt_last = (called == ploidy) | ((called == 1) & ~first)
-    pair[samples, 0, loci] = np.where(alt_first, 255, 0)
-    if ploidy == 2:
-        pair[samples, 1, loci] = np.where(alt_last, 255, 0)
+    for n, row in enumerate(calls):
+        pair = haplotypes[n * ploidy : (n + 1) * ploidy]  # (ploidy, L), a view
+        soft = ((pair > 0) & (pair < 255)).any(0)
+        off = np.flatnonzero((row != MISSING) & (soft | (pair.sum(0, dtype=np.int32) != 255 * row.astype(np.int32))))
+        first = pair[0, off] >= pair[-1, off]
+        alt_last = (row[off] == ploidy) | ((row[off] == 1) & ~first)
+        pair[0, off] = np.where((row[off] == ploidy) | ((row[off] == 1) & first), 255, 0)
+        if ploidy == 2:
+            pair[1, off] = np.where(alt_last, 255, 0)
     return haplotypes

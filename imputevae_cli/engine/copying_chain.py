@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from imputevae_cli.engine import copying_kernel as kernel
-from imputevae_cli.engine import copying_windows, donor_choice, relatedness
+from imputevae_cli.engine import copying_windows, donor_choice, inbreeding, relatedness
 from imputevae_cli.genotypes import MISSING
 
 SAMPLES_PER_SWEEP = 32
 SAMPLES_PER_CHOICE = 256  # more, since each task packs the panel first
+MAX_CANDIDATES = 4000  # haplotypes compared at once; more are drawn from afresh each time, to stay linear in samples
 NO_PRIOR = np.zeros((0, 0), np.float32)
 
 
@@ -57,7 +58,6 @@ class Cohort:
     """The calls that chains run over.
 
     calls: int8 (N, L), -1 missing. chrom_codes: int32 (L,). positions: int64 bp or float64 cM (L,). ploidy: 1 or 2.
-    paths: uint8 (N,), 1 for a sample that is haploid or inbred (both haplotypes are one path), else 2.
     prior: float32 (N, panel samples) of how readily a sample is copied, or (0, 0) for no preference.
     likeness: float32 (N, N) that a prior may be fitted on, or None.
     panel: uint8 (panel samples * ploidy, L) to copy from, or None to copy from each other.
@@ -68,7 +68,6 @@ class Cohort:
     chrom_codes: np.ndarray
     positions: np.ndarray
     ploidy: int
-    paths: np.ndarray
     prior: np.ndarray = field(default_factory=lambda: NO_PRIOR)
     likeness: np.ndarray | None = None
     panel: np.ndarray | None = None
@@ -89,8 +88,10 @@ class Chain:
         self.switch = switch if self.fixed_switch else self._smooth_switch(self.rate).astype(np.float32)
         self.haplotypes = initial_haplotypes(cohort.calls, cohort.ploidy, cohort.frequency)
         self.spare = np.empty_like(self.haplotypes)
-        self.candidates = candidates(cohort)
-        n_donors = max(1, min(schedule.donors, len(self.candidates.rows) - (cohort.panel is None) * cohort.ploidy))
+        self.paths = inbreeding.paths(cohort.calls, self.windows, cohort.ploidy, cohort.frequency)  # (W, N)
+        self.candidates = [candidates(cohort, paths) for paths in self.paths]
+        fewest = min(len(found.rows) for found in self.candidates) - (cohort.panel is None) * cohort.ploidy
+        n_donors = max(1, min(schedule.donors, fewest))
         self.donors = np.zeros((len(self.windows), len(cohort.calls), n_donors), np.int32)
         self.prior, self.steepness = cohort.prior, 0.0
         self.iteration = 0
@@ -114,7 +115,7 @@ class Chain:
         def sweep(task):
             w, block, samples = task
             kernel.sweep(
-                cohort.calls, cohort.paths, panel, self.haplotypes, self.donors[w], self.prior, self.switch,
+                cohort.calls, self.paths[w], panel, self.haplotypes, self.donors[w], self.prior, self.switch,
                 schedule.error, self._key(2 * self.iteration, w), self.iteration == 0, self.windows[w], samples,
                 at[w], doses, self.spare, flips[w], jumps[block], usage[w],
             )  # fmt: skip
@@ -142,17 +143,19 @@ class Chain:
         ]
 
     def _choose_donors(self, pool: ThreadPoolExecutor) -> None:
-        cohort, schedule, found = self.cohort, self.schedule, self.candidates
+        cohort, schedule = self.cohort, self.schedule
         if cohort.panel is None and len(cohort.calls) < 2:
             return  # nobody else to copy from: the sample's own frequencies stand
         panel = self.haplotypes if cohort.panel is None else cohort.panel
 
         def choose(task):
             w, _, samples = task
+            found = self.candidates[w]
+            key = self._key(2 * self.iteration + 1, w)
+            rows, owners = found.drawn(MAX_CANDIDATES, int(key))
             spans = copying_windows.stretches(self.windows[w], len(self.switch), schedule.pieces, schedule.scales)
             donor_choice.choose(
-                panel, found.rows, found.owners, self.haplotypes, found.own_rows, spans, samples,
-                self._key(2 * self.iteration + 1, w), self.donors[w],
+                panel, rows, owners, self.haplotypes, found.own_rows, spans, samples, key, self.donors[w]
             )  # fmt: skip
 
         list(pool.map(choose, self._tasks(SAMPLES_PER_CHOICE)))
@@ -162,7 +165,7 @@ class Chain:
         n = np.arange(len(self.cohort.calls))[None, :, None]
         likeness = self.cohort.likeness[n, self.donors // self.cohort.ploidy]  # (W, N, K)
         k = usage.shape[2]
-        self.steepness = relatedness.fit_steepness(likeness.reshape(-1, k), usage.reshape(-1, k), self.steepness)
+        self.steepness = relatedness.fit_steepness(likeness.reshape(-1, k), usage.reshape(-1, k))
         self.prior = np.exp(self.steepness * self.cohort.likeness)
 
     def _update_switch(self, jumps: np.ndarray) -> None:
@@ -171,8 +174,8 @@ class Chain:
         if not inner.any():
             return
         schedule = self.schedule
-        n_haplotypes = int(self.cohort.paths.sum())
-        self.rate = max(float((jumps[inner] / n_haplotypes).sum() / self.distances[inner].sum()), 1e-6)
+        n_haplotypes = self.paths.sum(1, dtype=np.float64)[copying_windows.window_of(self.windows)]  # (L,)
+        self.rate = max(float((jumps / n_haplotypes)[inner].sum() / self.distances[inner].sum()), 1e-6)
         target = max(self.rate, schedule.rate_floor)
         if schedule.cooling is not None:
             target = min(target, schedule.start_rate * schedule.cooling ** (self.iteration + 1))
@@ -203,11 +206,18 @@ class Candidates:
     owners: np.ndarray
     own_rows: np.ndarray
 
+    def drawn(self, most: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """(rows, owners) of at most `most` of them, drawn by `seed`."""
+        if len(self.rows) <= most:
+            return self.rows, self.owners
+        some = np.sort(np.random.default_rng(seed).choice(len(self.rows), most, replace=False))
+        return self.rows[some], self.owners[some]
 
-def candidates(cohort: Cohort) -> Candidates:
-    """All haplotypes of the panel, or of the samples themselves; a sample of one path is there once."""
-    n = np.arange(len(cohort.paths), dtype=np.int32)
-    second = n * cohort.ploidy + (cohort.paths == 2)
+
+def candidates(cohort: Cohort, paths: np.ndarray) -> Candidates:
+    """All haplotypes of the panel, or of the samples themselves; a sample of one path, uint8 (N,), is there once."""
+    n = np.arange(len(paths), dtype=np.int32)
+    second = n * cohort.ploidy + (paths == 2)
     own = np.stack([n * cohort.ploidy, second], 1).astype(np.int32)
     if cohort.panel is not None:
         rows = np.arange(len(cohort.panel), dtype=np.int32)

@@ -56,8 +56,9 @@ class HaplotypePanel:
 class HaplotypePosterior:
     """The filled cohort.
 
-    calls, shown: int8 (N, L), the calls as given and as the decoder saw them. paths: uint8 (N,). inbreeding: float32
-    (N,). doses: float32 (missing cells of `shown`, 2), sample by sample: chances of 0 and of `ploidy` ALT alleles,
+    calls, shown: int8 (N, L), the calls as given and as the decoder saw them. paths: uint8
+    (W, N), 1 where a sample follows one path through a window; window_of: int64 (L,). inbreeding: float32 (N,), F on
+    one path. doses: float32 (missing cells of `shown`, 2), sample by sample: chances of 0 and of `ploidy` ALT alleles,
     or of REF and ALT on the one path of an inbred sample. haplotypes: uint8 (N * ploidy, L), 255 times the chance of
     ALT. switch: float32 (L,), the switch probability before each locus. frequencies: float32 (L, ploidy + 1).
     """
@@ -66,6 +67,7 @@ class HaplotypePosterior:
     shown: np.ndarray
     ploidy: int
     paths: np.ndarray
+    window_of: np.ndarray
     inbreeding: np.ndarray
     doses: np.ndarray
     haplotypes: np.ndarray
@@ -85,7 +87,7 @@ class HaplotypePosterior:
         shown_missing = self.shown[:, start:stop] == MISSING
         samples, loci = np.nonzero(shown_missing)
         wanted = missing[shown_missing]
-        raw = self._raw_gp(self._cells(start, shown_missing)[wanted], samples[wanted])
+        raw = self._raw_gp(self._cells(start, shown_missing)[wanted], samples[wanted], start + loci[wanted])
         gp[missing] = self.calibration.apply(raw, self.frequencies[start:stop][loci[wanted]])
         for genotype in range(self.ploidy + 1):
             gp[calls == genotype, genotype] = 1.0
@@ -95,7 +97,7 @@ class HaplotypePosterior:
         """The same, with probabilities fitted to the known calls that the decoder did not see."""
         hidden = (self.shown == MISSING) & (self.calls != MISSING)
         samples, loci = np.nonzero(hidden)
-        raw = self._raw_gp(np.flatnonzero(hidden[self.shown == MISSING]), samples)
+        raw = self._raw_gp(np.flatnonzero(hidden[self.shown == MISSING]), samples, loci)
         fitted = copying_calibration.fit(raw, self.frequencies[loci], self.calls[hidden])
         return replace(self, calibration=fitted)
 
@@ -129,13 +131,13 @@ class HaplotypePosterior:
         within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
         return np.repeat(before, counts) + within
 
-    def _raw_gp(self, cells: np.ndarray, samples: np.ndarray) -> np.ndarray:
-        """float32 (cells, ploidy + 1) before calibration; samples int64 (cells,), whose they are."""
+    def _raw_gp(self, cells: np.ndarray, samples: np.ndarray, loci: np.ndarray) -> np.ndarray:
+        """float32 (cells, ploidy + 1) before calibration; samples, loci int64 (cells,): where they are."""
         doses = self.doses[cells]
         if self.ploidy == 1:
             return doses
         gp = np.stack([doses[:, 0], 1.0 - doses[:, 0] - doses[:, 1], doses[:, 1]], 1)
-        one = self.paths[samples] == 1
+        one = self.paths[self.window_of[loci], samples] == 1
         gp[one] = copying_calibration.inbred_gp(doses[one], self.inbreeding[samples[one]])
         return np.clip(gp, 0.0, 1.0)
 

@@ -59,6 +59,11 @@ def relative_distances(chrom_codes: np.ndarray, positions: np.ndarray) -> np.nda
     return np.where(starts, 0.0, np.clip(distance / mean, 0.02, 50.0))
 
 
+def window_of(windows: np.ndarray) -> np.ndarray:
+    """int64 (L,): the window whose core a locus is in."""
+    return np.repeat(np.arange(len(windows)), windows[:, 2] - windows[:, 1])
+
+
 def stretches(window: np.ndarray, n_loci: int, pieces: int, scales: tuple[int, ...]) -> np.ndarray:
     """int64 (S, 2): the stretches over which donors of a window are compared.
 

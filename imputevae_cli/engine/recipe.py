@@ -11,41 +11,25 @@ from dataclasses import replace
 
 import numpy as np
 
+from imputevae_cli.engine import copying_windows, inbreeding
 from imputevae_cli.engine.copying_chain import Chain, Cohort, Schedule, cell_offsets
 from imputevae_cli.genotypes import MISSING
 
-INBRED = 0.6  # a sample with a greater inbreeding coefficient follows one path
-TRIAL_LOCI = 1200
+TRIAL_CELLS = 500_000
 TRIAL_SAMPLES = 500
 TRIAL_HIDDEN = 0.05
-
-
-def inbreeding(calls: np.ndarray, ploidy: int, frequency: np.ndarray | None = None) -> np.ndarray:
-    """float32 (N,): each sample's F = 1 - heterozygous calls / those expected from the allele frequencies; 0..1.
-
-    calls: int8 (N, L), -1 missing; frequency: float (L,) of ALT, None to take the calls' own. Haploid samples get 1.
-    """
-    if ploidy == 1:
-        return np.ones(len(calls), np.float32)
-    known = calls != MISSING
-    n = known.sum(0)
-    if frequency is None:
-        own = np.where(known, calls, 0).sum(0) / np.maximum(2 * n, 1)
-        expected = 2 * own * (1 - own) * (2 * n) / np.maximum(2 * n - 1, 1)  # (L,)
-    else:
-        expected = 2 * frequency * (1 - frequency)
-    expected_hets = known @ expected
-    return np.clip(1 - (calls == 1).sum(1) / np.maximum(expected_hets, 1.0), 0, 1).astype(np.float32)
+SPARSE = 0.015  # switches per mean distance above which loci are far apart: more donors, chosen anew each time
 
 
 def by_rule(n_samples: int) -> Schedule:
-    """The schedule for so many samples, before the trial: small cohorts get more chains and shorter windows."""
-    chains = int(np.clip(round(750 / max(n_samples, 1)), 1, 5))
+    """The schedule for so many samples, before the trial: small cohorts get more chains and cool more slowly."""
     if n_samples <= 150:
-        return Schedule(16, 7, chains, core=128, halo=64, pieces=4, scales=(100, 250), start_rate=0.2, refresh=1)
+        return Schedule(16, 7, 4, core=256, halo=64, scales=(150, 400), start_rate=0.2, cooling=0.75, refresh=1)
     if n_samples <= 700:
-        return Schedule(13, 7, chains, core=256, halo=64, pieces=4, scales=(200, 450), start_rate=0.1)
-    return Schedule(13, 8, chains, core=800, halo=100, pieces=4, scales=(320, 700), start_rate=0.05)
+        return Schedule(13, 7, 3, core=512, halo=96, scales=(300, 600), start_rate=0.1, cooling=0.6)
+    chains = 2 if n_samples <= 2000 else 1
+    wide = (300, 600, 1200)
+    return Schedule(13, 8, chains, core=1500, halo=150, pieces=8, scales=wide, start_rate=0.05, cooling=0.6)
 
 
 def by_trial(cohort: Cohort, schedule: Schedule, seed: int, pool: ThreadPoolExecutor) -> Schedule:
@@ -55,33 +39,41 @@ def by_trial(cohort: Cohort, schedule: Schedule, seed: int, pool: ThreadPoolExec
     if hidden.sum() < 200:
         return schedule
 
-    def wrong(candidate: Schedule) -> float:
+    def outcome(candidate: Schedule) -> tuple[float, float]:
         short = replace(candidate, iterations=10, burn_in=5, chains=1)
         return _error_rate(small, short, truth, hidden, seed, pool)
 
-    margin = 0.5 * np.sqrt(1.0 / hidden.sum())  # a change must be worth more than chance
-    best = wrong(schedule)
+    error, rate = outcome(schedule)
     for change in _changes(cohort):
         candidate = replace(schedule, **change)
-        error = wrong(candidate)
-        if error < best - margin * np.sqrt(best):
-            schedule, best = candidate, error
+        new_error, new_rate = outcome(candidate)
+        if new_error < error - 0.25 * np.sqrt(error / hidden.sum()):  # worth more than chance
+            schedule, error, rate = candidate, new_error, new_rate
+    if schedule.cooling is None and rate > SPARSE:
+        schedule = replace(schedule, donors=2 * schedule.donors)
+        if not _mostly_inbred(cohort):
+            schedule = replace(schedule, core=256, halo=64, scales=(100, 250), start_rate=0.05, refresh=1)
+            schedule = replace(schedule, iterations=18, burn_in=8, chains=2)
     return schedule
+
+
+def _mostly_inbred(cohort: Cohort) -> bool:
+    return bool(np.median(inbreeding.coefficients(cohort.calls, cohort.ploidy, cohort.frequency)) > 0.5)
 
 
 def _changes(cohort: Cohort) -> list[dict]:
     """What the trial tries, one after the other, on top of what it has kept."""
-    cool = [{"cooling": 0.55}]
+    plain = [{"cooling": None}]
     related = [{"relatedness": True}] if cohort.likeness is not None else []
     floor = [{"rate_floor": 0.1, "cooling": None}, {"rate_floor": 0.25, "cooling": None}]
-    return related + floor if (cohort.paths == 1).mean() > 0.5 else cool + related
+    return plain + related + floor if _mostly_inbred(cohort) else plain + related
 
 
 def _excerpt(cohort: Cohort, rng: np.random.Generator) -> tuple[Cohort, np.ndarray]:
     """Two stretches of the loci of some samples, with calls hidden, and the calls before (int8, like the excerpt)."""
     n, n_loci = cohort.calls.shape
     samples = np.sort(rng.choice(n, min(n, TRIAL_SAMPLES), replace=False))
-    length = min(TRIAL_LOCI, n_loci) // 2
+    length = min(TRIAL_CELLS // len(samples), n_loci) // 2
     starts = [n_loci // 4 - length // 2, 3 * n_loci // 4 - length // 2]
     loci = np.unique(np.concatenate([np.arange(s, s + length) for s in np.clip(starts, 0, n_loci - length)]))
     truth = np.ascontiguousarray(cohort.calls[np.ix_(samples, loci)])
@@ -90,12 +82,12 @@ def _excerpt(cohort: Cohort, rng: np.random.Generator) -> tuple[Cohort, np.ndarr
     likeness = None if cohort.likeness is None else cohort.likeness[np.ix_(samples, samples)]
     prior = cohort.prior if not cohort.prior.size else np.ascontiguousarray(cohort.prior[np.ix_(samples, samples)])
     codes = cohort.chrom_codes[loci] * 2 + gap
-    small = Cohort(calls, codes, cohort.positions[loci], cohort.ploidy, cohort.paths[samples], prior, likeness)
+    small = Cohort(calls, codes, cohort.positions[loci], cohort.ploidy, prior, likeness)
     return small, truth
 
 
-def _error_rate(cohort: Cohort, schedule: Schedule, truth, hidden, seed: int, pool: ThreadPoolExecutor) -> float:
-    """The share of hidden calls that a chain gets wrong; truth int8 (N, L), hidden bool (N, L)."""
+def _error_rate(cohort: Cohort, schedule: Schedule, truth, hidden, seed: int, pool: ThreadPoolExecutor):
+    """(share of hidden calls that a chain gets wrong, its switch rate); truth int8 (N, L), hidden bool (N, L)."""
     chain = Chain(cohort, schedule, seed)
     missing = cohort.calls == MISSING
     doses = np.zeros((int(missing.sum()), 2), np.float32)
@@ -103,8 +95,9 @@ def _error_rate(cohort: Cohort, schedule: Schedule, truth, hidden, seed: int, po
     for iteration in range(schedule.iterations):
         chain.iterate(pool, doses if iteration >= schedule.burn_in else doses[:0], at)
     low, high = doses[hidden[missing]].T / max(schedule.iterations - schedule.burn_in, 1)
-    two_paths = np.repeat(cohort.paths == 2, hidden.sum(1))
+    samples, loci = np.nonzero(hidden)
+    two_paths = chain.paths[copying_windows.window_of(chain.windows)[loci], samples] == 2
     middle = np.where(two_paths, 1 - low - high, 0.0)
     called = np.stack([low, middle, high]).argmax(0)
     scored = truth[hidden] if cohort.ploidy == 2 else 2 * truth[hidden]
-    return float((called != scored).mean())
+    return float((called != scored).mean()), chain.rate

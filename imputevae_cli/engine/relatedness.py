@@ -24,18 +24,18 @@ def correlations(calls: np.ndarray, ploidy: int, max_loci: int = 5000) -> np.nda
     return x @ x.T
 
 
-def fit_steepness(likeness: np.ndarray, usage: np.ndarray, start: float, steps: int = 8) -> float:
-    """tau that maximises sum_k usage_k log pi_k, with pi_k proportional to exp(tau * likeness_k), by Newton's steps.
+def fit_steepness(likeness: np.ndarray, usage: np.ndarray, steps: int = 12) -> float:
+    """tau in [0, 30] that maximises sum_k usage_k log pi_k, with pi_k proportional to exp(tau * likeness_k).
 
-    likeness, usage: float (items, K): of each donor, how alike it is and how often it is copied. In [0, 30].
+    The objective is concave, so its slope is bisected. likeness, usage: float (items, K): of each donor, how alike it
+    is and how often it is copied.
     """
-    tau = start
+    low, high = 0.0, MAX_STEEPNESS
     total = usage.sum(1)  # (items,)
+    wanted = float((usage * likeness).sum())
     for _ in range(steps):
-        weight = np.exp(tau * (likeness - likeness.max(1, keepdims=True)))
-        pi = weight / weight.sum(1, keepdims=True)
-        mean = (pi * likeness).sum(1)
-        gradient = float((usage * likeness).sum() - (total * mean).sum())
-        curvature = float((total * ((pi * likeness**2).sum(1) - mean**2)).sum())
-        tau = float(np.clip(tau + gradient / max(curvature, 1e-9), 0.0, MAX_STEEPNESS))
-    return tau
+        tau = (low + high) / 2
+        weight = np.exp(tau * likeness)
+        mean = (weight * likeness).sum(1) / weight.sum(1)  # (items,)
+        low, high = (tau, high) if wanted > float(total @ mean) else (low, tau)
+    return (low + high) / 2

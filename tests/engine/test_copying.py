@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from imputevae_cli.engine import copying_chain, copying_windows, recipe
+from imputevae_cli.engine import copying_chain, copying_windows
 from imputevae_cli.engine.copying import CopyingSettings, HaplotypeDecoder
 from imputevae_cli.engine.copying_posterior import HaplotypePanel
 from imputevae_cli.errors import CheckpointError, InputError
@@ -145,14 +145,6 @@ def test_new_samples_are_filled_from_a_saved_panel():
         decoder.impute_new(panel, calls[50:, :100], chrom[:100], pos[:100])
     with pytest.raises(CheckpointError, match="panel"):
         HaplotypePanel.from_dict({"packed": None})
-
-
-def test_inbreeding_coefficients():
-    _, calls, _, _ = cohort(0)
-    _, selfed, _, _ = cohort(0, inbred=True)
-    assert recipe.inbreeding(calls, 2).mean() < 0.2
-    assert (recipe.inbreeding(selfed, 2) > 0.95).all()
-    assert (recipe.inbreeding(calls, 1) == 1).all()
 
 
 def test_the_trial_keeps_a_sound_schedule():

@@ -34,7 +34,7 @@ def test_steepness_is_recovered():
     rng = np.random.default_rng(1)
     likeness = rng.uniform(-0.2, 0.5, (4000, 10))
     weight = np.exp(6.0 * likeness)
-    assert abs(fit_steepness(likeness, weight / weight.sum(1, keepdims=True), 0.0) - 6.0) < 0.1
+    assert abs(fit_steepness(likeness, weight / weight.sum(1, keepdims=True)) - 6.0) < 0.1
 
 
 def test_correlations_are_one_with_oneself():
