@@ -8,25 +8,29 @@ from imputevae_cli.genotypes import MISSING
 
 
 def genotype_frequencies(
-    calls: np.ndarray, n_classes: int, populations: np.ndarray | None = None, shrinkage: float = 2.0
+    calls: np.ndarray,
+    n_classes: int,
+    populations: np.ndarray | None = None,
+    n_populations: int = 0,
+    shrinkage: float = 2.0,
 ) -> np.ndarray:
-    """Genotype frequencies of each population at each locus, float32 (populations, loci, C).
+    """Genotype frequencies of each population at each locus, float32 (populations + 1, loci, C); the last of all samples.
 
-    calls: int8 (N, L), -1 missing. populations: int (N,) codes 0..P-1, or None for one population.
-    A population's counts are shrunk towards the frequencies of all samples by `shrinkage` samples' worth, and
-    those towards equal shares by one sample's.
+    calls: int8 (N, L), -1 missing. populations: int (N,) codes; n_populations stands for none. A population's counts
+    are shrunk towards the frequencies of all samples by `shrinkage` samples' worth, and those towards equal
+    shares by one sample's.
     """
-    codes = np.zeros(len(calls), int) if populations is None else populations
-    n_populations = int(codes.max()) + 1
-    counts = np.zeros((n_populations, calls.shape[1], n_classes), np.float32)
-    for population in range(n_populations):
-        members = calls[codes == population]
-        for genotype in range(n_classes):
-            counts[population, :, genotype] = (members == genotype).sum(0)
-    overall = counts.sum(0) + 1.0 / n_classes  # (L, C)
+    counts = np.zeros((n_populations + 1, calls.shape[1], n_classes), np.float32)
+    for genotype in range(n_classes):
+        here = calls == genotype
+        counts[-1, :, genotype] = here.sum(0)
+        for population in range(n_populations):
+            counts[population, :, genotype] = here[populations == population].sum(0)
+    overall = counts[-1] + 1.0 / n_classes  # (L, C)
     overall /= overall.sum(1, keepdims=True)
-    shrunk = counts + shrinkage * overall
-    return shrunk / shrunk.sum(2, keepdims=True)
+    counts[:-1] += shrinkage * overall
+    counts[-1] = overall
+    return counts / counts.sum(2, keepdims=True)
 
 
 def locus_means(calls: np.ndarray) -> np.ndarray:

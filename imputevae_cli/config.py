@@ -28,8 +28,10 @@ class _Section(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class ModelSettings(_Section):
-    """The shape of the networks.
+    """What the model is made of, and the shape of the global decoder's networks.
 
+    decoder: global reads population structure, donors the samples most alike, haplotype shared stretches of
+    chromosomes; auto mixes what hidden calls show to help.
     latent_dim: size of z. hidden_units: width of the encoder's first hidden layer. num_hidden_layers: hidden
     layers of the encoder, and of the decoder in reverse; 0 makes both linear. layer_schedule and
     layer_scaling_factor: widths fall from hidden_units to latent_dim x layer_scaling_factor, by equal ratios
@@ -39,6 +41,7 @@ class ModelSettings(_Section):
     serves samples of none.
     """
 
+    decoder: Literal["auto", "global", "donors", "haplotype"] = "auto"
     latent_dim: Count = 8
     hidden_units: Count = 128
     num_hidden_layers: Annotated[int, Meta(ge=0, le=20)] = 1
@@ -97,14 +100,59 @@ class VaeSettings(_Section):
     draws: Annotated[int, Meta(ge=0)] = 8
 
 
+class DonorSettings(_Section):
+    """The donor decoder; the defaults suit reduced-representation data of tens to hundreds of samples.
+
+    heads: attention heads. hidden: units of the network that corrects the votes. window: loci on either side
+    that count by distance. linked: most correlated loci that join the context. max_donors: of more samples, a
+    random choice votes. steps, batch_loci, queries_per_locus: size of the training. hide: share of the
+    known calls hidden to train on. redraws: times that share is drawn anew.
+    """
+
+    heads: Count = 6
+    hidden: Count = 48
+    window: Count = 16
+    linked: Annotated[int, Meta(ge=0)] = 16
+    max_donors: Count = 1000
+    steps: Count = 500
+    batch_loci: Count = 64
+    queries_per_locus: Count = 8
+    learning_rate: Positive = 1e-2
+    weight_decay: NonNegative = 1e-3
+    hide: OpenShare = 0.1
+    redraws: Count = 3
+
+
+class HaplotypeSettings(_Section):
+    """The haplotype decoder; null leaves a setting to rules and to trials on hidden calls.
+
+    iterations, burn_in: of each chain; probabilities are averaged over the iterations after burn_in. chains: runs
+    from different phases. donors: haplotypes that a sample copies from in a window of `core` loci with `halo`
+    on either side. error: the chance that a copied allele differs. trial: whether hidden calls choose what
+    rules cannot.
+    """
+
+    iterations: Count | None = None
+    burn_in: Annotated[int, Meta(ge=0)] | None = None
+    chains: Count | None = None
+    donors: Count | None = None
+    core: Count | None = None
+    halo: Annotated[int, Meta(ge=0)] | None = None
+    error: OpenShare = 5e-4
+    trial: bool = True
+
+
 class SimSettings(_Section):
     """Simulated missingness: the known calls that are hidden from training, to stop it and to score it.
 
-    sim_prop: share of the known calls. sim_kwargs: none of today's strategies takes any.
+    sim_strategy: observed hides calls in the way that the missing ones are missing. sim_prop: share of the known
+    calls; max_hidden: their number, since hidden calls are lost to training. sim_kwargs: none of today's
+    strategies takes any.
     """
 
-    sim_strategy: Literal["random", "random_weighted", "random_weighted_inv"] = "random"
+    sim_strategy: Literal["observed", "random", "random_weighted", "random_weighted_inv"] = "observed"
     sim_prop: OpenShare = 0.1
+    max_hidden: Count = 40_000
     sim_kwargs: dict[str, Any] = {}
 
 
@@ -150,6 +198,8 @@ class Config(_Section):
     model: ModelSettings = msgspec.field(default_factory=ModelSettings)
     train: TrainSettings = msgspec.field(default_factory=TrainSettings)
     vae: VaeSettings = msgspec.field(default_factory=VaeSettings)
+    donors: DonorSettings = msgspec.field(default_factory=DonorSettings)
+    haplotype: HaplotypeSettings = msgspec.field(default_factory=HaplotypeSettings)
     sim: SimSettings = msgspec.field(default_factory=SimSettings)
     tune: TuneSettings = msgspec.field(default_factory=TuneSettings)
     io: IoSettings = msgspec.field(default_factory=IoSettings)

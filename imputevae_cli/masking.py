@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from imputevae_cli.config import SimSettings
 from imputevae_cli.errors import InputError
 from imputevae_cli.genotypes import MISSING, GenotypeMatrix
+from imputevae_cli.masking_patterns import observed_like_hidden_cells
 
 MIN_HIDDEN = 20
 """Fewer hidden calls than this say nothing about accuracy."""
@@ -34,36 +36,46 @@ class Mask:
 
 
 def simulate_mask(
-    genotypes: GenotypeMatrix, strategy: str, prop: float, validation_split: float, generator: np.random.Generator
+    genotypes: GenotypeMatrix, settings: SimSettings, validation_split: float, generator: np.random.Generator
 ) -> Mask:
-    """Hide a share `prop` of the known calls by `strategy`, and split them.
+    """Hide known calls by `settings.sim_strategy`, and split them: `validation_split` of them fit what is fitted on them.
 
-    random: every known call alike. random_weighted: in proportion to its genotype's frequency at the locus.
-    random_weighted_inv: in proportion to the inverse of that frequency.
+    observed: as the missing calls are missing (`masking_patterns`). random: every known call alike.
+    random_weighted: in proportion to its genotype's frequency at the locus. random_weighted_inv: to its inverse.
     A locus that would show a single allele is left out, since its file would not hold it either; a sample keeps
-    its last known call.
-    Raises InputError when fewer than MIN_HIDDEN calls can be hidden.
+    a known call. Raises InputError when fewer than MIN_HIDDEN calls can be hidden.
     """
-    known = genotypes.calls != MISSING
-    weights = _WEIGHTS[strategy](genotypes)
-    scores = np.full(known.shape, -np.inf, np.float32)
-    # Weighted sampling without replacement by exponential keys (Efraimidis & Spirakis 2006)
-    scores[known] = np.log(generator.random(int(known.sum()), np.float32).clip(1e-12)) / weights[known]
-    n_hidden = round(prop * int(known.sum()))
-    hidden = np.zeros(known.shape, bool)
-    if n_hidden:
-        top = np.argpartition(scores, -n_hidden, axis=None)[-n_hidden:]
-        hidden.flat[top] = True
-    hidden &= known
-    hidden[:, ~_is_polymorphic(np.where(hidden, MISSING, genotypes.calls), genotypes.ploidy)] = False
-    _keep_last_call(hidden, known)
+    calls = genotypes.calls
+    known = calls != MISSING
+    n_known = int(known.sum())
+    prop = min(settings.sim_prop, settings.max_hidden / max(n_known, 1))
+    if settings.sim_strategy == "observed":
+        hidden = observed_like_hidden_cells(calls, genotypes.loci.chrom_codes, prop, generator)
+    else:
+        hidden = _draw_weighted(known, _WEIGHTS[settings.sim_strategy](genotypes), prop, generator)
+        hidden[:, ~_is_polymorphic(np.where(hidden, MISSING, calls), genotypes.ploidy)] = False
+        _keep_last_call(hidden, known)
     if hidden.sum() < MIN_HIDDEN:
         raise InputError(
-            f"{_name(genotypes)}: only {int(known.sum())} known calls, too few to hide {prop:.0%} of them and "
-            f"measure accuracy ({MIN_HIDDEN} at least); give more loci or samples, or raise sim.sim_prop"
+            f"{_name(genotypes)}: only {n_known} known calls, too few to hide {prop:.0%} of them and measure "
+            f"accuracy ({MIN_HIDDEN} at least); give more loci or samples, or raise sim.sim_prop"
         )
     validation = hidden & (generator.random(known.shape, np.float32) < validation_split)
     return Mask(~known, hidden, validation)
+
+
+def _draw_weighted(
+    known: np.ndarray, weights: np.ndarray, prop: float, generator: np.random.Generator
+) -> np.ndarray:
+    """bool (samples, loci): a share `prop` of the known calls, drawn by weight without replacement."""
+    scores = np.full(known.shape, -np.inf, np.float32)
+    # By exponential keys (Efraimidis & Spirakis 2006)
+    scores[known] = np.log(generator.random(int(known.sum()), np.float32).clip(1e-12)) / weights[known]
+    hidden = np.zeros(known.shape, bool)
+    n_hidden = round(prop * int(known.sum()))
+    if n_hidden:
+        hidden.flat[np.argpartition(scores, -n_hidden, axis=None)[-n_hidden:]] = True
+    return hidden & known
 
 
 def _is_polymorphic(calls: np.ndarray, ploidy: int) -> np.ndarray:

@@ -7,13 +7,14 @@ phased haplotypes, and a panel that later samples are filled from.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
+from imputevae_cli.config import HaplotypeSettings
 from imputevae_cli.engine import copying_windows, inbreeding, recipe, relatedness
 from imputevae_cli.engine.copying_chain import NO_PRIOR, Chain, Cohort, Schedule, cell_offsets
-from imputevae_cli.engine.copying_posterior import HaplotypePanel, HaplotypePosterior, genotype_frequencies
+from imputevae_cli.engine.copying_posterior import DOSE_UNIT, HaplotypePanel, HaplotypePosterior, genotype_frequencies
 from imputevae_cli.errors import InputError
 from imputevae_cli.genotypes import MISSING
 from imputevae_cli.log import NullProgress, Progress
@@ -21,39 +22,14 @@ from imputevae_cli.log import NullProgress, Progress
 MAX_LIKENESS_SAMPLES = 3000  # above it the N x N matrix costs more than it tells
 
 
-@dataclass(frozen=True)
-class CopyingSettings:
-    """What a user may set; None leaves it to the rules of `recipe`.
-
-    iterations, burn_in, chains, donors, core, halo: see `copying_chain.Schedule`.
-    error: the chance that a copied allele differs. trial: whether hidden calls choose what rules cannot.
-    hidden: the greatest share of known calls that is hidden to calibrate the probabilities; max_hidden: their number.
-    """
-
-    iterations: int | None = None
-    burn_in: int | None = None
-    chains: int | None = None
-    donors: int | None = None
-    core: int | None = None
-    halo: int | None = None
-    error: float = 5e-4
-    trial: bool = True
-    hidden: float = 0.01
-    max_hidden: int = 20000
-
-    def over(self, schedule: Schedule) -> Schedule:
-        """`schedule` with what is set here."""
-        names = ("iterations", "burn_in", "chains", "donors", "core", "halo")
-        given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
-        schedule = replace(schedule, **given, error=self.error)
-        return replace(schedule, burn_in=min(schedule.burn_in, schedule.iterations - 1))
+HIDDEN_SHARE, MAX_HIDDEN = 0.01, 20_000  # known calls hidden to calibrate on, where the caller hides none
 
 
 class HaplotypeDecoder:
     """Fits the copying model to a cohort. The same seed gives the same result at any number of threads."""
 
-    def __init__(self, settings: CopyingSettings | None = None, seed: int = 0):
-        self.settings = settings or CopyingSettings()
+    def __init__(self, settings: HaplotypeSettings | None = None, seed: int = 0):
+        self.settings = settings or HaplotypeSettings()
         self.seed = seed
 
     def fit(
@@ -63,32 +39,36 @@ class HaplotypeDecoder:
         positions: np.ndarray,
         ploidy: int,
         *,
+        shown: np.ndarray | None = None,
+        likeness: np.ndarray | None = None,
         copying_prior: np.ndarray | None = None,
         progress: Progress | None = None,
         threads: int = 1,
-        device: str = "cpu",
     ) -> HaplotypePosterior:
         """Phase the samples and fill their missing calls.
 
         calls: int8 (N, L), ALT alleles, -1 missing. chrom_codes: int32 (L,), the same along a chromosome.
-        positions: int64 (L,) bp, or float64 (L,) cM of a genetic map. copying_prior: float (N, N), how readily a
-        sample (row) copies from another (column), in any scale; None: no preference, or the samples' relatedness where
-        hidden calls favour it.
+        positions: int64 (L,) bp, or float64 (L,) cM of a genetic map. shown: int8 (N, L), the calls with some known
+        ones hidden, when the caller has hidden them; None: some are hidden here, to calibrate on. likeness: float32
+        (N, N), such as closeness in a latent space, that a copying prior may be fitted on; None: the genotypes'
+        correlations. copying_prior: float (N, N), how readily a sample (row) copies from another (column), in
+        any scale; None: no preference, or one that grows with likeness where hidden calls favour it.
         """
-        rng = np.random.default_rng(self.seed)
-        shown = self._hide(calls, rng)
+        given = shown is not None
+        shown = shown if given else self._hide(calls, np.random.default_rng(self.seed))
         prior = NO_PRIOR if copying_prior is None else np.ascontiguousarray(copying_prior, np.float32)
-        compare = copying_prior is None and 2 < len(calls) <= MAX_LIKENESS_SAMPLES
-        likeness = relatedness.correlations(shown, ploidy) if compare else None
+        compare = copying_prior is None and likeness is None and 2 < len(calls) <= MAX_LIKENESS_SAMPLES
+        likeness = relatedness.correlations(shown, ploidy) if compare else likeness
         cohort = Cohort(shown, chrom_codes, positions, ploidy, prior, likeness)
         with ThreadPoolExecutor(threads) as pool:
-            schedule = self.settings.over(recipe.by_rule(len(calls)))
+            schedule = recipe.overlaid(recipe.by_rule(len(calls)), self.settings)
             if self.settings.trial:
                 schedule = recipe.by_trial(cohort, schedule, self.seed, pool)
             doses, chain = self._run(cohort, schedule, pool, progress or NullProgress())
         haplotypes = restored(chain.haplotypes, calls, ploidy)
         frequencies = genotype_frequencies(shown, ploidy)
-        return _posterior(calls, chain, doses, haplotypes, frequencies).calibrated()
+        posterior = _posterior(calls, chain, doses, haplotypes, frequencies)
+        return posterior if given else posterior.calibrated((shown == MISSING) & (calls != MISSING))
 
     def impute_new(
         self,
@@ -121,7 +101,7 @@ class HaplotypeDecoder:
     def _hide(self, calls: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """The calls int8 (N, L) with some known ones hidden, to calibrate on."""
         n_known = sum(int((row != MISSING).sum()) for row in calls)
-        share = min(self.settings.hidden, self.settings.max_hidden / max(n_known, 1))
+        share = min(HIDDEN_SHARE, MAX_HIDDEN / max(n_known, 1))
         shown = calls.copy()
         for row in shown:  # by rows, to keep the draws small
             row[rng.random(len(row), np.float32) < share] = MISSING
@@ -130,7 +110,7 @@ class HaplotypeDecoder:
     def _run(
         self, cohort: Cohort, schedule: Schedule, pool, progress: Progress, switch=None
     ) -> tuple[np.ndarray, Chain]:
-        """(mean doses float32 (missing cells, 2), the last chain)."""
+        """(mean doses uint16 (missing cells, 2), see `HaplotypePosterior`, and the last chain)."""
         doses = np.zeros((int((cohort.calls == MISSING).sum()), 2), np.float32)
         with progress.task("haplotypes", schedule.chains * schedule.iterations) as task:
             for c in range(schedule.chains):
@@ -139,8 +119,8 @@ class HaplotypeDecoder:
                 for iteration in range(schedule.iterations):
                     chain.iterate(pool, doses if iteration >= schedule.burn_in else doses[:0], at)
                     task.advance(1, f"switch rate {chain.rate:.4f}")
-        doses /= np.float32(schedule.chains * (schedule.iterations - schedule.burn_in))
-        return doses, chain
+        doses *= np.float32(DOSE_UNIT / (schedule.chains * (schedule.iterations - schedule.burn_in)))
+        return np.rint(doses).clip(0, DOSE_UNIT).astype(np.uint16), chain
 
 
 def _posterior(calls, chain: Chain, doses, haplotypes, frequencies) -> HaplotypePosterior:

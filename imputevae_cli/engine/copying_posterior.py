@@ -13,6 +13,7 @@ from imputevae_cli.engine.copying_chain import Schedule
 from imputevae_cli.errors import CheckpointError
 from imputevae_cli.genotypes import MISSING
 
+DOSE_UNIT = 65535
 GRID = 1024  # loci between the places where cells are counted ahead
 
 
@@ -58,8 +59,8 @@ class HaplotypePosterior:
 
     calls, shown: int8 (N, L), the calls as given and as the decoder saw them. paths: uint8
     (W, N), 1 where a sample follows one path through a window; window_of: int64 (L,). inbreeding: float32 (N,), F on
-    one path. doses: float32 (missing cells of `shown`, 2), sample by sample: chances of 0 and of `ploidy` ALT alleles,
-    or of REF and ALT on the one path of an inbred sample. haplotypes: uint8 (N * ploidy, L), 255 times the chance of
+    one path. doses: uint16 (missing cells of `shown`, 2), sample by sample, 65535 times the chances of 0 and of
+    `ploidy` ALT alleles, or of REF and ALT on the one path of an inbred sample. haplotypes: uint8 (N * ploidy, L), 255 times the chance of
     ALT. switch: float32 (L,), the switch probability before each locus. frequencies: float32 (L, ploidy + 1).
     """
 
@@ -93,9 +94,12 @@ class HaplotypePosterior:
             gp[calls == genotype, genotype] = 1.0
         return gp
 
-    def calibrated(self) -> HaplotypePosterior:
-        """The same, with probabilities fitted to the known calls that the decoder did not see."""
-        hidden = (self.shown == MISSING) & (self.calls != MISSING)
+    def shown_gp(self, start: int, stop: int) -> np.ndarray:
+        """As `gp`, but of all the calls that the decoder did not see, those hidden from it among them."""
+        return replace(self, calls=self.shown).gp(start, stop)
+
+    def calibrated(self, hidden: np.ndarray) -> HaplotypePosterior:
+        """The same, with probabilities fitted to known calls that the decoder did not see; hidden: bool (N, L)."""
         samples, loci = np.nonzero(hidden)
         raw = self._raw_gp(np.flatnonzero(hidden[self.shown == MISSING]), samples, loci)
         fitted = copying_calibration.fit(raw, self.frequencies[loci], self.calls[hidden])
@@ -112,6 +116,19 @@ class HaplotypePosterior:
         """The panel to save: this cohort's haplotypes, hard alleles."""
         packed = np.packbits(self.haplotypes >= 128, axis=1)
         return HaplotypePanel(packed, self.switch, self.frequencies, self.ploidy, self.schedule, self.calibration)
+
+    def to_dict(self) -> dict:
+        """Arrays and plain values, for a checkpoint; the calls are kept there once, for all parts."""
+        own = {name: getattr(self, name) for name in ("paths", "window_of", "inbreeding", "doses")}
+        return own | {"panel": self.panel().to_dict()}
+
+    @classmethod
+    def from_dict(cls, values: dict, calls: np.ndarray, shown: np.ndarray) -> HaplotypePosterior:
+        """The posterior that `to_dict` wrote. Raises CheckpointError where a part is missing or unknown."""
+        panel = HaplotypePanel.from_dict(values["panel"])
+        shared = {name: getattr(panel, name) for name in ("ploidy", "schedule", "switch", "frequencies", "calibration")}
+        own = {name: value for name, value in values.items() if name != "panel"}
+        return cls(calls=calls, shown=shown, haplotypes=panel.haplotypes, **own, **shared)
 
     @cached_property
     def _counted(self) -> np.ndarray:
@@ -133,7 +150,7 @@ class HaplotypePosterior:
 
     def _raw_gp(self, cells: np.ndarray, samples: np.ndarray, loci: np.ndarray) -> np.ndarray:
         """float32 (cells, ploidy + 1) before calibration; samples, loci int64 (cells,): where they are."""
-        doses = self.doses[cells]
+        doses = self.doses[cells] * np.float32(1.0 / DOSE_UNIT)
         if self.ploidy == 1:
             return doses
         gp = np.stack([doses[:, 0], 1.0 - doses[:, 0] - doses[:, 1], doses[:, 1]], 1)

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 
+import msgspec
 import numpy as np
 import torch
 from torch import Tensor
 
+from imputevae_cli.config import DonorSettings
 from imputevae_cli.engine.donor_panel import N_COVARIATES, N_FREQUENCIES, Panel, Queries
 from imputevae_cli.engine.donor_training import Examples
 from imputevae_cli.engine.donor_votes import FAR, NOBODY, Ballot, DonorVotes, one_hot
@@ -27,30 +28,6 @@ from imputevae_cli.masking_patterns import observed_like_hidden_cells
 _OWN_SIMILARITIES = 4  # those of donor_panel.overall_similarity, without the caller's
 _SCORES_AT_ONCE = 4_000_000  # attention scores held at a time, 16 MB
 _LOCI_AT_ONCE = 64  # loci whose linked loci are sought together
-
-
-@dataclass(frozen=True)
-class DonorSettings:
-    """Settings of the donor decoder; the defaults suit reduced-representation data of tens to hundreds of samples.
-
-    heads: attention heads. hidden: units of the network that corrects the votes. window: loci on either side that
-    count by distance. linked: most correlated loci that join the context. max_donors: more samples than
-    this, and a random choice of them votes. steps, batch_loci, queries_per_locus: size of the training.
-    hide: share of the known calls hidden to train on. redraws: times that share is drawn anew.
-    """
-
-    heads: int = 6
-    hidden: int = 48
-    window: int = 16
-    linked: int = 16
-    max_donors: int = 1000
-    steps: int = 500
-    batch_loci: int = 64
-    queries_per_locus: int = 8
-    learning_rate: float = 1e-2
-    weight_decay: float = 1e-3
-    hide: float = 0.1
-    redraws: int = 3
 
 
 class DonorDecoder:
@@ -104,6 +81,10 @@ class DonorDecoder:
         """
         return self._fill(self._members, self._visible, start, stop)
 
+    def cells(self, samples: np.ndarray, loci: np.ndarray) -> np.ndarray:
+        """Genotype probabilities of missing calls of the donors, float32 (M, C); int64 (M,) each, by rising locus."""
+        return self._query(self._members, samples, loci)
+
     def fill(self, new_calls: np.ndarray, *, populations=None, similarity=None) -> np.ndarray:
         """Genotype probabilities of new samples, float32 (M, L, ploidy + 1), by the votes of the training samples.
 
@@ -119,7 +100,7 @@ class DonorDecoder:
         """Plain types and tensors from which `from_state_dict` rebuilds the decoder, donors included."""
         panel = self._panel
         return {
-            "settings": asdict(self.settings),
+            "settings": msgspec.to_builtins(self.settings),
             "seed": self.seed,
             "ploidy": panel.ploidy,
             "weights": self._votes.state_dict(),
@@ -199,23 +180,28 @@ class DonorDecoder:
 
     def _fill(self, queries: Queries, visible: np.ndarray, start: int, stop: int) -> np.ndarray:
         """Probabilities of queries at loci start..stop; `visible` are their calls as they came, int8 (Q, L)."""
-        panel = self._panel
-        gp = (visible[:, start:stop, None] == np.arange(panel.n_classes)).astype(np.float32)
+        gp = (visible[:, start:stop, None] == np.arange(self._panel.n_classes)).astype(np.float32)
+        loci, asked = np.nonzero((visible[:, start:stop] == MISSING).T)
+        gp[asked, loci] = self._query(queries, asked, loci + start)
+        return gp
+
+    def _query(self, queries: Queries, asked: np.ndarray, loci: np.ndarray) -> np.ndarray:
+        """Probabilities, float32 (M, C), of queries `asked` at `loci`, int64 (M,) each, by rising locus."""
         overall = self._votes.overall(queries.similarity, queries.same_population)
         overall = overall.permute(2, 0, 1).contiguous()  # (H, Q, N)
+        pieces = range(0, self._panel.n_loci, _LOCI_AT_ONCE)
+        edges = np.searchsorted(loci, [*pieces, self._panel.n_loci])
 
-        def fill_piece(first: int) -> None:
-            last = min(first + _LOCI_AT_ONCE, stop)
-            loci, asked = np.nonzero((visible[:, first:last] == MISSING).T)
-            if len(loci):
-                probabilities = self._cells(
-                    queries, overall, first, last, torch.from_numpy(loci + first), torch.from_numpy(asked)
-                )
-                gp[asked, loci + first - start] = probabilities.numpy()
+        def fill_piece(i: int) -> np.ndarray:
+            cells = slice(edges[i], edges[i + 1])
+            last = min(pieces[i] + _LOCI_AT_ONCE, self._panel.n_loci)
+            there = torch.from_numpy(np.ascontiguousarray(loci[cells])), torch.from_numpy(np.ascontiguousarray(asked[cells]))
+            return self._cells(queries, overall, pieces[i], last, *there).numpy()
 
+        filled = [i for i in range(len(pieces)) if edges[i + 1] > edges[i]]
         with _one_thread_per_kernel(), ThreadPoolExecutor(self._threads) as pool:
-            list(pool.map(fill_piece, range(start, stop, _LOCI_AT_ONCE)))
-        return gp
+            parts = list(pool.map(fill_piece, filled))
+        return np.concatenate(parts) if parts else np.zeros((0, self._panel.n_classes), np.float32)
 
     @torch.no_grad()
     def _cells(self, queries: Queries, overall: Tensor, first: int, last: int, loci: Tensor, asked: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from imputevae_cli.config import HaplotypeSettings
 from imputevae_cli.engine import copying_windows, inbreeding
 from imputevae_cli.engine.copying_chain import Chain, Cohort, Schedule, cell_offsets
 from imputevae_cli.genotypes import MISSING
@@ -30,6 +31,14 @@ def by_rule(n_samples: int) -> Schedule:
     chains = 2 if n_samples <= 2000 else 1
     wide = (300, 600, 1200)
     return Schedule(13, 8, chains, core=1500, halo=150, pieces=8, scales=wide, start_rate=0.05, cooling=0.6)
+
+
+def overlaid(schedule: Schedule, settings: HaplotypeSettings) -> Schedule:
+    """`schedule` with what the user has set."""
+    names = ("iterations", "burn_in", "chains", "donors", "core", "halo")
+    given = {name: value for name in names if (value := getattr(settings, name)) is not None}
+    schedule = replace(schedule, **given, error=settings.error)
+    return replace(schedule, burn_in=min(schedule.burn_in, schedule.iterations - 1))
 
 
 def by_trial(cohort: Cohort, schedule: Schedule, seed: int, pool: ThreadPoolExecutor) -> Schedule:

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from imputevae_cli.engine import copying_chain, copying_windows
-from imputevae_cli.engine.copying import CopyingSettings, HaplotypeDecoder
+from imputevae_cli.engine.copying import HaplotypeSettings, HaplotypeDecoder
 from imputevae_cli.engine.copying_posterior import HaplotypePanel
 from imputevae_cli.errors import CheckpointError, InputError
 
-QUICK = CopyingSettings(iterations=6, burn_in=3, chains=1, donors=16, core=64, halo=24, trial=False)
+QUICK = HaplotypeSettings(iterations=6, burn_in=3, chains=1, donors=16, core=64, halo=24, trial=False)
 
 
 def mosaics(seed, n_haplotypes, n_loci=240, n_founders=6, switch=0.01):
@@ -87,7 +87,7 @@ def test_phase_is_right_over_long_stretches():
     haplotypes = mosaics(5, 120)
     pair = haplotypes.reshape(60, 2, -1)
     calls = pair.sum(1).astype(np.int8)
-    settings = CopyingSettings(iterations=10, burn_in=5, chains=1, core=64, halo=32, trial=False)
+    settings = HaplotypeSettings(iterations=10, burn_in=5, chains=1, core=64, halo=32, trial=False)
     posterior = HaplotypeDecoder(settings).fit(calls, np.zeros(240, np.int32), np.arange(240), 2)
     wrong = total = 0
     for n in range(60):
@@ -103,7 +103,7 @@ def test_windows_agree_with_one_long_window():
     chrom, pos = np.zeros(240, np.int32), np.arange(240)
     scores = []
     for core in (48, 240):
-        settings = CopyingSettings(iterations=10, burn_in=4, chains=1, core=core, halo=24, trial=False)
+        settings = HaplotypeSettings(iterations=10, burn_in=4, chains=1, core=core, halo=24, trial=False)
         scores.append(right(truth, calls, HaplotypeDecoder(settings).fit(calls, chrom, pos, 2).gp(0, 240)))
     assert abs(scores[0] - scores[1]) < 0.02
 
@@ -113,7 +113,7 @@ def test_a_chromosome_break_cuts_all_links():
     _, calls, chrom, pos = cohort(7, ploidy=1)
     changed = calls.copy()
     changed[:, 120:] = np.where(calls[:, 120:] >= 0, 1 - calls[:, 120:], -1)
-    settings = CopyingSettings(iterations=3, burn_in=1, chains=1, core=64, halo=24, trial=False, hidden=0.0, donors=500)
+    settings = HaplotypeSettings(iterations=3, burn_in=1, chains=1, core=64, halo=24, trial=False, hidden=0.0, donors=500)
     first, second = (HaplotypeDecoder(settings).fit(x, chrom, pos, 1) for x in (calls, changed))
     np.testing.assert_allclose(first.gp(0, 120), second.gp(0, 120), atol=0.02)
     assert first.switch[120] == 1.0
@@ -129,7 +129,7 @@ def test_one_marker_per_contig_has_no_links():
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_very_small_cohorts_do_not_fail(n):
     _, calls, chrom, pos = cohort(9, n=n)
-    gp = HaplotypeDecoder(CopyingSettings(iterations=4, burn_in=2, chains=1)).fit(calls, chrom, pos, 2).gp(0, 240)
+    gp = HaplotypeDecoder(HaplotypeSettings(iterations=4, burn_in=2, chains=1)).fit(calls, chrom, pos, 2).gp(0, 240)
     np.testing.assert_allclose(gp.sum(2), 1, atol=1e-4)
 
 
@@ -149,7 +149,7 @@ def test_new_samples_are_filled_from_a_saved_panel():
 
 def test_the_trial_keeps_a_sound_schedule():
     truth, calls, chrom, pos = cohort(11, n=50)
-    settings = CopyingSettings(iterations=6, burn_in=3, chains=1, core=64, halo=24)
+    settings = HaplotypeSettings(iterations=6, burn_in=3, chains=1, core=64, halo=24)
     posterior = HaplotypeDecoder(settings).fit(calls, chrom, pos, 2)
     assert right(truth, calls, posterior.gp(0, 240)) > 0.93
 
