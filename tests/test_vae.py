@@ -103,7 +103,7 @@ def test_half_of_the_calls_give_a_latent_as_long_as_all_of_them():
         model.to_latent.weight[0] = (calls[0].float() - model.mean) * model.scale
     hidden = calls.clone()
     hidden[torch.rand(calls.shape, generator=torch.Generator().manual_seed(0)) < 0.5] = -1
-    whole, half = (float(model.encode(c).mu[0, 0]) for c in (calls, hidden))
+    whole, half = (model.encode(c).mu[0, 0].item() for c in (calls, hidden))
     assert half == pytest.approx(whole, rel=0.15)
 
 
