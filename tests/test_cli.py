@@ -1,4 +1,4 @@
-"""The command line as users run it: in a process of its own."""
+"""The command line. Where the start of the process matters, it is run anew: `fresh_imputevae`."""
 
 import gzip
 import os
@@ -11,7 +11,7 @@ import cyvcf2
 import numpy as np
 import pytest
 import torch
-from conftest import TINY_FLAGS, environment, imputevae, simulate, tiny_config, vcf_of
+from conftest import TINY_FLAGS, environment, fresh_imputevae, imputevae, simulate, tiny_config, vcf_of
 from vcf_maker import record, vcf, write
 
 from imputevae_cli import Config, ImputeVAE, read_vcf
@@ -55,7 +55,7 @@ def imputed(cohort, tmp_path_factory):
     """What `imputevae impute` alone makes of the cohort."""
     path = tmp_path_factory.mktemp("imputed") / "out.vcf"
     popmap = cohort / "pops.popmap"
-    done(imputevae("impute", cohort / "in.vcf.gz", "--popmap", popmap, "-o", path, "--threads", 1, *TINY_FLAGS))
+    done(fresh_imputevae("impute", cohort / "in.vcf.gz", "--popmap", popmap, "-o", path, "--threads", 1, *TINY_FLAGS))
     return path
 
 
@@ -82,7 +82,7 @@ finally:
 def test_version_is_a_bare_number():
     import imputevae_cli
 
-    assert done(imputevae("--version")).stdout.decode() == imputevae_cli.__version__ + "\n"
+    assert done(fresh_imputevae("--version")).stdout.decode() == imputevae_cli.__version__ + "\n"
 
 
 def test_print_config(tmp_path):
@@ -130,7 +130,7 @@ def test_usage_that_does_not_hold(cohort, tmp_path, arguments, words):
     "arguments", [["impute", "--no-such-option"], ["impute", "a", "b"], ["evaluate"], ["impute", "--min-gp", "2"]]
 )
 def test_options_that_do_not_exist(arguments):
-    run = imputevae(*arguments)
+    run = fresh_imputevae(*arguments)
     assert run.returncode == 2
     assert run.stdout == b""
     assert b"Traceback" not in run.stderr
@@ -177,7 +177,7 @@ GOOD = record("0/0 0/1 1/1")
 BAD_INPUTS = {
     "empty": (b"", "is empty"),
     "text": (b"hello\n", ""),
-    "header only": (vcf().encode(), "there is no record"),
+    "header only": (vcf().encode(), "no record"),
     "no samples": (vcf(samples=()).encode(), "sample"),
     "no GT": (vcf(record("3 3 3", fmt="DP")).encode(), "GT"),
     "allele beyond ALT": (vcf(GOOD, record("0/0 0/3 1/1", pos=200)).encode(), "200"),
@@ -265,9 +265,9 @@ run()
 def test_the_same_seed_gives_the_same_bytes_at_any_number_of_threads(cohort, imputed, tmp_path):
     popmap = ["--popmap", cohort / "pops.popmap"]
     arguments = ["impute", cohort / "in.vcf.gz", *popmap, *TINY_FLAGS]
-    done(imputevae(*arguments, "-o", tmp_path / "two.vcf", "--threads", 2))
+    done(fresh_imputevae(*arguments, "-o", tmp_path / "two.vcf", "--threads", 2))
     assert records(tmp_path / "two.vcf") == records(imputed)
-    done(imputevae(*arguments, "-o", tmp_path / "other.vcf", "--seed", 2))
+    done(fresh_imputevae(*arguments, "-o", tmp_path / "other.vcf", "--seed", 2))
     assert records(tmp_path / "other.vcf") != records(imputed)
 
 
@@ -276,14 +276,14 @@ def test_threads_do_not_change_the_result_of_a_larger_input(tmp_path):
     path = write(tmp_path / "in.vcf", vcf_of(simulate(96, 1500)[0]))
     flags = ["--set", "train.max_epochs=2", "--set", "train.min_epochs=1"]
     for threads in (1, 2):
-        done(imputevae("impute", path, "-o", tmp_path / f"{threads}.vcf", "--threads", threads, *flags))
+        done(fresh_imputevae("impute", path, "-o", tmp_path / f"{threads}.vcf", "--threads", threads, *flags))
     assert records(tmp_path / "1.vcf") == records(tmp_path / "2.vcf")
 
 
 def test_train_then_impute_equals_impute_alone(cohort, checkpoint, imputed, tmp_path):
     out = tmp_path / "o.vcf"
     popmap = ["--popmap", cohort / "pops.popmap"]
-    run = done(imputevae("impute", cohort / "in.vcf.gz", *popmap, "--model", checkpoint, "-o", out))
+    run = done(fresh_imputevae("impute", cohort / "in.vcf.gz", *popmap, "--model", checkpoint, "-o", out))
     assert records(out) == records(imputed)
     assert b"Expected accuracy" in run.stderr
 
@@ -310,7 +310,7 @@ def test_known_calls_stay_and_all_others_are_filled(cohort, imputed):
 
 def test_standard_input_and_output(cohort, imputed):
     flags = [*TINY_FLAGS, "--popmap", cohort / "pops.popmap"]
-    run = done(imputevae("impute", "-", "-o", "-", *flags, stdin=(cohort / "in.vcf.gz").read_bytes()))
+    run = done(fresh_imputevae("impute", "-", "-o", "-", *flags, stdin=(cohort / "in.vcf.gz").read_bytes()))
     assert without_command(run.stdout) == records(imputed)
     assert b"Imputed" in run.stderr
 
@@ -378,14 +378,14 @@ def test_dry_run_writes_nothing(cohort, checkpoint, tmp_path):
 
 
 def test_summary_log_file_and_quiet(cohort, checkpoint, tmp_path):
-    out, log = tmp_path / "o.vcf", tmp_path / "run.log"
-    arguments = ["impute", cohort / "in.vcf", "--model", checkpoint, "-o", out, "--force"]
-    run = done(imputevae(*arguments, "--log-file", log))
+    log = tmp_path / "run.log"
+    arguments = ["impute", cohort / "in.vcf", "--model", checkpoint, "-o", "o.vcf", "--force"]
+    run = done(imputevae(*arguments, "--log-file", log, cwd=tmp_path))
     for words in ("Samples", "Loci", "Imputed", "concordance", "Time", "Peak memory", "o.vcf"):
         assert words in run.stderr.decode()
     assert run.stdout == b""
     assert "INFO" in log.read_text()
-    quiet = done(imputevae(*arguments, "-q"))
+    quiet = done(imputevae(*arguments, "-q", cwd=tmp_path))
     assert (quiet.stdout, quiet.stderr) == (b"", b"")
 
 
