@@ -26,7 +26,7 @@ from imputevae_cli.engine.trainer import (
     member_state,
     train_members,
 )
-from imputevae_cli.errors import CheckpointError, InputError
+from imputevae_cli.errors import CheckpointError, ConfigError, InputError
 from imputevae_cli.genotypes import MISSING, GenotypeMatrix, Loci
 from imputevae_cli.imputed import ImputedGenotypes
 from imputevae_cli.log import NullProgress, Progress, logger
@@ -205,14 +205,20 @@ class ImputeVAE:
     def load(cls, path: str | Path, device: str | None = None) -> ImputeVAE:
         """Read a checkpoint. device: overrides the checkpoint's train.device. Raises CheckpointError."""
         content = load_checkpoint(path)
-        config = Config.from_dict(content["config"])
+        try:
+            config = Config.from_dict(content["config"])
+        except (ConfigError, AttributeError) as error:
+            raise CheckpointError(
+                f"{path}: holds settings that do not serve ({error}); it was made by imputevae "
+                f"{content['software_version']}, use that version or train it again"
+            ) from error
         if device is not None:
             config.train.device = device
         model = cls(config)
         model.name = str(path)
         try:
             model._fitted = _fitted_from(content, config)
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
             raise CheckpointError(f"{path}: does not hold together ({type(error).__name__}); train it again") from error
         return model
 
@@ -299,6 +305,9 @@ def _fitted_from(content: dict[str, Any], config: Config) -> _Fitted:
     codes = content["population_codes"]
     device = choose_device(config.train.device)
     names = tuple(content["population_names"])
+    mask = Mask(**{name: _unpacked(packed) for name, packed in content["masks"].items()})
+    if mask.missing.shape != (len(content["samples"]), len(loci["chrom"])):
+        raise ValueError("the masks are not of these samples and loci")
     return _Fitted(
         loci=Loci(
             np.array(loci["chrom"], object),
@@ -314,7 +323,7 @@ def _fitted_from(content: dict[str, Any], config: Config) -> _Fitted:
             member_from_state(state, len(loci["chrom"]), content["ploidy"] + 1, len(names), config, device)
             for state in content["members"]
         ],
-        temperature=content["temperature"],
-        mask=Mask(**{name: _unpacked(packed) for name, packed in content["masks"].items()}),
+        temperature=float(content["temperature"]),
+        mask=mask,
         expected=Expected(**{name: Accuracy(**figures) for name, figures in content["expected"].items()}),
     )

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from vcf_maker import Filled, record, vcf, write
 
-from imputevae_cli.errors import OutputError
+from imputevae_cli.errors import ConfigError, OutputError
 from imputevae_cli.io.phylip import iupac, phylip_names, write_phylip
 from imputevae_cli.io.vcf_reader import read_vcf
 
@@ -84,3 +84,8 @@ def test_iupac_agrees_with_the_alleles(data, ploidy, n_loci):
         else:
             expected = CODES.get("".join(sorted(r + a)), r)
         assert codes[i, j] == expected
+
+
+def test_a_style_of_names_that_does_not_exist():
+    with pytest.raises(ConfigError, match="'long'; give relaxed or strict"):
+        phylip_names(("a",), "long")

@@ -44,9 +44,11 @@ def impute(
     clock = Stopwatch()
     session = this.start(common)
     from imputevae_cli.io.outputs import check_output, output_type_of
+    from imputevae_cli.io.phylip import check_name_style
 
     path = this.output_path(output, session, ".vcf.gz")
     kind = output_type_of(path, output_type)
+    check_name_style(phylip_names)
     check_output(path, inputs=[p for p in (input, popmap, model) if p is not None], force=common.force)
     fitted = _load(model, session) if model else None
     genotypes = this.read(input, popmap, session)

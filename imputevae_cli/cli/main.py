@@ -13,8 +13,7 @@ from imputevae_cli.cli.train import train
 from imputevae_cli.errors import ImputeVAEError
 
 EXIT_BUG = 1
-EXIT_INTERRUPTED = 130
-EXIT_TERMINATED = 143
+STOPPED_BY = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
 app = typer.Typer(
     name="imputevae",
@@ -31,8 +30,11 @@ app.command()(train)
 app.command()(impute)
 
 
-class _Terminated(BaseException):
-    """SIGTERM, raised where the program happens to be, so that temporary files are cleared away."""
+class _Stopped(BaseException):
+    """A signal, raised where the program happens to be, so that temporary files are cleared away."""
+
+    def __init__(self, number: int):
+        self.number = number
 
 
 def _show_version(wanted: bool) -> None:
@@ -52,22 +54,22 @@ def _main(
     pass
 
 
-def _terminate(signum, frame) -> None:
-    raise _Terminated
+def _stop(number, frame) -> None:
+    raise _Stopped(number)
 
 
 def run() -> None:
     """Entry point: run a subcommand and end with its exit code."""
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in STOPPED_BY:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup, or in the background of a script
+            signal.signal(number, _stop)
     debug = "--debug" in sys.argv
     try:
         app()
     except ImputeVAEError as error:
         _fail(str(error), error.exit_code, debug)
-    except KeyboardInterrupt:
-        _fail("interrupted; nothing was written", EXIT_INTERRUPTED, debug)
-    except _Terminated:
-        _fail("terminated; nothing was written", EXIT_TERMINATED, debug)
+    except _Stopped as stopped:
+        _fail(f"{STOPPED_BY[stopped.number]}; nothing was written", 128 + stopped.number, debug)
     except MemoryError:
         _fail("out of memory; give fewer samples or loci at a time (--region)", EXIT_BUG, debug)
     except Exception as error:

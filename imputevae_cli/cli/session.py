@@ -53,6 +53,10 @@ def start(common: Common) -> Session:
         os.environ[variable] = str(threads)
     # Threads that wait do not spin: on a node shared with others, spinning takes three times the CPU time
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if config.train.device not in ("auto", "cpu"):  # before the reading, which may take long
+        from imputevae_cli.engine.device import choose_device
+
+        choose_device(config.train.device)
     return Session(common, config, progress, threads, shlex.join(["imputevae", *sys.argv[1:]]))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from imputevae_cli.errors import OutputError
+from imputevae_cli.errors import ConfigError, OutputError
 from imputevae_cli.genotypes import MISSING, ImputedBlocks
 from imputevae_cli.io.outputs import STDOUT, atomic_output, standard_output
 from imputevae_cli.log import logger
@@ -44,8 +44,15 @@ def write_phylip(path: str | Path, imputed: ImputedBlocks, *, names: str = "rela
     return n_snps
 
 
+def check_name_style(names: str) -> None:
+    """Raise ConfigError where `names` is neither relaxed nor strict."""
+    if names not in ("relaxed", "strict"):
+        raise ConfigError(f"PHYLIP names cannot be {names!r}; give relaxed or strict")
+
+
 def phylip_names(samples: Sequence[str], names: str) -> list[str]:
     """Names as the alignment's rows begin, blanks at the end included; raises OutputError where two become one."""
+    check_name_style(names)
     rows: dict[str, str] = {}
     for sample in samples:
         row = "_".join(sample.split())

@@ -61,7 +61,7 @@ def read_vcf(
     with (progress or NullProgress()).task("reading", total) as task, _open_quietly(file, name) as records:
         for done in reading.consume(records):
             task.advance(done)
-    return reading.matrix(populations, region)
+        return reading.matrix(populations, region)  # within the task, which is not done if this fails
 
 
 def check_vcf(path: Path, name: str) -> TextCheck:

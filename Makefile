@@ -1,0 +1,29 @@
+# `make demo` and `make test` do their own set-up: they need Python 3.10 or newer, and nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test clean
+
+$(VENV)/installed: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -e .
+	touch $@
+
+$(VENV)/installed-test: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -e '.[test]'
+	touch $@ $(VENV)/installed
+
+# Impute the example; the summary is printed at the end
+demo: $(VENV)/installed
+	mkdir -p demo
+	$(BIN)/imputevae impute test_data/example.vcf.gz --popmap test_data/example.popmap -o demo/imputed.vcf.gz --force
+
+test: $(VENV)/installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest
+
+clean:
+	rm -rf $(VENV) demo

@@ -1,0 +1,77 @@
+"""Imports run one way. Each module may import its own layer and those before it, and modules never in a circle."""
+
+import ast
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+from conftest import REPOSITORY
+
+PACKAGE = REPOSITORY / "imputevae_cli"
+LAYERS = [
+    ["errors", "config", "seeds", "log"],
+    ["genotypes", "popmap"],
+    ["io", "alignment", "masking", "metrics", "baselines"],
+    ["imputed"],
+    ["engine"],
+    ["imputer"],
+    ["cli"],
+    ["__main__"],
+]
+FORBIDDEN = {
+    "io": {"torch", "typer", "optuna"},
+    "engine": {"typer", "cyvcf2", "pysam", "optuna", "rich"},
+    "imputer": {"typer", "rich", "cyvcf2", "pysam", "optuna"},
+    "config": {"numpy", "torch", "cyvcf2"},
+}
+"""What parts of the package never import, not even inside a function."""
+LAYER_OF = {part: number for number, parts in enumerate(LAYERS) for part in parts}
+MODULES = {
+    ".".join(path.relative_to(PACKAGE).with_suffix("").parts): path
+    for path in sorted(PACKAGE.rglob("*.py"))
+    if path != PACKAGE / "__init__.py"
+}
+
+
+def imports_of(path: Path) -> set[str]:
+    """Every module that a file names in an import, inside functions too, as dotted names."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def own_imports(module: str) -> set[str]:
+    """The modules of this package that `module` imports."""
+    names = {name.removeprefix("imputevae_cli.") for name in imports_of(MODULES[module])}
+    return names & MODULES.keys()
+
+
+def part_of(module: str) -> str:
+    return module.split(".")[0]
+
+
+def test_every_part_has_a_layer():
+    assert {part_of(module) for module in MODULES} <= LAYER_OF.keys()
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_no_import_runs_back(module):
+    back = {name for name in own_imports(module) if LAYER_OF[part_of(name)] > LAYER_OF[part_of(module)]}
+    assert not back, f"{module} imports {sorted(back)} of a later layer"
+
+
+def test_no_import_runs_in_a_circle():
+    graph = {module: own_imports(module) - {module} for module in MODULES}
+    assert graph["imputer"] > {"imputed", "masking"}
+    tuple(TopologicalSorter(graph).static_order())  # raises CycleError
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if part_of(m) in FORBIDDEN])
+def test_parts_keep_to_their_libraries(module):
+    top_level = {name.split(".")[0] for name in imports_of(MODULES[module])}
+    assert not top_level & FORBIDDEN[part_of(module)]

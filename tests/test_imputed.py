@@ -1,0 +1,148 @@
+import numpy as np
+import pytest
+from conftest import simulate
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from imputevae_cli import imputed as module
+from imputevae_cli.genotypes import MISSING
+from imputevae_cli.imputed import ImputedGenotypes, to_thousandths
+
+
+def imputation(ploidy=2, min_gp=0.0, silent=(), n_samples=12, n_loci=50):
+    """An imputation of simulated genotypes with random GP; `silent` samples have no call. And the GP asked for."""
+    genotypes, _ = simulate(n_samples, n_loci, ploidy=ploidy, missing=0.4, seed=2)
+    calls = genotypes.calls.copy()
+    calls[list(silent)] = MISSING
+    gp = np.random.default_rng(1).dirichlet(np.full(ploidy + 1, 0.7), calls.shape).astype(np.float32)
+    return ImputedGenotypes(genotypes.with_calls(calls), lambda start, stop: gp[:, start:stop], min_gp), gp
+
+
+probabilities = hnp.arrays(np.float64, st.tuples(st.integers(1, 20), st.integers(2, 3)), elements=st.floats(0, 1)).map(
+    lambda a: (a + 1e-9) / (a + 1e-9).sum(1, keepdims=True)
+)
+
+
+@given(probabilities)
+def test_thousandths_sum_to_a_thousand_and_are_near(gp):
+    whole = to_thousandths(gp)
+    assert whole.dtype == np.uint16
+    assert (whole.sum(1) == 1000).all()
+    assert np.abs(whole / 1000 - gp).max() < 0.001 + 1e-9
+    # The likeliest genotype stays among the likeliest
+    assert (whole[np.arange(len(gp)), gp.argmax(1)] == whole.max(1)).all()
+
+
+@given(probabilities)
+def test_thousandths_of_float32(gp):
+    assert (to_thousandths(gp.astype(np.float32)).sum(1) == 1000).all()
+
+
+def test_thousandths_by_hand():
+    assert to_thousandths(np.array([[1 / 3, 1 / 3, 1 / 3]])).tolist() == [[334, 333, 333]]
+    assert to_thousandths(np.array([[0.0, 0.0, 1.0], [0.9996, 0.0002, 0.0002]])).tolist() == [
+        [0, 0, 1000],
+        [1000, 0, 0],
+    ]
+    assert to_thousandths(np.array([[0.123, 0.877]])).tolist() == [[123, 877]]
+
+
+@pytest.mark.parametrize("ploidy", [1, 2])
+def test_known_calls_stay_and_missing_ones_are_the_likeliest(ploidy):
+    imputed, gp = imputation(ploidy)
+    before = imputed.genotypes.calls
+    known = before != MISSING
+    assert np.array_equal(imputed.calls[known], before[known])
+    assert (imputed.gp[known, before[known]] == 1).all()
+    assert np.array_equal(imputed.imputed, ~known)
+    assert np.array_equal(imputed.calls, imputed.gp.argmax(2))
+    assert np.abs(imputed.gp[~known] - gp[~known]).max() < 0.00101
+
+
+def test_shapes_and_types():
+    imputed, _ = imputation()
+    assert (imputed.calls.dtype, imputed.calls.shape) == (np.int8, (12, 50))
+    assert (imputed.gp.dtype, imputed.gp.shape) == (np.float32, (12, 50, 3))
+    assert (imputed.dosage.dtype, imputed.dosage.shape) == (np.float32, (12, 50))
+    assert imputed.imputed.dtype == bool
+
+
+def test_dosage_is_that_of_the_rounded_gp():
+    imputed, _ = imputation()
+    assert imputed.dosage == pytest.approx(imputed.gp @ [0, 1, 2], abs=1e-6)
+    known = imputed.genotypes.calls != MISSING
+    assert np.array_equal(imputed.dosage[known], imputed.genotypes.calls[known])
+
+
+def test_a_sample_without_any_call_stays_missing():
+    imputed, _ = imputation(silent=[3, 7])
+    assert (imputed.calls[[3, 7]] == MISSING).all()
+    assert not imputed.gp[[3, 7]].any()
+    assert not imputed.imputed[[3, 7]].any()
+    assert np.isnan(imputed.dosage[[3, 7]]).all()
+    others = np.delete(np.arange(12), [3, 7])
+    assert (imputed.calls[others] != MISSING).all()
+    assert imputed.n_imputed == imputed.imputed.sum() == imputed.n_missing - 100
+
+
+def test_min_gp_leaves_doubtful_calls_missing_and_keeps_their_gp():
+    free, _ = imputation()
+    strict, _ = imputation(min_gp=0.8)
+    best = (free.gp * 1000).round().max(2)
+    missing = free.genotypes.calls == MISSING
+    doubtful = missing & (best < 800)
+    assert 0 < doubtful.sum() < missing.sum()
+    assert np.array_equal(strict.calls == MISSING, doubtful)
+    assert np.array_equal(strict.imputed, missing & ~doubtful)
+    assert np.array_equal(strict.gp, free.gp)
+    assert np.array_equal(strict.dosage, free.dosage)
+    assert strict.n_imputed == strict.imputed.sum() < strict.n_missing == free.n_missing
+
+
+def test_min_gp_is_met_by_the_threshold_itself():
+    genotypes, _ = simulate(4, 6, missing=0.5)
+    gp = np.zeros((4, 6, 3), np.float32)
+    gp[...] = [0.2, 0.7, 0.1]
+    at = ImputedGenotypes(genotypes, lambda start, stop: gp[:, start:stop], 0.7)
+    above = ImputedGenotypes(genotypes, lambda start, stop: gp[:, start:stop], 0.701)
+    assert at.n_imputed == at.n_missing
+    assert above.n_imputed == 0
+
+
+def test_min_gp_of_one_still_leaves_known_calls():
+    imputed, _ = imputation(min_gp=1.0)
+    known = imputed.genotypes.calls != MISSING
+    assert np.array_equal(imputed.calls[known], imputed.genotypes.calls[known])
+
+
+def test_blocks_agree_with_the_whole(monkeypatch):
+    imputed, _ = imputation(silent=[1], min_gp=0.5)
+    whole = {name: getattr(imputed, name) for name in ("calls", "gp", "dosage", "imputed")}
+    count = imputed.n_imputed
+    monkeypatch.setattr(module, "BLOCK", 7)
+    assert [loci.start for loci, _ in imputed.blocks()] == list(range(0, 50, 7))
+    for name, values in whole.items():
+        assert np.array_equal(getattr(imputed, name), values, equal_nan=name == "dosage"), name
+    assert imputed.n_imputed == count
+    block = imputed.block(11, 13)
+    assert np.array_equal(block.calls, whole["calls"][:, 11:13])
+    assert block.gp.dtype == np.uint16
+
+
+def test_the_input_is_left_alone():
+    imputed, _ = imputation()
+    before = imputed.genotypes.calls.copy()
+    assert (imputed.calls != before).any()
+    assert np.array_equal(imputed.genotypes.calls, before)
+
+
+def test_iupac():
+    imputed, _ = imputation(silent=[0])
+    codes = imputed.iupac()
+    loci = imputed.genotypes.loci
+    two = {frozenset("AC"): "M", frozenset("AG"): "R", frozenset("AT"): "W", frozenset("CG"): "S"}
+    two |= {frozenset("CT"): "Y", frozenset("GT"): "K"}
+    for j, (ref, alt) in enumerate(zip(loci.ref, loci.alt, strict=True)):
+        expected = {0: ref, 1: two[frozenset(ref + alt)], 2: alt, -1: "N"}
+        assert codes[:, j].tolist() == [expected[c] for c in imputed.calls[:, j]]

@@ -1,0 +1,127 @@
+import numpy as np
+import pytest
+from conftest import simulate
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imputevae_cli.errors import InputError
+from imputevae_cli.genotypes import MISSING
+from imputevae_cli.masking import MIN_HIDDEN, simulate_mask
+
+STRATEGIES = ("random", "random_weighted", "random_weighted_inv")
+
+
+def mask_of(genotypes, strategy="random", prop=0.2, split=0.5, seed=1):
+    return simulate_mask(genotypes, strategy, prop, split, np.random.default_rng(seed))
+
+
+def polymorphic(calls, ploidy):
+    """bool (loci,): both alleles are seen."""
+    known = calls != MISSING
+    return ((calls < ploidy) & known).any(0) & (calls > 0).any(0)
+
+
+cohorts = st.builds(
+    simulate,
+    n_samples=st.integers(12, 40),
+    n_loci=st.integers(20, 60),
+    ploidy=st.sampled_from([1, 2]),
+    missing=st.floats(0.0, 0.6),
+    seed=st.integers(0, 2**32 - 1),
+).map(lambda pair: pair[0])
+
+
+@settings(max_examples=40, deadline=None)
+@given(cohorts, st.sampled_from(STRATEGIES), st.floats(0.15, 0.6), st.integers(0, 2**32 - 1))
+def test_what_holds_of_every_mask(genotypes, strategy, prop, seed):
+    mask = mask_of(genotypes, strategy, prop, seed=seed)
+    known = genotypes.calls != MISSING
+    left = np.where(mask.hidden, MISSING, genotypes.calls)
+    assert np.array_equal(mask.missing, ~known)
+    assert not (mask.hidden & ~known).any()
+    assert mask.hidden.sum() <= round(prop * known.sum())
+    assert not (mask.validation & ~mask.hidden).any()
+    assert not (mask.validation & mask.test).any()
+    assert np.array_equal(mask.validation | mask.test, mask.hidden)
+    # A locus with hidden calls still shows both alleles, and a sample that had a call still has one
+    assert polymorphic(left, genotypes.ploidy)[mask.hidden.any(0)].all()
+    assert ((left != MISSING).any(1) == known.any(1)).all()
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("prop", [0.1, 0.3])
+def test_the_share_that_was_asked_for_is_hidden(strategy, prop):
+    # Alleles are common here, so that hardly a locus is left out
+    genotypes, _ = simulate(80, 100, n_populations=1, seed=3)
+    common = genotypes.with_calls(np.random.default_rng(0).integers(-1, 3, genotypes.calls.shape).astype(np.int8))
+    mask = mask_of(common, strategy, prop)
+    assert mask.hidden.sum() == pytest.approx(prop * (common.calls != MISSING).sum(), rel=0.01)
+
+
+@pytest.mark.parametrize("split", [0.2, 0.5, 0.8])
+def test_the_share_of_validation(split):
+    genotypes, _ = simulate(100, 300)
+    mask = mask_of(genotypes, prop=0.3, split=split)
+    n = mask.hidden.sum()
+    assert abs(mask.validation.sum() - split * n) < 5 * np.sqrt(n * split * (1 - split))
+
+
+def test_random_hides_every_genotype_alike():
+    rates = hidden_rates("random")
+    assert rates[0] == pytest.approx(rates[1], rel=0.15)
+
+
+def test_weighted_strategies_prefer_common_or_rare_genotypes():
+    common, rare = hidden_rates("random_weighted")
+    assert common > 2 * rare
+    common, rare = hidden_rates("random_weighted_inv")
+    assert rare > 2 * common
+
+
+def hidden_rates(strategy):
+    """The share hidden of the commonest genotype (80 %) and of the two others (10 % each)."""
+    genotypes, _ = simulate(200, 100)
+    calls = np.random.default_rng(5).choice([0, 1, 2], genotypes.calls.shape, p=[0.8, 0.1, 0.1]).astype(np.int8)
+    hidden = mask_of(genotypes.with_calls(calls), strategy, 0.1).hidden
+    return hidden[calls == 0].mean(), hidden[calls > 0].mean()
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_the_seed_decides(strategy):
+    genotypes, _ = simulate()
+    one, same, other = (mask_of(genotypes, strategy, seed=seed) for seed in (7, 7, 8))
+    for name in ("missing", "hidden", "validation"):
+        assert np.array_equal(getattr(one, name), getattr(same, name))
+    assert not np.array_equal(one.hidden, other.hidden)
+
+
+def test_the_only_carrier_of_an_allele_is_never_hidden():
+    genotypes, _ = simulate(30, 40)
+    calls = np.zeros((30, 40), np.int8)
+    calls[:, 20:] = np.random.default_rng(0).integers(0, 3, (30, 20))
+    calls[4, :20] = 1  # one heterozygote a locus
+    for seed in range(20):
+        hidden = mask_of(genotypes.with_calls(calls), prop=0.5, seed=seed).hidden
+        assert not hidden[4, :20].any()
+
+
+def test_a_sample_keeps_its_last_call():
+    genotypes, truth = simulate(30, 60)
+    calls = truth.copy()
+    calls[0, 1:] = MISSING
+    for seed in range(20):
+        assert not mask_of(genotypes.with_calls(calls), prop=0.6, seed=seed).hidden[0].any()
+
+
+def test_too_few_calls_are_refused():
+    genotypes, truth = simulate(4, 5)
+    with pytest.raises(InputError, match=f"too few to hide 20% .*{MIN_HIDDEN} at least") as error:
+        mask_of(genotypes.with_calls(truth))
+    assert "\n" not in str(error.value)
+
+
+def test_the_genotypes_are_left_alone():
+    genotypes, _ = simulate()
+    before = genotypes.calls.copy()
+    mask_of(genotypes)
+    assert np.array_equal(genotypes.calls, before)

@@ -1,0 +1,132 @@
+import numpy as np
+import pytest
+from sklearn import metrics as reference
+
+from imputevae_cli import metrics
+
+TRUTH = np.array([0, 0, 0, 1, 1, 2])
+CALL = np.array([0, 0, 1, 1, 0, 2])
+
+
+@pytest.fixture
+def scored():
+    """Truth, int (M,), and probabilities, float (M, 3), that are right more often than not."""
+    rng = np.random.default_rng(1)
+    truth = rng.choice(3, 500, p=[0.6, 0.3, 0.1])
+    gp = rng.dirichlet([0.5, 0.5, 0.5], 500)
+    gp[np.arange(500), truth] += 0.5
+    return truth, gp / gp.sum(1, keepdims=True)
+
+
+def test_concordance_and_nrd_by_hand():
+    assert metrics.concordance(TRUTH, CALL) == pytest.approx(4 / 6)
+    assert metrics.non_reference_discordance(TRUTH, CALL) == pytest.approx(2 / 4)
+
+
+def test_concordance_agrees_with_scikit_learn(scored):
+    truth, gp = scored
+    assert metrics.concordance(truth, gp.argmax(1)) == pytest.approx(reference.accuracy_score(truth, gp.argmax(1)))
+
+
+def test_nrd_where_all_is_homozygous_reference():
+    assert metrics.non_reference_discordance(np.zeros(4, int), np.zeros(4, int)) == 0.0
+
+
+def test_a_call_left_missing_is_wrong():
+    assert metrics.concordance(np.array([0, 1]), np.array([0, -1])) == 0.5
+
+
+@pytest.mark.parametrize("averaging", ["macro", "micro", "weighted"])
+def test_f1_agrees_with_scikit_learn(scored, averaging):
+    truth, gp = scored
+    for call in (gp.argmax(1), np.zeros_like(truth), np.roll(truth, 1)):
+        expected = reference.f1_score(truth, call, labels=np.unique(truth), average=averaging, zero_division=0)
+        assert metrics.f1(truth, call, averaging) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("averaging", ["macro", "micro", "weighted"])
+def test_f1_leaves_out_a_class_that_is_absent(averaging):
+    truth, call = np.array([0, 0, 0, 1, 1]), np.array([0, 0, 2, 1, 0])
+    expected = reference.f1_score(truth, call, labels=[0, 1], average=averaging)
+    assert metrics.f1(truth, call, averaging) == pytest.approx(expected)
+
+
+def test_f1_of_rare_genotypes_that_are_never_called():
+    truth = np.array([0] * 90 + [1] * 10)
+    assert metrics.f1(truth, np.zeros(100, int)) == pytest.approx((2 * 90 / 190 + 0) / 2)
+
+
+def test_log_loss_agrees_with_scikit_learn(scored):
+    truth, gp = scored
+    bounded = gp.clip(metrics.LEAST_PROBABILITY, 1)
+    bounded /= bounded.sum(1, keepdims=True)
+    assert metrics.log_loss(truth, gp) == pytest.approx(reference.log_loss(truth, bounded, labels=[0, 1, 2]))
+
+
+def test_log_loss_by_hand():
+    gp = np.array([[0.5, 0.25, 0.25], [0.1, 0.8, 0.1]])
+    assert metrics.log_loss(np.array([0, 1]), gp) == pytest.approx(-(np.log(0.5) + np.log(0.8)) / 2)
+
+
+def test_log_loss_of_certain_errors_is_finite():
+    certain = np.array([[1.0, 0.0, 0.0]])
+    assert metrics.log_loss(np.array([1]), certain) == pytest.approx(-np.log(1e-3 / 1.002))
+
+
+def test_dosage():
+    gp = np.array([[[0.25, 0.5, 0.25], [0.0, 0.0, 1.0]]], np.float32)
+    assert metrics.dosage(gp) == pytest.approx(np.array([[1.0, 2.0]]))
+    assert metrics.dosage(np.array([[0.3, 0.7]])) == pytest.approx([0.7])
+    assert metrics.dosage(gp).dtype == np.float32
+
+
+def test_skill_r2_by_hand():
+    truth, mean = np.array([0, 1, 2, 1]), np.array([1.0, 1.0, 1.0, 1.0])
+    assert metrics.skill_r2(truth, truth.astype(float), mean) == 1.0
+    assert metrics.skill_r2(truth, mean, mean) == 0.0
+    assert metrics.skill_r2(truth, 2.0 - truth, mean) == -3.0
+    assert metrics.skill_r2(truth, np.array([0.5, 1, 2, 1]), mean) == pytest.approx(1 - 0.25 / 2)
+
+
+def test_skill_r2_agrees_with_scikit_learn_where_the_mean_is_common(scored):
+    truth, gp = scored
+    dosage, mean = metrics.dosage(gp), np.full(len(truth), truth.mean())
+    assert metrics.skill_r2(truth, dosage, mean) == pytest.approx(reference.r2_score(truth, dosage))
+
+
+def test_skill_r2_without_variation():
+    assert np.isnan(metrics.skill_r2(np.ones(3), np.ones(3), np.ones(3)))
+
+
+def test_calibration_error_by_hand():
+    gp = np.array([[0.9, 0.1, 0.0]] * 10)
+    truth = np.array([0] * 6 + [1] * 4)
+    assert metrics.expected_calibration_error(truth, gp) == pytest.approx(0.3)
+    assert metrics.expected_calibration_error(np.array([0] * 9 + [1]), gp) == pytest.approx(0.0)
+
+
+def test_calibration_error_weighs_bins_by_their_cells():
+    gp = np.array([[1.0, 0.0, 0.0]] * 3 + [[0.5, 0.3, 0.2]])
+    truth = np.array([0, 0, 1, 0])
+    assert metrics.expected_calibration_error(truth, gp) == pytest.approx(3 / 4 * (1 / 3) + 1 / 4 * 0.5)
+
+
+def test_calibrated_draws_have_little_calibration_error():
+    rng = np.random.default_rng(2)
+    gp = rng.dirichlet([1.0, 1.0, 1.0], 20_000)
+    truth = (rng.random((20_000, 1)) > gp.cumsum(1)).sum(1).clip(0, 2)
+    assert metrics.expected_calibration_error(truth, gp) < 0.02
+
+
+def test_accuracy_gathers_them_all(scored):
+    truth, gp = scored
+    mean = np.full(len(truth), 0.5)
+    got = metrics.accuracy(truth, gp, mean, "weighted")
+    call = gp.argmax(1)
+    assert got.n == len(truth)
+    assert got.concordance == metrics.concordance(truth, call)
+    assert got.nrd == metrics.non_reference_discordance(truth, call)
+    assert got.f1 == metrics.f1(truth, call, "weighted")
+    assert got.skill_r2 == metrics.skill_r2(truth, metrics.dosage(gp), mean)
+    assert got.log_loss == metrics.log_loss(truth, gp)
+    assert got.ece == metrics.expected_calibration_error(truth, gp)
