@@ -19,7 +19,7 @@ from imputevae_cli.genotypes import MISSING
 TRIAL_CELLS = 500_000
 TRIAL_SAMPLES = 500
 TRIAL_HIDDEN = 0.05
-SPARSE = 0.015  # switches per mean distance above which loci are far apart: more donors, chosen anew each time
+SPARSE = 0.014  # switches per mean distance above which loci are far apart: more donors, chosen anew each time
 
 
 def by_rule(n_samples: int) -> Schedule:
@@ -56,12 +56,12 @@ def by_trial(cohort: Cohort, schedule: Schedule, seed: int, pool: ThreadPoolExec
     for change in _changes(cohort):
         candidate = replace(schedule, **change)
         new_error, new_rate = outcome(candidate)
-        if new_error < error - 0.25 * np.sqrt(error / hidden.sum()):  # worth more than chance
+        if new_error < error - np.sqrt(error / hidden.sum()):  # by a standard error
             schedule, error, rate = candidate, new_error, new_rate
     if schedule.cooling is None and rate > SPARSE:
         schedule = replace(schedule, donors=2 * schedule.donors)
         if not _mostly_inbred(cohort):
-            schedule = replace(schedule, core=256, halo=64, scales=(100, 250), start_rate=0.05, refresh=1)
+            schedule = replace(schedule, core=256, halo=64, scales=(100, 250))
             schedule = replace(schedule, iterations=18, burn_in=8, chains=2)
     return schedule
 
@@ -72,10 +72,10 @@ def _mostly_inbred(cohort: Cohort) -> bool:
 
 def _changes(cohort: Cohort) -> list[dict]:
     """What the trial tries, one after the other, on top of what it has kept."""
-    plain = [{"cooling": None}]
+    warm = [{"cooling": None, "start_rate": 0.05, "refresh": 1}]
     related = [{"relatedness": True}] if cohort.likeness is not None else []
     floor = [{"rate_floor": 0.1, "cooling": None}, {"rate_floor": 0.25, "cooling": None}]
-    return plain + related + floor if _mostly_inbred(cohort) else plain + related
+    return warm + related + floor if _mostly_inbred(cohort) else warm + related
 
 
 def _excerpt(cohort: Cohort, rng: np.random.Generator) -> tuple[Cohort, np.ndarray]:
