@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,56 +11,22 @@ import numpy as np
 import torch
 
 from imputevae_cli import __version__, baselines
-from imputevae_cli.alignment import align_loci
+from imputevae_cli.alignment import Alignment, align_loci
 from imputevae_cli.config import Config
+from imputevae_cli.engine.cells import HiddenCells
 from imputevae_cli.engine.checkpoint import load_checkpoint, save_checkpoint
 from imputevae_cli.engine.device import choose_device
-from imputevae_cli.engine.posterior import VaePosterior, fit_temperature
-from imputevae_cli.engine.trainer import (
-    EpochResult,
-    HiddenCells,
-    Member,
-    TrainingData,
-    member_from_state,
-    member_state,
-    train_members,
-)
+from imputevae_cli.engine.fitting import Task, fit_mixture
+from imputevae_cli.engine.mixture import Cohort, FrequencyPart, Mixed
+from imputevae_cli.engine.trainer import EpochResult
 from imputevae_cli.errors import CheckpointError, ConfigError, InputError
-from imputevae_cli.genotypes import MISSING, GenotypeMatrix, Loci
+from imputevae_cli.fitted import Expected, Fitted
+from imputevae_cli.genotypes import MISSING, GenotypeMatrix
 from imputevae_cli.imputed import ImputedGenotypes
 from imputevae_cli.log import NullProgress, Progress, logger
 from imputevae_cli.masking import Mask, simulate_mask
-from imputevae_cli.metrics import Accuracy, accuracy
+from imputevae_cli.metrics import accuracy
 from imputevae_cli.seeds import seed_for
-
-
-@dataclasses.dataclass(frozen=True)
-class Expected:
-    """Accuracy on calls that were hidden from the fit, the model beside what needs no model.
-
-    baseline: genotype frequencies of each sample's population, or of all samples without a popmap.
-    """
-
-    model: Accuracy
-    baseline: Accuracy
-
-
-@dataclasses.dataclass
-class _Fitted:
-    """What a fit leaves behind, and a checkpoint holds.
-
-    population_names: codes 0.. stand for these. population_codes: int64 (N,), of the training samples, or None.
-    """
-
-    loci: Loci
-    ploidy: int
-    samples: tuple[str, ...]
-    population_names: tuple[str, ...]
-    population_codes: np.ndarray | None
-    members: list[Member]
-    temperature: float
-    mask: Mask
-    expected: Expected
 
 
 class ImputeVAE:
@@ -73,7 +38,7 @@ class ImputeVAE:
 
     def __init__(self, config: Config | None = None):
         self.config = (config or Config()).checked()
-        self._fitted: _Fitted | None = None
+        self._fitted: Fitted | None = None
         self._training_genotypes: GenotypeMatrix | None = None
         self.name = "the model"
 
@@ -83,37 +48,32 @@ class ImputeVAE:
         progress: Progress | None = None,
         on_epoch: Callable[[EpochResult], Any] | None = None,
     ) -> ImputeVAE:
-        """Train on the known calls of `genotypes`; some are hidden to stop the training and to score it.
+        """Train on the known calls of `genotypes`; some are hidden to weigh the parts of the model and to score it.
 
-        Raises ConfigError for settings that do not hold, InputError for too few known calls, TrainingError.
+        Threads are torch's. Raises ConfigError for settings that do not hold, InputError for too few known calls,
+        TrainingError.
         """
         config = self.config = self.config.checked()
         _check_ploidy(genotypes, config)
         device = choose_device(config.train.device)
         generator = np.random.default_rng(seed_for(config.io.seed, "mask"))
-        sim = config.sim
-        mask = simulate_mask(genotypes, sim.sim_strategy, sim.sim_prop, config.train.validation_split, generator)
-        visible = np.where(mask.hidden, np.int8(MISSING), genotypes.calls)
+        mask = simulate_mask(genotypes, config.sim, config.train.validation_split, generator)
         names, codes = _population_codes(genotypes.populations)
-        data = TrainingData(
-            calls=torch.from_numpy(visible),
-            n_classes=genotypes.n_classes,
-            validation=_cells(mask.validation, genotypes),
-            populations=None if codes is None else torch.from_numpy(codes),
-            n_populations=len(names),
-        )
-        members = train_members(data, config, device, progress or NullProgress(), on_epoch)
-        posterior = self._posterior(members, visible, codes)
-        temperature = fit_temperature(posterior.cells(data.validation), data.validation.truth)
-        posterior = self._posterior(members, visible, codes, temperature)
-        expected = self._expected(genotypes, mask, visible, codes, posterior)
-        self._fitted = _Fitted(
-            genotypes.loci, genotypes.ploidy, genotypes.samples, names, codes, members, temperature, mask, expected
-        )
+        loci = genotypes.loci
+        full = Cohort(genotypes.calls, loci.chrom_codes, loci.pos, genotypes.ploidy, codes, len(names))
+        visible = full.with_calls(np.where(mask.hidden, np.int8(MISSING), genotypes.calls))
+        validation, test = (HiddenCells.of(where, genotypes.calls) for where in (mask.validation, mask.test))
+        threads = torch.get_num_threads()
+        task = Task(full, visible, validation, test, config, device, progress or NullProgress(), threads, on_epoch)
+        mixture, test_gp = fit_mixture(task)
+        expected = _expected(visible, test, test_gp, config.io.scoring_averaging)
+        self._fitted = Fitted(loci, genotypes.samples, names, mixture, mask, expected)
         self._training_genotypes = genotypes
         return self
 
-    def transform(self, genotypes: GenotypeMatrix | None = None, *, min_gp: float = 0.0) -> ImputedGenotypes:
+    def transform(
+        self, genotypes: GenotypeMatrix | None = None, *, min_gp: float = 0.0, progress: Progress | None = None
+    ) -> ImputedGenotypes:
         """Fill the missing calls of `genotypes`, or of those that were fitted; the same each time it is called.
 
         Raises CheckpointError when too few of the loci are known to the model.
@@ -127,18 +87,20 @@ class ImputeVAE:
             logger.warning(
                 "%d of %d loci are not in the model and pass through unchanged", aligned.n_unknown, genotypes.n_loci
             )
-        codes = self._codes_for(aligned.genotypes)
-        posterior = self._posterior(fitted.members, aligned.calls, codes, fitted.temperature)
-        index, swapped = aligned.model_index, aligned.swapped
+        mixed = self._mixed(aligned, progress)
+        return ImputedGenotypes(aligned.genotypes, lambda start, stop: _gp_of(mixed, aligned, start, stop), min_gp)
 
-        def gp(start: int, stop: int) -> np.ndarray:
-            probabilities = posterior.gp(index[start:stop])
-            flip = swapped[start:stop]
-            if flip.any():
-                probabilities[:, flip] = probabilities[:, flip, ::-1]
-            return probabilities
-
-        return ImputedGenotypes(aligned.genotypes, gp, min_gp)
+    def _mixed(self, aligned: Alignment, progress: Progress | None) -> Mixed:
+        """The model's view of a file's samples, at the model's loci."""
+        fitted, threads = self._require_fitted(), torch.get_num_threads()
+        if fitted.is_trained_on(aligned.genotypes.samples, aligned.calls):
+            return fitted.mixture.fill(self.config, threads)
+        cohort = fitted.mixture.cohort
+        codes = fitted.codes_for(aligned.genotypes)
+        others = Cohort(
+            aligned.calls, cohort.chrom_codes, cohort.positions, cohort.ploidy, codes, cohort.n_populations
+        )
+        return fitted.mixture.fill_others(others, self.config, threads, progress)
 
     def estimate_seconds(self, genotypes: GenotypeMatrix) -> float:
         """Seconds that fitting and filling would take at most: one epoch is run and scaled up, then all is filled."""
@@ -163,8 +125,14 @@ class ImputeVAE:
 
     @property
     def history(self) -> list[EpochResult]:
-        """Every epoch of every member, in the order they ran."""
-        return [result for member in self._require_fitted().members for result in member.history]
+        """Every epoch of every model of the global decoder, in the order they ran."""
+        return [result for member in self._require_fitted().mixture.members for result in member.history]
+
+    @property
+    def parts(self) -> str:
+        """What the gate chose, and why: the weight of each part, and the reason for each that was left out."""
+        mixture = self._require_fitted().mixture
+        return "; ".join([mixture.gate.summary(), *mixture.notes])
 
     @property
     def mask(self) -> Mask:
@@ -173,37 +141,15 @@ class ImputeVAE:
 
     def save(self, path: str | Path, command: str = "") -> None:
         """Write a checkpoint, whole or not at all."""
-        fitted = self._require_fitted()
-        masks = {name: _packed(getattr(fitted.mask, name)) for name in ("missing", "hidden", "validation")}
-        loci = fitted.loci
-        save_checkpoint(
-            path,
-            {
-                "software_version": __version__,
-                "command": command,
-                "config": self.config.to_dict(),
-                "loci": {
-                    "chrom": [str(c) for c in loci.chrom],
-                    "pos": torch.from_numpy(np.ascontiguousarray(loci.pos)),
-                    "ref": [str(a) for a in loci.ref],
-                    "alt": [str(a) for a in loci.alt],
-                },
-                "ploidy": fitted.ploidy,
-                "samples": list(fitted.samples),
-                "population_names": list(fitted.population_names),
-                "population_codes": None
-                if fitted.population_codes is None
-                else torch.from_numpy(fitted.population_codes),
-                "masks": masks,
-                "members": [member_state(member) for member in fitted.members],
-                "temperature": fitted.temperature,
-                "expected": dataclasses.asdict(fitted.expected),
-            },
-        )
+        own = {"software_version": __version__, "command": command, "config": self.config.to_dict()}
+        save_checkpoint(path, own | self._require_fitted().state())
 
     @classmethod
     def load(cls, path: str | Path, device: str | None = None) -> ImputeVAE:
-        """Read a checkpoint. device: overrides the checkpoint's train.device. Raises CheckpointError."""
+        """Read a checkpoint. device: overrides the checkpoint's train.device.
+
+        Raises CheckpointError, naming the file; ConfigError for a device that is not there.
+        """
         content = load_checkpoint(path)
         try:
             config = Config.from_dict(content["config"])
@@ -217,58 +163,37 @@ class ImputeVAE:
         model = cls(config)
         model.name = str(path)
         try:
-            model._fitted = _fitted_from(content, config)
-        except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
+            model._fitted = Fitted.from_state(content, config)
+        except (AttributeError, KeyError, TypeError, ValueError, RuntimeError, IndexError, CheckpointError) as error:
             raise CheckpointError(f"{path}: does not hold together ({type(error).__name__}); train it again") from error
         return model
 
-    def _posterior(
-        self, members: list[Member], calls: np.ndarray, codes: np.ndarray | None, temperature: float = 1.0
-    ) -> VaePosterior:
-        return VaePosterior(
-            [member.model for member in members],
-            torch.from_numpy(calls),
-            None if codes is None else torch.from_numpy(codes),
-            draws=self.config.vae.draws,
-            seed=self.config.io.seed,
-            temperature=temperature,
-        )
-
-    def _expected(
-        self,
-        genotypes: GenotypeMatrix,
-        mask: Mask,
-        visible: np.ndarray,
-        codes: np.ndarray | None,
-        posterior: VaePosterior,
-    ) -> Expected:
-        cells = _cells(mask.test, genotypes)
-        truth, samples, loci = cells.truth.numpy(), cells.samples.numpy(), cells.loci.numpy()
-        means = baselines.locus_means(visible)[loci]
-        frequencies = baselines.genotype_frequencies(visible, genotypes.n_classes, codes)
-        populations = np.zeros(len(truth), int) if codes is None else codes[samples]
-        averaging = self.config.io.scoring_averaging
-        return Expected(
-            accuracy(truth, posterior.cells(cells).numpy(), means, averaging),
-            accuracy(truth, frequencies[populations, loci], means, averaging),
-        )
-
-    def _codes_for(self, genotypes: GenotypeMatrix) -> np.ndarray | None:
-        """Population codes for the samples: by popmap, else by the training samples' names, else none."""
-        fitted = self._require_fitted()
-        if not fitted.population_names:
-            return None
-        none = len(fitted.population_names)
-        code_of = {name: code for code, name in enumerate(fitted.population_names)}
-        if genotypes.populations is not None:
-            return np.array([code_of.get(name, none) for name in genotypes.populations], np.int64)
-        by_sample = dict(zip(fitted.samples, fitted.population_codes.tolist(), strict=True))
-        return np.array([by_sample.get(name, none) for name in genotypes.samples], np.int64)
-
-    def _require_fitted(self) -> _Fitted:
+    def _require_fitted(self) -> Fitted:
         if self._fitted is None:
             raise CheckpointError("the model is not fitted; call fit() or load() first")
         return self._fitted
+
+
+def _gp_of(mixed: Mixed, aligned: Alignment, start: int, stop: int) -> np.ndarray:
+    """Genotype probabilities of loci start..stop of the file, float32 (N, stop - start, C)."""
+    index, swapped = aligned.model_index[start:stop], aligned.swapped[start:stop]
+    out = np.empty((len(aligned.calls), len(index), mixed.cohort.ploidy + 1), np.float32)
+    # Runs of loci that follow one another in the model too, which is nearly all of a file
+    edges = np.r_[0, np.flatnonzero(np.diff(index) != 1) + 1, len(index)]
+    for first, last in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+        if last > first:
+            out[:, first:last] = mixed.gp(int(index[first]), int(index[last - 1]) + 1)
+    out[:, swapped] = out[:, swapped, ::-1]
+    return out
+
+
+def _expected(visible: Cohort, test: HiddenCells, gp: np.ndarray, averaging: str) -> Expected:
+    means = baselines.locus_means(visible.calls)[test.loci]
+    frequencies = FrequencyPart.of(visible).cells(test)
+    return Expected(
+        accuracy(test.truth, gp, means, averaging),
+        accuracy(test.truth, frequencies, means, averaging),
+    )
 
 
 def _check_ploidy(genotypes: GenotypeMatrix, config: Config) -> None:
@@ -283,47 +208,3 @@ def _population_codes(populations: np.ndarray | None) -> tuple[tuple[str, ...], 
         return (), None
     names, codes = np.unique(populations.astype(str), return_inverse=True)
     return tuple(names.tolist()), codes.astype(np.int64)
-
-
-def _cells(where: np.ndarray, genotypes: GenotypeMatrix) -> HiddenCells:
-    loci, samples = (np.ascontiguousarray(index) for index in np.nonzero(where.T))
-    truth = genotypes.calls[samples, loci].astype(np.int64)
-    return HiddenCells(torch.from_numpy(samples), torch.from_numpy(loci), torch.from_numpy(truth))
-
-
-def _packed(mask: np.ndarray) -> dict[str, Any]:
-    return {"shape": list(mask.shape), "bits": torch.from_numpy(np.packbits(mask))}
-
-
-def _unpacked(packed: dict[str, Any]) -> np.ndarray:
-    n_samples, n_loci = packed["shape"]
-    return np.unpackbits(packed["bits"].numpy(), count=n_samples * n_loci).reshape(n_samples, n_loci).astype(bool)
-
-
-def _fitted_from(content: dict[str, Any], config: Config) -> _Fitted:
-    loci = content["loci"]
-    codes = content["population_codes"]
-    device = choose_device(config.train.device)
-    names = tuple(content["population_names"])
-    mask = Mask(**{name: _unpacked(packed) for name, packed in content["masks"].items()})
-    if mask.missing.shape != (len(content["samples"]), len(loci["chrom"])):
-        raise ValueError("the masks are not of these samples and loci")
-    return _Fitted(
-        loci=Loci(
-            np.array(loci["chrom"], object),
-            loci["pos"].numpy(),
-            np.array(loci["ref"], object),
-            np.array(loci["alt"], object),
-        ),
-        ploidy=content["ploidy"],
-        samples=tuple(content["samples"]),
-        population_names=names,
-        population_codes=None if codes is None else codes.numpy(),
-        members=[
-            member_from_state(state, len(loci["chrom"]), content["ploidy"] + 1, len(names), config, device)
-            for state in content["members"]
-        ],
-        temperature=float(content["temperature"]),
-        mask=mask,
-        expected=Expected(**{name: Accuracy(**figures) for name, figures in content["expected"].items()}),
-    )

@@ -63,7 +63,7 @@ def impute(
         show_estimate(fitted or ImputeVAE(session.config), genotypes)
         return
     fitted = fitted or ImputeVAE(session.config).fit(genotypes, session.progress)
-    imputed = fitted.transform(genotypes, min_gp=min_gp)
+    imputed = fitted.transform(genotypes, min_gp=min_gp, progress=session.progress)
     if kind == "p":
         imputed.write_phylip(path, names=phylip_names, force=common.force)
     else:

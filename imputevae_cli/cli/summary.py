@@ -79,6 +79,7 @@ def _fit_rows(model: ImputeVAE) -> list[tuple[str, str]]:
     expected: Expected = model.expected
     ours, theirs = expected.model, expected.baseline
     return [
+        ("Model", model.parts),
         ("Expected accuracy", f"on {ours.n:,} known calls that were hidden from the fit"),
         ("  concordance", f"{ours.concordance:.4f} (genotype frequencies alone: {theirs.concordance:.4f})"),
         ("  non-reference discordance", f"{ours.nrd:.4f} ({theirs.nrd:.4f})"),

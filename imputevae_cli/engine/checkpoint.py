@@ -24,9 +24,9 @@ KEYS = frozenset(
         "samples",
         "population_names",
         "population_codes",
+        "calls",
         "masks",
-        "members",
-        "temperature",
+        "mixture",
         "expected",
     }
 )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import msgspec
 import numpy as np
@@ -85,49 +86,38 @@ class DonorDecoder:
         """Genotype probabilities of missing calls of the donors, float32 (M, C); int64 (M,) each, by rising locus."""
         return self._query(self._members, samples, loci)
 
-    def fill(self, new_calls: np.ndarray, *, populations=None, similarity=None) -> np.ndarray:
-        """Genotype probabilities of new samples, float32 (M, L, ploidy + 1), by the votes of the training samples.
+    def strangers(self, new_calls: np.ndarray, *, populations=None, similarity=None) -> Strangers:
+        """New samples, to be filled by the votes of the donors.
 
         new_calls: int8 (M, L) at the same loci. populations: int (M,), the codes of `fit`, -1 unknown; or None.
         similarity: float32 (M, N) to the training samples, needed if `fit` was given one.
         """
         latent = None if similarity is None else torch.as_tensor(similarity, dtype=torch.float32)
         oriented = self._panel.orient(new_calls)
-        queries = self._panel.strangers(oriented, populations, latent, self._members.scale)
-        return self._fill(queries, new_calls, 0, self._panel.n_loci)
+        return Strangers(self, self._panel.strangers(oriented, populations, latent, self._members.scale), new_calls)
 
     def state_dict(self) -> dict:
-        """Plain types and tensors from which `from_state_dict` rebuilds the decoder, donors included."""
-        panel = self._panel
+        """Plain types and tensors from which `from_state_dict` rebuilds the decoder; the donors come from elsewhere."""
         return {
             "settings": msgspec.to_builtins(self.settings),
             "seed": self.seed,
-            "ploidy": panel.ploidy,
+            "n_classes": self._votes.n_classes,
+            "has_latent": self._latent is not None,
             "weights": self._votes.state_dict(),
-            "calls": torch.from_numpy(self._visible),
-            "chrom_codes": panel.chrom_codes,
-            "populations": panel.populations,
-            "similarity": self._latent,
         }
 
     @classmethod
-    def from_state_dict(cls, state: dict, threads: int = 1) -> DonorDecoder:
-        """The decoder that `state_dict` describes. Raises CheckpointError when a part is missing or does not fit."""
+    def from_state_dict(cls, state: dict) -> DonorDecoder:
+        """The decoder that `state_dict` describes, for `use_donors`. Raises CheckpointError when it does not fit."""
         try:
-            decoder = cls(DonorSettings(**state["settings"]), state["seed"])
-            similarity = state["similarity"]
-            decoder._votes = decoder._make_votes(state["ploidy"] + 1, similarity is not None)
+            decoder = cls(msgspec.convert(state["settings"], DonorSettings), state["seed"])
+            decoder._votes = decoder._make_votes(state["n_classes"], state["has_latent"])
             decoder._votes.load_state_dict(state["weights"])
-            populations = None if state["populations"] is None else state["populations"].numpy()
-            calls, chrom_codes = state["calls"].numpy(), state["chrom_codes"].numpy()
-        except (KeyError, TypeError, RuntimeError) as error:
+            decoder._votes.requires_grad_(False)
+        except (KeyError, TypeError, RuntimeError, msgspec.ValidationError) as error:
             raise CheckpointError(
                 f"the checkpoint's donor decoder cannot be read ({error}); train the model again"
             ) from error
-        with _one_thread_per_kernel():
-            decoder.use_donors(
-                calls, chrom_codes, state["ploidy"], populations=populations, similarity=similarity, threads=threads
-            )
         return decoder
 
     def _make_panel(self, calls, chrom_codes, ploidy, populations, rng, hidden=None) -> Panel:
@@ -239,6 +229,19 @@ class DonorDecoder:
         )
         votes, effective = self._votes.poll(ballot)
         return votes[0], effective[0]
+
+
+@dataclass(frozen=True)
+class Strangers:
+    """Samples that are no donors; calls: int8 (M, L)."""
+
+    decoder: DonorDecoder
+    queries: Queries
+    calls: np.ndarray
+
+    def gp(self, start: int, stop: int) -> np.ndarray:
+        """As `DonorDecoder.gp`, float32 (M, stop - start, ploidy + 1)."""
+        return self.decoder._fill(self.queries, self.calls, start, stop)
 
 
 def _runs(loci: Tensor, asked: Tensor) -> tuple[list[int], tuple[Tensor, ...]]:

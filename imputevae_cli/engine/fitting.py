@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 import torch
 
@@ -54,11 +55,15 @@ LATENT_CELLS = 1_500_000
 
 @dataclass(frozen=True)
 class Task:
-    """What there is to fit: the cohort with all its known calls, and with the hidden ones hidden, and how."""
+    """What there is to fit: the cohort with all its known calls, and with the hidden ones hidden, and how.
+
+    validation: hidden cells that fit what is fitted on hidden cells. test: those that only measure.
+    """
 
     full: Cohort
     visible: Cohort
     validation: HiddenCells
+    test: HiddenCells
     config: Config
     device: torch.device
     progress: Progress
@@ -66,40 +71,34 @@ class Task:
     on_epoch: Callable[[EpochResult], Any] | None = None
 
 
-def fit_mixture(task: Task) -> Mixture:
-    """Fit the parts that `model.decoder` asks for, and the gate."""
-    wanted = _wanted(task)
-    notes: list[str] = []
-    linked = False
-    if task.config.model.decoder == "auto":
-        linked = _look_at_haplotypes(task, wanted, notes)
-    members, thinned, latent = _fit_global(task, latent_only=linked and GLOBAL not in wanted)
+View = Callable[[HiddenCells], np.ndarray]
+"""Genotype probabilities, float32 (M, C), of cells that a part was not shown."""
+
+
+def fit_mixture(task: Task) -> tuple[Mixture, np.ndarray]:
+    """Fit the parts that `model.decoder` asks for, and the gate; with the probabilities of the test cells, (M, C)."""
+    wanted, notes = _wanted(task), []
+    linked = task.config.model.decoder == "auto" and _look_at_haplotypes(task, wanted, notes)
+    members, thinned, latent = _fit_global(task, latent_only=linked)
     near = closeness(latent)
-    parts: dict[str, np.ndarray] = {}
-    cells = task.validation
-    if FREQUENCIES in wanted:
-        parts[FREQUENCIES] = FrequencyPart.of(task.visible).cells(cells)
-    if GLOBAL in wanted:
-        parts[GLOBAL] = global_posterior(members, task.visible, task.config).cells(cells)
     donors = _fit_donors(task, near) if DONORS in wanted else None
-    if donors is not None:
-        parts[DONORS] = donors.cells(cells.samples, cells.loci)
     haplotypes = _fit_haplotypes(task, near) if HAPLOTYPE in wanted else None
+    views: dict[str, View] = {}
+    if FREQUENCIES in wanted:
+        views[FREQUENCIES] = FrequencyPart.of(task.visible).cells
+    if GLOBAL in wanted:
+        views[GLOBAL] = global_posterior(members, task.visible, task.config).cells
+    if donors is not None:
+        views[DONORS] = lambda cells: donors.cells(cells.samples, cells.loci)
     if haplotypes is not None:
-        parts[HAPLOTYPE] = pick(cells, task.visible.n_loci, haplotypes.shown_gp)
-    gate = _fit_gate(task, parts)
+        views[HAPLOTYPE] = lambda cells: pick(cells, task.visible.n_loci, haplotypes.shown_gp)
+    gate = _fit_gate(task, views)
     for note in [*notes, gate.summary()]:
         logger.info("%s", note)
-    return Mixture(
-        task.full,
-        members,
-        thinned,
-        latent,
-        donors if DONORS in gate.parts else None,
-        haplotypes if HAPLOTYPE in gate.parts else None,
-        gate,
-        notes,
-    )
+    test_gp = gate.mix(*_inputs(task, {name: views[name] for name in gate.parts}, task.test))
+    donors = donors if DONORS in gate.parts else None
+    haplotypes = haplotypes if HAPLOTYPE in gate.parts else None
+    return Mixture(task.full, members, thinned, latent, donors, haplotypes, gate, notes), test_gp
 
 
 def _wanted(task: Task) -> set[str]:
@@ -142,7 +141,8 @@ def _excerpt_ratio(task: Task) -> float | None:
     cells = HiddenCells.of((truth != MISSING) & (small.calls == MISSING), truth)
     if len(cells.truth) < EXCERPT_CELLS:
         return None
-    posterior = _haplotype_decoder(task).fit(
+    quick = HaplotypeDecoder(msgspec.structs.replace(task.config.haplotype, trial=False, chains=1), 0)
+    posterior = quick.fit(
         small.calls, small.chrom_codes, small.positions, small.ploidy, shown=small.calls, threads=task.threads
     )
     copied = pick(cells, small.n_loci, posterior.shown_gp)
@@ -198,7 +198,7 @@ def _haplotype_decoder(task: Task) -> HaplotypeDecoder:
 
 def _fit_haplotypes(task: Task, near: np.ndarray) -> HaplotypePosterior:
     cohort = task.visible
-    return _haplotype_decoder(task).fit(
+    posterior = _haplotype_decoder(task).fit(
         task.full.calls,
         cohort.chrom_codes,
         cohort.positions,
@@ -208,21 +208,24 @@ def _fit_haplotypes(task: Task, near: np.ndarray) -> HaplotypePosterior:
         progress=task.progress,
         threads=task.threads,
     )
+    validation = np.zeros(cohort.calls.shape, bool)
+    validation[task.validation.samples, task.validation.loci] = True
+    return posterior.calibrated(validation)
 
 
-def _fit_gate(task: Task, parts: dict[str, np.ndarray]) -> Gate:
-    cells, cohort = task.validation, task.visible
+def _inputs(task: Task, views: dict[str, View], cells: HiddenCells) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """What the gate takes: log probabilities of each part, (M, C), and the cells' surroundings, (M, F)."""
+    cohort = task.visible
     around = pick(
         cells,
         cohort.n_loci,
         lambda start, stop: surroundings(cohort.calls, cohort.chrom_codes, cohort.ploidy, start, stop),
     )
-    logs = {name: log_of(gp) for name, gp in parts.items()}
-    return Gate.fit(
-        logs,
-        cells.truth,
-        around,
-        fallback=FREQUENCIES,
-        groups=cells.loci,
-        seed=seed_for(task.config.io.seed, "gate") % 2**31,
-    )
+    return {name: log_of(view(cells)) for name, view in views.items()}, around
+
+
+def _fit_gate(task: Task, views: dict[str, View]) -> Gate:
+    logs, around = _inputs(task, views, task.validation)
+    seed = seed_for(task.config.io.seed, "gate") % 2**31
+    truth, loci = task.validation.truth, task.validation.loci
+    return Gate.fit(logs, truth, around, fallback=FREQUENCIES, groups=loci, seed=seed)

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
 
 from imputevae_cli.baselines import genotype_frequencies
 from imputevae_cli.config import Config
-from imputevae_cli.engine.cells import HiddenCells, pick, surroundings
+from imputevae_cli.engine.cells import HiddenCells, surroundings
 from imputevae_cli.engine.copying import HaplotypeDecoder
 from imputevae_cli.engine.copying_posterior import HaplotypePosterior
 from imputevae_cli.engine.donors import DonorDecoder
 from imputevae_cli.engine.gate import Gate
 from imputevae_cli.engine.posterior import VaePosterior
 from imputevae_cli.engine.trainer import Member
-from imputevae_cli.engine.vae import Latent
+from imputevae_cli.engine.vae import Latent, encode_in_batches
 from imputevae_cli.genotypes import MISSING
+from imputevae_cli.log import Progress
 
 FREQUENCIES, GLOBAL, DONORS, HAPLOTYPE = "frequencies", "global", "donors", "haplotype"
 LEAST = 1e-6
@@ -99,6 +100,12 @@ class FrequencyPart:
         """See `Part`."""
         return self.table[self.codes, start:stop]
 
+    def for_samples(self, cohort: Cohort) -> FrequencyPart:
+        """The same frequencies for other samples."""
+        last = len(self.table) - 1
+        codes = np.full(len(cohort.calls), last) if cohort.populations is None else np.minimum(cohort.populations, last)
+        return replace(self, codes=codes)
+
     def cells(self, cells: HiddenCells) -> np.ndarray:
         """Genotype frequencies of the cells, float32 (M, C)."""
         return self.table[self.codes[cells.samples], cells.loci]
@@ -144,25 +151,56 @@ class Mixture:
 
     def fill(self, config: Config, threads: int = 1) -> Mixed:
         """Genotype probabilities of the cohort that was fitted, from all its known calls."""
-        parts: dict[str, Part] = {}
-        for name in self.gate.parts:
-            if name == FREQUENCIES:
-                parts[name] = FrequencyPart.of(self.cohort)
-            elif name == GLOBAL:
-                parts[name] = global_posterior(self.members, self.cohort, config)
-            elif name == DONORS:
-                self.donors.use_donors(
-                    self.cohort.calls,
-                    self.cohort.chrom_codes,
-                    self.cohort.ploidy,
-                    populations=self.cohort.known_populations,
-                    similarity=closeness(self.latent),
-                    threads=threads,
-                )
-                parts[name] = self.donors
-            else:
-                parts[name] = self.haplotypes
-        return Mixed(self.cohort, parts, self.gate)
+        makers: dict[str, Callable[[], Part]] = {
+            FREQUENCIES: lambda: FrequencyPart.of(self.cohort),
+            GLOBAL: lambda: global_posterior(self.members, self.cohort, config),
+            DONORS: lambda: self._voters(threads),
+            HAPLOTYPE: lambda: self.haplotypes,
+        }
+        return Mixed(self.cohort, {name: makers[name]() for name in self.gate.parts}, self.gate)
+
+    def fill_others(self, others: Cohort, config: Config, threads: int = 1, progress: Progress | None = None) -> Mixed:
+        """Genotype probabilities of samples that the model was not fitted on, at its loci."""
+        makers: dict[str, Callable[[], Part]] = {
+            FREQUENCIES: lambda: FrequencyPart.of(self.cohort).for_samples(others),
+            GLOBAL: lambda: global_posterior(self.members, others, config),
+            DONORS: lambda: self._voters(threads).strangers(
+                others.calls,
+                populations=others.known_populations,
+                similarity=closeness(self.encode(others), self.latent),
+            ),
+            HAPLOTYPE: lambda: HaplotypeDecoder(config.haplotype, config.io.seed).impute_new(
+                self.haplotypes.panel(),
+                others.calls,
+                others.chrom_codes,
+                others.positions,
+                threads=threads,
+                progress=progress,
+            ),
+        }
+        return Mixed(others, {name: makers[name]() for name in self.gate.parts}, self.gate)
+
+    def encode(self, cohort: Cohort) -> Latent:
+        """q(z | x) of samples from their known calls."""
+        calls = cohort.calls if self.thinned is None else np.ascontiguousarray(cohort.calls[:, self.thinned])
+        model = self.members[0].model
+        populations = cohort.population_tensor
+        populations = None if populations is None else populations.to(model.loadings.device)
+        latent = encode_in_batches(model, torch.from_numpy(calls), populations)
+        return Latent(latent.mu.cpu(), latent.logvar.cpu())
+
+    def _voters(self, threads: int) -> DonorDecoder:
+        """The donor decoder with all known calls of the fitted cohort as votes."""
+        cohort = self.cohort
+        self.donors.use_donors(
+            cohort.calls,
+            cohort.chrom_codes,
+            cohort.ploidy,
+            populations=cohort.known_populations,
+            similarity=closeness(self.latent),
+            threads=threads,
+        )
+        return self.donors
 
 
 def global_posterior(members: list[Member], cohort: Cohort, config: Config) -> VaePosterior:

@@ -1,0 +1,66 @@
+"""A mixture as plain types and tensors, for a checkpoint, and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from imputevae_cli.config import Config
+from imputevae_cli.engine.copying_posterior import HaplotypePosterior
+from imputevae_cli.engine.donors import DonorDecoder
+from imputevae_cli.engine.gate import Gate
+from imputevae_cli.engine.mixture import Cohort, Mixture
+from imputevae_cli.engine.trainer import member_from_state, member_state
+from imputevae_cli.engine.vae import Latent
+
+
+def mixture_state(mixture: Mixture) -> dict[str, Any]:
+    """All of a mixture but its cohort."""
+    return {
+        "members": [member_state(member) for member in mixture.members],
+        "thinned": None if mixture.thinned is None else torch.from_numpy(mixture.thinned),
+        "latent": {"mu": mixture.latent.mu, "logvar": mixture.latent.logvar},
+        "donors": None if mixture.donors is None else mixture.donors.state_dict(),
+        "haplotypes": None if mixture.haplotypes is None else _as_tensors(mixture.haplotypes.to_dict()),
+        "gate": mixture.gate.state_dict(),
+        "notes": list(mixture.notes),
+    }
+
+
+def mixture_from_state(
+    state: dict[str, Any], cohort: Cohort, visible: np.ndarray, config: Config, device: torch.device
+) -> Mixture:
+    """The mixture that `mixture_state` took down; visible: int8 (N, L), the calls as its parts saw them.
+
+    Raises CheckpointError, KeyError, RuntimeError or ValueError where it does not fit.
+    """
+    thinned = None if state["thinned"] is None else state["thinned"].numpy()
+    n_loci = cohort.n_loci if thinned is None else len(thinned)
+    shape = (n_loci, cohort.ploidy + 1, cohort.n_populations)
+    haplotypes = state["haplotypes"]
+    return Mixture(
+        cohort=cohort,
+        members=[member_from_state(member, *shape, config, device) for member in state["members"]],
+        thinned=thinned,
+        latent=Latent(**state["latent"]),
+        donors=None if state["donors"] is None else DonorDecoder.from_state_dict(state["donors"]),
+        haplotypes=None
+        if haplotypes is None
+        else HaplotypePosterior.from_dict(_as_arrays(haplotypes), cohort.calls, visible),
+        gate=Gate.from_state_dict(state["gate"]),
+        notes=state["notes"],
+    )
+
+
+def _as_tensors(values: Any) -> Any:
+    if isinstance(values, dict):
+        return {key: _as_tensors(value) for key, value in values.items()}
+    return torch.from_numpy(np.ascontiguousarray(values)) if isinstance(values, np.ndarray) else values
+
+
+def _as_arrays(values: Any) -> Any:
+    if isinstance(values, dict):
+        return {key: _as_arrays(value) for key, value in values.items()}
+    return values.numpy() if isinstance(values, torch.Tensor) else values

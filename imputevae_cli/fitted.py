@@ -1,0 +1,130 @@
+"""What a fit leaves behind, and how a checkpoint holds it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import torch
+
+from imputevae_cli.config import Config
+from imputevae_cli.engine.device import choose_device
+from imputevae_cli.engine.mixture import Cohort, Mixture
+from imputevae_cli.engine.mixture_state import mixture_from_state, mixture_state
+from imputevae_cli.genotypes import MISSING, GenotypeMatrix, Loci
+from imputevae_cli.masking import Mask
+from imputevae_cli.metrics import Accuracy
+
+
+@dataclasses.dataclass(frozen=True)
+class Expected:
+    """Accuracy on calls that were hidden from the fit, the model beside what needs no model.
+
+    baseline: genotype frequencies of each sample's population, or of all samples without a popmap.
+    """
+
+    model: Accuracy
+    baseline: Accuracy
+
+
+@dataclasses.dataclass
+class Fitted:
+    """A fitted model with what it was fitted on. population_names: codes 0.. of `mixture.cohort` stand for these."""
+
+    loci: Loci
+    samples: tuple[str, ...]
+    population_names: tuple[str, ...]
+    mixture: Mixture
+    mask: Mask
+    expected: Expected
+
+    @property
+    def ploidy(self) -> int:
+        return self.mixture.cohort.ploidy
+
+    def is_trained_on(self, samples: tuple[str, ...], calls: np.ndarray) -> bool:
+        """Whether these are the very genotypes of the fit; calls: int8 (N, model loci)."""
+        return samples == self.samples and np.array_equal(calls, self.mixture.cohort.calls)
+
+    def codes_for(self, genotypes: GenotypeMatrix) -> np.ndarray | None:
+        """Population codes, int64 (N,): by popmap, else by the training samples' names, else none."""
+        cohort = self.mixture.cohort
+        if not self.population_names:
+            return None
+        none = len(self.population_names)
+        if genotypes.populations is not None:
+            code_of = {name: code for code, name in enumerate(self.population_names)}
+            return np.array([code_of.get(name, none) for name in genotypes.populations], np.int64)
+        by_sample = dict(zip(self.samples, cohort.populations.tolist(), strict=True))
+        return np.array([by_sample.get(name, none) for name in genotypes.samples], np.int64)
+
+    def state(self) -> dict[str, Any]:
+        """Plain types and tensors."""
+        cohort, loci = self.mixture.cohort, self.loci
+        return {
+            "loci": {
+                "chrom": [str(c) for c in loci.chrom],
+                "pos": torch.from_numpy(np.ascontiguousarray(loci.pos)),
+                "ref": [str(a) for a in loci.ref],
+                "alt": [str(a) for a in loci.alt],
+            },
+            "ploidy": cohort.ploidy,
+            "samples": list(self.samples),
+            "population_names": list(self.population_names),
+            "population_codes": None if cohort.populations is None else torch.from_numpy(cohort.populations),
+            "calls": torch.from_numpy(pack_calls(cohort.calls)),
+            "masks": {
+                name: torch.from_numpy(np.packbits(getattr(self.mask, name))) for name in ("hidden", "validation")
+            },
+            "mixture": mixture_state(self.mixture),
+            "expected": dataclasses.asdict(self.expected),
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any], config: Config) -> Fitted:
+        """What `state` took down. Raises KeyError, TypeError, ValueError and the like where it does not fit."""
+        places = state["loci"]
+        loci = Loci(
+            np.array(places["chrom"], object),
+            places["pos"].numpy(),
+            np.array(places["ref"], object),
+            np.array(places["alt"], object),
+        )
+        shape = (len(state["samples"]), len(loci))
+        names, codes = tuple(state["population_names"]), state["population_codes"]
+        calls = unpack_calls(state["calls"].numpy(), shape)
+        hidden, validation = (_unpacked(state["masks"][name], shape) for name in ("hidden", "validation"))
+        codes = None if codes is None else codes.numpy()
+        cohort = Cohort(calls, loci.chrom_codes, loci.pos, int(state["ploidy"]), codes, len(names))
+        visible = np.where(hidden, np.int8(MISSING), calls)
+        device = choose_device(config.train.device)
+        return cls(
+            loci=loci,
+            samples=tuple(state["samples"]),
+            population_names=names,
+            mixture=mixture_from_state(state["mixture"], cohort, visible, config, device),
+            mask=Mask(calls == MISSING, hidden, validation),
+            expected=Expected(**{name: Accuracy(**figures) for name, figures in state["expected"].items()}),
+        )
+
+
+def pack_calls(calls: np.ndarray) -> np.ndarray:
+    """int8 (N, L), -1..2 -> uint8 (ceil(N * L / 4),), two bits a call."""
+    codes = (calls.ravel() + 1).astype(np.uint8)
+    codes = np.pad(codes, (0, -len(codes) % 4)).reshape(-1, 4)
+    return codes[:, 0] | codes[:, 1] << 2 | codes[:, 2] << 4 | codes[:, 3] << 6
+
+
+def unpack_calls(packed: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """What `pack_calls` packed, int8 (N, L). Raises ValueError where the sizes do not agree."""
+    if len(packed) != -(-shape[0] * shape[1] // 4):
+        raise ValueError("the calls are not of these samples and loci")
+    codes = np.stack([packed >> shift & 3 for shift in (0, 2, 4, 6)], 1).ravel()
+    return codes[: shape[0] * shape[1]].reshape(shape).astype(np.int8) - np.int8(1)
+
+
+def _unpacked(bits: torch.Tensor, shape: tuple[int, int]) -> np.ndarray:
+    if len(bits) != -(-shape[0] * shape[1] // 8):
+        raise ValueError("the masks are not of these samples and loci")
+    return np.unpackbits(bits.numpy(), count=shape[0] * shape[1]).reshape(shape).astype(bool)
