@@ -152,7 +152,7 @@ class SimSettings(_Section):
 
     sim_strategy: Literal["observed", "random", "random_weighted", "random_weighted_inv"] = "observed"
     sim_prop: OpenShare = 0.1
-    max_hidden: Count = 40_000
+    max_hidden: Count = 20_000
     sim_kwargs: dict[str, Any] = {}
 
 

@@ -97,9 +97,7 @@ class ImputeVAE:
             return fitted.mixture.fill(self.config, threads)
         cohort = fitted.mixture.cohort
         codes = fitted.codes_for(aligned.genotypes)
-        others = Cohort(
-            aligned.calls, cohort.chrom_codes, cohort.positions, cohort.ploidy, codes, cohort.n_populations
-        )
+        others = Cohort(aligned.calls, cohort.chrom_codes, cohort.positions, cohort.ploidy, codes, cohort.n_populations)
         return fitted.mixture.fill_others(others, self.config, threads, progress)
 
     def estimate_seconds(self, genotypes: GenotypeMatrix) -> float:

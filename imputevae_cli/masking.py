@@ -64,9 +64,7 @@ def simulate_mask(
     return Mask(~known, hidden, validation)
 
 
-def _draw_weighted(
-    known: np.ndarray, weights: np.ndarray, prop: float, generator: np.random.Generator
-) -> np.ndarray:
+def _draw_weighted(known: np.ndarray, weights: np.ndarray, prop: float, generator: np.random.Generator) -> np.ndarray:
     """bool (samples, loci): a share `prop` of the known calls, drawn by weight without replacement."""
     scores = np.full(known.shape, -np.inf, np.float32)
     # By exponential keys (Efraimidis & Spirakis 2006)

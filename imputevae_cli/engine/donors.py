@@ -185,7 +185,10 @@ class DonorDecoder:
         def fill_piece(i: int) -> np.ndarray:
             cells = slice(edges[i], edges[i + 1])
             last = min(pieces[i] + _LOCI_AT_ONCE, self._panel.n_loci)
-            there = torch.from_numpy(np.ascontiguousarray(loci[cells])), torch.from_numpy(np.ascontiguousarray(asked[cells]))
+            there = (
+                torch.from_numpy(np.ascontiguousarray(loci[cells])),
+                torch.from_numpy(np.ascontiguousarray(asked[cells])),
+            )
             return self._cells(queries, overall, pieces[i], last, *there).numpy()
 
         filled = [i for i in range(len(pieces)) if edges[i + 1] > edges[i]]

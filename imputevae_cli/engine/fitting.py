@@ -43,7 +43,7 @@ EXCERPT_LOCI = 600
 EXCERPT_SAMPLES = 500
 EXCERPT_CELLS = 100
 """Fewer hidden cells in the excerpt decide nothing."""
-SMALL = 400_000
+SMALL = 200_000
 """Up to this many cells (samples x loci), every part is cheap, and the gate alone decides."""
 LINKED = 0.8
 """In a larger file, haplotypes that bring the log loss of the frequencies below this share of it stand alone."""

@@ -94,7 +94,9 @@ class FrequencyPart:
     def of(cls, cohort: Cohort) -> FrequencyPart:
         """From the known calls of a cohort."""
         codes = np.zeros(len(cohort.calls), np.int64) if cohort.populations is None else cohort.populations
-        return cls(genotype_frequencies(cohort.calls, cohort.ploidy + 1, cohort.populations, cohort.n_populations), codes)
+        return cls(
+            genotype_frequencies(cohort.calls, cohort.ploidy + 1, cohort.populations, cohort.n_populations), codes
+        )
 
     def gp(self, start: int, stop: int) -> np.ndarray:
         """See `Part`."""
