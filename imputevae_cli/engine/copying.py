@@ -73,7 +73,7 @@ class HaplotypeDecoder:
         calls: int8 (N, L), ALT alleles, -1 missing. chrom_codes: int32 (L,), the same along a chromosome.
         positions: int64 (L,) bp, or float64 (L,) cM of a genetic map. copying_prior: float (N, N), how readily a
         sample (row) copies from another (column), in any scale; None: no preference, or the samples' relatedness where
-        hidden calls favour it.
+        hidden calls favour it. device: a torch device; on `cpu` the compiled kernel runs, with `threads` threads.
         """
         rng = np.random.default_rng(self.seed)
         shown = self._hide(calls, rng)
@@ -85,7 +85,7 @@ class HaplotypeDecoder:
             schedule = self.settings.over(recipe.by_rule(len(calls)))
             if self.settings.trial:
                 schedule = recipe.by_trial(cohort, schedule, self.seed, pool)
-            doses, chain = self._run(cohort, schedule, pool, progress or NullProgress())
+            doses, chain = self._run(cohort, schedule, pool, progress or NullProgress(), device=device)
         haplotypes = restored(chain.haplotypes, calls, ploidy)
         frequencies = genotype_frequencies(shown, ploidy)
         return _posterior(calls, chain, doses, haplotypes, frequencies).calibrated()
@@ -127,14 +127,12 @@ class HaplotypeDecoder:
             row[rng.random(len(row), np.float32) < share] = MISSING
         return shown
 
-    def _run(
-        self, cohort: Cohort, schedule: Schedule, pool, progress: Progress, switch=None
-    ) -> tuple[np.ndarray, Chain]:
+    def _run(self, cohort: Cohort, schedule: Schedule, pool, progress: Progress, switch=None, device="cpu"):
         """(mean doses float32 (missing cells, 2), the last chain)."""
         doses = np.zeros((int((cohort.calls == MISSING).sum()), 2), np.float32)
         with progress.task("haplotypes", schedule.chains * schedule.iterations) as task:
             for c in range(schedule.chains):
-                chain = Chain(cohort, schedule, self.seed * 1000 + c, switch)
+                chain = Chain(cohort, schedule, self.seed * 1000 + c, switch, device)
                 at = cell_offsets(cohort.calls, chain.windows)
                 for iteration in range(schedule.iterations):
                     chain.iterate(pool, doses if iteration >= schedule.burn_in else doses[:0], at)

@@ -219,6 +219,17 @@ def record_usage(m, b, t, swap, usage):
 
 
 @_jit
+def record_usage_one(m, b, t, usage):
+    """As `record_usage` for one path."""
+    z = F(0)
+    for k in range(usage.shape[0]):
+        usage[k] = m[0, k] * b[t, 0, k]
+        z += usage[k]
+    for k in range(usage.shape[0]):
+        usage[k] /= max(z, TINY)
+
+
+@_jit
 def byte(p):
     """A probability as a byte, rounded."""
     return np.uint8(p * F(255) + F(0.5))
@@ -236,7 +247,7 @@ def forward_pair(
     are added, when doses has rows.
     """
     first, core_first, core_stop, stop = window[0], window[1], window[2], window[3]
-    middle = core_first + core_stop - 1
+    middle = (core_first + core_stop) // 2
     swap = 0
     flip = flip_in = flip_out = 0
     for k in range(pi.shape[0]):
@@ -249,7 +260,7 @@ def forward_pair(
         rho_next = switch[locus + 1] if locus + 1 < stop else F(0)
         if locus == core_first:
             flip_in = flip
-        if 2 * locus == middle or 2 * locus == middle + 1:
+        if locus == middle:
             record_usage(m, b, t, swap, usage)
         if call < 0:
             if core:
@@ -327,12 +338,14 @@ def forward_one(calls, top, window, theta, switch, error, pi, b, sums, m, out, j
     """As `forward_pair` for one haplotype: out uint8 (loci,); doses gathers the chances of REF and of ALT."""
     first, core_first, core_stop, stop = window[0], window[1], window[2], window[3]
     span = F(1.0 - 2.0 * error) * BYTE
-    middle = core_first + core_stop - 1
+    middle = (core_first + core_stop) // 2
     for k in range(pi.shape[0]):
         m[0, k] = pi[k]
     for t in range(stop - first):
         locus = first + t
         call = calls[locus]
+        if locus == middle:
+            record_usage_one(m, b, t, usage)
         known = call == 0 or call == top
         base = F(error) if call == top else F(1.0 - error)
         slope = span if call == top else -span
@@ -347,8 +360,6 @@ def forward_one(calls, top, window, theta, switch, error, pi, b, sums, m, out, j
             y = x * b[t, 0, k]
             z += y
             p += y * th
-            if 2 * locus == middle or 2 * locus == middle + 1:
-                usage[k] = y
         if core_first <= locus < core_stop:
             alt = F(error) + span * p / max(z, TINY)
             out[locus] = (np.uint8(255) if call == top else np.uint8(0)) if known else byte(alt)
@@ -359,9 +370,6 @@ def forward_one(calls, top, window, theta, switch, error, pi, b, sums, m, out, j
                 at += 1
             if t > 0:
                 jumps[locus] += min(switch[locus] * sums[t, 0] / max(z, TINY), F(1))
-        if 2 * locus == middle or 2 * locus == middle + 1:
-            for k in range(pi.shape[0]):
-                usage[k] /= max(z, TINY)
         rho = switch[locus + 1] if locus + 1 < stop else F(0)
         q = (F(1) - rho) / max(s, TINY)
         for k in range(pi.shape[0]):

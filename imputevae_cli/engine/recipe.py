@@ -51,7 +51,9 @@ def by_trial(cohort: Cohort, schedule: Schedule, seed: int, pool: ThreadPoolExec
             schedule, error, rate = candidate, new_error, new_rate
     if schedule.cooling is None and rate > SPARSE:
         schedule = replace(schedule, donors=2 * schedule.donors)
-        if not _mostly_inbred(cohort):
+        if _mostly_inbred(cohort):  # no phase is drawn, so that chains hardly differ
+            schedule = replace(schedule, chains=1)
+        else:
             schedule = replace(schedule, core=256, halo=64, scales=(100, 250))
             schedule = replace(schedule, iterations=18, burn_in=8, chains=2)
     return schedule

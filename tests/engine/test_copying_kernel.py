@@ -159,16 +159,18 @@ def test_the_kernel_equals_torch(seed, first_pass):
     paths = np.array([2, 2, 1, 2, 1, 2], np.uint8)
     prior = rng.random((n, n)).astype(np.float32)
     window = np.array([5, 15, 45, 55])
-    out, jumps, doses, flips, _ = run(
+    out, jumps, doses, flips, usage = run(
         calls, panel, donors, switch, paths=paths, key=9, window=window, prior=prior, first_pass=first_pass, state=state
     )
     out2, jumps2, doses2, flips2 = state.copy(), np.zeros_like(jumps), np.zeros_like(doses), np.zeros_like(flips)
+    usage2 = np.zeros_like(usage)
     missing = (calls[:, 15:45] < 0).sum(1)
     keys = np.array([kernel.mix(np.uint64(9), i) for i in range(n)], np.uint64)
     copying_torch.sweep(
         calls, paths, panel, state, donors, prior, switch, ERROR, keys, first_pass, window,
-        np.concatenate([[0], np.cumsum(missing)[:-1]]), doses2, out2, flips2, jumps2, "cpu",
+        np.concatenate([[0], np.cumsum(missing)[:-1]]), doses2, out2, flips2, jumps2, usage2, "cpu",
     )  # fmt: skip
+    np.testing.assert_allclose(usage, usage2, atol=1e-4)
     two = paths == 2
     np.testing.assert_array_equal(flips[two], flips2[two])
     np.testing.assert_allclose(doses, doses2, atol=1e-4)
