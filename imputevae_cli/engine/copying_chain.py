@@ -14,6 +14,7 @@ import numpy as np
 
 from imputevae_cli.engine import copying_kernel as kernel
 from imputevae_cli.engine import copying_torch, copying_windows, donor_choice, inbreeding, relatedness
+from imputevae_cli.engine.copying_numerics import mix
 from imputevae_cli.genotypes import MISSING
 
 SAMPLES_PER_SWEEP = 32
@@ -125,7 +126,7 @@ class Chain:
             if self.device == "cpu":
                 kernel.sweep(*arguments, key, first_pass, window, samples, *results)
             else:  # all samples of a window at once
-                keys = np.array([kernel.mix(key, n) for n in range(len(cohort.calls))], np.uint64)
+                keys = np.array([mix(key, n) for n in range(len(cohort.calls))], np.uint64)
                 copying_torch.sweep(*arguments, keys, first_pass, window, *results, self.device)
 
         list(pool.map(sweep, tasks))
@@ -139,7 +140,7 @@ class Chain:
         self.iteration += 1
 
     def _key(self, stream: int, window: int) -> np.uint64:
-        return np.uint64(kernel.mix(np.uint64(kernel.mix(self.key, stream)), window))
+        return np.uint64(mix(np.uint64(mix(self.key, stream)), window))
 
     def _tasks(self, size: int):
         """Pieces of work that write apart from each other: (window, block of samples, its first and last sample)."""
