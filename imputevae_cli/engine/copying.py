@@ -53,6 +53,7 @@ class HaplotypeDecoder:
         (N, N), such as closeness in a latent space, that a copying prior may be fitted on; None: the genotypes'
         correlations. copying_prior: float (N, N), how readily a sample (row) copies from another (column), in
         any scale; None: no preference, or one that grows with likeness where hidden calls favour it.
+        device: a torch device; on `cpu` the compiled kernel runs, with `threads` threads.
         """
         given = shown is not None
         shown = shown if given else self._hide(calls, np.random.default_rng(self.seed))
@@ -64,7 +65,7 @@ class HaplotypeDecoder:
             schedule = recipe.overlaid(recipe.by_rule(len(calls)), self.settings)
             if self.settings.trial:
                 schedule = recipe.by_trial(cohort, schedule, self.seed, pool)
-            doses, chain = self._run(cohort, schedule, pool, progress or NullProgress())
+            doses, chain = self._run(cohort, schedule, pool, progress or NullProgress(), device=device)
         haplotypes = restored(chain.haplotypes, calls, ploidy)
         frequencies = genotype_frequencies(shown, ploidy)
         posterior = _posterior(calls, chain, doses, haplotypes, frequencies)
@@ -107,14 +108,12 @@ class HaplotypeDecoder:
             row[rng.random(len(row), np.float32) < share] = MISSING
         return shown
 
-    def _run(
-        self, cohort: Cohort, schedule: Schedule, pool, progress: Progress, switch=None
-    ) -> tuple[np.ndarray, Chain]:
+    def _run(self, cohort: Cohort, schedule: Schedule, pool, progress: Progress, switch=None, device="cpu"):
         """(mean doses uint16 (missing cells, 2), see `HaplotypePosterior`, and the last chain)."""
         doses = np.zeros((int((cohort.calls == MISSING).sum()), 2), np.float32)
         with progress.task("haplotypes", schedule.chains * schedule.iterations) as task:
             for c in range(schedule.chains):
-                chain = Chain(cohort, schedule, self.seed * 1000 + c, switch)
+                chain = Chain(cohort, schedule, self.seed * 1000 + c, switch, device)
                 at = cell_offsets(cohort.calls, chain.windows)
                 for iteration in range(schedule.iterations):
                     chain.iterate(pool, doses if iteration >= schedule.burn_in else doses[:0], at)

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from imputevae_cli.engine import copying_kernel as kernel
-from imputevae_cli.engine import copying_windows, donor_choice, inbreeding, relatedness
+from imputevae_cli.engine import copying_torch, copying_windows, donor_choice, inbreeding, relatedness
+from imputevae_cli.engine.copying_numerics import mix
 from imputevae_cli.genotypes import MISSING
 
 SAMPLES_PER_SWEEP = 32
@@ -77,8 +78,10 @@ class Cohort:
 class Chain:
     """One run of the sampler. `haplotypes` is uint8 (N * ploidy, L): 0 REF, 255 ALT, between them the chance of ALT."""
 
-    def __init__(self, cohort: Cohort, schedule: Schedule, seed: int, switch: np.ndarray | None = None):
-        self.cohort, self.schedule = cohort, schedule
+    def __init__(
+        self, cohort: Cohort, schedule: Schedule, seed: int, switch: np.ndarray | None = None, device: str = "cpu"
+    ):
+        self.cohort, self.schedule, self.device = cohort, schedule, device
         self.key = np.uint64(seed)
         self.windows = copying_windows.windows(cohort.chrom_codes, schedule.core, schedule.halo)
         self.starts = copying_windows.chrom_starts(cohort.chrom_codes)
@@ -106,7 +109,7 @@ class Chain:
         cohort, schedule = self.cohort, self.schedule
         if self.iteration % schedule.refresh == 0:
             self._choose_donors(pool)
-        tasks = self._tasks(SAMPLES_PER_SWEEP)
+        tasks = self._tasks(SAMPLES_PER_SWEEP if self.device == "cpu" else len(cohort.calls))
         jumps = np.zeros((1 + max(block for _, block, _ in tasks), len(self.switch)), np.float32)
         flips = np.zeros((len(self.windows), len(cohort.calls), 2), np.uint8)
         usage = np.zeros(self.donors.shape, np.float32)
@@ -114,11 +117,17 @@ class Chain:
 
         def sweep(task):
             w, block, samples = task
-            kernel.sweep(
+            arguments = (
                 cohort.calls, self.paths[w], panel, self.haplotypes, self.donors[w], self.prior, self.switch,
-                schedule.error, self._key(2 * self.iteration, w), self.iteration == 0, self.windows[w], samples,
-                at[w], doses, self.spare, flips[w], jumps[block], usage[w],
+                schedule.error,
             )  # fmt: skip
+            key, first_pass, window = self._key(2 * self.iteration, w), self.iteration == 0, self.windows[w]
+            results = (at[w], doses, self.spare, flips[w], jumps[block], usage[w])
+            if self.device == "cpu":
+                kernel.sweep(*arguments, key, first_pass, window, samples, *results)
+            else:  # all samples of a window at once
+                keys = np.array([mix(key, n) for n in range(len(cohort.calls))], np.uint64)
+                copying_torch.sweep(*arguments, keys, first_pass, window, *results, self.device)
 
         list(pool.map(sweep, tasks))
         if cohort.ploidy == 2:
@@ -131,7 +140,7 @@ class Chain:
         self.iteration += 1
 
     def _key(self, stream: int, window: int) -> np.uint64:
-        return np.uint64(kernel.mix(np.uint64(kernel.mix(self.key, stream)), window))
+        return np.uint64(mix(np.uint64(mix(self.key, stream)), window))
 
     def _tasks(self, size: int):
         """Pieces of work that write apart from each other: (window, block of samples, its first and last sample)."""

@@ -15,52 +15,12 @@ heterozygous call. Alleles are stored as bytes: 0 is REF, 255 is ALT, and betwee
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-F = np.float32
-BYTE = F(1.0 / 255.0)
-TINY = F(1e-30)
-_U64 = np.uint64
-
-_jit = njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+from imputevae_cli.engine.copying_numerics import BYTE, TINY, F, byte, fast, fill_prior, gather, mix, uniform
+from imputevae_cli.engine.copying_one_path import backward_one, forward_one
 
 
-@njit(cache=True, nogil=True)
-def mix(key, counter):
-    """A uint64 that looks random: splitmix64 of `key` and `counter` (Steele et al. 2014)."""
-    z = _U64(key) + (_U64(counter) + _U64(1)) * _U64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> _U64(30))) * _U64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> _U64(27))) * _U64(0x94D049BB133111EB)
-    return z ^ (z >> _U64(31))
-
-
-@njit(cache=True, nogil=True)
-def uniform(key, counter):
-    """A float32 in [0, 1) that depends on `key` and `counter` alone, whatever the order of the work."""
-    return F(mix(key, counter) >> _U64(40)) * F(1.0 / 16777216.0)
-
-
-@_jit
-def gather(panel, donors, start, n_loci, theta):
-    """theta uint8 (n_loci, K) <- the donors' alleles; panel uint8 (rows, loci), donors int32 (K,)."""
-    for k in range(donors.shape[0]):
-        row = panel[donors[k]]
-        for t in range(n_loci):
-            theta[t, k] = row[start + t]
-
-
-@_jit
-def fill_prior(prior, sample, donors, ploidy, pi):
-    """pi float32 (K,) <- the copying prior over donors int32 (K,), summing to 1; prior of no rows is uniform."""
-    total = F(0)
-    for k in range(donors.shape[0]):
-        pi[k] = F(1) if prior.shape[0] == 0 else max(prior[sample, donors[k] // ploidy], F(1e-8))
-        total += pi[k]
-    for k in range(donors.shape[0]):
-        pi[k] /= total
-
-
-@_jit
+@fast
 def backward_pair(calls, first, theta, alleles, switch, error, skip_hets, pi, b, sums, work):
     """b float32 (T, 2, K) and sums float32 (T, 2) of a diploid sample; the last T entries of each array are one window.
 
@@ -110,7 +70,7 @@ def backward_pair(calls, first, theta, alleles, switch, error, skip_hets, pi, b,
             b[t - 1, 1, k] = e1[k] * q1 + rho
 
 
-@_jit
+@fast
 def draw_phase(theta, t, error, m, b, u):
     """Draw the phase of a heterozygous call: (allele of haplotype 0, its slot of b), each 0 or 1.
 
@@ -150,7 +110,7 @@ def draw_phase(theta, t, error, m, b, u):
     return 1, 1
 
 
-@_jit
+@fast
 def missing_pair(theta, t, error, m, b, swap, work):
     """work[2] <- (p0, p1, z0, z1): the chance of ALT on both haplotypes, and sum_k m b of each."""
     z0 = z1 = p0 = p1 = F(0)
@@ -169,7 +129,7 @@ def missing_pair(theta, t, error, m, b, swap, work):
     work[2, 3] = z1
 
 
-@_jit
+@fast
 def advance_pair(theta, t, error, alt0, alt1, m, b, swap, rho, pi, work):
     """m <- the forward weights at the next locus, whose switch probability is rho; work[2, 2:4] <- sum_k m e b."""
     span = F(1.0 - 2.0 * error) * BYTE
@@ -198,7 +158,7 @@ def advance_pair(theta, t, error, alt0, alt1, m, b, swap, rho, pi, work):
         m[1, k] = e1[k] * q1 + rho * pi[k]
 
 
-@_jit
+@fast
 def drift(m, rho, pi):
     """m <- the forward weights past a missing call."""
     keep = F(1) - rho
@@ -207,7 +167,7 @@ def drift(m, rho, pi):
         m[1, k] = keep * m[1, k] + rho * pi[k]
 
 
-@_jit
+@fast
 def record_usage(m, b, t, swap, usage):
     """usage float32 (K,) <- how likely each donor is copied at this locus, summed over the two haplotypes."""
     z0 = z1 = F(0)
@@ -218,13 +178,7 @@ def record_usage(m, b, t, swap, usage):
         usage[k] = m[0, k] * b[t, swap, k] / max(z0, TINY) + m[1, k] * b[t, 1 - swap, k] / max(z1, TINY)
 
 
-@_jit
-def byte(p):
-    """A probability as a byte, rounded."""
-    return np.uint8(p * F(255) + F(0.5))
-
-
-@_jit
+@fast
 def forward_pair(
     calls, window, theta, alleles, switch, error, pi, b, sums, m, work, key, out0, out1, jumps, usage, doses, at
 ):
@@ -236,7 +190,7 @@ def forward_pair(
     are added, when doses has rows.
     """
     first, core_first, core_stop, stop = window[0], window[1], window[2], window[3]
-    middle = core_first + core_stop - 1
+    middle = (core_first + core_stop) // 2
     swap = 0
     flip = flip_in = flip_out = 0
     for k in range(pi.shape[0]):
@@ -249,7 +203,7 @@ def forward_pair(
         rho_next = switch[locus + 1] if locus + 1 < stop else F(0)
         if locus == core_first:
             flip_in = flip
-        if 2 * locus == middle or 2 * locus == middle + 1:
+        if locus == middle:
             record_usage(m, b, t, swap, usage)
         if call < 0:
             if core:
@@ -288,107 +242,11 @@ def forward_pair(
     return flip_in, flip_out
 
 
-@_jit
-def backward_one(calls, top, first, theta, switch, error, pi, b, sums, work):
-    """As `backward_pair` for one haplotype: a haploid sample, or an inbred one whose two haplotypes are one path.
-
-    top: the call that stands for ALT (1 haploid, 2 diploid); a heterozygous call says nothing about the path.
-    """
-    n_loci, n_donors = theta.shape
-    span = F(1.0 - 2.0 * error) * BYTE
-    e0 = work[0]
-    for k in range(n_donors):
-        b[n_loci - 1, 0, k] = F(1)
-    for t in range(n_loci - 1, 0, -1):
-        call = calls[first + t]
-        rho = switch[first + t]
-        keep = F(1) - rho
-        if call != 0 and call != top:
-            sums[t, 0] = F(1)
-            for k in range(n_donors):
-                b[t - 1, 0, k] = keep * b[t, 0, k] + rho
-            continue
-        base = F(error) if call == top else F(1.0 - error)
-        slope = span if call == top else -span
-        s = F(0)
-        for k in range(n_donors):
-            x = (base + slope * F(theta[t, k])) * b[t, 0, k]
-            e0[k] = x
-            s += pi[k] * x
-        s = max(s, TINY)
-        sums[t, 0] = s
-        q = keep / s
-        for k in range(n_donors):
-            b[t - 1, 0, k] = e0[k] * q + rho
-
-
-@_jit
-def forward_one(calls, top, window, theta, switch, error, pi, b, sums, m, out, jumps, usage, doses, at):
-    """As `forward_pair` for one haplotype: out uint8 (loci,); doses gathers the chances of REF and of ALT."""
-    first, core_first, core_stop, stop = window[0], window[1], window[2], window[3]
-    span = F(1.0 - 2.0 * error) * BYTE
-    middle = core_first + core_stop - 1
-    for k in range(pi.shape[0]):
-        m[0, k] = pi[k]
-    for t in range(stop - first):
-        locus = first + t
-        call = calls[locus]
-        known = call == 0 or call == top
-        base = F(error) if call == top else F(1.0 - error)
-        slope = span if call == top else -span
-        s = z = p = F(0)
-        for k in range(pi.shape[0]):
-            th = F(theta[t, k])
-            x = m[0, k]
-            if known:
-                x *= base + slope * th
-                m[0, k] = x
-            s += x
-            y = x * b[t, 0, k]
-            z += y
-            p += y * th
-            if 2 * locus == middle or 2 * locus == middle + 1:
-                usage[k] = y
-        if core_first <= locus < core_stop:
-            alt = F(error) + span * p / max(z, TINY)
-            out[locus] = (np.uint8(255) if call == top else np.uint8(0)) if known else byte(alt)
-            if call < 0:
-                if doses.shape[0] > 0:
-                    doses[at, 0] += F(1) - alt
-                    doses[at, 1] += alt
-                at += 1
-            if t > 0:
-                jumps[locus] += min(switch[locus] * sums[t, 0] / max(z, TINY), F(1))
-        if 2 * locus == middle or 2 * locus == middle + 1:
-            for k in range(pi.shape[0]):
-                usage[k] /= max(z, TINY)
-        rho = switch[locus + 1] if locus + 1 < stop else F(0)
-        q = (F(1) - rho) / max(s, TINY)
-        for k in range(pi.shape[0]):
-            m[0, k] = m[0, k] * q + rho * pi[k]
-
-
-@_jit
+@fast
 def sweep(
-    calls,
-    paths,
-    panel,
-    state,
-    donors,
-    prior,
-    switch,
-    error,
-    key,
-    first_pass,
-    window,
-    samples,
-    at,
-    doses,
-    out,
-    flips,
-    jumps,
-    usage,
-):
+    calls, paths, panel, state, donors, prior, switch, error, key, first_pass, window, samples, at, doses, out, flips,
+    jumps, usage,
+):  # fmt: skip
     """One window of the samples `samples[0]` .. `samples[1]` (exclusive): new haplotypes, switches, doses.
 
     calls int8 (N, L); paths uint8 (N,): the paths that a sample follows, 1 or 2; panel uint8 (rows, L): the donors;
@@ -442,7 +300,7 @@ def sweep(
         )
 
 
-@_jit
+@fast
 def stitch(cores, flips, haplotypes):
     """Put the windows of diploid samples in one frame by exchanging their haplotypes in place.
 

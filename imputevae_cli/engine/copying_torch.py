@@ -79,8 +79,11 @@ def draw_phase(
     return choice % 2 == 1, choice >= 2
 
 
-def forward(window: Window, b: torch.Tensor, sums: torch.Tensor):
-    """Draw the phase and read the haplotypes: (chance of ALT (T, 2, B), jumps (T, 2, B), flips int (T, B))."""
+def forward(window: Window, b: torch.Tensor, sums: torch.Tensor, middle: int):
+    """Draw the phase and read the haplotypes: (chance of ALT (T, 2, B), jumps (T, 2, B), flips int (T, B), usage).
+
+    usage: (2, K, B), how likely each haplotype copies each donor at locus `middle`, before its own call is read.
+    """
     n_loci, _, n = window.theta.shape
     alts = torch.zeros(n_loci, 2, n, device=window.theta.device)
     jumps = torch.zeros_like(alts)
@@ -91,6 +94,8 @@ def forward(window: Window, b: torch.Tensor, sums: torch.Tensor):
     for t in range(n_loci):
         call, theta = window.calls[t], window.theta[t]
         het = call == 1
+        if t == middle:
+            usage = m * torch.where(swap, b[t].flip(0), b[t])
         allele, exchanged = draw_phase(theta, m, b[t], window.draws[t])
         swap = torch.where(het, exchanged, swap)
         flip = torch.where(het, allele ^ window.old[t], flip)
@@ -106,12 +111,12 @@ def forward(window: Window, b: torch.Tensor, sums: torch.Tensor):
         jumps[t] = (window.switch[t] * r / z).clamp_max(1.0) if t else 0.0
         rho = window.switch[t + 1] if t + 1 < n_loci else torch.zeros(())
         m = (1.0 - rho) * f / f.sum(1, keepdim=True).clamp_min(TINY) + rho * window.pi
-    return alts, jumps, flips
+    return alts, jumps, flips, usage / usage.sum(1, keepdim=True).clamp_min(TINY)
 
 
 def sweep(
     calls, paths, panel, state, donors, prior, switch, error, keys, first_pass, window, at, doses, out, flips, jumps,
-    device,
+    usage, device,
 ):  # fmt: skip
     """`copying_kernel.sweep` for all samples; keys uint64 (N,), each sample's own; arrays are changed in place."""
     ploidy = len(state) // len(calls)
@@ -133,7 +138,9 @@ def sweep(
         torch.from_numpy(uniforms(keys, np.arange(first, stop))).to(device),
     )
     b, sums = backward(inputs, first_pass)
-    alts, jumped, flipped = (x.cpu().numpy() for x in forward(inputs, b, sums))
+    middle = (core_first + core_stop) // 2 - first
+    alts, jumped, flipped, used = (x.cpu().numpy() for x in forward(inputs, b, sums, middle))
+    usage[:] = np.where(one[:, None], used[0].T, used.sum(0).T)
     core = slice(core_first - first, core_stop - first)
     flips[:, 0] = flipped[core_first - first - 1] if core_first > first else 0
     flips[:, 1] = flipped[core_stop - first - 1]

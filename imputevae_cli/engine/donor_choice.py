@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from imputevae_cli.engine.copying_kernel import mix
+from imputevae_cli.engine.copying_numerics import mix
 
 _jit = njit(cache=True, nogil=True, error_model="numpy")
 _U64 = np.uint64

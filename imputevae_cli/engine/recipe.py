@@ -16,9 +16,9 @@ from imputevae_cli.engine import copying_windows, inbreeding
 from imputevae_cli.engine.copying_chain import Chain, Cohort, Schedule, cell_offsets
 from imputevae_cli.genotypes import MISSING
 
-TRIAL_CELLS = 500_000
+TRIAL_CELLS = 400_000
 TRIAL_SAMPLES = 500
-TRIAL_HIDDEN = 0.05
+TRIAL_HIDDEN = 0.1
 SPARSE = 0.014  # switches per mean distance above which loci are far apart: more donors, chosen anew each time
 
 
@@ -49,18 +49,20 @@ def by_trial(cohort: Cohort, schedule: Schedule, seed: int, pool: ThreadPoolExec
         return schedule
 
     def outcome(candidate: Schedule) -> tuple[float, float]:
-        short = replace(candidate, iterations=10, burn_in=5, chains=1)
+        short = replace(candidate, iterations=14, burn_in=7, chains=1)
         return _error_rate(small, short, truth, hidden, seed, pool)
 
     error, rate = outcome(schedule)
     for change in _changes(cohort):
         candidate = replace(schedule, **change)
         new_error, new_rate = outcome(candidate)
-        if new_error < error - np.sqrt(error / hidden.sum()):  # by a standard error
+        if new_error < error - 0.5 * np.sqrt(error / hidden.sum()):  # by half a standard error
             schedule, error, rate = candidate, new_error, new_rate
     if schedule.cooling is None and rate > SPARSE:
         schedule = replace(schedule, donors=2 * schedule.donors)
-        if not _mostly_inbred(cohort):
+        if _mostly_inbred(cohort):  # no phase is drawn, so that chains hardly differ
+            schedule = replace(schedule, chains=1)
+        else:
             schedule = replace(schedule, core=256, halo=64, scales=(100, 250))
             schedule = replace(schedule, iterations=18, burn_in=8, chains=2)
     return schedule
@@ -72,10 +74,11 @@ def _mostly_inbred(cohort: Cohort) -> bool:
 
 def _changes(cohort: Cohort) -> list[dict]:
     """What the trial tries, one after the other, on top of what it has kept."""
+    plain = [{"cooling": None, "iterations": 16, "burn_in": 8}]
     warm = [{"cooling": None, "start_rate": 0.05, "refresh": 1}]
     related = [{"relatedness": True}] if cohort.likeness is not None else []
     floor = [{"rate_floor": 0.1, "cooling": None}, {"rate_floor": 0.25, "cooling": None}]
-    return warm + related + floor if _mostly_inbred(cohort) else warm + related
+    return warm + related + floor if _mostly_inbred(cohort) else plain + warm + related
 
 
 def _excerpt(cohort: Cohort, rng: np.random.Generator) -> tuple[Cohort, np.ndarray]:

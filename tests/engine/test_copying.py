@@ -73,6 +73,15 @@ def test_the_same_seed_gives_the_same_result_at_any_number_of_threads():
     assert not np.array_equal(one.doses, other.doses)
 
 
+def test_the_torch_path_fills_as_the_kernel_does():
+    truth, calls, chrom, pos = cohort(4, n=20)
+    scores = []
+    for device in ("cpu", "cpu:0"):  # a numbered device takes the torch path
+        gp = HaplotypeDecoder(QUICK, 2).fit(calls, chrom, pos, 2, device=device).gp(0, 240)
+        scores.append(right(truth, calls, gp))
+    assert abs(scores[0] - scores[1]) < 0.02
+
+
 def test_haplotypes_agree_with_the_known_calls():
     _, calls, chrom, pos = cohort(2)
     posterior = HaplotypeDecoder(QUICK).fit(calls, chrom, pos, 2)

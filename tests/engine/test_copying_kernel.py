@@ -7,6 +7,7 @@ import pytest
 
 from imputevae_cli.engine import copying_kernel as kernel
 from imputevae_cli.engine import copying_torch
+from imputevae_cli.engine.copying_numerics import mix, uniform
 
 ERROR = 0.01
 NO_PRIOR = np.zeros((0, 0), np.float32)
@@ -159,16 +160,18 @@ def test_the_kernel_equals_torch(seed, first_pass):
     paths = np.array([2, 2, 1, 2, 1, 2], np.uint8)
     prior = rng.random((n, n)).astype(np.float32)
     window = np.array([5, 15, 45, 55])
-    out, jumps, doses, flips, _ = run(
+    out, jumps, doses, flips, usage = run(
         calls, panel, donors, switch, paths=paths, key=9, window=window, prior=prior, first_pass=first_pass, state=state
     )
     out2, jumps2, doses2, flips2 = state.copy(), np.zeros_like(jumps), np.zeros_like(doses), np.zeros_like(flips)
+    usage2 = np.zeros_like(usage)
     missing = (calls[:, 15:45] < 0).sum(1)
-    keys = np.array([kernel.mix(np.uint64(9), i) for i in range(n)], np.uint64)
+    keys = np.array([mix(np.uint64(9), i) for i in range(n)], np.uint64)
     copying_torch.sweep(
         calls, paths, panel, state, donors, prior, switch, ERROR, keys, first_pass, window,
-        np.concatenate([[0], np.cumsum(missing)[:-1]]), doses2, out2, flips2, jumps2, "cpu",
+        np.concatenate([[0], np.cumsum(missing)[:-1]]), doses2, out2, flips2, jumps2, usage2, "cpu",
     )  # fmt: skip
+    np.testing.assert_allclose(usage, usage2, atol=1e-4)
     two = paths == 2
     np.testing.assert_array_equal(flips[two], flips2[two])
     np.testing.assert_allclose(doses, doses2, atol=1e-4)
@@ -196,5 +199,5 @@ def test_float32_holds_over_100000_loci():
 def test_uniforms_of_torch_path_equal_the_kernels():
     keys = np.array([3, 2**63 + 5], np.uint64)
     loci = np.arange(7)
-    expected = [[kernel.uniform(key, locus) for key in keys] for locus in loci]
+    expected = [[uniform(key, locus) for key in keys] for locus in loci]
     np.testing.assert_array_equal(copying_torch.uniforms(keys, loci), np.array(expected, np.float32))
