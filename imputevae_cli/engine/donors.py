@@ -49,7 +49,7 @@ class DonorSettings:
     steps: int = 500
     batch_loci: int = 64
     queries_per_locus: int = 8
-    learning_rate: float = 2e-2
+    learning_rate: float = 1.5e-2
     weight_decay: float = 1e-3
     hide: float = 0.1
     redraws: int = 3
