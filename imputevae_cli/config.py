@@ -106,7 +106,8 @@ class DonorSettings(_Section):
     heads: attention heads. hidden: units of the network that corrects the votes. window: loci on either side
     that count by distance. linked: most correlated loci that join the context. max_donors: of more samples, a
     random choice votes. steps, batch_loci, queries_per_locus: size of the training. hide: share of the
-    known calls hidden to train on. redraws: times that share is drawn anew.
+    known calls hidden to train on. redraws: times that share is drawn anew. averaged_steps: the weights are
+    a running average over about so many steps.
     """
 
     heads: Count = 6
@@ -117,10 +118,11 @@ class DonorSettings(_Section):
     steps: Count = 500
     batch_loci: Count = 64
     queries_per_locus: Count = 8
-    learning_rate: Positive = 1e-2
+    learning_rate: Positive = 1.5e-2
     weight_decay: NonNegative = 1e-3
     hide: OpenShare = 0.1
     redraws: Count = 3
+    averaged_steps: Count = 50
 
 
 class HaplotypeSettings(_Section):

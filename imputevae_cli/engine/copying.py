@@ -44,6 +44,7 @@ class HaplotypeDecoder:
         copying_prior: np.ndarray | None = None,
         progress: Progress | None = None,
         threads: int = 1,
+        device: str = "cpu",
     ) -> HaplotypePosterior:
         """Phase the samples and fill their missing calls.
 

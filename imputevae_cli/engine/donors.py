@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 import torch
 from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
 
 from imputevae_cli.config import DonorSettings
 from imputevae_cli.engine.donor_panel import N_COVARIATES, N_FREQUENCIES, Panel, Queries
@@ -146,10 +147,13 @@ class DonorDecoder:
         rng = np.random.default_rng(self.seed)
         votes = self._make_votes(ploidy + 1, latent is not None)
         optimizer = torch.optim.AdamW(votes.parameters(), lr=s.learning_rate, weight_decay=s.weight_decay)
+        average = AveragedModel(
+            votes, avg_fn=lambda kept, new, n: kept + (new - kept) / (n + 1).clamp_max(s.averaged_steps)
+        )
         losses = []
         with progress.task("training the donor decoder", s.steps) as task:
             for step in range(s.steps):
-                if step % max(s.steps // s.redraws, 1) == 0:
+                if step % -(-s.steps // s.redraws) == 0:
                     hidden = observed_like_hidden_cells(calls, chrom_codes, s.hide, rng)
                     panel = self._make_panel(calls, chrom_codes, ploidy, populations, rng, hidden)
                     examples = Examples(panel, hidden, latent, rng)
@@ -163,10 +167,11 @@ class DonorDecoder:
                 loss.backward()
                 torch.nn.utils.clip_grad_norm_(votes.parameters(), 1.0)
                 optimizer.step()
+                average.update_parameters(votes)
                 losses.append(loss.item())
                 task.advance(1, f"loss {losses[-1]:.4f}")
         self.history = [float(np.mean(part)) for part in np.array_split(losses, 10) if len(part)]
-        self._votes = votes.requires_grad_(False)
+        self._votes = average.module.requires_grad_(False)
 
     def _fill(self, queries: Queries, visible: np.ndarray, start: int, stop: int) -> np.ndarray:
         """Probabilities of queries at loci start..stop; `visible` are their calls as they came, int8 (Q, L)."""
@@ -253,9 +258,9 @@ def _runs(loci: Tensor, asked: Tensor) -> tuple[list[int], tuple[Tensor, ...]]:
     return distinct.tolist(), asked.split(lengths.tolist())
 
 
-def _warm_up_then_cosine(step: int, steps: int, warm_up: int = 20) -> float:
-    """Share of the learning rate at `step`."""
-    return min(1.0, (step + 1) / warm_up) * 0.5 * (1 + np.cos(np.pi * step / steps))
+def _warm_up_then_cosine(step: int, steps: int, warm_up: int = 20, floor: float = 0.2) -> float:
+    """Share of the learning rate at `step`; it ends at `floor`, as the weights of the last steps are averaged."""
+    return min(1.0, (step + 1) / warm_up) * max(0.5 * (1 + np.cos(np.pi * step / steps)), floor)
 
 
 @contextmanager
