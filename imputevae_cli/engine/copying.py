@@ -42,6 +42,7 @@ class HaplotypeDecoder:
         shown: np.ndarray | None = None,
         likeness: np.ndarray | None = None,
         copying_prior: np.ndarray | None = None,
+        schedule: Schedule | None = None,
         progress: Progress | None = None,
         threads: int = 1,
         device: str = "cpu",
@@ -54,7 +55,7 @@ class HaplotypeDecoder:
         (N, N), such as closeness in a latent space, that a copying prior may be fitted on; None: the genotypes'
         correlations. copying_prior: float (N, N), how readily a sample (row) copies from another (column), in
         any scale; None: no preference, or one that grows with likeness where hidden calls favour it.
-        device: a torch device; on `cpu` the compiled kernel runs, with `threads` threads.
+        schedule: of an earlier fit, to be followed again; None: by rules and trial. device: a torch device; on `cpu` the compiled kernel runs, with `threads` threads.
         """
         given = shown is not None
         shown = shown if given else self._hide(calls, np.random.default_rng(self.seed))
@@ -63,9 +64,9 @@ class HaplotypeDecoder:
         likeness = relatedness.correlations(shown, ploidy) if compare else likeness
         cohort = Cohort(shown, chrom_codes, positions, ploidy, prior, likeness)
         with ThreadPoolExecutor(threads) as pool:
-            schedule = recipe.overlaid(recipe.by_rule(len(calls)), self.settings)
-            if self.settings.trial:
-                schedule = recipe.by_trial(cohort, schedule, self.seed, pool)
+            if schedule is None:
+                schedule = recipe.overlaid(recipe.by_rule(len(calls)), self.settings)
+                schedule = recipe.by_trial(cohort, schedule, self.seed, pool) if self.settings.trial else schedule
             doses, chain = self._run(cohort, schedule, pool, progress or NullProgress(), device=device)
         haplotypes = restored(chain.haplotypes, calls, ploidy)
         frequencies = genotype_frequencies(shown, ploidy)

@@ -7,7 +7,7 @@ genome shows to be useless is left out before its cost is paid.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -17,6 +17,7 @@ import torch
 from imputevae_cli.config import Config
 from imputevae_cli.engine.cells import HiddenCells, pick, surroundings
 from imputevae_cli.engine.copying import HaplotypeDecoder
+from imputevae_cli.engine.copying_chain import Schedule
 from imputevae_cli.engine.copying_posterior import HaplotypePosterior
 from imputevae_cli.engine.donors import DonorDecoder
 from imputevae_cli.engine.gate import Gate
@@ -47,8 +48,8 @@ SMALL = 200_000
 """Up to this many cells (samples x loci), every part is cheap, and the gate alone decides."""
 LINKED = 0.8
 """In a larger file, haplotypes that bring the log loss of the frequencies below this share of it stand alone."""
-UNLINKED = 0.995
-"""Haplotypes that do not bring it below this share are left out."""
+HIDDEN_TELLS = 0.025
+"""Where a greater share of the known calls was hidden, the haplotypes are run once more with all of them."""
 LATENT_CELLS = 1_500_000
 """Cells that the encoder is trained on where only the latent is wanted."""
 
@@ -75,60 +76,56 @@ View = Callable[[HiddenCells], np.ndarray]
 """Genotype probabilities, float32 (M, C), of cells that a part was not shown."""
 
 
+@dataclass(frozen=True)
+class Glimpse:
+    """What the haplotypes say on a few stretches. cells: those validation cells. gp: float32 (M, C), the haplotypes'.
+    ratio: their log loss, alone or with the frequencies', over that of the frequencies."""
+
+    cells: HiddenCells
+    gp: np.ndarray
+    ratio: float
+
+
 def fit_mixture(task: Task) -> tuple[Mixture, np.ndarray]:
     """Fit the parts that `model.decoder` asks for, and the gate; with the probabilities of the test cells, (M, C)."""
-    wanted, notes = _wanted(task), []
-    linked = task.config.model.decoder == "auto" and _look_at_haplotypes(task, wanted, notes)
-    members, thinned, latent = _fit_global(task, latent_only=linked)
-    near = closeness(latent)
-    donors = _fit_donors(task, near) if DONORS in wanted else None
-    haplotypes = _fit_haplotypes(task, near) if HAPLOTYPE in wanted else None
+    decoder = task.config.model.decoder
+    wanted = {FREQUENCIES, GLOBAL, DONORS, HAPLOTYPE} if decoder == "auto" else {decoder}
+    notes: list[str] = []
+    glimpse = _glimpse(task) if decoder == "auto" and task.visible.calls.size > SMALL else None
+    alone = glimpse is not None and glimpse.ratio < LINKED
+    if alone:
+        wanted -= {GLOBAL, DONORS}
+        notes.append(
+            f"{GLOBAL} and {DONORS} skipped: on a few stretches haplotypes bring the log loss of the "
+            f"frequencies down to {glimpse.ratio:.0%}"
+        )
+    members, thinned, latent = _fit_global(task, latent_only=alone)
     views: dict[str, View] = {}
     if FREQUENCIES in wanted:
         views[FREQUENCIES] = FrequencyPart.of(task.visible).cells
     if GLOBAL in wanted:
         views[GLOBAL] = global_posterior(members, task.visible, task.config).cells
+    near = closeness(latent)
+    donors = _fit_donors(task, near) if DONORS in wanted else None
     if donors is not None:
         views[DONORS] = lambda cells: donors.cells(cells.samples, cells.loci)
+    if glimpse is not None and not alone and not _pays(task, views, glimpse):
+        wanted.discard(HAPLOTYPE)
+        notes.append(f"{HAPLOTYPE} skipped: on a few stretches they add nothing to the other parts")
+    haplotypes = _fit_haplotypes(task, near) if HAPLOTYPE in wanted else None
     if haplotypes is not None:
         views[HAPLOTYPE] = lambda cells: pick(cells, task.visible.n_loci, haplotypes.shown_gp)
-    gate = _fit_gate(task, views)
-    for note in [*notes, gate.summary()]:
+    gate = _fit_gate(task, views, task.validation)
+    for note in [gate.summary(), *notes]:
         logger.info("%s", note)
     test_gp = gate.mix(*_inputs(task, {name: views[name] for name in gate.parts}, task.test))
     donors = donors if DONORS in gate.parts else None
-    haplotypes = haplotypes if HAPLOTYPE in gate.parts else None
-    return Mixture(task.full, members, thinned, latent, donors, haplotypes, gate, notes), test_gp
+    kept = _with_all_calls(task, near, haplotypes) if HAPLOTYPE in gate.parts else None
+    return Mixture(task.full, members, thinned, latent, donors, kept, gate, notes), test_gp
 
 
-def _wanted(task: Task) -> set[str]:
-    decoder = task.config.model.decoder
-    return {FREQUENCIES, GLOBAL, DONORS, HAPLOTYPE} if decoder == "auto" else {decoder}
-
-
-def _look_at_haplotypes(task: Task, wanted: set[str], notes: list[str]) -> bool:
-    """Judge the haplotypes on a few stretches; takes the parts that will not pay out of `wanted`, with a note.
-
-    Returns whether the haplotypes stand alone.
-    """
-    ratio = _excerpt_ratio(task)
-    if ratio is None or ratio > UNLINKED:
-        wanted.discard(HAPLOTYPE)
-        seen = "too few loci to look at" if ratio is None else "no linkage that helps on a few stretches"
-        notes.append(f"{HAPLOTYPE} skipped: {seen}")
-        return False
-    if ratio < LINKED and task.visible.calls.size > SMALL:
-        wanted.difference_update({GLOBAL, DONORS})
-        notes.append(
-            f"{GLOBAL} and {DONORS} skipped: on a few stretches haplotypes bring the log loss of the "
-            f"frequencies down to {ratio:.0%}"
-        )
-        return True
-    return False
-
-
-def _excerpt_ratio(task: Task) -> float | None:
-    """Log loss of the haplotypes over that of the frequencies, on the hidden cells of a few stretches."""
+def _glimpse(task: Task) -> Glimpse | None:
+    """Run the haplotypes on a few stretches; None where too few validation cells lie there to judge by."""
     cohort = task.visible
     n_samples, n_loci = cohort.calls.shape
     rng = np.random.default_rng(seed_for(task.config.io.seed, "excerpt"))
@@ -137,19 +134,34 @@ def _excerpt_ratio(task: Task) -> float | None:
     starts = [n_loci // 4 - length // 2, 3 * n_loci // 4 - length // 2]
     loci = np.unique(np.concatenate([np.arange(s, s + length) for s in np.clip(starts, 0, n_loci - length)]))
     small = cohort.excerpt(samples, loci)
-    truth = task.full.calls[np.ix_(samples, loci)]
-    cells = HiddenCells.of((truth != MISSING) & (small.calls == MISSING), truth)
-    if len(cells.truth) < EXCERPT_CELLS:
+    inside = HiddenCells.of(
+        _as_mask(task.validation, cohort.calls.shape)[np.ix_(samples, loci)], task.full.calls[np.ix_(samples, loci)]
+    )
+    if len(inside.truth) < EXCERPT_CELLS:
         return None
     quick = HaplotypeDecoder(msgspec.structs.replace(task.config.haplotype, trial=False, chains=1), 0)
     posterior = quick.fit(
         small.calls, small.chrom_codes, small.positions, small.ploidy, shown=small.calls, threads=task.threads
     )
-    copied = pick(cells, small.n_loci, posterior.shown_gp)
-    plain = FrequencyPart.of(small).cells(cells)
-    mixed = np.sqrt(copied * plain)  # either may be overconfident; what counts is what they say together
+    copied = pick(inside, small.n_loci, posterior.shown_gp)
+    plain = FrequencyPart.of(small).cells(inside)
+    mixed = np.sqrt(copied * plain)  # either may be too sure; what counts is what they say together
     mixed /= mixed.sum(1, keepdims=True)
-    return min(log_loss(cells.truth, copied), log_loss(cells.truth, mixed)) / log_loss(cells.truth, plain)
+    best = min(log_loss(inside.truth, copied), log_loss(inside.truth, mixed))
+    cells = HiddenCells(samples[inside.samples], loci[inside.loci], inside.truth)
+    return Glimpse(cells, copied, best / log_loss(inside.truth, plain))
+
+
+def _pays(task: Task, views: dict[str, View], glimpse: Glimpse) -> bool:
+    """Whether the gate would take the haplotypes in beside the other parts, on the stretches of the glimpse."""
+    gate = _fit_gate(task, {**views, HAPLOTYPE: lambda cells: glimpse.gp}, glimpse.cells)
+    return HAPLOTYPE in gate.parts
+
+
+def _as_mask(cells: HiddenCells, shape: tuple[int, int]) -> np.ndarray:
+    mask = np.zeros(shape, bool)
+    mask[cells.samples, cells.loci] = True
+    return mask
 
 
 def _fit_global(task: Task, latent_only: bool) -> tuple[list[Member], np.ndarray | None, Latent]:
@@ -192,25 +204,36 @@ def _fit_donors(task: Task, near: np.ndarray) -> DonorDecoder:
     )
 
 
-def _haplotype_decoder(task: Task) -> HaplotypeDecoder:
-    return HaplotypeDecoder(task.config.haplotype, seed_for(task.config.io.seed, "haplotype") % 2**31)
-
-
 def _fit_haplotypes(task: Task, near: np.ndarray) -> HaplotypePosterior:
-    cohort = task.visible
-    posterior = _haplotype_decoder(task).fit(
-        task.full.calls,
+    """The haplotypes of the visible calls, calibrated on the validation cells."""
+    posterior = _run_haplotypes(task, task.visible.calls, near, None)
+    return posterior.calibrated(_as_mask(task.validation, task.visible.calls.shape))
+
+
+def _with_all_calls(task: Task, near: np.ndarray, fitted: HaplotypePosterior) -> HaplotypePosterior:
+    """The haplotypes once more, from all known calls, where so many were hidden that it tells."""
+    calls = task.full.calls
+    n_hidden = len(task.validation.truth) + len(task.test.truth)
+    if n_hidden < HIDDEN_TELLS * (calls != MISSING).sum():
+        return fitted
+    again = _run_haplotypes(task, calls, near, fitted.schedule)
+    return replace(again, calibration=fitted.calibration)
+
+
+def _run_haplotypes(task: Task, shown: np.ndarray, near: np.ndarray, schedule: Schedule | None) -> HaplotypePosterior:
+    cohort = task.full
+    decoder = HaplotypeDecoder(task.config.haplotype, seed_for(task.config.io.seed, "haplotype") % 2**31)
+    return decoder.fit(
+        cohort.calls,
         cohort.chrom_codes,
         cohort.positions,
         cohort.ploidy,
-        shown=cohort.calls,
+        shown=shown,
         likeness=near,
+        schedule=schedule,
         progress=task.progress,
         threads=task.threads,
     )
-    validation = np.zeros(cohort.calls.shape, bool)
-    validation[task.validation.samples, task.validation.loci] = True
-    return posterior.calibrated(validation)
 
 
 def _inputs(task: Task, views: dict[str, View], cells: HiddenCells) -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -224,8 +247,7 @@ def _inputs(task: Task, views: dict[str, View], cells: HiddenCells) -> tuple[dic
     return {name: log_of(view(cells)) for name, view in views.items()}, around
 
 
-def _fit_gate(task: Task, views: dict[str, View]) -> Gate:
-    logs, around = _inputs(task, views, task.validation)
+def _fit_gate(task: Task, views: dict[str, View], cells: HiddenCells) -> Gate:
+    logs, around = _inputs(task, views, cells)
     seed = seed_for(task.config.io.seed, "gate") % 2**31
-    truth, loci = task.validation.truth, task.validation.loci
-    return Gate.fit(logs, truth, around, fallback=FREQUENCIES, groups=loci, seed=seed)
+    return Gate.fit(logs, cells.truth, around, fallback=FREQUENCIES, groups=cells.loci, seed=seed)
