@@ -84,7 +84,7 @@ class HaplotypeDecoder:
         with ThreadPoolExecutor(threads) as pool:
             schedule = self.settings.over(recipe.by_rule(len(calls)))
             if self.settings.trial:
-                schedule = recipe.by_trial(cohort, schedule, self.seed, pool)
+                schedule = self.settings.over(recipe.by_trial(cohort, schedule, self.seed, pool))
             doses, chain = self._run(cohort, schedule, pool, progress or NullProgress(), device=device)
         haplotypes = restored(chain.haplotypes, calls, ploidy)
         frequencies = genotype_frequencies(shown, ploidy)
