@@ -55,7 +55,8 @@ class HaplotypeDecoder:
         (N, N), such as closeness in a latent space, that a copying prior may be fitted on; None: the genotypes'
         correlations. copying_prior: float (N, N), how readily a sample (row) copies from another (column), in
         any scale; None: no preference, or one that grows with likeness where hidden calls favour it.
-        schedule: of an earlier fit, to be followed again; None: by rules and trial. device: a torch device; on `cpu` the compiled kernel runs, with `threads` threads.
+        schedule: of an earlier fit, to be followed again; None: by rules and trial. device: a torch device; on
+        `cpu` the compiled kernel runs, with `threads` threads.
         """
         given = shown is not None
         shown = shown if given else self._hide(calls, np.random.default_rng(self.seed))
@@ -66,7 +67,8 @@ class HaplotypeDecoder:
         with ThreadPoolExecutor(threads) as pool:
             if schedule is None:
                 schedule = recipe.overlaid(recipe.by_rule(len(calls)), self.settings)
-                schedule = recipe.by_trial(cohort, schedule, self.seed, pool) if self.settings.trial else schedule
+                if self.settings.trial:
+                    schedule = recipe.overlaid(recipe.by_trial(cohort, schedule, self.seed, pool), self.settings)
             doses, chain = self._run(cohort, schedule, pool, progress or NullProgress(), device=device)
         haplotypes = restored(chain.haplotypes, calls, ploidy)
         frequencies = genotype_frequencies(shown, ploidy)

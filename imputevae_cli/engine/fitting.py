@@ -229,7 +229,7 @@ def _run_haplotypes(task: Task, shown: np.ndarray, near: np.ndarray, schedule: S
         cohort.positions,
         cohort.ploidy,
         shown=shown,
-        likeness=near,
+        likeness=None,
         schedule=schedule,
         progress=task.progress,
         threads=task.threads,
