@@ -14,7 +14,9 @@ def genotype_frequencies(
     n_populations: int = 0,
     shrinkage: float = 2.0,
 ) -> np.ndarray:
-    """Genotype frequencies of each population at each locus, float32 (populations + 1, loci, C); the last of all samples.
+    """Genotype frequencies of each population at each locus, float32 (populations + 1, loci, C).
+
+    The last row is of all samples.
 
     calls: int8 (N, L), -1 missing. populations: int (N,) codes; n_populations stands for none. A population's counts
     are shrunk towards the frequencies of all samples by `shrinkage` samples' worth, and those towards equal

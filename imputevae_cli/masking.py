@@ -38,7 +38,7 @@ class Mask:
 def simulate_mask(
     genotypes: GenotypeMatrix, settings: SimSettings, validation_split: float, generator: np.random.Generator
 ) -> Mask:
-    """Hide known calls by `settings.sim_strategy`, and split them: `validation_split` of them fit what is fitted on them.
+    """Hide known calls by `settings.sim_strategy`; a share `validation_split` of them fits what is fitted on them.
 
     observed: as the missing calls are missing (`masking_patterns`). random: every known call alike.
     random_weighted: in proportion to its genotype's frequency at the locus. random_weighted_inv: to its inverse.

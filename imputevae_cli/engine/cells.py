@@ -49,8 +49,8 @@ def pick(cells: HiddenCells, n_loci: int, block: Callable[[int, int], np.ndarray
 def surroundings(calls: np.ndarray, chrom_codes: np.ndarray, ploidy: int, start: int, stop: int) -> np.ndarray:
     """What may decide which part of the model to believe at each cell, float32 (N, stop - start, 4).
 
-    calls: int8 (N, L), -1 missing. The log distance in loci to the nearest known call of the sample before and after the
-    cell on its chromosome; the locus's log minor-allele frequency; the share of its calls that is known.
+    calls: int8 (N, L), -1 missing. The log distance in loci to the nearest known call of the sample before and after
+    the cell on its chromosome; the locus's log minor-allele frequency; the share of its calls that is known.
     """
     low, high = max(0, start - FAR), min(calls.shape[1], stop + FAR)
     known = calls[:, low:high] != MISSING

@@ -57,11 +57,11 @@ class HaplotypePanel:
 class HaplotypePosterior:
     """The filled cohort.
 
-    calls, shown: int8 (N, L), the calls as given and as the decoder saw them. paths: uint8
-    (W, N), 1 where a sample follows one path through a window; window_of: int64 (L,). inbreeding: float32 (N,), F on
-    one path. doses: uint16 (missing cells of `shown`, 2), sample by sample, 65535 times the chances of 0 and of
-    `ploidy` ALT alleles, or of REF and ALT on the one path of an inbred sample. haplotypes: uint8 (N * ploidy, L), 255 times the chance of
-    ALT. switch: float32 (L,), the switch probability before each locus. frequencies: float32 (L, ploidy + 1).
+    calls, shown: int8 (N, L), the calls as given and as the decoder saw them. paths: uint8 (W, N), 1 where a sample
+    follows one path through a window; window_of: int64 (L,). inbreeding: float32 (N,), F on one path. doses: uint16
+    (missing cells of `shown`, 2), sample by sample, 65535 times the chances of 0 and of `ploidy` ALT alleles, or of REF
+    and ALT on the one path of an inbred sample. haplotypes: uint8 (N * ploidy, L), 255 times the chance of ALT.
+    switch: float32 (L,), the switch probability before each locus. frequencies: float32 (L, ploidy + 1).
     """
 
     calls: np.ndarray

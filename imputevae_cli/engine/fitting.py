@@ -50,7 +50,7 @@ LINKED = 0.8
 """In a larger file, haplotypes that bring the log loss of the frequencies below this share of it stand alone."""
 HIDDEN_TELLS = 0.025
 """Where a greater share of the known calls was hidden, the haplotypes are run once more with all of them."""
-LATENT_CELLS = 1_500_000
+LATENT_CELLS = 300_000
 """Cells that the encoder is trained on where only the latent is wanted."""
 
 
@@ -112,7 +112,9 @@ def fit_mixture(task: Task) -> tuple[Mixture, np.ndarray]:
     if glimpse is not None and not alone and not _pays(task, views, glimpse):
         wanted.discard(HAPLOTYPE)
         notes.append(f"{HAPLOTYPE} skipped: on a few stretches they add nothing to the other parts")
-    haplotypes = _fit_haplotypes(task, near) if HAPLOTYPE in wanted else None
+    # Where the latent was fitted in passing, the genotypes' own correlations make the better copying prior
+    likeness = None if alone else near
+    haplotypes = _fit_haplotypes(task, likeness) if HAPLOTYPE in wanted else None
     if haplotypes is not None:
         views[HAPLOTYPE] = lambda cells: pick(cells, task.visible.n_loci, haplotypes.shown_gp)
     gate = _fit_gate(task, views, task.validation)
@@ -120,7 +122,7 @@ def fit_mixture(task: Task) -> tuple[Mixture, np.ndarray]:
         logger.info("%s", note)
     test_gp = gate.mix(*_inputs(task, {name: views[name] for name in gate.parts}, task.test))
     donors = donors if DONORS in gate.parts else None
-    kept = _with_all_calls(task, near, haplotypes) if HAPLOTYPE in gate.parts else None
+    kept = _with_all_calls(task, likeness, haplotypes) if HAPLOTYPE in gate.parts else None
     return Mixture(task.full, members, thinned, latent, donors, kept, gate, notes), test_gp
 
 
@@ -204,23 +206,25 @@ def _fit_donors(task: Task, near: np.ndarray) -> DonorDecoder:
     )
 
 
-def _fit_haplotypes(task: Task, near: np.ndarray) -> HaplotypePosterior:
+def _fit_haplotypes(task: Task, likeness: np.ndarray | None) -> HaplotypePosterior:
     """The haplotypes of the visible calls, calibrated on the validation cells."""
-    posterior = _run_haplotypes(task, task.visible.calls, near, None)
+    posterior = _run_haplotypes(task, task.visible.calls, likeness, None)
     return posterior.calibrated(_as_mask(task.validation, task.visible.calls.shape))
 
 
-def _with_all_calls(task: Task, near: np.ndarray, fitted: HaplotypePosterior) -> HaplotypePosterior:
+def _with_all_calls(task: Task, likeness: np.ndarray | None, fitted: HaplotypePosterior) -> HaplotypePosterior:
     """The haplotypes once more, from all known calls, where so many were hidden that it tells."""
     calls = task.full.calls
     n_hidden = len(task.validation.truth) + len(task.test.truth)
     if n_hidden < HIDDEN_TELLS * (calls != MISSING).sum():
         return fitted
-    again = _run_haplotypes(task, calls, near, fitted.schedule)
+    again = _run_haplotypes(task, calls, likeness, fitted.schedule)
     return replace(again, calibration=fitted.calibration)
 
 
-def _run_haplotypes(task: Task, shown: np.ndarray, near: np.ndarray, schedule: Schedule | None) -> HaplotypePosterior:
+def _run_haplotypes(
+    task: Task, shown: np.ndarray, likeness: np.ndarray | None, schedule: Schedule | None
+) -> HaplotypePosterior:
     cohort = task.full
     decoder = HaplotypeDecoder(task.config.haplotype, seed_for(task.config.io.seed, "haplotype") % 2**31)
     return decoder.fit(
@@ -229,7 +233,7 @@ def _run_haplotypes(task: Task, shown: np.ndarray, near: np.ndarray, schedule: S
         cohort.positions,
         cohort.ploidy,
         shown=shown,
-        likeness=None,
+        likeness=likeness,
         schedule=schedule,
         progress=task.progress,
         threads=task.threads,

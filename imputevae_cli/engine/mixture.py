@@ -1,4 +1,4 @@
-"""A fitted model: up to three decoders that read one latent, the genotype frequencies, and the gate that weighs them."""
+"""A fitted model: up to three decoders, the genotype frequencies, and the gate that weighs them."""
 
 from __future__ import annotations
 
@@ -84,8 +84,10 @@ class Cohort:
 
 @dataclass(frozen=True)
 class FrequencyPart:
-    """Genotype frequencies of each sample's population. table: float32 (populations + 1, L, C), the last of all samples.
-    codes: int64 (N,), rows of the table."""
+    """Genotype frequencies of each sample's population.
+
+    table: float32 (populations + 1, L, C), the last of all samples. codes: int64 (N,), rows of the table.
+    """
 
     table: np.ndarray
     codes: np.ndarray

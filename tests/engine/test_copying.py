@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from imputevae_cli.engine import copying_chain, copying_windows
-from imputevae_cli.engine.copying import HaplotypeSettings, HaplotypeDecoder
+from imputevae_cli.engine.copying import HaplotypeDecoder, HaplotypeSettings
 from imputevae_cli.engine.copying_posterior import HaplotypePanel
 from imputevae_cli.errors import CheckpointError, InputError
 
