@@ -14,7 +14,7 @@ from imputevae_cli.engine.mixture import Cohort, Mixture
 from imputevae_cli.engine.mixture_state import mixture_from_state, mixture_state
 from imputevae_cli.genotypes import MISSING, GenotypeMatrix, Loci
 from imputevae_cli.masking import Mask
-from imputevae_cli.metrics import Accuracy
+from imputevae_cli.metrics import Accuracy, ConfidencePoint
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Fitted:
     mixture: Mixture
     mask: Mask
     expected: Expected
+    curve: list[ConfidencePoint]
 
     @property
     def ploidy(self) -> int:
@@ -68,6 +69,7 @@ class Fitted:
                 "pos": torch.from_numpy(np.ascontiguousarray(loci.pos)),
                 "ref": [str(a) for a in loci.ref],
                 "alt": [str(a) for a in loci.alt],
+                "cm": None if loci.cm is None else torch.from_numpy(np.ascontiguousarray(loci.cm)),
             },
             "ploidy": cohort.ploidy,
             "samples": list(self.samples),
@@ -79,6 +81,7 @@ class Fitted:
             },
             "mixture": mixture_state(self.mixture),
             "expected": dataclasses.asdict(self.expected),
+            "curve": [dataclasses.asdict(point) for point in self.curve],
         }
 
     @classmethod
@@ -90,13 +93,14 @@ class Fitted:
             places["pos"].numpy(),
             np.array(places["ref"], object),
             np.array(places["alt"], object),
+            None if places["cm"] is None else places["cm"].numpy(),
         )
         shape = (len(state["samples"]), len(loci))
         names, codes = tuple(state["population_names"]), state["population_codes"]
         calls = unpack_calls(state["calls"].numpy(), shape)
         hidden, validation = (_unpacked(state["masks"][name], shape) for name in ("hidden", "validation"))
         codes = None if codes is None else codes.numpy()
-        cohort = Cohort(calls, loci.chrom_codes, loci.pos, int(state["ploidy"]), codes, len(names))
+        cohort = Cohort(calls, loci.chrom_codes, loci.positions, int(state["ploidy"]), codes, len(names))
         visible = np.where(hidden, np.int8(MISSING), calls)
         device = choose_device(config.train.device)
         return cls(
@@ -106,6 +110,7 @@ class Fitted:
             mixture=mixture_from_state(state["mixture"], cohort, visible, config, device),
             mask=Mask(calls == MISSING, hidden, validation),
             expected=Expected(**{name: Accuracy(**figures) for name, figures in state["expected"].items()}),
+            curve=[ConfidencePoint(**point) for point in state["curve"]],
         )
 
 

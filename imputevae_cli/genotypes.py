@@ -18,13 +18,15 @@ MISSING = -1
 class Loci:
     """Where the modelled loci are, in the order of the file.
 
-    chrom, ref, alt: object (loci,) of str. pos: int64 (loci,), 1-based base pairs.
+    chrom, ref, alt: object (loci,) of str. pos: int64 (loci,), 1-based base pairs. cm: float64 (loci,), genetic
+    position in centimorgans, or None without a map.
     """
 
     chrom: np.ndarray
     pos: np.ndarray
     ref: np.ndarray
     alt: np.ndarray
+    cm: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.pos)
@@ -39,7 +41,13 @@ class Loci:
 
     def take(self, index: np.ndarray) -> Loci:
         """The loci at `index` (int or bool), in that order."""
-        return Loci(self.chrom[index], self.pos[index], self.ref[index], self.alt[index])
+        cm = None if self.cm is None else self.cm[index]
+        return Loci(self.chrom[index], self.pos[index], self.ref[index], self.alt[index], cm)
+
+    @property
+    def positions(self) -> np.ndarray:
+        """Where along the chromosome: centimorgans, float64 (loci,), or without a map base pairs, int64 (loci,)."""
+        return self.pos if self.cm is None else self.cm
 
 
 @dataclass(frozen=True)
@@ -91,6 +99,10 @@ class GenotypeMatrix:
         """Genotype classes: 3 when diploid, 2 when haploid."""
         return self.ploidy + 1
 
+    def with_map(self, cm: np.ndarray) -> GenotypeMatrix:
+        """The same genotypes with genetic positions, float64 (loci,) centimorgans."""
+        return replace(self, loci=replace(self.loci, cm=cm))
+
     def with_calls(self, calls: np.ndarray) -> GenotypeMatrix:
         """The same samples and loci with other calls, int8 (samples, loci)."""
         return replace(self, calls=calls)
@@ -115,8 +127,10 @@ class ImputedBlock:
     gp: uint16 (samples, b, classes), genotype probabilities in thousandths; each cell sums to 1000, and
         to 0 where nothing is known of the cell. A known call has 1000 at its genotype.
     imputed: bool (samples, b), cells that were missing in the input and are filled in `calls`.
+    alt_first: bool (samples, b), whether a heterozygote is 1|0 rather than 0|1; None leaves phases as they were.
     """
 
     calls: np.ndarray
     gp: np.ndarray
     imputed: np.ndarray
+    alt_first: np.ndarray | None = None

@@ -13,8 +13,8 @@ from imputevae_cli.io.phylip import iupac, write_phylip
 from imputevae_cli.io.vcf_writer import WriteSummary, write_vcf
 from imputevae_cli.log import Progress
 
-GpFunction = Callable[[int, int], np.ndarray]
-"""(start, stop) -> genotype probabilities of these loci, float32 (samples, stop - start, classes)."""
+BlockFunction = Callable[[int, int], np.ndarray]
+"""(start, stop) -> values of the cells at these loci, (samples, stop - start, ...)."""
 
 BLOCK = 2048
 """Loci at a time, where the caller does not say."""
@@ -27,10 +27,16 @@ class ImputedGenotypes:
     ones: what a notebook sees, what a file says, and GT, GP and DS among themselves always agree.
     """
 
-    def __init__(self, genotypes: GenotypeMatrix, gp: GpFunction, min_gp: float = 0.0):
-        """min_gp: a filled call whose best probability is under this is left missing, with its GP kept."""
+    def __init__(
+        self, genotypes: GenotypeMatrix, gp: BlockFunction, min_gp: float = 0.0, phase: BlockFunction | None = None
+    ):
+        """gp: genotype probabilities of loci start..stop, float32 (samples, stop - start, classes). phase: whether a
+        heterozygote's ALT comes first, bool (samples, stop - start), or None. min_gp: a filled call whose best
+        probability is under this is left missing, with its GP kept.
+        """
         self.genotypes = genotypes
         self._gp = gp
+        self._phase = phase
         self._min_thousandths = round(min_gp * 1000)
         self._has_calls = (genotypes.calls != MISSING).any(1)  # (N,)
 
@@ -47,7 +53,8 @@ class ImputedGenotypes:
         gp[missing] = filled
         calls = known_calls.copy()
         calls[missing] = np.where(filled.max(1) >= self._min_thousandths, filled.argmax(1), MISSING)
-        return ImputedBlock(calls, gp, missing & (calls != MISSING))
+        alt_first = None if self._phase is None else self._phase(start, stop)
+        return ImputedBlock(calls, gp, missing & (calls != MISSING), alt_first)
 
     def blocks(self) -> Iterator[tuple[slice, ImputedBlock]]:
         """All loci, BLOCK at a time."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +21,14 @@ from imputevae_cli.engine.device import choose_device
 from imputevae_cli.engine.fitting import Task, fit_mixture
 from imputevae_cli.engine.mixture import Cohort, FrequencyPart, Mixed
 from imputevae_cli.engine.trainer import EpochResult
+from imputevae_cli.engine.vae import Latent
 from imputevae_cli.errors import CheckpointError, ConfigError, InputError
 from imputevae_cli.fitted import Expected, Fitted
 from imputevae_cli.genotypes import MISSING, GenotypeMatrix
 from imputevae_cli.imputed import ImputedGenotypes
 from imputevae_cli.log import NullProgress, Progress, logger
 from imputevae_cli.masking import Mask, simulate_mask
-from imputevae_cli.metrics import accuracy
+from imputevae_cli.metrics import ConfidencePoint, accuracy, confidence_curve
 from imputevae_cli.seeds import seed_for
 
 
@@ -60,23 +63,31 @@ class ImputeVAE:
         mask = simulate_mask(genotypes, config.sim, config.train.validation_split, generator)
         names, codes = _population_codes(genotypes.populations)
         loci = genotypes.loci
-        full = Cohort(genotypes.calls, loci.chrom_codes, loci.pos, genotypes.ploidy, codes, len(names))
+        full = Cohort(genotypes.calls, loci.chrom_codes, loci.positions, genotypes.ploidy, codes, len(names))
         visible = full.with_calls(np.where(mask.hidden, np.int8(MISSING), genotypes.calls))
         validation, test = (HiddenCells.of(where, genotypes.calls) for where in (mask.validation, mask.test))
         threads = torch.get_num_threads()
         task = Task(full, visible, validation, test, config, device, progress or NullProgress(), threads, on_epoch)
         mixture, test_gp = fit_mixture(task)
         expected = _expected(visible, test, test_gp, config.io.scoring_averaging)
-        self._fitted = Fitted(loci, genotypes.samples, names, mixture, mask, expected)
+        curve = confidence_curve(test.truth, test_gp)
+        self._fitted = Fitted(loci, genotypes.samples, names, mixture, mask, expected, curve)
         self._training_genotypes = genotypes
         return self
 
     def transform(
-        self, genotypes: GenotypeMatrix | None = None, *, min_gp: float = 0.0, progress: Progress | None = None
+        self,
+        genotypes: GenotypeMatrix | None = None,
+        *,
+        min_gp: float = 0.0,
+        phased: bool = False,
+        progress: Progress | None = None,
     ) -> ImputedGenotypes:
         """Fill the missing calls of `genotypes`, or of those that were fitted; the same each time it is called.
 
-        Raises CheckpointError when too few of the loci are known to the model.
+        min_gp: a filled call whose best probability is under this stays missing. phased: write `|`, in the phase
+        that the haplotype decoder found. Raises CheckpointError when too few of the loci are known to the model;
+        ConfigError where phase is asked for and there is none.
         """
         fitted = self._require_fitted()
         genotypes = self._training_genotypes if genotypes is None else genotypes
@@ -88,17 +99,42 @@ class ImputeVAE:
                 "%d of %d loci are not in the model and pass through unchanged", aligned.n_unknown, genotypes.n_loci
             )
         mixed = self._mixed(aligned, progress)
-        return ImputedGenotypes(aligned.genotypes, lambda start, stop: _gp_of(mixed, aligned, start, stop), min_gp)
+        phase = None
+        if phased:
+            if not mixed.has_phase:
+                raise ConfigError(
+                    "phased output needs the haplotype decoder, which this model left out; "
+                    "set model.decoder=haplotype or leave --phased out"
+                )
+            phase = partial(_phase_of, mixed, aligned)
+        return ImputedGenotypes(aligned.genotypes, partial(_gp_of, mixed, aligned), min_gp, phase)
+
+    def min_gp_for(self, accuracy: float) -> ConfidencePoint:
+        """The least threshold on GP that should give filled calls of this accuracy, and what it keeps.
+
+        Judged on the hidden calls that nothing was fitted on. Raises ConfigError where no threshold gets there.
+        """
+        curve = self._require_fitted().curve
+        for point in curve:
+            if point.accuracy >= accuracy:
+                return point
+        best = max(curve, key=lambda point: point.accuracy)
+        raise ConfigError(
+            f"no threshold should give an accuracy of {accuracy:g} on these data; the best is {best.accuracy:.4f}, "
+            f"with --min-gp {best.min_gp:.2f}"
+        )
 
     def _mixed(self, aligned: Alignment, progress: Progress | None) -> Mixed:
         """The model's view of a file's samples, at the model's loci."""
         fitted, threads = self._require_fitted(), torch.get_num_threads()
         if fitted.is_trained_on(aligned.genotypes.samples, aligned.calls):
             return fitted.mixture.fill(self.config, threads)
-        cohort = fitted.mixture.cohort
-        codes = fitted.codes_for(aligned.genotypes)
-        others = Cohort(aligned.calls, cohort.chrom_codes, cohort.positions, cohort.ploidy, codes, cohort.n_populations)
-        return fitted.mixture.fill_others(others, self.config, threads, progress)
+        return fitted.mixture.fill_others(self._cohort(aligned), self.config, threads, progress)
+
+    def _cohort(self, aligned: Alignment) -> Cohort:
+        """A file's samples at the model's loci."""
+        fitted = self._require_fitted()
+        return replace(fitted.mixture.cohort, calls=aligned.calls, populations=fitted.codes_for(aligned.genotypes))
 
     def estimate_seconds(self, genotypes: GenotypeMatrix) -> float:
         """Seconds that fitting and filling would take at most: one epoch is run and scaled up, then all is filled."""
@@ -125,6 +161,13 @@ class ImputeVAE:
     def history(self) -> list[EpochResult]:
         """Every epoch of every model of the global decoder, in the order they ran."""
         return [result for member in self._require_fitted().mixture.members for result in member.history]
+
+    def latent_of(self, genotypes: GenotypeMatrix | None = None) -> Latent:
+        """q(z | x) of samples from their known calls: mu and log variance, float32 (N, D) each."""
+        genotypes = self._training_genotypes if genotypes is None else genotypes
+        fitted = self._require_fitted()
+        aligned = align_loci(genotypes, fitted.loci, fitted.ploidy, self.name)
+        return fitted.mixture.encode(self._cohort(aligned))
 
     @property
     def parts(self) -> str:
@@ -183,6 +226,13 @@ def _gp_of(mixed: Mixed, aligned: Alignment, start: int, stop: int) -> np.ndarra
             out[:, first:last] = mixed.gp(int(index[first]), int(index[last - 1]) + 1)
     out[:, swapped] = out[:, swapped, ::-1]
     return out
+
+
+def _phase_of(mixed: Mixed, aligned: Alignment, start: int, stop: int) -> np.ndarray:
+    """bool (N, stop - start): whether a heterozygote's ALT comes first, at loci start..stop of the file."""
+    index, swapped = aligned.model_index[start:stop], aligned.swapped[start:stop]
+    low, high = int(index.min()), int(index.max()) + 1
+    return mixed.alt_first(low, high)[:, index - low] ^ swapped
 
 
 def _expected(visible: Cohort, test: HiddenCells, gp: np.ndarray, averaging: str) -> Expected:

@@ -27,6 +27,27 @@ class Accuracy:
     ece: float
 
 
+@dataclass(frozen=True)
+class ConfidencePoint:
+    """What a threshold on the best GP keeps: share of the cells, and the share of those that are right."""
+
+    min_gp: float
+    kept: float
+    accuracy: float
+
+
+def confidence_curve(truth: np.ndarray, gp: np.ndarray, least_kept: int = 20) -> list[ConfidencePoint]:
+    """Accuracy of the calls whose best GP reaches each threshold, 0 to .99 by hundredths, while `least_kept` remain."""
+    best, right = gp.max(1), gp.argmax(1) == truth
+    points = []
+    for threshold in np.arange(100) / 100:
+        kept = best >= threshold
+        if kept.sum() < least_kept:
+            break
+        points.append(ConfidencePoint(float(threshold), float(kept.mean()), float(right[kept].mean())))
+    return points
+
+
 def accuracy(truth: np.ndarray, gp: np.ndarray, locus_mean: np.ndarray, averaging: str = "macro") -> Accuracy:
     """Every figure of `Accuracy`. locus_mean: float (M,), mean dosage of the visible calls at each cell's locus."""
     call = gp.argmax(1)

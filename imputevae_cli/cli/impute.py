@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imputevae_cli.cli.options import Common, Input, Popmap, with_common
+from imputevae_cli.cli.options import Common, Input, LatentFile, MapFile, Popmap, with_common
+from imputevae_cli.errors import ConfigError
 
 if TYPE_CHECKING:
     from imputevae_cli.cli.session import Session
@@ -27,12 +28,19 @@ def impute(
         typer.Option("--model", metavar="MODEL.ivae", help="A checkpoint; without one, fits in place."),
     ] = None,
     popmap: Popmap = None,
+    map_: MapFile = None,
     output_type: Annotated[
         str | None, typer.Option("--output-type", metavar="v|z|b|p", help="VCF, VCF.gz, BCF, PHYLIP.")
     ] = None,
     min_gp: Annotated[
         float, typer.Option("--min-gp", min=0.0, max=1.0, help="Fill no call whose best GP is under this.")
     ] = 0.0,
+    target_accuracy: Annotated[
+        float | None,
+        typer.Option("--target-accuracy", min=0.0, max=1.0, help="Choose --min-gp for this share of right calls."),
+    ] = None,
+    phased: Annotated[bool, typer.Option("--phased", help="Write GT with |, phased by the haplotype decoder.")] = False,
+    latent: LatentFile = None,
     phylip_names: Annotated[
         str, typer.Option("--phylip-names", metavar="relaxed|strict", help="strict cuts names to 10 characters.")
     ] = "relaxed",
@@ -45,16 +53,20 @@ def impute(
     session = this.start(common)
     from imputevae_cli.io.outputs import check_output, output_type_of
     from imputevae_cli.io.phylip import check_name_style
+    from imputevae_cli.io.phylip import phylip_names as check_names
 
     path = this.output_path(output, session, ".vcf.gz")
     kind = output_type_of(path, output_type)
     check_name_style(phylip_names)
-    check_output(path, inputs=[p for p in (input, popmap, model) if p is not None], force=common.force)
+    if target_accuracy is not None and min_gp:
+        raise ConfigError("give --min-gp or --target-accuracy, not both")
+    inputs = [p for p in (input, popmap, model, map_) if p is not None]
+    for target in (path, latent):
+        if target is not None:
+            check_output(target, inputs=inputs, force=common.force)
     fitted = _load(model, session) if model else None
-    genotypes = this.read(input, popmap, session)
+    genotypes = this.read(input, popmap, session, map_)
     if kind == "p":
-        from imputevae_cli.io.phylip import phylip_names as check_names
-
         check_names(genotypes.samples, phylip_names)
     this.limit_threads(session)
     from imputevae_cli.imputer import ImputeVAE
@@ -63,19 +75,30 @@ def impute(
         show_estimate(fitted or ImputeVAE(session.config), genotypes)
         return
     fitted = fitted or ImputeVAE(session.config).fit(genotypes, session.progress)
-    imputed = fitted.transform(genotypes, min_gp=min_gp, progress=session.progress)
+    if target_accuracy is not None:
+        min_gp = _threshold(fitted, target_accuracy)
+    imputed = fitted.transform(genotypes, min_gp=min_gp, phased=phased, progress=session.progress)
     if kind == "p":
         imputed.write_phylip(path, names=phylip_names, force=common.force)
     else:
-        imputed.write_vcf(
-            path,
-            kind,
-            force=common.force,
-            command=session.command,
-            threads=session.threads,
-            progress=session.progress,
-        )
+        settings = {"command": session.command, "threads": session.threads, "progress": session.progress}
+        imputed.write_vcf(path, kind, force=common.force, **settings)
+    this.write_latent(latent, fitted, imputed.genotypes)
     show_imputation(fitted, imputed, path, clock, common.quiet)
+
+
+def _threshold(fitted: ImputeVAE, accuracy: float) -> float:
+    """The --min-gp that should give this accuracy, said in the log."""
+    from imputevae_cli.log import logger
+
+    point = fitted.min_gp_for(accuracy)
+    logger.info(
+        "--min-gp %.2f should give an accuracy of %.4f and keep %.1f %% of the calls",
+        point.min_gp,
+        point.accuracy,
+        100 * point.kept,
+    )
+    return point.min_gp
 
 
 def _load(path: Path, session: Session) -> ImputeVAE:

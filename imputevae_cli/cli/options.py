@@ -17,6 +17,14 @@ Input = Annotated[
 Popmap = Annotated[
     Path | None, typer.Option("--popmap", metavar="FILE", help="Two columns: sample, population.", show_default=False)
 ]
+MapFile = Annotated[
+    Path | None,
+    typer.Option("--map", metavar="FILE", help="PLINK genetic map; without one, base pairs.", show_default=False),
+]
+LatentFile = Annotated[
+    Path | None,
+    typer.Option("--latent", metavar="FILE.tsv", help="Write the latent of each sample here; train draws it too."),
+]
 
 
 @dataclasses.dataclass(frozen=True)

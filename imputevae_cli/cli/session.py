@@ -18,6 +18,7 @@ from imputevae_cli.log import Progress, logger, start_logging
 
 if TYPE_CHECKING:
     from imputevae_cli.genotypes import GenotypeMatrix
+    from imputevae_cli.imputer import ImputeVAE
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
@@ -77,13 +78,15 @@ def output_path(output: str | None, session: Session, ending: str) -> str:
     return session.config.io.prefix + ending
 
 
-def read(source: str | None, popmap: Path | None, session: Session) -> GenotypeMatrix:
-    """The genotypes that the options ask for."""
+def read(source: str | None, popmap: Path | None, session: Session, genetic_map: Path | None = None) -> GenotypeMatrix:
+    """The genotypes that the options ask for, with genetic positions where there is a map."""
+    from imputevae_cli.genetic_map import GeneticMap
     from imputevae_cli.io.vcf_reader import read_vcf
 
     if source is None:
         raise ConfigError("no INPUT: give a VCF, VCF.gz or BCF, or - for standard input")
     common = session.common
+    distances = GeneticMap.read(genetic_map) if genetic_map else None
     genotypes = read_vcf(
         source,
         popmap,
@@ -94,7 +97,7 @@ def read(source: str | None, popmap: Path | None, session: Session) -> GenotypeM
     )
     for reason, count in genotypes.source.passed_through.items():
         logger.info("%s: %d records pass through unchanged: %s", genotypes.source.name, count, reason)
-    return genotypes
+    return genotypes if distances is None else genotypes.with_map(distances.centimorgans(genotypes.loci))
 
 
 def _chosen_samples(common: Common) -> list[str] | None:
@@ -109,6 +112,19 @@ def _chosen_samples(common: Common) -> list[str] | None:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{common.samples_file}: cannot be read as text ({error}); give one sample a line") from error
     return [name.strip() for name in names if name.strip()]
+
+
+def write_latent(path: Path | None, model: ImputeVAE, genotypes: GenotypeMatrix, *, picture: bool = False) -> None:
+    """The latent of each sample as a table, where asked for, and with `picture` as a picture beside it."""
+    if path is None:
+        return
+    from imputevae_cli.report.latent import draw_latent, write_latent_table
+
+    latent = model.latent_of(genotypes)
+    mu, sigma = latent.mu.numpy(), (0.5 * latent.logvar).exp().numpy()
+    write_latent_table(path, genotypes, mu, sigma)
+    if picture:
+        draw_latent(path.with_suffix(f".{model.config.plot.fmt}"), genotypes, mu, model.config.plot)
 
 
 def limit_threads(session: Session) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from imputevae_cli.cli.options import Common, Input, Popmap, with_common
+from imputevae_cli.cli.options import Common, Input, LatentFile, MapFile, Popmap, with_common
 
 
 @with_common
@@ -17,6 +17,8 @@ def train(
         str | None, typer.Option("-o", "--output", metavar="MODEL.ivae", help="The checkpoint.", show_default=False)
     ] = None,
     popmap: Popmap = None,
+    map_: MapFile = None,
+    latent: LatentFile = None,
 ) -> None:
     """Fit a model on INPUT and save it as a checkpoint, for `impute --model`."""
     from imputevae_cli.cli import session as this
@@ -27,8 +29,11 @@ def train(
     from imputevae_cli.io.outputs import check_output
 
     path = this.output_path(output, session, ".ivae")
-    check_output(path, inputs=[p for p in (input, popmap) if p is not None], force=common.force)
-    genotypes = this.read(input, popmap, session)
+    inputs = [p for p in (input, popmap, map_) if p is not None]
+    check_output(path, inputs=inputs, force=common.force)
+    if latent is not None:
+        check_output(latent, inputs=inputs, force=common.force)
+    genotypes = this.read(input, popmap, session, map_)
     this.limit_threads(session)
     from imputevae_cli.imputer import ImputeVAE
 
@@ -37,4 +42,5 @@ def train(
         return
     model = ImputeVAE(session.config).fit(genotypes, session.progress)
     model.save(path, session.command)
+    this.write_latent(latent, model, genotypes, picture=True)
     show_fit(model, genotypes, path, clock, common.quiet)

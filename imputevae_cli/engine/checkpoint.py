@@ -28,6 +28,7 @@ KEYS = frozenset(
         "masks",
         "mixture",
         "expected",
+        "curve",
     }
 )
 

@@ -134,6 +134,15 @@ class Mixed:
             gp[missing] = self.gate.mix(logs, around)
         return gp
 
+    @property
+    def has_phase(self) -> bool:
+        """Whether the haplotype decoder is among the parts."""
+        return HAPLOTYPE in self.parts
+
+    def alt_first(self, start: int, stop: int) -> np.ndarray:
+        """bool (N, stop - start): whether a heterozygote's ALT is on the first haplotype."""
+        return self.parts[HAPLOTYPE].alt_first(start, stop)
+
 
 @dataclass
 class Mixture:

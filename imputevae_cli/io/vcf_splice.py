@@ -14,6 +14,7 @@ from imputevae_cli.io.vcf_header import ADDED_FORMAT
 
 BLOCK_BYTES = 1 << 20
 GENOTYPES = {1: (b"0", b"1"), 2: (b"0/0", b"0/1", b"1/1")}
+PHASED = (b"0|0", b"0|1", b"1|1", b"1|0")
 
 
 class Locus(NamedTuple):
@@ -21,7 +22,8 @@ class Locus(NamedTuple):
 
     calls: the filled calls, one for each sample. unknown: (sample, call, `:GP:DS:IMP`) for the samples whose call was
     missing; the call is still -1 where it stays so. ac: ALT alleles among the calls. info: the info score, NaN where
-    no call was imputed.
+    no call was imputed. phased: index into PHASED of each sample's call, -1 where it is missing; None where phases
+    stay as they were.
     """
 
     calls: list[int]
@@ -29,6 +31,7 @@ class Locus(NamedTuple):
     n_imputed: int
     ac: int
     info: float
+    phased: list[int] | None = None
 
     @property
     def missing(self) -> list[int]:
@@ -51,9 +54,13 @@ def filled_loci(imputed: ImputedBlocks) -> Iterator[Locus]:
         n_imputed = block.imputed.sum(axis=0).tolist()
         ac = np.where(calls > 0, calls, 0).sum(axis=1, dtype=np.int64).tolist()
         info = vcf_info.impute_info(block).tolist()
+        phased = None
+        if block.alt_first is not None and genotypes.ploidy == 2:
+            phased = np.where((calls == 1) & block.alt_first.T, 3, calls)
         done = 0
         for j, end in enumerate(ends):
-            yield Locus(calls[j].tolist(), unknown[done:end], n_imputed[j], ac[j], info[j])
+            phases = None if phased is None else phased[j].tolist()
+            yield Locus(calls[j].tolist(), unknown[done:end], n_imputed[j], ac[j], info[j], phases)
             done = end
 
 
@@ -94,9 +101,12 @@ class Splice:
         for sample, call, text in locus.unknown:
             added[sample] = text
             if call != MISSING:
-                cell = cells[sample]
-                colon = cell.find(b":")
-                cells[sample] = self._genotypes[call] + (cell[colon:] if colon >= 0 else b"")
+                cells[sample] = _with_genotype(cells[sample], self._genotypes[call])
+        if locus.phased is not None:
+            cells = [
+                cell if phase == MISSING else _with_genotype(cell, PHASED[phase])
+                for cell, phase in zip(cells, locus.phased, strict=True)
+            ]
         head[7] = self._info(head[7], cells, locus)
         head[8] = b":".join([*keys, *ADDED_FORMAT])
         return b"\t".join([*head, *map(add, cells, added)]) + end
@@ -137,6 +147,12 @@ class Splice:
             ac, an = locus.ac + halves[0][0], called * self._ploidy + halves[1]
             counts = vcf_info.count_values([ac], an, called + halves[2])
         return vcf_info.update_info(info, counts, added)
+
+
+def _with_genotype(cell: bytes, genotype: bytes) -> bytes:
+    """A sample's cell with another GT, which is its first field."""
+    colon = cell.find(b":")
+    return genotype + cell[colon:] if colon >= 0 else genotype
 
 
 def _at(items: list[bytes], index: list[int]) -> list[bytes]:
