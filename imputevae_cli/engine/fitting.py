@@ -78,12 +78,10 @@ View = Callable[[HiddenCells], np.ndarray]
 
 @dataclass(frozen=True)
 class Glimpse:
-    """What the haplotypes say on a few stretches. cells: those validation cells. gp: float32 (M, C), the haplotypes'.
-    ratio: their log loss, alone or with the frequencies', over that of the frequencies."""
+    """What a part says after a cheap run on some of the data. cells: validation cells there. gp: float32 (M, C)."""
 
     cells: HiddenCells
     gp: np.ndarray
-    ratio: float
 
 
 def fit_mixture(task: Task) -> tuple[Mixture, np.ndarray]:
@@ -91,29 +89,29 @@ def fit_mixture(task: Task) -> tuple[Mixture, np.ndarray]:
     decoder = task.config.model.decoder
     wanted = {FREQUENCIES, GLOBAL, DONORS, HAPLOTYPE} if decoder == "auto" else {decoder}
     notes: list[str] = []
-    glimpse = _glimpse(task) if decoder == "auto" and task.visible.calls.size > SMALL else None
-    alone = glimpse is not None and glimpse.ratio < LINKED
+    thrifty = decoder == "auto" and task.visible.calls.size > SMALL
+    copied = _glimpse_haplotypes(task) if thrifty else None
+    alone = copied is not None and _stands_alone(task, copied, notes)
     if alone:
         wanted -= {GLOBAL, DONORS}
-        notes.append(
-            f"{GLOBAL} and {DONORS} skipped: on a few stretches haplotypes bring the log loss of the "
-            f"frequencies down to {glimpse.ratio:.0%}"
-        )
-    members, thinned, latent = _fit_global(task, latent_only=alone)
+    members, thinned, latent = _fit_global(task, in_passing=thrifty or GLOBAL not in wanted)
+    near = closeness(latent)
+    donors = _fit_donors(task, near) if DONORS in wanted else None
     views: dict[str, View] = {}
     if FREQUENCIES in wanted:
         views[FREQUENCIES] = FrequencyPart.of(task.visible).cells
-    if GLOBAL in wanted:
-        views[GLOBAL] = global_posterior(members, task.visible, task.config).cells
-    near = closeness(latent)
-    donors = _fit_donors(task, near) if DONORS in wanted else None
     if donors is not None:
         views[DONORS] = lambda cells: donors.cells(cells.samples, cells.loci)
-    if glimpse is not None and not alone and not _pays(task, views, glimpse):
-        wanted.discard(HAPLOTYPE)
-        notes.append(f"{HAPLOTYPE} skipped: on a few stretches they add nothing to the other parts")
+    if thrifty and not alone:
+        _leave_out_idle(
+            task, views, {GLOBAL: _glimpse_global(task, members, thinned), HAPLOTYPE: copied}, wanted, notes
+        )
+        if GLOBAL in wanted and thinned is not None:
+            members, thinned, latent = _fit_global(task, in_passing=False)
+    if GLOBAL in wanted:
+        views[GLOBAL] = global_posterior(members, task.visible, task.config).cells
     # Where the latent was fitted in passing, the genotypes' own correlations make the better copying prior
-    likeness = None if alone else near
+    likeness = None if thinned is not None else near
     haplotypes = _fit_haplotypes(task, likeness) if HAPLOTYPE in wanted else None
     if haplotypes is not None:
         views[HAPLOTYPE] = lambda cells: pick(cells, task.visible.n_loci, haplotypes.shown_gp)
@@ -126,7 +124,49 @@ def fit_mixture(task: Task) -> tuple[Mixture, np.ndarray]:
     return Mixture(task.full, members, thinned, latent, donors, kept, gate, notes), test_gp
 
 
-def _glimpse(task: Task) -> Glimpse | None:
+def _stands_alone(task: Task, copied: Glimpse, notes: list[str]) -> bool:
+    """Whether the haplotypes, on a few stretches, are so good that the global and donor parts can add little."""
+    cohort, cells = task.visible, copied.cells
+    plain = FrequencyPart.of(cohort).cells(cells)
+    mixed = np.sqrt(copied.gp * plain)  # either may be too sure; what counts is what they say together
+    mixed /= mixed.sum(1, keepdims=True)
+    best = min(log_loss(cells.truth, copied.gp), log_loss(cells.truth, mixed))
+    ratio = best / log_loss(cells.truth, plain)
+    if ratio < LINKED:
+        notes.append(
+            f"{GLOBAL} and {DONORS} skipped: on a few stretches haplotypes bring the log loss of the "
+            f"frequencies down to {ratio:.0%}"
+        )
+    return ratio < LINKED
+
+
+def _leave_out_idle(
+    task: Task, views: dict[str, View], glimpses: dict[str, Glimpse | None], wanted: set[str], notes: list[str]
+) -> None:
+    """Take out of `wanted` the parts that the gate would not take in beside `views`, going by a glimpse of each."""
+    for name, glimpse in glimpses.items():
+        if glimpse is None:
+            wanted.discard(name)
+            notes.append(f"{name} skipped: too few hidden calls to judge it by")
+            continue
+        gate = _fit_gate(task, {**views, name: lambda cells, gp=glimpse.gp: gp}, glimpse.cells)
+        if name not in gate.parts:
+            wanted.discard(name)
+            notes.append(f"{name} skipped: in a cheap run it adds nothing to the other parts")
+
+
+def _glimpse_global(task: Task, members: list[Member], thinned: np.ndarray | None) -> Glimpse | None:
+    """What models fitted on some of the loci say there."""
+    cohort = task.visible
+    loci = np.arange(cohort.n_loci) if thinned is None else thinned
+    cells, inside = _cells_at(task.validation, loci)
+    if len(cells.truth) < EXCERPT_CELLS:
+        return None
+    some = cohort.with_calls(np.ascontiguousarray(cohort.calls[:, loci]))
+    return Glimpse(cells, global_posterior(members, some, task.config).cells(inside))
+
+
+def _glimpse_haplotypes(task: Task) -> Glimpse | None:
     """Run the haplotypes on a few stretches; None where too few validation cells lie there to judge by."""
     cohort = task.visible
     n_samples, n_loci = cohort.calls.shape
@@ -145,19 +185,8 @@ def _glimpse(task: Task) -> Glimpse | None:
     posterior = quick.fit(
         small.calls, small.chrom_codes, small.positions, small.ploidy, shown=small.calls, threads=task.threads
     )
-    copied = pick(inside, small.n_loci, posterior.shown_gp)
-    plain = FrequencyPart.of(small).cells(inside)
-    mixed = np.sqrt(copied * plain)  # either may be too sure; what counts is what they say together
-    mixed /= mixed.sum(1, keepdims=True)
-    best = min(log_loss(inside.truth, copied), log_loss(inside.truth, mixed))
     cells = HiddenCells(samples[inside.samples], loci[inside.loci], inside.truth)
-    return Glimpse(cells, copied, best / log_loss(inside.truth, plain))
-
-
-def _pays(task: Task, views: dict[str, View], glimpse: Glimpse) -> bool:
-    """Whether the gate would take the haplotypes in beside the other parts, on the stretches of the glimpse."""
-    gate = _fit_gate(task, {**views, HAPLOTYPE: lambda cells: glimpse.gp}, glimpse.cells)
-    return HAPLOTYPE in gate.parts
+    return Glimpse(cells, pick(inside, small.n_loci, posterior.shown_gp))
 
 
 def _as_mask(cells: HiddenCells, shape: tuple[int, int]) -> np.ndarray:
@@ -166,21 +195,29 @@ def _as_mask(cells: HiddenCells, shape: tuple[int, int]) -> np.ndarray:
     return mask
 
 
-def _fit_global(task: Task, latent_only: bool) -> tuple[list[Member], np.ndarray | None, Latent]:
-    """The models of the global decoder, the loci that they were fitted on (None: all), and the latent."""
+def _cells_at(cells: HiddenCells, loci: np.ndarray) -> tuple[HiddenCells, HiddenCells]:
+    """The cells at some loci, int64 rising: by their place in the file, and by their place among `loci`."""
+    place = np.minimum(np.searchsorted(loci, cells.loci), len(loci) - 1)
+    kept = loci[place] == cells.loci
+    samples, truth = cells.samples[kept], cells.truth[kept]
+    return HiddenCells(samples, cells.loci[kept], truth), HiddenCells(samples, place[kept], truth)
+
+
+def _fit_global(task: Task, in_passing: bool) -> tuple[list[Member], np.ndarray | None, Latent]:
+    """The models of the global decoder, the loci that they were fitted on (None: all), and the latent.
+
+    in_passing: for the latent, and for a glimpse; a large file is thinned, and the epochs are few.
+    """
     cohort, config = task.visible, task.config
     thinned = None
-    if latent_only:
+    if in_passing:
         config = config.replace({"train.ensemble": 1, "train.max_epochs": min(20, config.train.max_epochs)})
         step = -(-cohort.calls.size // LATENT_CELLS)
         thinned = np.arange(0, cohort.n_loci, step) if step > 1 else None
-    loci = slice(None) if thinned is None else thinned
-    inside = np.arange(cohort.n_loci)[loci]
-    place = np.searchsorted(inside, task.validation.loci)
-    kept = (place < len(inside)) & (inside[np.minimum(place, len(inside) - 1)] == task.validation.loci)
-    cells = HiddenCells(task.validation.samples[kept], place[kept], task.validation.truth[kept])
+    loci = np.arange(cohort.n_loci) if thinned is None else thinned
+    _, cells = _cells_at(task.validation, loci)
     data = TrainingData(
-        calls=torch.from_numpy(np.ascontiguousarray(cohort.calls[:, loci])),
+        calls=torch.from_numpy(cohort.calls if thinned is None else np.ascontiguousarray(cohort.calls[:, loci])),
         n_classes=cohort.ploidy + 1,
         validation=cells,
         populations=cohort.population_tensor,
