@@ -271,6 +271,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "train.learning_rate": 5e-3,
         "train.early_stop_gen": 8,
         "train.max_epochs": 30,
+        "donors.steps": 250,
+        "haplotype.chains": 1,
     },
     "balanced": {},
     "thorough": {
@@ -278,6 +280,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "train.early_stop_gen": 25,
         "train.max_epochs": 150,
         "train.ensemble": 3,
+        "donors.steps": 1500,
+        "haplotype.chains": 6,
     },
 }
 

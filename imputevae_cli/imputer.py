@@ -159,8 +159,10 @@ class ImputeVAE:
 
     @property
     def history(self) -> list[EpochResult]:
-        """Every epoch of every model of the global decoder, in the order they ran."""
-        return [result for member in self._require_fitted().mixture.members for result in member.history]
+        """Every epoch of the encoder and of every other model of the global part."""
+        mixture = self._require_fitted().mixture
+        others = [member for member in mixture.members if member is not mixture.encoder]
+        return [result for member in [mixture.encoder, *others] for result in member.history]
 
     def latent_of(self, genotypes: GenotypeMatrix | None = None) -> Latent:
         """q(z | x) of samples from their known calls: mu and log variance, float32 (N, D) each."""

@@ -106,9 +106,9 @@ def fit_mixture(task: Task) -> tuple[Mixture, np.ndarray]:
         _leave_out_idle(
             task, views, {GLOBAL: _glimpse_global(task, members, thinned), HAPLOTYPE: copied}, wanted, notes
         )
-        if GLOBAL in wanted and thinned is not None:
-            members, thinned, latent = _fit_global(task, in_passing=False)
+    encoder = members[0]  # the donors were fitted with its latent, whatever becomes of the global part
     if GLOBAL in wanted:
+        members = members if not thrifty else _fit_global(task, in_passing=False)[0]
         views[GLOBAL] = global_posterior(members, task.visible, task.config).cells
     # Where the latent was fitted in passing, the genotypes' own correlations make the better copying prior
     likeness = None if thinned is not None else near
@@ -121,7 +121,8 @@ def fit_mixture(task: Task) -> tuple[Mixture, np.ndarray]:
     test_gp = gate.mix(*_inputs(task, {name: views[name] for name in gate.parts}, task.test))
     donors = donors if DONORS in gate.parts else None
     kept = _with_all_calls(task, likeness, haplotypes) if HAPLOTYPE in gate.parts else None
-    return Mixture(task.full, members, thinned, latent, donors, kept, gate, notes), test_gp
+    members = members if GLOBAL in gate.parts else []
+    return Mixture(task.full, encoder, thinned, latent, members, donors, kept, gate, notes), test_gp
 
 
 def _stands_alone(task: Task, copied: Glimpse, notes: list[str]) -> bool:

@@ -148,15 +148,17 @@ class Mixed:
 class Mixture:
     """What a fit leaves behind.
 
-    members: the models of the global decoder; thinned: the loci that they were fitted on, int64, or None for all.
-    latent: of the training samples, from their visible calls. donors, haplotypes: None where they are left out.
+    encoder: the model that gives the latent; thinned: the loci that it was fitted on, int64, or None for all.
+    latent: of the training samples, from their visible calls. members: the models of the global part. members,
+    donors, haplotypes: none where the gate leaves them out.
     notes: why parts were left out before the gate saw them.
     """
 
     cohort: Cohort
-    members: list[Member]
+    encoder: Member
     thinned: np.ndarray | None
-    latent: Latent | None
+    latent: Latent
+    members: list[Member]
     donors: DonorDecoder | None
     haplotypes: HaplotypePosterior | None
     gate: Gate
@@ -196,7 +198,7 @@ class Mixture:
     def encode(self, cohort: Cohort) -> Latent:
         """q(z | x) of samples from their known calls."""
         calls = cohort.calls if self.thinned is None else np.ascontiguousarray(cohort.calls[:, self.thinned])
-        model = self.members[0].model
+        model = self.encoder.model
         populations = cohort.population_tensor
         populations = None if populations is None else populations.to(model.loadings.device)
         latent = encode_in_batches(model, torch.from_numpy(calls), populations)

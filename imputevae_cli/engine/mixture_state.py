@@ -19,7 +19,9 @@ from imputevae_cli.engine.vae import Latent
 def mixture_state(mixture: Mixture) -> dict[str, Any]:
     """All of a mixture but its cohort."""
     return {
-        "members": [member_state(member) for member in mixture.members],
+        "encoder": member_state(mixture.encoder),
+        "members": [member_state(member) for member in mixture.members if member is not mixture.encoder],
+        "encoder_is_member": mixture.encoder in mixture.members,
         "thinned": None if mixture.thinned is None else torch.from_numpy(mixture.thinned),
         "latent": {"mu": mixture.latent.mu, "logvar": mixture.latent.logvar},
         "donors": None if mixture.donors is None else mixture.donors.state_dict(),
@@ -37,14 +39,16 @@ def mixture_from_state(
     Raises CheckpointError, KeyError, RuntimeError or ValueError where it does not fit.
     """
     thinned = None if state["thinned"] is None else state["thinned"].numpy()
-    n_loci = cohort.n_loci if thinned is None else len(thinned)
-    shape = (n_loci, cohort.ploidy + 1, cohort.n_populations)
+    shape = (cohort.ploidy + 1, cohort.n_populations, config, device)
+    encoder = member_from_state(state["encoder"], cohort.n_loci if thinned is None else len(thinned), *shape)
+    members = [member_from_state(member, cohort.n_loci, *shape) for member in state["members"]]
     haplotypes = state["haplotypes"]
     return Mixture(
         cohort=cohort,
-        members=[member_from_state(member, *shape, config, device) for member in state["members"]],
+        encoder=encoder,
         thinned=thinned,
         latent=Latent(**state["latent"]),
+        members=[encoder, *members] if state["encoder_is_member"] else members,
         donors=None if state["donors"] is None else DonorDecoder.from_state_dict(state["donors"]),
         haplotypes=None
         if haplotypes is None

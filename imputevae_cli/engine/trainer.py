@@ -43,7 +43,7 @@ class EpochResult:
     learning_rate: float
 
 
-@dataclass
+@dataclass(eq=False)
 class Member:
     """One model of the ensemble, with all that its training needs to go on.
 
