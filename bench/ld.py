@@ -2,7 +2,8 @@
 
 usage: python bench/ld.py --cases DIR [--only NAME,...] [--threads 2] [--out bench/results/ld.json]
 
-Needs `beagle` on the PATH (Debian's package, or a script that runs the jar). Both run with default settings.
+Needs `beagle` on the PATH (Debian's package, or a script that runs the jar). Both run with default settings. Beagle
+is asked for GP, but writes none without a reference panel: then it has no log loss or ECE, and its r2 is that of calls.
 """
 
 from __future__ import annotations
@@ -29,7 +30,18 @@ def run_ours(case: Path, threads: int, out: Path) -> scoring.Cost:
 
 def run_beagle(case: Path, threads: int, out: Path) -> scoring.Cost:
     prefix = str(out).removesuffix(".vcf.gz")
-    return scoring.measure(["beagle", f"gt={case / 'masked.vcf.gz'}", f"out={prefix}", f"nthreads={threads}", "gp=true"])
+    return scoring.measure(
+        ["beagle", f"gt={case / 'masked.vcf.gz'}", f"out={prefix}", f"nthreads={threads}", "gp=true"]
+    )
+
+
+def beagle_version() -> str | None:
+    """The first line that it prints, such as `beagle.22Jul22.46e.jar (version 5.4)`; None where it is not installed."""
+    try:
+        said = subprocess.run(["beagle"], capture_output=True, text=True)
+    except OSError:
+        return None
+    return (said.stdout + said.stderr).strip().split("\n")[0]
 
 
 def row_of(method: str, run: Callable, case: Path, threads: int, folder: Path) -> dict:
@@ -48,7 +60,9 @@ def row_of(method: str, run: Callable, case: Path, threads: int, folder: Path) -
 
 def totals(rows: list[dict]) -> dict:
     """Sums of wall seconds over the cases that both methods finished, and their ratio."""
-    walls = {m: {r["case"]: r["wall_s"] for r in rows if r["method"] == m and "failed" not in r} for m in (OURS, BEAGLE)}
+    walls = {
+        m: {r["case"]: r["wall_s"] for r in rows if r["method"] == m and "failed" not in r} for m in (OURS, BEAGLE)
+    }
     both = [case for case in walls[OURS] if case in walls[BEAGLE]]
     ours, beagle = (round(sum(walls[method][case] for case in both), 2) for method in (OURS, BEAGLE))
     return {"cases": both, OURS: ours, BEAGLE: beagle, "ratio": round(ours / beagle, 3) if beagle else None}
@@ -89,7 +103,8 @@ def main() -> None:
                 rows.append(row_of(method, run, case, args.threads, Path(folder)))
                 print(rows[-1], file=sys.stderr, flush=True)
     total = totals(rows)
-    result = {"version": __version__, "threads": args.threads, "rows": rows, "wall_s": total}
+    versions = {"version": __version__, "beagle": beagle_version()}
+    result = {**versions, "threads": args.threads, "rows": rows, "wall_s": total}
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text(json.dumps(result, indent=1) + "\n")
     print(as_table(rows, total))

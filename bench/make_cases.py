@@ -21,11 +21,15 @@ import numpy as np
 import pysam
 
 BASES = np.array(list("ACGT"))
+FIXED = ["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT"]
 
 
 @dataclass
 class Simulated:
-    """haplotypes: int8 (loci, samples, ploidy), 1 for ALT. chrom, pos: (loci,). hidden, missing: bool (loci, samples)."""
+    """A case before it is written. The truth lacks the `missing` calls, the masked file the `hidden` ones too.
+
+    haplotypes: int8 (loci, samples, ploidy), 1 for ALT. chrom, pos: (loci,). missing, hidden: bool (loci, samples).
+    """
 
     haplotypes: np.ndarray
     chrom: np.ndarray
@@ -136,7 +140,7 @@ def write_vcf(path: Path, haplotypes: np.ndarray, absent: np.ndarray, records: l
     chroms = dict.fromkeys(record[0] for record in records)
     header = ["##fileformat=VCFv4.2", *(f"##contig=<ID={chrom}>" for chrom in chroms)]
     header.append('##FORMAT=<ID=GT,Number=1,Type=String,Description="Genotype">')
-    header.append("\t".join("#CHROM POS ID REF ALT QUAL FILTER INFO FORMAT".split() + samples))
+    header.append("\t".join([*FIXED, *samples]))
     ploidy = haplotypes.shape[2]
     texts = np.array(["0", "1", "."] if ploidy == 1 else ["0/0", "0/1", "1/1", "./."])
     cells = texts[np.where(absent, ploidy + 1, haplotypes.sum(2))]
@@ -167,7 +171,9 @@ def write_case(folder: Path, case: Simulated, rng: np.random.Generator) -> None:
     lines = [f"{sample}\t{population}\n" for sample, population in zip(samples, case.populations, strict=True)]
     (folder / "pops.popmap").write_text("".join(lines))
     scored = (case.hidden & ~case.missing)[keep].sum()
-    print(f"{folder.name}: {len(samples)} samples x {keep.sum()} loci, {absent[keep].mean():.3f} missing, {scored} scored")
+    print(
+        f"{folder.name}: {len(samples)} samples x {keep.sum()} loci, {absent[keep].mean():.3f} missing, {scored} scored"
+    )
 
 
 CASES = {"wgs": wgs, "cross": cross, "rad": rad, "clonal": clonal}

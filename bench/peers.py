@@ -59,6 +59,15 @@ def population_frequencies(genotypes: GenotypeMatrix, rng: np.random.Generator) 
 # Low-rank completion of the dosages: EM-PCA and softImpute differ in what they do to the singular values alone.
 
 
+def shrunk(matrix: np.ndarray, shrink: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """The matrix with `shrink(values)` for its singular values, falling; by the smaller Gram matrix, for speed."""
+    if matrix.shape[0] > matrix.shape[1]:
+        return shrunk(matrix.T, shrink).T
+    squares, left = np.linalg.eigh(matrix @ matrix.T)
+    values, left = np.sqrt(np.maximum(squares[::-1], 1e-12)), left[:, ::-1]
+    return (left * (shrink(values) / values)) @ (left.T @ matrix)
+
+
 def complete(
     calls: np.ndarray,
     ploidy: int,
@@ -76,8 +85,7 @@ def complete(
     filled = np.where(known, calls, baselines.locus_means(calls) if start is None else start).astype(float)
     for _ in range(iterations):
         mean = filled.mean(0)
-        left, values, right = np.linalg.svd(filled - mean, full_matrices=False)
-        fitted = (left * shrink(values)) @ right + mean
+        fitted = shrunk(filled - mean, shrink) + mean
         moved = np.square((fitted - filled)[~known]).sum()
         filled = np.where(known, calls, fitted)
         if moved <= tolerance * np.square((fitted - mean)[~known]).sum():
@@ -106,7 +114,9 @@ def em_pca(genotypes: GenotypeMatrix, rng: np.random.Generator) -> Filled:
         best_rank, best, worse = (rank, error, 0) if error < best else (best_rank, best, worse + 1)
         if worse == 2 or rank >= genotypes.n_samples:
             break
-    return _from_dosage(genotypes, complete(genotypes.calls, genotypes.ploidy, keep_first(best_rank)), {"rank": best_rank})
+    return _from_dosage(
+        genotypes, complete(genotypes.calls, genotypes.ploidy, keep_first(best_rank)), {"rank": best_rank}
+    )
 
 
 def soft_impute(genotypes: GenotypeMatrix, rng: np.random.Generator) -> Filled:
@@ -120,7 +130,7 @@ def soft_impute(genotypes: GenotypeMatrix, rng: np.random.Generator) -> Filled:
 
     best_penalty, best, worse, dosage = largest, np.inf, 0, None
     path = []
-    for penalty in largest * 0.8 ** np.arange(0, 24):
+    for penalty in largest * 0.75 ** np.arange(30):
         dosage = complete(seen, genotypes.ploidy, lessen(penalty), dosage)  # a warm start, as in the paper
         error = _mean_square(genotypes.calls, dosage, hidden)
         best_penalty, best, worse = (penalty, error, 0) if error < best else (best_penalty, best, worse + 1)
@@ -141,7 +151,10 @@ SHARES_TRIED = (0.01, 0.03, 0.1, 0.2, 0.3, 0.5)
 
 
 def correlated_loci(calls: np.ndarray, n: int, block: int = 512) -> np.ndarray:
-    """The n loci most correlated with each locus, itself left out, int (L, n), best first; r2 over pairs known in both."""
+    """The n loci most correlated with each locus, itself left out, int (L, n), best first.
+
+    Correlated: by squared Pearson correlation of the calls, over the samples known at both loci.
+    """
     known = (calls != MISSING).astype(np.float32)
     value = np.where(calls == MISSING, 0, calls).astype(np.float32)
     square = value**2
@@ -197,7 +210,8 @@ def ld_knni(genotypes: GenotypeMatrix, rng: np.random.Generator) -> Filled:
     y, frequency = np.concatenate(truth), np.concatenate(frequency)
     found = {n: np.concatenate(votes, axis=1) for n, votes in tried.items()}  # (k, cells, C)
     n, k = max(
-        ((n, k) for n in found for k in range(len(NEIGHBOURS_TRIED))), key=lambda nk: (found[nk[0]][nk[1]].argmax(1) == y).mean()
+        ((n, k) for n in found for k in range(len(NEIGHBOURS_TRIED))),
+        key=lambda nk: (found[nk[0]][nk[1]].argmax(1) == y).mean(),
     )
     mix = min(SHARES_TRIED, key=lambda w: -np.log(((1 - w) * found[n][k] + w * frequency)[np.arange(len(y)), y]).mean())
 

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -47,3 +49,95 @@ def run_peers(case: Path, seed: int) -> list[dict]:
         figures = scoring.score_arrays(truth, masked, filled.calls.T, gp, dosage)
         rows.append({"method": name, "case": case.name, **figures, **cost, "chosen": filled.chosen})
     return rows
+
+
+def run_pgsui(case: Path, python: Path, threads: int, folder: Path) -> dict:
+    """PG-SUI's ImputeVAE with default settings, in its own virtual environment; it gives calls alone."""
+    here = folder / case.name
+    here.mkdir()  # it writes copies beside its input
+    for name in ("masked.vcf.gz", "pops.popmap"):
+        if (case / name).exists():
+            shutil.copyfile(case / name, here / name)
+    program = [str(python.absolute().parent / "pg-sui"), "--input", "masked.vcf.gz", *scoring.popmap_of(here)]
+    options = ["--models", "ImputeVAE", "--prefix", "peer", "--seed", "1", "--n-jobs", str(threads)]
+    row = {"method": "PG-SUI ImputeVAE", "case": case.name}
+    quiet = ["--disable-plotting", "--disable-multiqc"]
+    try:
+        limited = ["env", "-C", str(here), "timeout", str(PGSUI_LIMIT_S), *program, *options, *quiet]
+        cost = scoring.measure(limited, OMP_NUM_THREADS=str(threads), MPLBACKEND="Agg")
+        found = sorted(here.glob("peer_output/**/*.vcf.gz"))
+        return {**row, **scoring.score_arrays(*align(case, found[0])), **asdict(cost)}
+    except subprocess.CalledProcessError as error:
+        reason = (error.stderr or error.output or str(error)).strip().splitlines()
+        return {**row, "failed": reason[-1] if reason else str(error)}
+    except (IndexError, OSError, ValueError) as error:
+        return {**row, "failed": f"no VCF that can be scored: {error}"}
+
+
+def align(case: Path, imputed: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Truth, masked and imputed calls (records, samples), the imputed ones put in the case's order by place.
+
+    A record that was dropped stays missing, and so counts as wrong. A haploid call written as diploid counts once.
+    """
+    truth, samples, keys = scoring.read_calls(case / "truth.vcf.gz")
+    masked, _, _ = scoring.read_calls(case / "masked.vcf.gz")
+    calls, found_samples, found_keys = scoring.read_calls(imputed)
+    if set(found_samples) != set(samples):
+        raise ValueError(f"{imputed}: other samples")
+    row_of_key = {key: row for row, key in enumerate(found_keys)}
+    columns = [found_samples.index(sample) for sample in samples]
+    aligned = np.full_like(truth, MISSING)
+    for row, key in enumerate(keys):
+        if key in row_of_key:
+            aligned[row] = calls[row_of_key[key]][columns]
+    return truth, masked, np.minimum(aligned, truth.max())
+
+
+def as_table(rows: list[dict]) -> str:
+    """Markdown, as the README shows it."""
+    lines = ["| data | method | conc | NRD | macro F1 | r2 | ll | ECE | CPU s |", "|---|---|" + "---|" * 7]
+    for row in rows:
+        names = f"| {row['case']} | {row['method']} | "
+        if "failed" in row:
+            lines.append(f"{names}failed: {row['failed']} |" + " |" * 6)
+            continue
+        figures = [row[key] for key in ("concordance", "nrd", "f1", "skill_r2", "log_loss", "ece")]
+        shown = ["-" if figure is None else f"{figure:.4f}" for figure in figures]
+        lines.append(names + " | ".join([*shown, f"{row['cpu_s']:.1f}"]) + " |")
+    return "\n".join(lines)
+
+
+def run(case: Path, args: argparse.Namespace, folder: Path) -> list[dict]:
+    """All methods on one case."""
+    rows = [row_of("imputevae", run_ours, case, args.threads, folder)]
+    with threadpool_limits(args.threads):
+        rows += run_peers(case, seed=1)
+    if args.pgsui:
+        rows.append(run_pgsui(case, args.pgsui, args.threads, folder))
+    return rows
+
+
+def main() -> None:
+    """Run the cases, write JSON, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cases", type=Path, required=True)
+    parser.add_argument("--only")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--pgsui", type=Path, metavar="PYTHON")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "rad.json")
+    args = parser.parse_args()
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for case in scoring.cases_in(args.cases, args.only):
+            for row in run(case, args, Path(folder)):
+                rows.append(row)
+                print(row, file=sys.stderr, flush=True)
+    note = None if args.pgsui else "PG-SUI's ImputeVAE was not run: no --pgsui PYTHON was given"
+    result = {"version": __version__, "threads": args.threads, "note": note, "rows": rows}
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    args.out.write_text(json.dumps(result, indent=1) + "\n")
+    print(as_table(rows) + (f"\n\n{note}." if note else ""))
+
+
+if __name__ == "__main__":
+    main()

@@ -106,10 +106,8 @@ def score_arrays(
     y, call = truth[cells].astype(int), calls[cells].astype(int)
     mean = np.broadcast_to(means[:, None], truth.shape)[cells]
     p = None if gp is None else gp[cells]
-    if p is not None:
-        expected = metrics.dosage(p)
-    else:
-        expected = call if dosage is None else dosage[cells]
+    point = call if dosage is None else dosage[cells]
+    expected = point if p is None else metrics.dosage(p)
     return {
         "cells": len(y),
         "left_missing": int((call < 0).sum()),
