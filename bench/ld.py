@@ -44,14 +44,21 @@ def beagle_version() -> str | None:
     return (said.stdout + said.stderr).strip().split("\n")[0]
 
 
+def reason_of(error: subprocess.CalledProcessError) -> str:
+    """The last line that a program said; a Java program's trace, which is indented, comes after it."""
+    lines = [
+        line for line in (error.stderr or error.output or "").splitlines() if line.strip() and line[0] not in "\t "
+    ]
+    return lines[-1] if lines else str(error)
+
+
 def row_of(method: str, run: Callable, case: Path, threads: int, folder: Path) -> dict:
     """One method on one case; a failure is a row with the reason, since Beagle refuses some data."""
     out = folder / f"{case.name}.{method}.vcf.gz"
     try:
         return {"method": method, **scoring.measured(case, out, run(case, threads, out))}
     except subprocess.CalledProcessError as error:
-        reason = ((error.stderr or "") + (error.output or "")).strip().splitlines() or [str(error)]
-        return {"method": method, "case": case.name, "failed": reason[0]}
+        return {"method": method, "case": case.name, "failed": reason_of(error)}
     except (OSError, ValueError) as error:  # it said that it went well, but left no file, or other records
         return {"method": method, "case": case.name, "failed": str(error)}
     finally:
@@ -96,18 +103,16 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "ld.json")
     args = parser.parse_args()
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    head = {"version": __version__, "beagle": beagle_version(), "threads": args.threads}
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for case in scoring.cases_in(args.cases, args.only):
             for method, run in ((OURS, run_ours), (BEAGLE, run_beagle)):
                 rows.append(row_of(method, run, case, args.threads, Path(folder)))
                 print(rows[-1], file=sys.stderr, flush=True)
-    total = totals(rows)
-    versions = {"version": __version__, "beagle": beagle_version()}
-    result = {**versions, "threads": args.threads, "rows": rows, "wall_s": total}
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(json.dumps(result, indent=1) + "\n")
-    print(as_table(rows, total))
+            args.out.write_text(json.dumps({**head, "rows": rows, "wall_s": totals(rows)}, indent=1) + "\n")
+    print(as_table(rows, totals(rows)))
 
 
 if __name__ == "__main__":

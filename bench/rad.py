@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import peers
 import scoring
-from ld import row_of, run_ours
+from ld import reason_of, row_of, run_ours
 from threadpoolctl import threadpool_limits
 
 from imputevae_cli import __version__, read_vcf
@@ -32,7 +32,7 @@ PGSUI_LIMIT_S = 3600
 
 
 def run_peers(case: Path, seed: int) -> list[dict]:
-    """Every method of peers.py on one case; a failure is a row with the reason."""
+    """Every method of peers.py on one case."""
     popmap = case / "pops.popmap"
     genotypes = read_vcf(case / "masked.vcf.gz", popmap if popmap.exists() else None)
     truth, _, _ = scoring.read_calls(case / "truth.vcf.gz")
@@ -68,8 +68,7 @@ def run_pgsui(case: Path, python: Path, threads: int, folder: Path) -> dict:
         found = sorted(here.glob("peer_output/**/*.vcf.gz"))
         return {**row, **scoring.score_arrays(*align(case, found[0])), **asdict(cost)}
     except subprocess.CalledProcessError as error:
-        reason = (error.stderr or error.output or str(error)).strip().splitlines()
-        return {**row, "failed": reason[-1] if reason else str(error)}
+        return {**row, "failed": reason_of(error)}
     except (IndexError, OSError, ValueError) as error:
         return {**row, "failed": f"no VCF that can be scored: {error}"}
 
@@ -77,7 +76,8 @@ def run_pgsui(case: Path, python: Path, threads: int, folder: Path) -> dict:
 def align(case: Path, imputed: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Truth, masked and imputed calls (records, samples), the imputed ones put in the case's order by place.
 
-    A record that was dropped stays missing, and so counts as wrong. A haploid call written as diploid counts once.
+    A record that was dropped stays missing, and so counts as wrong. Where the case is haploid, a diploid call with an
+    ALT allele counts as ALT.
     """
     truth, samples, keys = scoring.read_calls(case / "truth.vcf.gz")
     masked, _, _ = scoring.read_calls(case / "masked.vcf.gz")
@@ -126,16 +126,16 @@ def main() -> None:
     parser.add_argument("--pgsui", type=Path, metavar="PYTHON")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "rad.json")
     args = parser.parse_args()
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    note = None if args.pgsui else "PG-SUI's ImputeVAE was not run: no --pgsui PYTHON was given"
+    head = {"version": __version__, "threads": args.threads, "note": note}
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for case in scoring.cases_in(args.cases, args.only):
-            for row in run(case, args, Path(folder)):
-                rows.append(row)
-                print(row, file=sys.stderr, flush=True)
-    note = None if args.pgsui else "PG-SUI's ImputeVAE was not run: no --pgsui PYTHON was given"
-    result = {"version": __version__, "threads": args.threads, "note": note, "rows": rows}
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(json.dumps(result, indent=1) + "\n")
+            found = run(case, args, Path(folder))
+            print(*found, sep="\n", file=sys.stderr, flush=True)
+            rows += found
+            args.out.write_text(json.dumps({**head, "rows": rows}, indent=1) + "\n")
     print(as_table(rows) + (f"\n\n{note}." if note else ""))
 
 
