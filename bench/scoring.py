@@ -85,27 +85,38 @@ def score(case: Path, imputed: Path) -> dict[str, float | int | None]:
     calls, found_samples, found_keys = read_calls(imputed)
     if found_samples != samples or found_keys != keys:
         raise ValueError(f"{imputed}: not the records or samples of {case}")
+    return score_arrays(truth, masked, calls, read_gp(imputed))
+
+
+def score_arrays(
+    truth: np.ndarray,
+    masked: np.ndarray,
+    calls: np.ndarray,
+    gp: np.ndarray | None = None,
+    dosage: np.ndarray | None = None,
+) -> dict[str, float | int | None]:
+    """As `score`, from arrays; calls are int8 (records, samples), -1 missing.
+
+    gp: float (records, samples, classes), or None: then log loss and ECE are None. dosage: float (records, samples),
+    of a method that has no gp; without either, the calls stand for the dosage.
+    """
     cells = (truth != MISSING) & (masked == MISSING)
     known = masked != MISSING
     means = np.where(known, masked, 0).sum(1) / np.maximum(known.sum(1), 1)
-    y, call, mean = (
-        truth[cells].astype(int),
-        calls[cells].astype(int),
-        np.broadcast_to(means[:, None], truth.shape)[cells],
-    )
-    gp = read_gp(imputed)
-    has_gp = gp is not None
-    p = gp[cells] if has_gp else np.eye(int(truth.max()) + 1, dtype=np.float32)[np.maximum(call, 0)]
-    dosage = np.where(call < 0, mean, metrics.dosage(p))
+    y, call = truth[cells].astype(int), calls[cells].astype(int)
+    mean = np.broadcast_to(means[:, None], truth.shape)[cells]
+    p = None if gp is None else gp[cells]
+    point = call if dosage is None else dosage[cells]
+    expected = point if p is None else metrics.dosage(p)
     return {
         "cells": len(y),
         "left_missing": int((call < 0).sum()),
         "concordance": metrics.concordance(y, call),
         "f1": metrics.f1(y, call),
         "nrd": metrics.non_reference_discordance(y, call),
-        "skill_r2": metrics.skill_r2(y, dosage, mean),
-        "log_loss": metrics.log_loss(y, p) if has_gp else None,
-        "ece": metrics.expected_calibration_error(y, p) if has_gp else None,
+        "skill_r2": metrics.skill_r2(y, np.where(call < 0, mean, expected), mean),
+        "log_loss": None if p is None else metrics.log_loss(y, p),
+        "ece": None if p is None else metrics.expected_calibration_error(y, p),
         "known_kept": bool((calls[known] == masked[known]).all()),
     }
 

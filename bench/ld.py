@@ -1,0 +1,119 @@
+"""Accuracy, time and memory of `imputevae impute` and of Beagle 5.4, one after the other on each case of a folder.
+
+usage: python bench/ld.py --cases DIR [--only NAME,...] [--threads 2] [--out bench/results/ld.json]
+
+Needs `beagle` on the PATH (Debian's package, or a script that runs the jar). Both run with default settings. Beagle
+is asked for GP, but writes none without a reference panel: then it has no log loss or ECE, and its r2 is that of calls.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import scoring
+
+from imputevae_cli import __version__
+
+OURS, BEAGLE = "imputevae", "beagle"
+
+
+def run_ours(case: Path, threads: int, out: Path) -> scoring.Cost:
+    command = [sys.executable, "-m", "imputevae_cli", "impute", str(case / "masked.vcf.gz"), "-o", str(out), "-q"]
+    return scoring.measure([*command, *scoring.popmap_of(case), "--seed", "1", "--threads", str(threads)])
+
+
+def run_beagle(case: Path, threads: int, out: Path) -> scoring.Cost:
+    prefix = str(out).removesuffix(".vcf.gz")
+    return scoring.measure(
+        ["beagle", f"gt={case / 'masked.vcf.gz'}", f"out={prefix}", f"nthreads={threads}", "gp=true"]
+    )
+
+
+def beagle_version() -> str | None:
+    """The first line that it prints, such as `beagle.22Jul22.46e.jar (version 5.4)`; None where it is not installed."""
+    try:
+        said = subprocess.run(["beagle"], capture_output=True, text=True)
+    except OSError:
+        return None
+    return (said.stdout + said.stderr).strip().split("\n")[0]
+
+
+def reason_of(error: subprocess.CalledProcessError) -> str:
+    """The last line that a program said; a Java program's trace, which is indented, comes after it."""
+    lines = [
+        line for line in (error.stderr or error.output or "").splitlines() if line.strip() and line[0] not in "\t "
+    ]
+    return lines[-1] if lines else str(error)
+
+
+def row_of(method: str, run: Callable, case: Path, threads: int, folder: Path) -> dict:
+    """One method on one case; a failure is a row with the reason, since Beagle refuses some data."""
+    out = folder / f"{case.name}.{method}.vcf.gz"
+    try:
+        return {"method": method, **scoring.measured(case, out, run(case, threads, out))}
+    except subprocess.CalledProcessError as error:
+        return {"method": method, "case": case.name, "failed": reason_of(error)}
+    except (OSError, ValueError) as error:  # it said that it went well, but left no file, or other records
+        return {"method": method, "case": case.name, "failed": str(error)}
+    finally:
+        out.unlink(missing_ok=True)
+
+
+def totals(rows: list[dict]) -> dict:
+    """Sums of wall seconds over the cases that both methods finished, and their ratio."""
+    walls = {
+        m: {r["case"]: r["wall_s"] for r in rows if r["method"] == m and "failed" not in r} for m in (OURS, BEAGLE)
+    }
+    both = [case for case in walls[OURS] if case in walls[BEAGLE]]
+    ours, beagle = (round(sum(walls[method][case] for case in both), 2) for method in (OURS, BEAGLE))
+    return {"cases": both, OURS: ours, BEAGLE: beagle, "ratio": round(ours / beagle, 3) if beagle else None}
+
+
+def as_table(rows: list[dict], total: dict) -> str:
+    """Markdown, as the README shows it."""
+    lines = ["| data | method | conc | NRD | r2 | ll | ECE | wall s | CPU s | peak MB |", "|---|---|" + "---|" * 8]
+    for row in rows:
+        names = [row["case"], row["method"]]
+        if "failed" in row:
+            lines.append(f"| {' | '.join(names)} | failed: {row['failed']} |" + " |" * 7)
+            continue
+        figures = [row[key] for key in ("concordance", "nrd", "skill_r2", "log_loss", "ece")]
+        shown = ["-" if figure is None else f"{figure:.4f}" for figure in figures]
+        costs = [f"{row['wall_s']:.1f}", f"{row['cpu_s']:.1f}", f"{row['peak_mb']:.0f}"]
+        lines.append("| " + " | ".join([*names, *shown, *costs]) + " |")
+    ratio = "" if total["ratio"] is None else f", ratio {total['ratio']:.2f}"
+    lines.append(
+        f"\nWall seconds summed over the {len(total['cases'])} cases that both finished: "
+        f"{OURS} {total[OURS]:.1f}, {BEAGLE} {total[BEAGLE]:.1f}{ratio}."
+    )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Run the cases, write JSON, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cases", type=Path, required=True)
+    parser.add_argument("--only")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "ld.json")
+    args = parser.parse_args()
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    head = {"version": __version__, "beagle": beagle_version(), "threads": args.threads}
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for case in scoring.cases_in(args.cases, args.only):
+            for method, run in ((OURS, run_ours), (BEAGLE, run_beagle)):
+                rows.append(row_of(method, run, case, args.threads, Path(folder)))
+                print(rows[-1], file=sys.stderr, flush=True)
+            args.out.write_text(json.dumps({**head, "rows": rows, "wall_s": totals(rows)}, indent=1) + "\n")
+    print(as_table(rows, totals(rows)))
+
+
+if __name__ == "__main__":
+    main()
