@@ -16,15 +16,34 @@ import pytest
 REPOSITORY = Path(__file__).parents[1]
 
 # Before torch is imported: tests run beside one another, and a thread each is enough for matrices this small
-for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 
 from imputevae_cli.config import Config  # noqa: E402
 from imputevae_cli.genotypes import MISSING, GenotypeMatrix, Loci  # noqa: E402
 
-TINY = {"train.max_epochs": 3, "train.min_epochs": 1, "model.hidden_units": 16, "model.latent_dim": 3, "vae.draws": 2}
-"""Settings under which a fit takes a fraction of a second. For tests of anything but accuracy."""
-TINY_FLAGS = [part for key, value in TINY.items() for part in ("--set", f"{key}={value}")]
+QUICK_PARTS = {"donors.steps": 30, "haplotype.iterations": 4, "haplotype.chains": 1, "haplotype.trial": False}
+"""Settings under which donors and haplotypes take a fraction of a second on small data."""
+QUICK_VAE = {
+    "train.max_epochs": 3,
+    "train.min_epochs": 1,
+    "model.hidden_units": 16,
+    "model.latent_dim": 3,
+    "vae.draws": 2,
+}
+TINY = {**QUICK_VAE, **QUICK_PARTS, "model.decoder": "global"}
+"""Settings under which a fit takes a fraction of a second. For tests of anything but accuracy.
+
+The decoder is named, since on data this small `auto` may keep the genotype frequencies alone, which no seed changes."""
+DECODERS = ("auto", "global", "donors", "haplotype")
+
+
+def flags_of(settings) -> list[str]:
+    """Dotted settings as the command line takes them."""
+    return [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
+
+
+TINY_FLAGS = flags_of(TINY)
 
 
 def simulate(
