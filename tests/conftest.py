@@ -71,6 +71,21 @@ def simulate(
     return GenotypeMatrix(calls, samples, loci, ploidy, populations), truth
 
 
+def simulate_linked(n_samples=60, n_loci=200, *, ploidy=2, missing=0.2, seed=0) -> tuple[GenotypeMatrix, np.ndarray]:
+    """As `simulate`, of one population whose haplotypes are mosaics of six founders: neighbouring loci are linked."""
+    genotypes, _ = simulate(n_samples, n_loci, ploidy=ploidy, seed=seed, popmap=False)
+    rng = np.random.default_rng(seed)
+    founders = (rng.random((6, n_loci)) < rng.uniform(0.15, 0.85, n_loci)).astype(np.int8)
+    source = rng.integers(0, 6, (n_samples * ploidy, n_loci))
+    jumps = rng.random(source.shape) < 0.01
+    jumps[:, [0, n_loci // 2]] = True
+    at = np.maximum.accumulate(np.where(jumps, np.arange(n_loci), 0), 1)
+    haplotypes = founders[np.take_along_axis(source, at, 1), np.arange(n_loci)]
+    truth = haplotypes.reshape(n_samples, ploidy, n_loci).sum(1).astype(np.int8)
+    calls = np.where(rng.random(truth.shape) < missing, np.int8(MISSING), truth)
+    return genotypes.with_calls(calls), truth
+
+
 def vcf_of(genotypes: GenotypeMatrix) -> str:
     """The genotypes as VCF text."""
     from vcf_maker import record, vcf

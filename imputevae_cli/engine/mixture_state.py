@@ -18,12 +18,15 @@ from imputevae_cli.engine.vae import Latent
 
 def mixture_state(mixture: Mixture) -> dict[str, Any]:
     """All of a mixture but its cohort."""
+    haplotypes = mixture.haplotypes
     return {
         "members": [member_state(member) for member in mixture.members],
         "thinned": None if mixture.thinned is None else torch.from_numpy(mixture.thinned),
         "latent": {"mu": mixture.latent.mu, "logvar": mixture.latent.logvar},
         "donors": None if mixture.donors is None else mixture.donors.state_dict(),
-        "haplotypes": None if mixture.haplotypes is None else _as_tensors(mixture.haplotypes.to_dict()),
+        "haplotypes": None if haplotypes is None else _as_tensors(haplotypes.to_dict()),
+        # Their cells are those missing in what they were shown: all known calls, or the visible ones
+        "haplotypes_saw_all": haplotypes is not None and np.array_equal(haplotypes.shown, mixture.cohort.calls),
         "gate": mixture.gate.state_dict(),
         "notes": list(mixture.notes),
     }
@@ -32,7 +35,7 @@ def mixture_state(mixture: Mixture) -> dict[str, Any]:
 def mixture_from_state(
     state: dict[str, Any], cohort: Cohort, visible: np.ndarray, config: Config, device: torch.device
 ) -> Mixture:
-    """The mixture that `mixture_state` took down; visible: int8 (N, L), the calls as its parts saw them.
+    """The mixture that `mixture_state` took down; visible: int8 (N, L), the calls with the hidden ones hidden.
 
     Raises CheckpointError, KeyError, RuntimeError or ValueError where it does not fit.
     """
@@ -40,6 +43,7 @@ def mixture_from_state(
     n_loci = cohort.n_loci if thinned is None else len(thinned)
     shape = (n_loci, cohort.ploidy + 1, cohort.n_populations)
     haplotypes = state["haplotypes"]
+    shown = cohort.calls if state["haplotypes_saw_all"] else visible
     return Mixture(
         cohort=cohort,
         members=[member_from_state(member, *shape, config, device) for member in state["members"]],
@@ -48,7 +52,7 @@ def mixture_from_state(
         donors=None if state["donors"] is None else DonorDecoder.from_state_dict(state["donors"]),
         haplotypes=None
         if haplotypes is None
-        else HaplotypePosterior.from_dict(_as_arrays(haplotypes), cohort.calls, visible),
+        else HaplotypePosterior.from_dict(_as_arrays(haplotypes), cohort.calls, shown),
         gate=Gate.from_state_dict(state["gate"]),
         notes=state["notes"],
     )
