@@ -16,15 +16,34 @@ import pytest
 REPOSITORY = Path(__file__).parents[1]
 
 # Before torch is imported: tests run beside one another, and a thread each is enough for matrices this small
-for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 
 from imputevae_cli.config import Config  # noqa: E402
 from imputevae_cli.genotypes import MISSING, GenotypeMatrix, Loci  # noqa: E402
 
-TINY = {"train.max_epochs": 3, "train.min_epochs": 1, "model.hidden_units": 16, "model.latent_dim": 3, "vae.draws": 2}
-"""Settings under which a fit takes a fraction of a second. For tests of anything but accuracy."""
-TINY_FLAGS = [part for key, value in TINY.items() for part in ("--set", f"{key}={value}")]
+QUICK_PARTS = {"donors.steps": 30, "haplotype.iterations": 4, "haplotype.chains": 1, "haplotype.trial": False}
+"""Settings under which donors and haplotypes take a fraction of a second on small data."""
+QUICK_VAE = {
+    "train.max_epochs": 3,
+    "train.min_epochs": 1,
+    "model.hidden_units": 16,
+    "model.latent_dim": 3,
+    "vae.draws": 2,
+}
+TINY = {**QUICK_VAE, **QUICK_PARTS, "model.decoder": "global"}
+"""Settings under which a fit takes a fraction of a second. For tests of anything but accuracy.
+
+The decoder is named, since on data this small `auto` may keep the genotype frequencies alone, which no seed changes."""
+DECODERS = ("auto", "global", "donors", "haplotype")
+
+
+def flags_of(settings) -> list[str]:
+    """Dotted settings as the command line takes them."""
+    return [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
+
+
+TINY_FLAGS = flags_of(TINY)
 
 
 def simulate(
@@ -50,6 +69,21 @@ def simulate(
     populations = np.array([f"pop{c}" for c in codes], object) if popmap else None
     samples = tuple(f"s{i:02d}" for i in range(n_samples))
     return GenotypeMatrix(calls, samples, loci, ploidy, populations), truth
+
+
+def simulate_linked(n_samples=60, n_loci=200, *, ploidy=2, missing=0.2, seed=0) -> tuple[GenotypeMatrix, np.ndarray]:
+    """As `simulate`, of one population whose haplotypes are mosaics of six founders: neighbouring loci are linked."""
+    genotypes, _ = simulate(n_samples, n_loci, ploidy=ploidy, seed=seed, popmap=False)
+    rng = np.random.default_rng(seed)
+    founders = (rng.random((6, n_loci)) < rng.uniform(0.15, 0.85, n_loci)).astype(np.int8)
+    source = rng.integers(0, 6, (n_samples * ploidy, n_loci))
+    jumps = rng.random(source.shape) < 0.01
+    jumps[:, [0, n_loci // 2]] = True
+    at = np.maximum.accumulate(np.where(jumps, np.arange(n_loci), 0), 1)
+    haplotypes = founders[np.take_along_axis(source, at, 1), np.arange(n_loci)]
+    truth = haplotypes.reshape(n_samples, ploidy, n_loci).sum(1).astype(np.int8)
+    calls = np.where(rng.random(truth.shape) < missing, np.int8(MISSING), truth)
+    return genotypes.with_calls(calls), truth
 
 
 def vcf_of(genotypes: GenotypeMatrix) -> str:

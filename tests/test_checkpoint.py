@@ -4,7 +4,7 @@ import torch
 from imputevae_cli.engine.checkpoint import FORMAT, FORMAT_VERSION, KEYS, load_checkpoint, save_checkpoint
 from imputevae_cli.errors import CheckpointError, OutputError
 
-CONTENT = {key: [1, "a", None] for key in KEYS - {"format", "format_version"}} | {"members": [{"w": torch.arange(5)}]}
+CONTENT = {key: [1, "a", None] for key in KEYS - {"format", "format_version"}} | {"mixture": [{"w": torch.arange(5)}]}
 
 
 def refused(path, message):
@@ -24,8 +24,8 @@ def path(tmp_path):
 def test_round_trip(path):
     loaded = load_checkpoint(path)
     assert loaded.keys() == KEYS
-    assert torch.equal(loaded.pop("members")[0]["w"], torch.arange(5))
-    assert loaded == {k: v for k, v in CONTENT.items() if k != "members"} | {
+    assert torch.equal(loaded.pop("mixture")[0]["w"], torch.arange(5))
+    assert loaded == {k: v for k, v in CONTENT.items() if k != "mixture"} | {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
     }
@@ -74,9 +74,9 @@ def test_entries_unknown_or_missing(path):
     payload = torch.load(path)
     torch.save({**payload, "extra": 1}, path)
     refused(path, r"unknown or missing entries \(extra\)")
-    payload.pop("temperature")
+    payload.pop("mixture")
     torch.save(payload, path)
-    refused(path, r"unknown or missing entries \(temperature\)")
+    refused(path, r"unknown or missing entries \(mixture\)")
 
 
 class Trap:

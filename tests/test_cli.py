@@ -11,7 +11,18 @@ import cyvcf2
 import numpy as np
 import pytest
 import torch
-from conftest import TINY_FLAGS, environment, fresh_imputevae, imputevae, simulate, tiny_config, vcf_of
+from conftest import (
+    QUICK_PARTS,
+    TINY_FLAGS,
+    environment,
+    flags_of,
+    fresh_imputevae,
+    imputevae,
+    simulate,
+    simulate_linked,
+    tiny_config,
+    vcf_of,
+)
 from vcf_maker import record, vcf, write
 
 from imputevae_cli import Config, ImputeVAE, read_vcf
@@ -71,7 +82,7 @@ from imputevae_cli.cli.main import run
 try:
     run()
 finally:
-    heavy = {{"torch", "numpy", "cyvcf2", "pysam", "optuna", "sklearn"}} & set(sys.modules)
+    heavy = {{"torch", "numpy", "numba", "cyvcf2", "pysam", "optuna", "sklearn"}} & set(sys.modules)
     assert not heavy, heavy
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment(), check=False)
@@ -271,10 +282,13 @@ def test_the_same_seed_gives_the_same_bytes_at_any_number_of_threads(cohort, imp
     assert records(tmp_path / "other.vcf") != records(imputed)
 
 
-def test_threads_do_not_change_the_result_of_a_larger_input(tmp_path):
-    """Matrices large enough for torch to share the work among threads."""
-    path = write(tmp_path / "in.vcf", vcf_of(simulate(96, 1500)[0]))
-    flags = ["--set", "train.max_epochs=2", "--set", "train.min_epochs=1"]
+@pytest.mark.parametrize(
+    ("decoder", "genotypes"), [("global", lambda: simulate(96, 1500)[0]), ("auto", lambda: simulate_linked(70, 200)[0])]
+)
+def test_threads_do_not_change_the_result_of_a_larger_input(tmp_path, decoder, genotypes):
+    """Matrices large enough for torch to share the work among threads; and all decoders, the haplotypes among them."""
+    path = write(tmp_path / "in.vcf", vcf_of(genotypes()))
+    flags = flags_of({**QUICK_PARTS, "train.max_epochs": 2, "train.min_epochs": 1, "model.decoder": decoder})
     for threads in (1, 2):
         done(fresh_imputevae("impute", path, "-o", tmp_path / f"{threads}.vcf", "--threads", threads, *flags))
     assert records(tmp_path / "1.vcf") == records(tmp_path / "2.vcf")
@@ -369,11 +383,11 @@ def test_min_gp(cohort, checkpoint, tmp_path):
 
 def test_dry_run_writes_nothing(cohort, checkpoint, tmp_path):
     out = tmp_path / "o.vcf"
-    for more in ([], ["--model", checkpoint]):
+    for more in (TINY_FLAGS, ["--model", checkpoint]):
         run = done(imputevae("impute", cohort / "in.vcf", "-o", out, "--dry-run", *more))
         assert b"nothing was written" in run.stderr
         assert b"Time at most" in run.stderr
-    done(imputevae("train", cohort / "in.vcf", "-o", tmp_path / "m.ivae", "--dry-run"))
+    done(imputevae("train", cohort / "in.vcf", "-o", tmp_path / "m.ivae", "--dry-run", *TINY_FLAGS))
     assert names(tmp_path) == []
 
 

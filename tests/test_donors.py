@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from imputevae_cli.config import DonorSettings
 from imputevae_cli.engine.donor_panel import Panel
 from imputevae_cli.engine.donor_training import Examples
 from imputevae_cli.engine.donor_votes import FAR, Ballot, DonorVotes, one_hot
-from imputevae_cli.engine.donors import DonorDecoder, DonorSettings
+from imputevae_cli.engine.donors import DonorDecoder
 from imputevae_cli.errors import CheckpointError
 
 QUICK = DonorSettings(heads=4, hidden=16, steps=30, batch_loci=16, redraws=1)
@@ -52,6 +53,15 @@ def test_one_seed_gives_the_same_numbers_at_any_threads_and_blocks():
     three = fitted(calls, threads=3)
     assert (three.gp(0, 60) == one).all()
     assert np.concatenate([three.gp(0, 7), three.gp(7, 60)], 1) == pytest.approx(one, abs=1e-6)
+
+
+def test_cells_equal_the_whole():
+    _, calls = linked_calls()
+    decoder = fitted(calls)
+    loci, samples = np.nonzero((calls < 0).T)
+    cells = decoder.cells(samples[::3], loci[::3])
+    assert cells == pytest.approx(decoder.gp(0, 60)[samples[::3], loci[::3]], abs=1e-6)
+    assert decoder.cells(samples[:0], loci[:0]).shape == (0, 3)
 
 
 def test_swapping_the_alleles_mirrors_the_probabilities():
@@ -135,10 +145,10 @@ def test_new_samples_are_filled_by_the_training_samples():
     decoder = fitted(calls, populations=POPULATIONS)
     fresh_truth, fresh = linked_calls(seed=0, n_samples=80, missing=0.3)
     fresh_truth, fresh = fresh_truth[40:], fresh[40:]
-    gp = decoder.fill(fresh, populations=POPULATIONS)
+    gp = decoder.strangers(fresh, populations=POPULATIONS).gp(0, 60)
     assert gp.shape == (40, 60, 3)
     assert (gp[fresh >= 0] == np.eye(3)[fresh[fresh >= 0]]).all()
-    assert np.isfinite(decoder.fill(fresh[:1])).all()
+    assert np.isfinite(decoder.strangers(fresh[:1]).gp(0, 60)).all()
     frequencies = np.stack([np.stack([(calls == c).sum(0) + 0.5 for c in range(3)], -1)] * 40)
     by_chance = loss_at(frequencies / frequencies.sum(-1, keepdims=True), fresh_truth, fresh < 0)
     assert loss_at(gp, fresh_truth, fresh < 0) < by_chance
@@ -152,7 +162,9 @@ def test_state_round_trip():
     torch.save(decoder.state_dict(), file)
     file.seek(0)
     state = torch.load(file, weights_only=True)
-    assert (DonorDecoder.from_state_dict(state).gp(0, 60) == decoder.gp(0, 60)).all()
+    again = DonorDecoder.from_state_dict(state)
+    again.use_donors(calls, CHROMOSOMES, 2, populations=POPULATIONS, similarity=closeness)
+    assert (again.gp(0, 60) == decoder.gp(0, 60)).all()
     del state["weights"]
     with pytest.raises(CheckpointError, match="donor decoder"):
         DonorDecoder.from_state_dict(state)

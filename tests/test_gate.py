@@ -76,6 +76,18 @@ def test_an_overconfident_part_is_cooled(cells):
     assert log_loss(gate.mix(sharp, features), truth) < log_loss(np.exp(sharp["good"]), truth) - 0.02
 
 
+@pytest.mark.parametrize("wrong", [0.5, 1.0, 2.0])
+def test_the_temperature_mends_a_known_miscalibration(wrong):
+    rng = np.random.default_rng(0)
+    right = rng.dirichlet([0.8, 0.8, 0.8], 40_000)
+    truth = (rng.random((len(right), 1)) > right.cumsum(1)).sum(1).clip(0, 2)
+    off = {"good": smoothed(np.log(right.clip(1e-6)) / wrong)}
+    gate = Gate.fit(off, truth, np.zeros((len(truth), 1)))
+    assert "hidden" not in gate.parameters
+    assert float(gate.parameters["temperature"].exp()) == pytest.approx(wrong, rel=0.08)
+    assert np.abs(gate.mix(off, np.zeros((len(truth), 1))) - right).mean() < 0.02
+
+
 def test_frequencies_when_nothing_beats_them(cells):
     parts, truth, features = cells
     parts = {"noise": parts["noise"], "again": parts["frequencies"], "frequencies": parts["frequencies"]}

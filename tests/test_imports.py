@@ -11,9 +11,10 @@ PACKAGE = REPOSITORY / "imputevae_cli"
 LAYERS = [
     ["errors", "config", "seeds", "log"],
     ["genotypes", "popmap"],
-    ["io", "alignment", "masking", "metrics", "baselines"],
+    ["io", "alignment", "masking_patterns", "masking", "metrics", "baselines"],
     ["imputed"],
     ["engine"],
+    ["fitted"],
     ["imputer"],
     ["cli"],
     ["__main__"],
@@ -21,6 +22,7 @@ LAYERS = [
 FORBIDDEN = {
     "io": {"torch", "typer", "optuna"},
     "engine": {"typer", "cyvcf2", "pysam", "optuna", "rich"},
+    "fitted": {"typer", "rich", "cyvcf2", "pysam", "optuna"},
     "imputer": {"typer", "rich", "cyvcf2", "pysam", "optuna"},
     "config": {"numpy", "torch", "cyvcf2"},
 }

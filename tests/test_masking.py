@@ -1,18 +1,21 @@
 import numpy as np
 import pytest
 from conftest import simulate
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
+from imputevae_cli.config import SimSettings
 from imputevae_cli.errors import InputError
 from imputevae_cli.genotypes import MISSING
 from imputevae_cli.masking import MIN_HIDDEN, simulate_mask
 
-STRATEGIES = ("random", "random_weighted", "random_weighted_inv")
+WEIGHTED = ("random", "random_weighted", "random_weighted_inv")
+STRATEGIES = ("observed", *WEIGHTED)
 
 
-def mask_of(genotypes, strategy="random", prop=0.2, split=0.5, seed=1):
-    return simulate_mask(genotypes, strategy, prop, split, np.random.default_rng(seed))
+def mask_of(genotypes, strategy="random", prop=0.2, split=0.5, seed=1, max_hidden=10**9):
+    settings = SimSettings(sim_strategy=strategy, sim_prop=prop, max_hidden=max_hidden)
+    return simulate_mask(genotypes, settings, split, np.random.default_rng(seed))
 
 
 def polymorphic(calls, ploidy):
@@ -34,12 +37,17 @@ cohorts = st.builds(
 @settings(max_examples=40, deadline=None)
 @given(cohorts, st.sampled_from(STRATEGIES), st.floats(0.15, 0.6), st.integers(0, 2**32 - 1))
 def test_what_holds_of_every_mask(genotypes, strategy, prop, seed):
-    mask = mask_of(genotypes, strategy, prop, seed=seed)
     known = genotypes.calls != MISSING
+    try:
+        mask = mask_of(genotypes, strategy, prop, seed=seed)
+    except InputError:
+        assert prop * known.sum() < 5 * MIN_HIDDEN
+        reject()
     left = np.where(mask.hidden, MISSING, genotypes.calls)
     assert np.array_equal(mask.missing, ~known)
     assert not (mask.hidden & ~known).any()
-    assert mask.hidden.sum() <= round(prop * known.sum())
+    if strategy != "observed":  # which draws each call, or each run of calls, by itself
+        assert mask.hidden.sum() <= round(prop * known.sum())
     assert not (mask.validation & ~mask.hidden).any()
     assert not (mask.validation & mask.test).any()
     assert np.array_equal(mask.validation | mask.test, mask.hidden)
@@ -55,7 +63,25 @@ def test_the_share_that_was_asked_for_is_hidden(strategy, prop):
     genotypes, _ = simulate(80, 100, n_populations=1, seed=3)
     common = genotypes.with_calls(np.random.default_rng(0).integers(-1, 3, genotypes.calls.shape).astype(np.int8))
     mask = mask_of(common, strategy, prop)
-    assert mask.hidden.sum() == pytest.approx(prop * (common.calls != MISSING).sum(), rel=0.01)
+    wanted = prop * (common.calls != MISSING).sum()
+    noise = 5 * np.sqrt(wanted) if strategy == "observed" else 0.01 * wanted
+    assert mask.hidden.sum() == pytest.approx(wanted, abs=noise)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_no_more_are_hidden_than_the_most_that_was_asked_for(strategy):
+    genotypes, _ = simulate(80, 100, n_populations=1, seed=3)
+    common = genotypes.with_calls(np.random.default_rng(0).integers(-1, 3, genotypes.calls.shape).astype(np.int8))
+    hidden = mask_of(common, strategy, 0.5, max_hidden=400).hidden.sum()
+    assert hidden == pytest.approx(400, abs=5 * np.sqrt(400) if strategy == "observed" else 1)
+
+
+def test_observed_hides_runs_where_runs_are_missing():
+    genotypes, truth = simulate(80, 200, seed=3)
+    in_runs = np.random.default_rng(0).random((80, 40)) < 0.2
+    mask = mask_of(genotypes.with_calls(np.where(np.repeat(in_runs, 5, 1), MISSING, truth).astype(np.int8)), "observed")
+    beside = mask.hidden[:, 1:][mask.hidden[:, :-1]].mean()
+    assert beside > 2 * mask.hidden.mean()
 
 
 @pytest.mark.parametrize("split", [0.2, 0.5, 0.8])

@@ -9,7 +9,8 @@ from conftest import simulate, tiny_config
 
 from imputevae_cli.config import Config
 from imputevae_cli.engine import trainer
-from imputevae_cli.engine.trainer import HiddenCells, TrainingData, hide_inputs, rate_factor, train_members
+from imputevae_cli.engine.cells import HiddenCells
+from imputevae_cli.engine.trainer import TrainingData, hide_inputs, rate_factor, train_members
 from imputevae_cli.engine.vae import VaeShape
 from imputevae_cli.errors import TrainingError
 from imputevae_cli.log import NullProgress
@@ -20,8 +21,7 @@ CPU = torch.device("cpu")
 def data_of(popmap=False, n_samples=40, n_loci=80, seed=0):
     _, truth = simulate(n_samples, n_loci, missing=0.0, seed=seed)
     hidden = np.random.default_rng(1).random(truth.shape) < 0.1
-    samples, loci = np.nonzero(hidden)
-    cells = HiddenCells(*(torch.from_numpy(a) for a in (samples, loci, truth[hidden].astype(np.int64))))
+    cells = HiddenCells.of(hidden, truth)
     populations = torch.arange(n_samples) % 3 if popmap else None
     calls = torch.from_numpy(np.where(hidden, np.int8(-1), truth))
     return TrainingData(calls, 3, cells, populations, 3 if popmap else 0)

@@ -18,6 +18,7 @@ from imputevae_cli.engine.vae import Latent
 
 def mixture_state(mixture: Mixture) -> dict[str, Any]:
     """All of a mixture but its cohort."""
+    haplotypes = mixture.haplotypes
     return {
         "encoder": member_state(mixture.encoder),
         "members": [member_state(member) for member in mixture.members if member is not mixture.encoder],
@@ -25,7 +26,9 @@ def mixture_state(mixture: Mixture) -> dict[str, Any]:
         "thinned": None if mixture.thinned is None else torch.from_numpy(mixture.thinned),
         "latent": {"mu": mixture.latent.mu, "logvar": mixture.latent.logvar},
         "donors": None if mixture.donors is None else mixture.donors.state_dict(),
-        "haplotypes": None if mixture.haplotypes is None else _as_tensors(mixture.haplotypes.to_dict()),
+        "haplotypes": None if haplotypes is None else _as_tensors(haplotypes.to_dict()),
+        # Their cells are those missing in what they were shown: all known calls, or the visible ones
+        "haplotypes_saw_all": haplotypes is not None and np.array_equal(haplotypes.shown, mixture.cohort.calls),
         "gate": mixture.gate.state_dict(),
         "notes": list(mixture.notes),
     }
@@ -34,7 +37,7 @@ def mixture_state(mixture: Mixture) -> dict[str, Any]:
 def mixture_from_state(
     state: dict[str, Any], cohort: Cohort, visible: np.ndarray, config: Config, device: torch.device
 ) -> Mixture:
-    """The mixture that `mixture_state` took down; visible: int8 (N, L), the calls as its parts saw them.
+    """The mixture that `mixture_state` took down; visible: int8 (N, L), the calls with the hidden ones hidden.
 
     Raises CheckpointError, KeyError, RuntimeError or ValueError where it does not fit.
     """
@@ -43,6 +46,7 @@ def mixture_from_state(
     encoder = member_from_state(state["encoder"], cohort.n_loci if thinned is None else len(thinned), *shape)
     members = [member_from_state(member, cohort.n_loci, *shape) for member in state["members"]]
     haplotypes = state["haplotypes"]
+    shown = cohort.calls if state["haplotypes_saw_all"] else visible
     return Mixture(
         cohort=cohort,
         encoder=encoder,
@@ -52,7 +56,7 @@ def mixture_from_state(
         donors=None if state["donors"] is None else DonorDecoder.from_state_dict(state["donors"]),
         haplotypes=None
         if haplotypes is None
-        else HaplotypePosterior.from_dict(_as_arrays(haplotypes), cohort.calls, visible),
+        else HaplotypePosterior.from_dict(_as_arrays(haplotypes), cohort.calls, shown),
         gate=Gate.from_state_dict(state["gate"]),
         notes=state["notes"],
     )

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from imputevae_cli.genotypes import MISSING
-
-if TYPE_CHECKING:
-    from imputevae_cli.engine.donor_panel import Panel
 
 _BLOCK = 4096  # loci per step where float copies of the calls are needed
 _REGRESSION_CELLS = 2_000_000  # entries of the normal matrices held at a time
@@ -25,6 +22,26 @@ _AXES = 20
 _POPULATION_SCALE = 0.5  # prior spread of a population's own shift, beside what the axes explain
 
 
+class Donors(Protocol):
+    """What is asked of a panel (donor_panel.py), which holds a `Structure` of its own once it is made.
+
+    shown: int8 (samples, L). donors: int64 (N,), rows of `shown`. mean: float32 (L,). populations: int64 (samples,) or
+    None. population_counts: (populations, L, C).
+    """
+
+    shown: Tensor
+    donors: Tensor
+    mean: Tensor
+    populations: Tensor | None
+    population_counts: Tensor
+    ploidy: int
+    n_loci: int
+    structure: Structure
+
+    @property
+    def n_donors(self) -> int: ...
+
+
 class Structure:
     """Allele frequencies that a sample's ancestry predicts: ridge regression of each locus on the main axes.
 
@@ -33,7 +50,7 @@ class Structure:
     on the diagonal. effects: float32 (ridges, L, D), D being an intercept, the axes and the populations.
     """
 
-    def __init__(self, panel: Panel):
+    def __init__(self, panel: Donors):
         donors = panel.shown[panel.donors]
         self.of_donors = relationship(panel, donors).fill_diagonal_(0)  # (N, N)
         values, vectors = torch.linalg.eigh((self.of_donors + self.of_donors.T) / 2)
@@ -84,7 +101,7 @@ class Structure:
 
 
 def overall_similarity(
-    panel: Panel, related: Tensor, calls: Tensor, own: Tensor, latent: Tensor | None, scale: Tensor | None
+    panel: Donors, related: Tensor, calls: Tensor, own: Tensor, latent: Tensor | None, scale: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     """How alike queries and donors are over all loci, float32 (Q, N, S), centred and scaled; and the scale (2, S).
 
@@ -112,7 +129,7 @@ def overall_similarity(
     return (torch.stack(channels, -1) - scale[0]) / scale[1], scale
 
 
-def relationship(panel: Panel, calls: Tensor) -> Tensor:
+def relationship(panel: Donors, calls: Tensor) -> Tensor:
     """Mean product of centred, scaled dosages over the loci known in both, float32 (Q, N)."""
     scale = _scale(panel)
     total, shared = torch.zeros(2, len(calls), panel.n_donors)
@@ -127,7 +144,7 @@ def relationship(panel: Panel, calls: Tensor) -> Tensor:
     return total / shared.clamp_min(1)
 
 
-def _identity_by_state(panel: Panel, calls: Tensor) -> Tensor:
+def _identity_by_state(panel: Donors, calls: Tensor) -> Tensor:
     """Minus the mean difference in allele count over the loci known in both, float32 (Q, N)."""
     difference, shared = torch.zeros(2, len(calls), panel.n_donors)
     for a in range(0, panel.n_loci, _BLOCK):
@@ -140,6 +157,6 @@ def _identity_by_state(panel: Panel, calls: Tensor) -> Tensor:
     return -difference / shared.clamp_min(1)
 
 
-def _scale(panel: Panel) -> Tensor:
+def _scale(panel: Donors) -> Tensor:
     """Spread of a locus's dosage under Hardy-Weinberg, float32 (L,), with a floor for rare alleles."""
     return (panel.mean * (1 - panel.mean / panel.ploidy)).clamp_min(0.02).sqrt()

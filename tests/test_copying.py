@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from imputevae_cli.config import HaplotypeSettings
 from imputevae_cli.engine import copying_chain, copying_windows
-from imputevae_cli.engine.copying import HaplotypeDecoder, HaplotypeSettings
+from imputevae_cli.engine.copying import HaplotypeDecoder
 from imputevae_cli.engine.copying_posterior import HaplotypePanel
 from imputevae_cli.errors import CheckpointError, InputError
 
@@ -122,10 +123,8 @@ def test_a_chromosome_break_cuts_all_links():
     _, calls, chrom, pos = cohort(7, ploidy=1)
     changed = calls.copy()
     changed[:, 120:] = np.where(calls[:, 120:] >= 0, 1 - calls[:, 120:], -1)
-    settings = HaplotypeSettings(
-        iterations=3, burn_in=1, chains=1, core=64, halo=24, trial=False, hidden=0.0, donors=500
-    )
-    first, second = (HaplotypeDecoder(settings).fit(x, chrom, pos, 1) for x in (calls, changed))
+    settings = HaplotypeSettings(iterations=3, burn_in=1, chains=1, core=64, halo=24, trial=False, donors=500)
+    first, second = (HaplotypeDecoder(settings).fit(x, chrom, pos, 1, shown=x) for x in (calls, changed))
     np.testing.assert_allclose(first.gp(0, 120), second.gp(0, 120), atol=0.02)
     assert first.switch[120] == 1.0
 
