@@ -88,7 +88,7 @@ class Fitted:
     def from_state(cls, state: dict[str, Any], config: Config) -> Fitted:
         """What `state` took down. Raises KeyError, TypeError, ValueError and the like where it does not fit."""
         places = state["loci"]
-        if len({len(column) for column in places.values()}) != 1:
+        if len({len(column) for column in places.values() if column is not None}) != 1:
             raise ValueError("the loci's columns are not of one length")
         loci = Loci(
             np.array(places["chrom"], object),
