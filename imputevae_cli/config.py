@@ -61,7 +61,7 @@ class TrainSettings(_Section):
     many more than the samples. warmup_epochs: linear warm-up, then cosine to 0 at max_epochs.
     early_stop_gen: epochs without a better score on the simulated-missing calls before training stops.
     ensemble: models fitted from different starting points, whose genotype probabilities are averaged.
-    validation_split: share of the simulated-missing calls that early stopping and the temperature are fitted
+    validation_split: share of the simulated-missing calls that early stopping and the gate are fitted
     on; the rest only measures the expected accuracy. input_mask_min, input_mask_max: share of the observed
     calls hidden from the encoder, drawn anew for each sample of each batch. weights_*: class weights; power 0
     switches them off, 1 is full inverse frequency; weights_inverse takes the frequency itself; normalize

@@ -31,6 +31,9 @@ from imputevae_cli.masking import Mask, simulate_mask
 from imputevae_cli.metrics import ConfidencePoint, accuracy, confidence_curve
 from imputevae_cli.seeds import seed_for
 
+ESTIMATE_LOCI = (200, 400)
+"""Sizes of the parts that an estimate of time goes by."""
+
 
 class ImputeVAE:
     """Fills in missing genotypes with a variational autoencoder.
@@ -137,20 +140,25 @@ class ImputeVAE:
         return replace(fitted.mixture.cohort, calls=aligned.calls, populations=fitted.codes_for(aligned.genotypes))
 
     def estimate_seconds(self, genotypes: GenotypeMatrix) -> float:
-        """Seconds that fitting and filling would take at most: one epoch is run and scaled up, then all is filled."""
-        train = self.config.train
+        """Seconds that fitting (unless fitted) and filling would take, about: from a run on two parts of the loci.
+
+        Time is taken to be a fixed part and one that grows with the loci.
+        """
+        sizes = [size for size in ESTIMATE_LOCI if size < genotypes.n_loci] or [genotypes.n_loci]
+        took = [self._trial_seconds(genotypes, size) for size in sizes]
+        if len(sizes) == 1:
+            return took[0] * genotypes.n_loci / sizes[0]
+        per_locus = max(0.0, (took[1] - took[0]) / (sizes[1] - sizes[0]))
+        return took[1] + per_locus * (genotypes.n_loci - sizes[1])
+
+    def _trial_seconds(self, genotypes: GenotypeMatrix, n_loci: int) -> float:
+        """Seconds for the first `n_loci` loci."""
+        part = replace(genotypes, calls=genotypes.calls[:, :n_loci], loci=genotypes.loci.take(np.arange(n_loci)))
         start = time.monotonic()
-        fitted = self._fitted is not None
-        trial = self if fitted else ImputeVAE(self.config.replace({"train.max_epochs": 1, "train.ensemble": 1}))
-        if not fitted:
-            trial.fit(genotypes)
-        epochs_done = time.monotonic()
-        imputed = trial.transform(genotypes)
-        for _ in imputed.blocks():
+        model = self if self._fitted is not None else ImputeVAE(self.config).fit(part)
+        for _ in model.transform(part).blocks():
             pass
-        filled = time.monotonic()
-        repeats = 1 if fitted else train.max_epochs * train.ensemble
-        return (epochs_done - start) * repeats + (filled - epochs_done) * (1 if fitted else train.ensemble)
+        return time.monotonic() - start
 
     @property
     def expected(self) -> Expected:

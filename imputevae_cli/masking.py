@@ -22,7 +22,7 @@ class Mask:
 
     missing: bool (samples, loci). hidden: bool (samples, loci), disjoint from `missing`.
     validation: bool (samples, loci), the part of `hidden` that fits what is fitted on hidden calls (when to
-    stop, the temperature); the rest of `hidden` only measures.
+    stop, the gate); the rest of `hidden` only measures.
     """
 
     missing: np.ndarray
@@ -58,7 +58,7 @@ def simulate_mask(
     if hidden.sum() < MIN_HIDDEN:
         raise InputError(
             f"{_name(genotypes)}: only {n_known} known calls, too few to hide {prop:.0%} of them and measure "
-            f"accuracy ({MIN_HIDDEN} at least); give more loci or samples, or raise sim.sim_prop"
+            f"accuracy ({MIN_HIDDEN} at least); give more loci or samples"
         )
     validation = hidden & (generator.random(known.shape, np.float32) < validation_split)
     return Mask(~known, hidden, validation)

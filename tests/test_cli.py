@@ -515,3 +515,31 @@ def test_a_full_disk_at_standard_output(cohort, checkpoint):
     assert run.returncode == 2
     assert run.stderr.count(b"\n") == 1
     assert b"No space left" in run.stderr
+
+
+def test_map_phase_target_accuracy_and_latent(tmp_path):
+    linked, _ = simulate_linked(40, 120)
+    (tmp_path / "in.vcf").write_text(vcf_of(linked))
+    (tmp_path / "a.map").write_text("1 a 0 1\n1 b 1 100000\n2 c 0 1\n2 d 2 100000\n")
+    quick = flags_of({"model.decoder": "haplotype", "haplotype.iterations": 4, "haplotype.chains": 1,
+                      "haplotype.trial": "false", "train.max_epochs": 2})  # fmt: skip
+    more = ["--map", tmp_path / "a.map", "--phased", "--target-accuracy", "0.97", "--latent", tmp_path / "z.tsv"]
+    run = imputevae("impute", tmp_path / "in.vcf", "-o", tmp_path / "o.vcf", *quick, *more)
+    assert run.returncode == 0, run.stderr.decode()
+    assert b"--min-gp" in run.stderr
+    before = [line.split("\t")[9:] for line in (tmp_path / "in.vcf").read_text().splitlines() if line[0] != "#"]
+    after = [line.split("\t")[9:] for line in (tmp_path / "o.vcf").read_text().splitlines() if line[0] != "#"]
+    for old, new in zip(before, after, strict=True):
+        for was, cell in zip(old, new, strict=True):
+            genotype = cell.split(":")[0]
+            if was == "./.":
+                assert genotype in ("./.", "0|0", "0|1", "1|0", "1|1")
+            else:
+                assert sorted(genotype.split("|")) == sorted(was.split("/"))
+    assert len((tmp_path / "z.tsv").read_text().splitlines()) == 41
+
+
+def test_phase_without_haplotypes_is_refused(cohort, checkpoint, tmp_path):
+    run = imputevae("impute", cohort / "in.vcf", "--model", checkpoint, "-o", tmp_path / "o.vcf", "--phased", "-q")
+    refused(run, 2, "haplotype decoder", "--phased")
+    assert not (tmp_path / "o.vcf").exists()

@@ -10,12 +10,13 @@ from conftest import REPOSITORY
 PACKAGE = REPOSITORY / "imputevae_cli"
 LAYERS = [
     ["errors", "config", "seeds", "log"],
-    ["genotypes", "popmap"],
+    ["genotypes", "popmap", "genetic_map"],
     ["io", "alignment", "masking_patterns", "masking", "metrics", "baselines"],
     ["imputed"],
     ["engine"],
     ["fitted"],
     ["imputer"],
+    ["report"],
     ["cli"],
     ["__main__"],
 ]

@@ -130,3 +130,14 @@ def test_accuracy_gathers_them_all(scored):
     assert got.skill_r2 == metrics.skill_r2(truth, metrics.dosage(gp), mean)
     assert got.log_loss == metrics.log_loss(truth, gp)
     assert got.ece == metrics.expected_calibration_error(truth, gp)
+
+
+def test_confidence_curve_counts_what_each_threshold_keeps():
+    gp = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.45, 0.55]])
+    truth = np.array([0, 1, 1, 1])
+    curve = metrics.confidence_curve(truth, gp, least_kept=1)
+    by_threshold = {round(point.min_gp, 2): point for point in curve}
+    assert (by_threshold[0.0].kept, by_threshold[0.0].accuracy) == (1.0, 0.75)
+    assert (by_threshold[0.58].kept, by_threshold[0.58].accuracy) == (0.75, 2 / 3)
+    assert (by_threshold[0.7].kept, by_threshold[0.7].accuracy) == (0.5, 1.0)
+    assert max(by_threshold) == 0.9

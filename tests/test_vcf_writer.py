@@ -1,3 +1,4 @@
+import dataclasses
 import gzip
 import io
 import shutil
@@ -419,3 +420,22 @@ def test_other_tools_read_the_outputs_without_a_warning(tmp_path):
     assert "Warning" not in done.stdout + done.stderr
     first = (tmp_path / "p.afreq").read_text().split("\n")[1].split("\t")
     assert float(first[-2]) == pytest.approx((0 + 1.1 + 2) / 6, abs=1e-3)
+
+
+def test_phased_calls_keep_their_alleles(tmp_path):
+    path = write(
+        tmp_path / "in.vcf", vcf(record("0/1:7 1|0:8 ./.:.", fmt="GT:DP"), record("1/1:7 0/1:8 0/0:9", fmt="GT:DP"))
+    )
+    imputed = Filled(read_vcf(path))
+    plain = imputed.block
+
+    def with_phase(start, stop):
+        block = plain(start, stop)
+        alt_first = np.array([[True, False], [False, True], [True, True]])[:, start:stop]
+        return dataclasses.replace(block, alt_first=alt_first)
+
+    imputed.block = with_phase
+    write_vcf(tmp_path / "out.vcf", imputed, output_type="v", command="x", version="1")
+    cells = [[cell.split(":")[:2] for cell in row[9:]] for row in fields(tmp_path / "out.vcf")]
+    assert cells[0] == [["1|0", "7"], ["0|1", "8"], ["1|0", "."]]
+    assert cells[1] == [["1|1", "7"], ["1|0", "8"], ["0|0", "9"]]

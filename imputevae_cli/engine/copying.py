@@ -87,7 +87,8 @@ class HaplotypeDecoder:
     ) -> HaplotypePosterior:
         """Fill the missing calls of samples that were not in the cohort of `panel`, from the panel alone.
 
-        calls: int8 (M, L) at the panel's loci. Each sample's result depends on its own calls and the panel only.
+        calls: int8 (M, L) at the panel's loci. The other samples do not matter, only
+        a sample's own calls, its place among them (which draws it gets), and the panel.
         Raises InputError where the loci do not number as the panel's do.
         """
         if calls.shape[1] != len(panel.switch):
