@@ -10,8 +10,10 @@ import torch
 
 from imputevae_cli.config import Config
 from imputevae_cli.engine.device import choose_device
-from imputevae_cli.engine.mixture import Cohort, Mixture
+from imputevae_cli.engine.mixture import GLOBAL, Cohort, Mixture
 from imputevae_cli.engine.mixture_state import mixture_from_state, mixture_state
+from imputevae_cli.engine.vae import Latent
+from imputevae_cli.errors import ConfigError
 from imputevae_cli.genotypes import MISSING, GenotypeMatrix, Loci
 from imputevae_cli.masking import Mask
 from imputevae_cli.metrics import Accuracy, ConfidencePoint
@@ -59,6 +61,23 @@ class Fitted:
             return np.array([code_of.get(name, none) for name in genotypes.populations], np.int64)
         by_sample = dict(zip(self.samples, cohort.populations.tolist(), strict=True))
         return np.array([by_sample.get(name, none) for name in genotypes.samples], np.int64)
+
+    def without_panel(self) -> Fitted:
+        """The same without the training samples' names, calls and latents, which only donors and haplotypes need.
+
+        Raises ConfigError where the model has parts that cannot do without.
+        """
+        if self.mixture.gate.parts != (GLOBAL,):
+            raise ConfigError(
+                f"a checkpoint without the panel cannot hold the parts {', '.join(self.mixture.gate.parts)}; "
+                "set model.decoder=global, or keep the panel"
+            )
+        cohort, latent = self.mixture.cohort, self.mixture.latent
+        codes = None if cohort.populations is None else cohort.populations[:0]
+        nobody = dataclasses.replace(cohort, calls=cohort.calls[:0], populations=codes)
+        mixture = dataclasses.replace(self.mixture, cohort=nobody, latent=Latent(latent.mu[:0], latent.logvar[:0]))
+        mask = Mask(self.mask.missing[:0], self.mask.hidden[:0], self.mask.validation[:0])
+        return dataclasses.replace(self, samples=(), mixture=mixture, mask=mask)
 
     def state(self) -> dict[str, Any]:
         """Plain types and tensors."""

@@ -190,10 +190,14 @@ class ImputeVAE:
         """The calls that were missing and those that the fit hid."""
         return self._require_fitted().mask
 
-    def save(self, path: str | Path, command: str = "") -> None:
-        """Write a checkpoint, whole or not at all."""
+    def save(self, path: str | Path, command: str = "", *, panel: bool = True) -> None:
+        """Write a checkpoint, whole or not at all. panel: whether the training samples' calls go into it.
+
+        Raises ConfigError where the model has parts that need the panel and it is to be left out.
+        """
+        fitted = self._require_fitted()
         own = {"software_version": __version__, "command": command, "config": self.config.to_dict()}
-        save_checkpoint(path, own | self._require_fitted().state())
+        save_checkpoint(path, own | (fitted if panel else fitted.without_panel()).state())
 
     @classmethod
     def load(cls, path: str | Path, device: str | None = None) -> ImputeVAE:

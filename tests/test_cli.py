@@ -543,3 +543,17 @@ def test_phase_without_haplotypes_is_refused(cohort, checkpoint, tmp_path):
     run = imputevae("impute", cohort / "in.vcf", "--model", checkpoint, "-o", tmp_path / "o.vcf", "--phased", "-q")
     refused(run, 2, "haplotype decoder", "--phased")
     assert not (tmp_path / "o.vcf").exists()
+
+
+def test_a_checkpoint_without_panel_holds_nobody_and_still_fills(cohort, tmp_path):
+    model, out = tmp_path / "m.ivae", tmp_path / "o.vcf"
+    run = imputevae("train", cohort / "in.vcf", "-o", model, "--no-panel", *TINY_FLAGS, "-q")
+    assert run.returncode == 0, run.stderr.decode()
+    content = torch.load(model, weights_only=True)
+    assert content["samples"] == []
+    assert len(content["calls"]) == 0
+    assert imputevae("impute", cohort / "in.vcf", "--model", model, "-o", out, "-q").returncode == 0
+    assert "./." not in out.read_text()
+    haplotype = flags_of({"model.decoder": "haplotype", "haplotype.iterations": 3, "haplotype.trial": "false"})
+    run = imputevae("train", cohort / "in.vcf", "-o", tmp_path / "h.ivae", "--no-panel", *TINY_FLAGS, *haplotype, "-q")
+    refused(run, 2, "panel", "model.decoder=global")

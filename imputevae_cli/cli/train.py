@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from imputevae_cli.cli.options import Common, Input, LatentFile, MapFile, Popmap, with_common
+
+if TYPE_CHECKING:
+    from imputevae_cli.config import Config
 
 
 @with_common
@@ -19,6 +22,9 @@ def train(
     popmap: Popmap = None,
     map_: MapFile = None,
     latent: LatentFile = None,
+    no_panel: Annotated[
+        bool, typer.Option("--no-panel", help="Keep the samples' calls out of the checkpoint: the global part alone.")
+    ] = False,
 ) -> None:
     """Fit a model on INPUT and save it as a checkpoint, for `impute --model`."""
     from imputevae_cli.cli import session as this
@@ -40,7 +46,20 @@ def train(
     if common.dry_run:
         show_estimate(ImputeVAE(session.config), genotypes)
         return
-    model = ImputeVAE(session.config).fit(genotypes, session.progress)
-    model.save(path, session.command)
+    config = _without_panel(session.config) if no_panel else session.config
+    model = ImputeVAE(config).fit(genotypes, session.progress)
+    model.save(path, session.command, panel=not no_panel)
     this.write_latent(latent, model, genotypes, picture=True)
     show_fit(model, genotypes, path, clock, common.quiet)
+
+
+def _without_panel(config: Config) -> Config:
+    """Settings for a checkpoint that holds no one's calls, with a word on what that costs."""
+    from imputevae_cli.log import logger
+
+    if config.model.decoder == "auto":
+        logger.warning(
+            "--no-panel: the global part alone is fitted; donors, haplotypes and the samples' populations are lost"
+        )
+        return config.replace({"model.decoder": "global"})
+    return config

@@ -1,0 +1,75 @@
+"""Cost of the haplotype decoder per sample, locus and iteration: along samples and along loci, one thread.
+
+usage: python bench/cost.py [--out bench/results/cost.json]
+
+Haplotypes are mosaics of 40 founders; 20 % of the calls are missing. The schedule is the same for all sizes, without
+trials, so that what is measured is the kernel and the choice of donors.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+
+from imputevae_cli.config import HaplotypeSettings
+from imputevae_cli.engine.copying import HaplotypeDecoder
+from imputevae_cli.genotypes import MISSING
+
+SAMPLES = (100, 200, 500, 1000, 2000)
+LOCI = (1000, 2000, 5000, 10_000, 20_000, 50_000)
+ITERATIONS = 4
+DONORS = 48
+
+
+def simulate(n_samples: int, n_loci: int, seed: int = 1) -> np.ndarray:
+    """Diploid calls, int8 (samples, loci), -1 missing."""
+    rng = np.random.default_rng(seed)
+    founders = (rng.random((40, n_loci)) < rng.beta(0.5, 1.5, n_loci)).astype(np.int8)
+    calls = np.zeros((n_samples, n_loci), np.int8)
+    for sample in calls:
+        for _ in range(2):
+            jumps = np.flatnonzero(rng.random(n_loci) < 0.005)
+            source = np.repeat(rng.integers(0, 40, len(jumps) + 1), np.diff(np.r_[0, jumps, n_loci]))
+            sample += founders[source, np.arange(n_loci)]
+    calls[rng.random(calls.shape) < 0.2] = MISSING
+    return calls
+
+
+def nanoseconds(n_samples: int, n_loci: int) -> dict:
+    """CPU nanoseconds per sample x locus x iteration, everything between calls and posterior counted."""
+    calls = simulate(n_samples, n_loci)
+    settings = HaplotypeSettings(
+        iterations=ITERATIONS, burn_in=2, chains=1, donors=DONORS, core=512, halo=96, trial=False
+    )
+    codes, positions = np.zeros(n_loci, np.int32), np.arange(n_loci, dtype=np.int64) * 100
+    start = time.process_time()
+    HaplotypeDecoder(settings, 1).fit(calls, codes, positions, 2, shown=calls)
+    seconds = time.process_time() - start
+    return {
+        "samples": n_samples,
+        "loci": n_loci,
+        "cpu_s": round(seconds, 2),
+        "ns": round(1e9 * seconds / (n_samples * n_loci * ITERATIONS), 1),
+    }
+
+
+def main() -> None:
+    """Measure both lines, write JSON, print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "cost.json")
+    args = parser.parse_args()
+    nanoseconds(20, 300)  # compiles the kernel
+    rows = [nanoseconds(n, 2000) for n in SAMPLES] + [nanoseconds(100, n) for n in LOCI]
+    args.out.parent.mkdir(exist_ok=True)
+    args.out.write_text(json.dumps({"donors": DONORS, "iterations": ITERATIONS, "rows": rows}, indent=1) + "\n")
+    print("| samples | loci | ns per sample x locus x iteration |\n|---|---|---|")
+    for row in rows:
+        print(f"| {row['samples']} | {row['loci']} | {row['ns']} |")
+
+
+if __name__ == "__main__":
+    main()
