@@ -94,7 +94,7 @@ def fit_mixture(task: Task) -> tuple[Mixture, np.ndarray]:
     alone = copied is not None and _stands_alone(task, copied, notes)
     if alone:
         wanted -= {GLOBAL, DONORS}
-    members, thinned, latent = _fit_global(task, in_passing=thrifty or GLOBAL not in wanted)
+    members, thinned, latent = _fit_global(task, _epochs(task, alone) if thrifty or GLOBAL not in wanted else None)
     near = closeness(latent)
     donors = _fit_donors(task, near) if DONORS in wanted else None
     views: dict[str, View] = {}
@@ -108,7 +108,7 @@ def fit_mixture(task: Task) -> tuple[Mixture, np.ndarray]:
         )
     encoder = members[0]  # the donors were fitted with its latent, whatever becomes of the global part
     if GLOBAL in wanted:
-        members = members if not thrifty else _fit_global(task, in_passing=False)[0]
+        members = members if not thrifty else _fit_global(task, None)[0]
         views[GLOBAL] = global_posterior(members, task.visible, task.config).cells
     # Where the latent was fitted in passing, the genotypes' own correlations make the better copying prior
     likeness = None if thinned is not None else near
@@ -204,15 +204,20 @@ def _cells_at(cells: HiddenCells, loci: np.ndarray) -> tuple[HiddenCells, Hidden
     return HiddenCells(samples, cells.loci[kept], truth), HiddenCells(samples, place[kept], truth)
 
 
-def _fit_global(task: Task, in_passing: bool) -> tuple[list[Member], np.ndarray | None, Latent]:
+def _epochs(task: Task, latent_only: bool) -> int:
+    """Epochs of a global part that is fitted in passing."""
+    return min(8 if latent_only else 20, task.config.train.max_epochs)
+
+
+def _fit_global(task: Task, epochs: int | None) -> tuple[list[Member], np.ndarray | None, Latent]:
     """The models of the global decoder, the loci that they were fitted on (None: all), and the latent.
 
-    in_passing: for the latent, and for a glimpse; a large file is thinned, and the epochs are few.
+    epochs: so many, on a thinned file where it is large, for the latent and for a glimpse; None fits in full.
     """
     cohort, config = task.visible, task.config
     thinned = None
-    if in_passing:
-        config = config.replace({"train.ensemble": 1, "train.max_epochs": min(20, config.train.max_epochs)})
+    if epochs is not None:
+        config = config.replace({"train.ensemble": 1, "train.max_epochs": epochs})
         step = -(-cohort.calls.size // LATENT_CELLS)
         thinned = np.arange(0, cohort.n_loci, step) if step > 1 else None
     loci = np.arange(cohort.n_loci) if thinned is None else thinned
