@@ -28,7 +28,7 @@ from imputevae_cli.log import NullProgress, Progress
 from imputevae_cli.masking_patterns import observed_like_hidden_cells
 
 _OWN_SIMILARITIES = 4  # those of donor_panel.overall_similarity, without the caller's
-_SCORES_AT_ONCE = 4_000_000  # attention scores held at a time, 16 MB
+_SCORES_AT_ONCE = 1_000_000  # attention scores held at a time, 4 MB
 _LOCI_AT_ONCE = 64  # loci whose linked loci are sought together
 
 
