@@ -186,9 +186,7 @@ def _add_heterozygosity(sums: Sums, counts: Counts, usable: np.ndarray, ploidy: 
     sums.loci += usable.sum(1)
 
 
-def _add_fst(
-    sums: Sums, counts: Counts, usable: np.ndarray, pairs: tuple[np.ndarray, np.ndarray], ploidy: int
-) -> None:
+def _add_fst(sums: Sums, counts: Counts, usable: np.ndarray, pairs: tuple[np.ndarray, np.ndarray], ploidy: int) -> None:
     step = max(1, _BLOCK_CELLS // 8 // max(len(pairs[0]), 1))
     for start in range(0, usable.shape[1], step):
         run = slice(start, start + step)
@@ -236,7 +234,9 @@ def _sentences(result: dict) -> list[str]:
             ("fis", "the inbreeding coefficient", "F_IS"),
         )
     ]
-    words.append(_change("differentiation between populations (Fst)", [(r["truth"], r["imputed"]) for r in result["fst"]]))
+    words.append(
+        _change("differentiation between populations (Fst)", [(r["truth"], r["imputed"]) for r in result["fst"]])
+    )
     if result["pca"]:
         words.append(result["pca"]["drift"]["sentence"])
     return [sentence for sentence in words if sentence]

@@ -11,7 +11,7 @@ PACKAGE = REPOSITORY / "imputevae_cli"
 LAYERS = [
     ["errors", "config", "seeds", "log"],
     ["genotypes", "popmap", "genetic_map"],
-    ["io", "alignment", "masking_patterns", "masking", "metrics", "baselines"],
+    ["io", "alignment", "masking_patterns", "masking", "metrics", "baselines", "pca", "popgen"],
     ["imputed"],
     ["engine"],
     ["fitted"],

@@ -1,0 +1,69 @@
+"""Small pictures as SVG text that goes into a page: fixed size, readable on a phone, the same bytes each time."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+WIDTH, HEIGHT = 4.6, 3.5
+"""Inches. At 390 pixels a picture fills the screen's width with its letters still readable."""
+INK, FAINT, GRID = "#1b1f24", "#6b7280", "#e5e7eb"
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#999933", "#332288", "#000000")
+"""Okabe and Ito's and Tol's colours, apart for colour-blind readers too."""
+MARKERS = "osD^vP*XphH<>"
+"""Shapes beside the colours, so that neither is needed alone."""
+MANY_POINTS = 500
+"""More points than this are drawn as a bitmap inside the SVG."""
+_STYLE = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": FAINT,
+    "axes.grid": True,
+    "axes.labelcolor": INK,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "font.family": ["DejaVu Sans"],
+    "font.size": 9,
+    "grid.color": GRID,
+    "grid.linewidth": 0.8,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "savefig.dpi": 150,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "imputevae",
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+}
+
+
+def draw(name: str, paint: Callable[[Axes], None], height: float = HEIGHT) -> str:
+    """One picture: `paint` draws on its axes. name: stands before every id inside, which are unique in the page then."""
+    import matplotlib
+
+    with matplotlib.rc_context({**matplotlib.rcParamsDefault, **_STYLE, "backend": "agg"}):
+        from matplotlib.backends.backend_svg import FigureCanvasSVG
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        paint(figure.add_subplot())
+        out = io.StringIO()
+        FigureCanvasSVG(figure).print_svg(out, metadata={"Date": None, "Creator": None})
+    return _for_page(out.getvalue(), name)
+
+
+def _for_page(svg: str, name: str) -> str:
+    """The svg element alone, scaling with the page, hidden from screen readers, which get the text beside it."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(
+        r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', r'<svg viewBox="\1" aria-hidden="true" focusable="false">', svg, count=1
+    )
+    svg = re.sub(r'\bid="', f'id="{name}-', svg)
+    svg = svg.replace("url(#", f"url(#{name}-").replace('xlink:href="#', f'href="#{name}-')
+    svg = svg.replace("'DejaVu Sans'", "'DejaVu Sans', Verdana, sans-serif")
+    return re.sub(r"(-?\d+\.\d{2})\d+", r"\1", svg)
