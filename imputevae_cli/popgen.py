@@ -1,4 +1,4 @@
-"""What imputation does to population genetics: heterozygosity, Fst, allele-frequency spectrum and PCA, before and after.
+"""What imputation does to population genetics: heterozygosity, Fst, allele frequencies and PCA, before and after.
 
 Each is computed from several views of one matrix:
 

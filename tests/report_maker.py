@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
@@ -94,7 +95,7 @@ class Cells:
         dosage = metrics.dosage(self.gp[method][at])
         constant = np.ptp(dosage) == 0 or np.ptp(self.truth[at]) == 0
         return {
-            "n": int(len(at)),
+            "n": len(at),
             "concordance": found.concordance,
             "nrd": found.nrd,
             "f1": found.f1,
@@ -183,5 +184,5 @@ class Cells:
 
 
 def _binned(values: np.ndarray, edges: tuple[float, ...]) -> np.ndarray:
-    names = np.array([f"({low:g}, {high:g}]" for low, high in zip(edges, edges[1:], strict=False)], object)
+    names = np.array([f"({low:g}, {high:g}]" for low, high in pairwise(edges)], object)
     return names[np.clip(np.searchsorted(edges, values) - 1, 0, len(names) - 1)]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-WIDTH, HEIGHT = 4.6, 3.5
+WIDTH, HEIGHT = 3.9, 3.1
 """Inches. At 390 pixels a picture fills the screen's width with its letters still readable."""
 INK, FAINT, GRID = "#1b1f24", "#6b7280", "#e5e7eb"
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#999933", "#332288", "#000000")
@@ -42,7 +42,7 @@ _STYLE = {
 
 
 def draw(name: str, paint: Callable[[Axes], None], height: float = HEIGHT) -> str:
-    """One picture: `paint` draws on its axes. name: stands before every id inside, which are unique in the page then."""
+    """One picture: `paint` draws on its axes. name: put before the ids inside, so that they are unique in the page."""
     import matplotlib
 
     with matplotlib.rc_context({**matplotlib.rcParamsDefault, **_STYLE, "backend": "agg"}):
@@ -56,6 +56,9 @@ def draw(name: str, paint: Callable[[Axes], None], height: float = HEIGHT) -> st
     return _for_page(out.getvalue(), name)
 
 
+_LONG = re.compile(r"(-?\d+\.\d\d)\d+")
+
+
 def _for_page(svg: str, name: str) -> str:
     """The svg element alone, scaling with the page, hidden from screen readers, which get the text beside it."""
     svg = svg[svg.index("<svg") :]
@@ -66,4 +69,4 @@ def _for_page(svg: str, name: str) -> str:
     svg = re.sub(r'\bid="', f'id="{name}-', svg)
     svg = svg.replace("url(#", f"url(#{name}-").replace('xlink:href="#', f'href="#{name}-')
     svg = svg.replace("'DejaVu Sans'", "'DejaVu Sans', Verdana, sans-serif")
-    return re.sub(r"(-?\d+\.\d{2})\d+", r"\1", svg)
+    return re.sub(r' (?:d|x|y|transform|points)="[^"]*"', lambda found: _LONG.sub(r"\1", found[0]), svg)

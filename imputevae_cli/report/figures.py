@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from imputevae_cli.report.canvas import COLOURS, FAINT, HEIGHT, INK, MARKERS, draw
+from imputevae_cli.report.canvas import COLOURS, FAINT, HEIGHT, INK, MANY_POINTS, MARKERS, draw
 from imputevae_cli.report.labels import MODEL, class_names, is_number, method_name, number, percent
 
 LINES = ("-", "--", "-.", ":")
-MAX_CURVE_POINTS = 150
+NRD_MEANS = "NRD, the share wrong among calls that involve an ALT allele"
 MAX_ROWS = 30
 """Populations beyond this many are left to the tables."""
 
@@ -52,7 +52,7 @@ def calibration(report: Mapping) -> Figure | None:
         axes.set(xlabel="probability of the call", ylabel="share of these calls that are right")
         low = min(min(b["confidence"], b["accuracy"]) for rows in bins.values() for b in rows)
         axes.set(xlim=(max(0, low - 0.05), 1.02), ylim=(max(0, low - 0.05), 1.02))
-        axes.legend(loc="upper left")
+        axes.legend(loc="lower right")
 
     top = max(ours, key=lambda b: b["n"])
     alt = (
@@ -63,7 +63,7 @@ def calibration(report: Mapping) -> Figure | None:
         "On the dotted line probabilities mean what they say; below it they promise too much, above it too little. "
         "Larger dots stand for more calls."
     )
-    return Figure("calibration", "Can the probabilities be believed?", reading, alt, draw("calibration", paint))
+    return Figure("calibration", "Does “90 % sure” mean right 9 times in 10?", reading, alt, draw("calibration", paint))
 
 
 def precision_recall(report: Mapping) -> Figure | None:
@@ -105,9 +105,14 @@ def _curves(report: Mapping, kind: str, keys: tuple, labels: tuple, title: str, 
                 at = int(genotype)
                 label = f"{names[at]}: {number(curve.get(area), 3)}" if method == MODEL else None
                 alpha = 1 if method == MODEL else 0.7
-                thin = _thinned(curve[across], curve[up])
                 axes.plot(
-                    *thin, style, color=COLOURS[at], label=label, alpha=alpha, linewidth=2 if method == MODEL else 1.3
+                    curve[across],
+                    curve[up],
+                    style,
+                    color=COLOURS[at],
+                    label=label,
+                    alpha=alpha,
+                    linewidth=2 if method == MODEL else 1.3,
                 )
         axes.set(xlabel=labels[0], ylabel=labels[1], xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
         axes.legend(
@@ -178,7 +183,7 @@ def by_locus_missingness(report: Mapping) -> Figure | None:
     return _strata_figure(
         report, _stratum(report, "locus_missingness"), "nrd", "by-locus-missingness",
         "Do loci with many missing calls fare worse?", "share of calls that the locus lacks", "NRD",
-        "NRD (share wrong among calls that involve an ALT allele) by how much of the locus is missing; lower is better.",
+        f"{NRD_MEANS}, by how much of the locus is missing; lower is better.",
     )  # fmt: skip
 
 
@@ -187,7 +192,7 @@ def by_sample_missingness(report: Mapping) -> Figure | None:
     return _strata_figure(
         report, _stratum(report, "sample_missingness"), "nrd", "by-sample-missingness",
         "Do samples with many missing calls fare worse?", "share of calls that the sample lacks", "NRD",
-        "NRD (share wrong among calls that involve an ALT allele) by how much of the sample is missing; lower is better.",
+        f"{NRD_MEANS}, by how much of the sample is missing; lower is better.",
     )  # fmt: skip
 
 
@@ -285,8 +290,6 @@ def by_sample(report: Mapping) -> Figure | None:
 
 def _points(axes, x: Sequence[float], y: Sequence[float], k: int, label: object, n_all: int) -> None:
     """A population's points, in the k-th colour and shape."""
-    from imputevae_cli.report.canvas import MANY_POINTS
-
     many = n_all > MANY_POINTS
     axes.plot(x, y, MARKERS[k % len(MARKERS)], color=COLOURS[k % len(COLOURS)], label=None if label is None else str(label),
               markersize=3 if many else 4.5, alpha=0.75, markeredgewidth=0, rasterized=many)  # fmt: skip
@@ -341,14 +344,3 @@ def _short_level(level: str) -> str:
     """`(0.05, 0.1]` in two lines, to fit beneath an axis."""
     ends = str(level).strip("([])").split(",")
     return f"{ends[0].strip()}–\n{ends[1].strip()}" if len(ends) == 2 else str(level)
-
-
-def _thinned(x: Sequence[float], y: Sequence[float]) -> tuple[list[float], list[float]]:
-    """Evenly chosen points of a curve, its ends among them."""
-    last = len(x) - 1
-    keep = (
-        sorted({round(i * last / (MAX_CURVE_POINTS - 1)) for i in range(MAX_CURVE_POINTS)})
-        if last >= MAX_CURVE_POINTS
-        else range(last + 1)
-    )
-    return [x[i] for i in keep], [y[i] for i in keep]

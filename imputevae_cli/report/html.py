@@ -1,4 +1,4 @@
-"""The page of an evaluation: one file that opens anywhere, without a network, and says first whether to trust the result.
+"""The page of an evaluation: one file that opens anywhere, needs no network, and says first whether to trust the result.
 
 The report is a dict of plain types, `schema_version` 1, as `report.json` holds it; whatever part of it is missing or
 None is left out of the page.
@@ -53,7 +53,6 @@ def _context(report: Mapping) -> dict:
         "created": report.get("created") or "",
         "verdict": verdict(report),
         "rule": RULE,
-        "sentences": _part(report, "verdict").get("sentences") or [],
         "cards": _cards(report),
         "facts": _facts(source, masking, model),
         "metrics": _metrics_table(report, METRICS),
@@ -180,7 +179,8 @@ def _sections(report: Mapping) -> list[dict]:
         ("probabilities", "Can its probabilities be believed?",
          [figures.calibration, figures.precision_recall, figures.roc]),
         ("downstream", "What does it do to later analyses?",
-         [popgen_figures.heterozygosity, popgen_figures.fst, popgen_figures.spectrum, popgen_figures.pca]),
+         [popgen_figures.heterozygosity, popgen_figures.fst, popgen_figures.spectrum]),
+        ("pca", "Do samples with many missing calls drift?", [popgen_figures.pca]),
     ]  # fmt: skip
     sections = []
     for name, title, makers in plan:
@@ -202,6 +202,7 @@ def _bias_tables(report: Mapping) -> dict | None:
     if not bias:
         return None
     views = [view for view in VIEW_ORDER if view in (bias.get("views") or VIEW_ORDER)]
+    drift = _part(_part(bias, "pca"), "drift").get("sentence")
     statistics = {"ho": "Ho", "he": "He", "fis": "F_IS"}
     rows = bias.get("heterozygosity") or ()
     heterozygosity = [
@@ -216,7 +217,8 @@ def _bias_tables(report: Mapping) -> dict | None:
     ]
     pairs = bias.get("fst") or ()
     return {
-        "sentences": bias.get("sentences") or [],
+        "sentences": [s for s in bias.get("sentences") or () if s != drift],
+        "drift": drift,
         "views": [labels.VIEWS[view] for view in views],
         "heterozygosity": heterozygosity,
         "fst": [

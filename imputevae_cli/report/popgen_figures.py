@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 from imputevae_cli.report.canvas import COLOURS, FAINT, HEIGHT, MANY_POINTS, draw
 from imputevae_cli.report.figures import MAX_ROWS, Figure, _grouped, _legend_below, _points
@@ -72,8 +73,7 @@ def fst(report: Mapping) -> Figure | None:
 
     def paint(axes):
         every = [row[view] for row in pairs for view in VIEW_LOOKS if is_number(row.get(view))]
-        spare = 0.05 * (max(every) - min(every)) or 0.01
-        ends = min(every) - spare, max(every) + spare
+        ends = min(0.0, *every) * 1.05, max(*every, 0.01) * 1.05
         axes.plot(ends, ends, ":", color=FAINT, label="unchanged")
         for view in ("visible", "imputed"):
             marker, colour, label = VIEW_LOOKS[view]
@@ -86,7 +86,7 @@ def fst(report: Mapping) -> Figure | None:
     return Figure(
         "fst",
         "Differentiation between populations (Fst)",
-        "A point a pair of populations. Above the line, imputation makes populations look more different than they are.",
+        "A point a pair of populations. Above the line, imputation makes them look more different than they are.",
         f"Weir and Cockerham's Fst of {len(pairs)} pairs; imputation changes it by {number(change, 4)} on average.",
         draw("fst", paint),
     )
@@ -99,7 +99,7 @@ def spectrum(report: Mapping) -> Figure | None:
     if "truth" not in views:
         return None
     edges = shares["edges"]
-    names = ["0", *(f"{low:g}–\n{high:g}" for low, high in zip(edges, edges[1:], strict=False))]
+    names = ["0", *(f"{low:g}–\n{high:g}" for low, high in pairwise(edges))]
 
     def paint(axes):
         for k, view in enumerate(views):
@@ -153,7 +153,7 @@ def _by_population(found: Mapping, populations: Sequence[str], view: str) -> Fig
     return Figure(
         f"pca-population-{view}",
         f"PCA {_WHEN[view]}, by population",
-        "A point a sample. Populations should lie as they do with the true calls, neither blurred nor pressed together.",
+        "A point a sample. Populations should lie as with the true calls, neither blurred nor pressed together.",
         f"Scatter of {len(populations)} samples of {len(groups)} populations on the first two axes, {_WHEN[view]}.",
         draw(f"pca-population-{view}", paint, HEIGHT + 0.5),
     )
@@ -174,9 +174,10 @@ def _by_missingness(found: Mapping, view: str) -> Figure:
     return Figure(
         f"pca-missingness-{view}",
         f"PCA {_WHEN[view]}, by missingness",
-        "Dark points lack many calls. Where they gather about the cross, the origin, missing data passes for structure.",
-        f"The same samples coloured by their missing share, {_WHEN[view]}. Pull to the origin: {number(numbers['pull'], 2)}"
-        f" (1: missing calls at the mean, 0: none); correlation of missingness and distance: {number(numbers['correlation'], 2)}.",
+        "Dark points lack many calls. Where they gather about the cross (the origin), missing data passes for structure.",
+        f"The same samples coloured by their missing share, {_WHEN[view]}. Pull to the origin: "
+        f"{number(numbers['pull'], 2)} (1: missing calls at the mean, 0: none); correlation of missingness with the "
+        f"distance from the origin: {number(numbers['correlation'], 2)}.",
         draw(f"pca-missingness-{view}", paint, HEIGHT + 0.5),
     )
 
@@ -187,6 +188,7 @@ def _pca_axes(axes, found: Mapping, view: str) -> None:
     for k, set_limits in enumerate((axes.set_xlim, axes.set_ylim)):
         low, high = min(p[k] for p in every), max(p[k] for p in every)
         set_limits(low - 0.05 * (high - low), high + 0.05 * (high - low))
+    axes.locator_params(nbins=5)
     axes.plot(0, 0, "+", color=COLOURS[1], markersize=14, markeredgewidth=2)
     first, second = found["explained"][view]
     axes.set(xlabel=f"axis 1 ({percent(first, 0)})", ylabel=f"axis 2 ({percent(second, 0)})")
