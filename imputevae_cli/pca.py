@@ -154,10 +154,8 @@ def _drift_sentence(before: dict, after: dict) -> str:
     if max(before["pull_error"], after["pull_error"]) > 0.25:
         return "The samples say too little to tell whether missing calls draw them to the origin of the PCA."
     was, now = max(before["pull"], 0) / 2, max(after["pull"], 0) / 2
-    words = (
-        f"In the PCA, a sample that lacks half of its calls lies {was:.0%} of the way to the origin before imputation"
-    )
+    words = f"In the PCA, a sample that lacks half of its calls lies {100 * was:.0f} % of the way to the origin before imputation"
     if now < 0.05:
-        return f"{words}, and {now:.0%} after it: samples with many missing calls no longer drift."
+        return f"{words}, and {100 * now:.0f} % after it: samples with many missing calls no longer drift."
     verb = "still drift" if now < was else "drift all the same"
-    return f"{words}, and {now:.0%} after it: samples with many missing calls {verb}."
+    return f"{words}, and {100 * now:.0f} % after it: samples with many missing calls {verb}."

@@ -66,7 +66,7 @@ def bias(
     truth, visible, imputed: int8 (N, L), -1 missing. hidden: bool (N, L), cells that were hidden from the imputer and
     are known in `truth`; elsewhere `visible` stands for the truth. populations: object (N,) of str, or None.
 
-    heterozygosity: a row a population; for each view Ho, Nei's (1978) He, F_IS = 1 - sum Ho / sum He, and the loci.
+    heterozygosity: a row a population; for each view Ho, Nei's (1978) He, FIS = 1 - sum Ho / sum He, and the loci.
     fst: a row a pair of populations; Weir and Cockerham's (1984) theta, a ratio of sums over loci. spectrum: shares of
     the loci by folded allele frequency over all samples. pca: see `pca.pca_of_views`. sentences: the same in words.
     """
@@ -231,7 +231,7 @@ def _sentences(result: dict) -> list[str]:
         for key, noun, short in (
             ("ho", "observed heterozygosity", "Ho"),
             ("he", "expected heterozygosity", "He"),
-            ("fis", "the inbreeding coefficient", "F_IS"),
+            ("fis", "the inbreeding coefficient", "FIS"),
         )
     ]
     words.append(

@@ -10,6 +10,8 @@ from imputevae_cli.report.labels import MODEL, class_names, is_number, method_na
 
 LINES = ("-", "--", "-.", ":")
 NRD_MEANS = "NRD, the share wrong among calls that involve an ALT allele"
+MIN_IN_BIN = 10
+"""A bin of fewer calls says too little to be drawn."""
 MAX_ROWS = 30
 """Populations beyond this many are left to the tables."""
 
@@ -31,7 +33,11 @@ Maker = Callable[[Mapping], "Figure | None"]
 def calibration(report: Mapping) -> Figure | None:
     """Accuracy of calls by their confidence."""
     bins = {
-        method: [b for b in rows if is_number(b.get("confidence")) and is_number(b.get("accuracy")) and b.get("n")]
+        method: [
+            b
+            for b in rows
+            if is_number(b.get("confidence")) and is_number(b.get("accuracy")) and (b.get("n") or 0) >= MIN_IN_BIN
+        ]
         for method, rows in (report.get("calibration") or {}).items()
     }
     bins = {method: rows for method, rows in bins.items() if rows}
@@ -72,9 +78,10 @@ def precision_recall(report: Mapping) -> Figure | None:
         report,
         "precision_recall",
         ("recall", "precision", "average_precision"),
-        ("share of the true ones found (recall)", "share of those called that are right (precision)"),
+        ("recall", "precision"),
         "Precision and recall of each genotype",
-        "Solid is the model, dashed the best baseline. The nearer to the upper right corner the better.",
+        "Recall: how many of the true ones are found. Precision: how many of those called are right. The nearer to the "
+        "upper right corner the better.",
     )
 
 
@@ -84,9 +91,10 @@ def roc(report: Mapping) -> Figure | None:
         report,
         "roc",
         ("fpr", "tpr", "auc"),
-        ("share of the others wrongly taken in", "share of the true ones found"),
+        ("false positives, share of the others", "true positives, share found"),
         "ROC curve of each genotype",
-        "Solid is the model, dashed the best baseline. The nearer to the upper left corner the better.",
+        "How many of the true ones are found, at the cost of how many others wrongly taken in. The nearer to the upper "
+        "left corner the better.",
     )
 
 
@@ -122,7 +130,7 @@ def _curves(report: Mapping, kind: str, keys: tuple, labels: tuple, title: str, 
         )
 
     areas = "; ".join(f"{names[int(g)]} {number(curve.get(area), 3)}" for g, curve in ours.items())
-    beside = f" The best baseline is {method_name(rival)}." if rival else ""
+    beside = f" Dashed: {method_name(rival).lower()}, the best baseline." if rival else ""
     return Figure(kind, title, reading + beside, f"{title}. Area under the model's curve: {areas}.", draw(kind, paint))
 
 
@@ -311,7 +319,9 @@ def _intervals(axes, rows: Sequence[tuple[int, Mapping]], key: str) -> None:
 
 
 def _legend_below(axes) -> None:
-    axes.figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    handles, names = axes.get_legend_handles_labels()
+    long = max(map(len, names), default=0) > 12
+    axes.figure.legend(handles, names, loc="outside lower center", ncols=2 if long else 3)
 
 
 def _line(report: Mapping, method: str) -> dict:

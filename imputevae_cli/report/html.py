@@ -1,4 +1,4 @@
-"""The page of an evaluation: one file that opens anywhere, needs no network, and says first whether to trust the result.
+"""The page of an evaluation: one file that opens anywhere, offline, and says first whether to trust the result.
 
 The report is a dict of plain types, `schema_version` 1, as `report.json` holds it; whatever part of it is missing or
 None is left out of the page.
@@ -203,7 +203,7 @@ def _bias_tables(report: Mapping) -> dict | None:
         return None
     views = [view for view in VIEW_ORDER if view in (bias.get("views") or VIEW_ORDER)]
     drift = _part(_part(bias, "pca"), "drift").get("sentence")
-    statistics = {"ho": "Ho", "he": "He", "fis": "F_IS"}
+    statistics = {"ho": "Ho", "he": "He", "fis": "FIS"}
     rows = bias.get("heterozygosity") or ()
     heterozygosity = [
         {

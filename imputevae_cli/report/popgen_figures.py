@@ -17,7 +17,7 @@ VIEW_LOOKS = {
 _KINDS = {
     "ho": ("observed-heterozygosity", "Observed heterozygosity (Ho)"),
     "he": ("expected-heterozygosity", "Expected heterozygosity (He)"),
-    "fis": ("inbreeding", "Inbreeding coefficient (F_IS)"),
+    "fis": ("inbreeding", "Inbreeding coefficient (FIS)"),
 }
 
 
@@ -43,7 +43,7 @@ def _dumbbells(rows: Sequence[Mapping], kind: str) -> Figure | None:
         axes.set_yticks(range(len(rows)), [str(row["population"])[:18] for row in rows])
         axes.set(xlabel=title, ylim=(len(rows) - 0.4, -0.6))
         if kind != "fis":
-            axes.set_xlim(0, None)
+            axes.set_xlim(0, 1.08 * axes.dataLim.xmax)
         _legend_below(axes)
 
     shown = "; ".join(

@@ -86,10 +86,10 @@ def _strengths(report: Mapping) -> list[str]:
     compared = {metric: ours for metric, ours in compared.items() if ours is not None}
     won = [m for m, ours in compared.items() if all(_better(m, ours, value(report, rival, m)) for rival in baselines)]
     if baselines and won:
-        share = "all" if len(won) == len(compared) else f"{len(won)}"
+        share = f"all {len(won)}" if len(won) == len(compared) else f"{len(won)} of {len(compared)}"
         lost = [metric_name(metric) for metric in compared if metric not in won]
         beside = f" (not on {', '.join(lost)})" if lost else ""
-        said.append(f"It does better than every simple method on {share} of {len(compared)} figures{beside}.")
+        said.append(f"It does better than every simple method on {share} measures{beside}.")
     ece = value(report, MODEL, "ece")
     if ece is not None and ece <= MAX_ECE:
         said.append(
