@@ -12,6 +12,8 @@ AXES = 2
 """Axes that are reported and drawn, and in which distances are taken."""
 ALIGNED_AXES = 10
 """Axes among which views are rotated onto the truth, so that two axes of nearly one variance may change places."""
+NO_DRIFT = 0.05
+"""A sample that lacks half of its calls and goes less of the way to the origin than this is said not to drift."""
 Blocks = Callable[[], Iterable[Mapping[str, np.ndarray]]]
 """A function that walks the loci: view -> its calls at a run of loci, int8 (N, b), -1 missing."""
 
@@ -45,8 +47,8 @@ def pca_of_views(blocks: Blocks, codes: np.ndarray, names: list[str], ploidy: in
 def relationship(blocks: Blocks, ploidy: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Of each view: the mean over loci of the samples' products, float64 (N, N), and missing shares, float64 (N,).
 
-    A product is of calls less their mean, over their spread sqrt(k p (1 - p)), k the ploidy (Patterson et al. 2006);
-    0 where one is missing. Loci that show one allele in the view are left out.
+    A product is of calls less their mean, over their spread sqrt(k p (1 - p)), k the ploidy: as in Patterson et al.
+    (2006) but for a constant; 0 where one is missing. Loci that show one allele in the view are left out.
     """
     grams: dict[str, np.ndarray] = {}
     lacking: dict[str, np.ndarray] = {}
@@ -136,7 +138,7 @@ def pull_to_origin(
     short = t - axes[known]  # what each sample has gone towards the origin
     pull = float(((short * t).sum(1) * m).sum()) / below
     rest = (short * t).sum(1) * m - pull * weight * m
-    return round(pull, 4), round(float(np.sqrt((rest**2).sum())) / below, 4)
+    return round(pull, 4) + 0.0, round(float(np.sqrt((rest**2).sum())) / below, 4)
 
 
 def _distance_correlation(axes: np.ndarray, missing: np.ndarray, codes: np.ndarray) -> float | None:
@@ -153,9 +155,13 @@ def _drift_sentence(before: dict, after: dict) -> str:
         return "No sample lacks a call, so none can be drawn to the origin of the PCA."
     if max(before["pull_error"], after["pull_error"]) > 0.25:
         return "The samples say too little to tell whether missing calls draw them to the origin of the PCA."
-    was, now = max(before["pull"], 0) / 2, max(after["pull"], 0) / 2
-    words = f"In the PCA, a sample that lacks half of its calls lies {100 * was:.0f} % of the way to the origin before imputation"
-    if now < 0.05:
-        return f"{words}, and {100 * now:.0f} % after it: samples with many missing calls no longer drift."
-    verb = "still drift" if now < was else "drift all the same"
-    return f"{words}, and {100 * now:.0f} % after it: samples with many missing calls {verb}."
+    was, now = before["pull"] / 2, after["pull"] / 2
+    words = (
+        f"In the PCA, a sample that lacks half of its calls lies {100 * max(was, 0):.0f} % of the way to the origin before "
+        f"imputation, and {100 * max(now, 0):.0f} % after it: samples with many missing calls"
+    )
+    if now < -NO_DRIFT:
+        return f"{words} are pushed outwards, so structure looks stronger than it is."
+    if now < NO_DRIFT:
+        return f"{words} {'no longer' if was >= NO_DRIFT else 'do not'} drift."
+    return f"{words} {'still drift' if now < was else 'drift all the same'}."
