@@ -47,7 +47,7 @@ def example_report(genotypes: GenotypeMatrix, truth: np.ndarray, model: np.ndarr
             "missing_share": float((truth == MISSING).mean()),
             "populations": None if populations is None else dict(Counter(populations.tolist())),
         },
-        "masking": {"strategy": "observed", "prop": float(hidden.mean()), "repeats": 1, "seed": 1, "cells": int(hidden.sum())},
+        "masking": {"strategy": "observed", "prop": float(hidden.mean()), "repeats": 1, "cells": int(hidden.sum())},
         "model": {"source": "fitted", "name": None, "parts": parts, "probabilities": "GP", "left_missing": 0},
         "verdict": {"sentences": [], "loses_to": []},
         "methods": list(gps),

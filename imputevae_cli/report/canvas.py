@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ _STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "imputevae",
     "text.color": INK,
+    "text.parse_math": False,
     "xtick.color": INK,
     "ytick.color": INK,
 }
@@ -45,7 +47,10 @@ def draw(name: str, paint: Callable[[Axes], None], height: float = HEIGHT) -> st
     """One picture: `paint` draws on its axes. name: put before the ids inside, so that they are unique in the page."""
     import matplotlib
 
-    with matplotlib.rc_context({**matplotlib.rcParamsDefault, **_STYLE, "backend": "agg"}):
+    settings = {**matplotlib.rcParamsDefault, **_STYLE, "backend": "agg"}
+    with matplotlib.rc_context(settings), warnings.catch_warnings():
+        # The reader's browser draws the letters, with a font that has them
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
         from matplotlib.backends.backend_svg import FigureCanvasSVG
         from matplotlib.figure import Figure
 
@@ -54,6 +59,42 @@ def draw(name: str, paint: Callable[[Axes], None], height: float = HEIGHT) -> st
         out = io.StringIO()
         FigureCanvasSVG(figure).print_svg(out, metadata={"Date": None, "Creator": None})
     return _for_page(out.getvalue(), name)
+
+
+def points(axes: Axes, x: Sequence[float], y: Sequence[float], k: int, label: object, n_all: int) -> None:
+    """A group's points, in the k-th colour and shape; n_all: points of all groups together."""
+    many = n_all > MANY_POINTS
+    axes.plot(
+        x,
+        y,
+        MARKERS[k % len(MARKERS)],
+        color=COLOURS[k % len(COLOURS)],
+        label=_legend_text(label),
+        markersize=3 if many else 4.5,
+        alpha=0.75,
+        markeredgewidth=0,
+        rasterized=many,
+    )
+
+
+def _legend_text(label: object) -> str:
+    """Cut to fit; a name that begins with `_` would be left out of the legend, so a blank goes before it."""
+    return f"{' ' * str(label).startswith('_')}{str(label)[:18]}"
+
+
+def legend_below(axes: Axes) -> None:
+    """The legend under the axes, in as many columns as fit."""
+    handles, names = axes.get_legend_handles_labels()
+    long = max(map(len, names), default=0) > 12
+    axes.figure.legend(handles, names, loc="outside lower center", ncols=2 if long else 3)
+
+
+def grouped(names: Iterable[object]) -> dict[object, list[int]]:
+    """Each name -> its places among `names`, the most frequent first."""
+    groups: dict[object, list[int]] = {}
+    for i, name in enumerate(names):
+        groups.setdefault(name, []).append(i)
+    return dict(sorted(groups.items(), key=lambda item: (-len(item[1]), str(item[0]))))
 
 
 _LONG = re.compile(r"(-?\d+\.\d\d)\d+")

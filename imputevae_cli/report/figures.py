@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from imputevae_cli.report.canvas import COLOURS, FAINT, HEIGHT, INK, MANY_POINTS, MARKERS, draw
+from imputevae_cli.report.canvas import COLOURS, FAINT, HEIGHT, INK, MARKERS, draw, grouped, legend_below, points
 from imputevae_cli.report.labels import MODEL, class_names, is_number, method_name, number, percent
 
 LINES = ("-", "--", "-.", ":")
@@ -25,9 +25,6 @@ class Figure:
     reading: str
     alt: str
     svg: str
-
-
-Maker = Callable[[Mapping], "Figure | None"]
 
 
 def calibration(report: Mapping) -> Figure | None:
@@ -224,7 +221,7 @@ def _strata_figure(
         axes.set(xlabel=across, ylabel=up, xlim=(-0.4, len(levels) - 0.6))
         lowest = min(row[key] for row in found.values())
         axes.set_ylim(min(-0.02, max(lowest - 0.05, -0.5)), 1.02 if key != "nrd" else None)
-        _legend_below(axes)
+        legend_below(axes)
 
     shown = "; ".join(f"{level}: {number(found[MODEL, level][key], 3)}" for level in levels if (MODEL, level) in found)
     return Figure(
@@ -234,28 +231,23 @@ def _strata_figure(
 
 def by_population(report: Mapping) -> Figure | None:
     """NRD in each population, every method, with the model's interval."""
-    rows = [row for row in _stratum(report, "population") if is_number(row.get("nrd"))]
-    levels = list(dict.fromkeys(row["level"] for row in rows))[:MAX_ROWS]
+    found = {(r["method"], r["level"]): r for r in _stratum(report, "population") if is_number(r.get("nrd"))}
+    levels = list(dict.fromkeys(level for _, level in found))[:MAX_ROWS]
     if not levels:
         return None
-    found = {(row["method"], row["level"]): row for row in rows}
 
     def paint(axes):
         for method in reversed(_methods(report)):
             at = [i for i, level in enumerate(levels) if (method, level) in found]
-            style = _line(report, method)
-            x = [found[method, levels[i]]["nrd"] for i in at]
-            axes.plot(x, at, style["marker"], color=style["color"], markersize=style["markersize"] + 1, alpha=0.9,
-                      label=method_name(method, short=True), zorder=style["zorder"])  # fmt: skip
+            look = {**_line(report, method), "linestyle": "none"}
+            values = [found[method, levels[i]]["nrd"] for i in at]
+            axes.plot(values, at, label=method_name(method, short=True), alpha=0.9, **look)
             if method == MODEL:
-                ends = [(i, found[method, levels[i]]) for i in at]
-                for i, row in ends:
-                    if is_number(row.get("nrd_low")) and is_number(row.get("nrd_high")):
-                        axes.plot([row["nrd_low"], row["nrd_high"]], [i, i], color=style["color"], linewidth=2)
+                _intervals(axes, [(i, found[method, levels[i]]) for i in at], "nrd", lying=True)
         axes.set_yticks(range(len(levels)), [str(level)[:18] for level in levels])
         axes.set(xlabel="NRD, lower is better", ylim=(len(levels) - 0.4, -0.6))
         axes.set_xlim(left=0)
-        _legend_below(axes)
+        legend_below(axes)
 
     shown = "; ".join(f"{level} {number(found[MODEL, level]['nrd'], 3)}" for level in levels if (MODEL, level) in found)
     return Figure(
@@ -275,15 +267,15 @@ def by_sample(report: Mapping) -> Figure | None:
     ]  # fmt: skip
     if len(rows) < 2:
         return None
-    groups = _grouped(row.get("population") for row in rows)
+    groups = grouped(row.get("population") for row in rows)
 
     def paint(axes):
         for k, (name, members) in enumerate(groups.items()):
             x, y = [rows[i]["missing_share"] for i in members], [rows[i]["concordance"] for i in members]
-            _points(axes, x, y, k, name, len(rows))
+            points(axes, x, y, k, name, len(rows))
         axes.set(xlabel="share of calls that the sample lacks", ylabel="share filled in right")
         if 1 < len(groups) <= 10:
-            _legend_below(axes)
+            legend_below(axes)
 
     worst = sorted(rows, key=lambda row: row["concordance"])[:3]
     listed = ", ".join(f"{row.get('sample')} ({percent(row['concordance'])})" for row in worst)
@@ -296,32 +288,13 @@ def by_sample(report: Mapping) -> Figure | None:
     )
 
 
-def _points(axes, x: Sequence[float], y: Sequence[float], k: int, label: object, n_all: int) -> None:
-    """A population's points, in the k-th colour and shape."""
-    many = n_all > MANY_POINTS
-    axes.plot(x, y, MARKERS[k % len(MARKERS)], color=COLOURS[k % len(COLOURS)], label=None if label is None else str(label),
-              markersize=3 if many else 4.5, alpha=0.75, markeredgewidth=0, rasterized=many)  # fmt: skip
-
-
-def _grouped(populations: Iterable) -> dict:
-    """Population -> places of its samples, the largest first."""
-    groups: dict = {}
-    for i, name in enumerate(populations):
-        groups.setdefault(name, []).append(i)
-    return dict(sorted(groups.items(), key=lambda item: (-len(item[1]), str(item[0]))))
-
-
-def _intervals(axes, rows: Sequence[tuple[int, Mapping]], key: str) -> None:
+def _intervals(axes, rows: Sequence[tuple[int, Mapping]], key: str, lying: bool = False) -> None:
+    """The model's intervals at places along an axis: upright, or lying down."""
     for i, row in rows:
         low, high = row.get(f"{key}_low"), row.get(f"{key}_high")
         if is_number(low) and is_number(high):
-            axes.plot([i, i], [low, high], color=COLOURS[0], linewidth=1.5)
-
-
-def _legend_below(axes) -> None:
-    handles, names = axes.get_legend_handles_labels()
-    long = max(map(len, names), default=0) > 12
-    axes.figure.legend(handles, names, loc="outside lower center", ncols=2 if long else 3)
+            ends = ([low, high], [i, i]) if lying else ([i, i], [low, high])
+            axes.plot(*ends, color=COLOURS[0], linewidth=2)
 
 
 def _line(report: Mapping, method: str) -> dict:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from imputevae_cli.report.canvas import COLOURS, FAINT, HEIGHT, MANY_POINTS, draw
-from imputevae_cli.report.figures import MAX_ROWS, Figure, _grouped, _legend_below, _points
+from imputevae_cli.report.canvas import COLOURS, FAINT, HEIGHT, MANY_POINTS, draw, grouped, legend_below, points
+from imputevae_cli.report.figures import MAX_ROWS, Figure
 from imputevae_cli.report.labels import is_number, number, percent
 
 VIEW_LOOKS = {
@@ -44,7 +44,7 @@ def _dumbbells(rows: Sequence[Mapping], kind: str) -> Figure | None:
         axes.set(xlabel=title, ylim=(len(rows) - 0.4, -0.6))
         if kind != "fis":
             axes.set_xlim(0, 1.08 * axes.dataLim.xmax)
-        _legend_below(axes)
+        legend_below(axes)
 
     shown = "; ".join(
         f"{row['population']} {number(row['truth'][kind], 3)} to {number(row['imputed'][kind], 3)}" for row in rows
@@ -108,7 +108,7 @@ def spectrum(report: Mapping) -> Figure | None:
         axes.set_xticks(range(len(names)), names, fontsize=8)
         axes.set(xlabel="minor allele frequency", ylabel="share of the loci")
         axes.grid(False, axis="x")
-        _legend_below(axes)
+        legend_below(axes)
 
     moved = (
         sum(abs(a - b) for a, b in zip(shares["truth"], shares["imputed"], strict=True)) / 2
@@ -140,15 +140,15 @@ _WHEN = {"truth": "with the true calls", "visible": "before imputation", "impute
 
 
 def _by_population(found: Mapping, populations: Sequence[str], view: str) -> Figure:
-    groups = _grouped(populations)
+    groups = grouped(populations)
 
     def paint(axes):
         for k, (name, members) in enumerate(groups.items()):
             x, y = zip(*(found["coordinates"][view][i] for i in members), strict=True)
-            _points(axes, x, y, k, name, len(populations))
+            points(axes, x, y, k, name, len(populations))
         _pca_axes(axes, found, view)
         if len(groups) <= 12:
-            _legend_below(axes)
+            legend_below(axes)
 
     return Figure(
         f"pca-population-{view}",
@@ -165,16 +165,16 @@ def _by_missingness(found: Mapping, view: str) -> Figure:
     def paint(axes):
         x, y = zip(*found["coordinates"][view], strict=True)
         many = len(x) > MANY_POINTS
-        points = axes.scatter(
+        dots = axes.scatter(
             x, y, c=found["missing"], cmap="viridis_r", s=9 if many else 22, linewidths=0, rasterized=many
         )
-        axes.figure.colorbar(points, ax=axes, label="share of calls missing")
+        axes.figure.colorbar(dots, ax=axes, label="share of calls missing")
         _pca_axes(axes, found, view)
 
     return Figure(
         f"pca-missingness-{view}",
         f"PCA {_WHEN[view]}, by missingness",
-        "Dark points lack many calls. Where they gather about the cross (the origin), missing data passes for structure.",
+        "Dark points lack many calls. Where they gather about the cross, the origin, missingness passes for structure.",
         f"The same samples coloured by their missing share, {_WHEN[view]}. Pull to the origin: "
         f"{number(numbers['pull'], 2)} (1: missing calls at the mean, 0: none); correlation of missingness with the "
         f"distance from the origin: {number(numbers['correlation'], 2)}.",

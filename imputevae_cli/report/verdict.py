@@ -108,8 +108,8 @@ def _weak_spots(report: Mapping) -> list[str]:
     rare = next((row for row in rows if row.get("stratum") == "maf" and is_number(row.get("dosage_r2"))), None)
     if rare and rare["dosage_r2"] < MIN_SKILL_R2:
         said.append(
-            f"Rare alleles are filled in poorly: at loci with a minor allele frequency in {rare['level']}, dosage r² is "
-            f"{number(rare['dosage_r2'], 2)}."
+            f"Rare alleles are filled in poorly: at loci with a minor allele frequency in {rare['level']}, "
+            f"dosage r² is {number(rare['dosage_r2'], 2)}."
         )
     overall = value(report, MODEL, "nrd")
     populations = [row for row in rows if row.get("stratum") == "population" and is_number(row.get("nrd_low"))]
