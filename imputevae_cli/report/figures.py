@@ -207,7 +207,7 @@ def _strata_figure(
     levels = list(dict.fromkeys(row["level"] for row in rows))
     found = {(row["method"], row["level"]): row for row in rows if is_number(row.get(key))}
     methods = [method for method in _methods(report) if any((method, level) in found for level in levels)]
-    if not methods or not levels:
+    if not methods or len(levels) < 2:
         return None
 
     def paint(axes):

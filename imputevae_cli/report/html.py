@@ -48,7 +48,7 @@ def _context(report: Mapping) -> dict:
     """What the template names, each complete whatever the report lacks."""
     software, source, masking, model = (_part(report, key) for key in ("software", "input", "masking", "model"))
     return {
-        "title": source.get("name") or "genotypes",
+        "title": labels.file_name(report),
         "software": {"name": "imputevae", "version": "", "command": ""} | dict(software),
         "created": report.get("created") or "",
         "verdict": verdict(report),

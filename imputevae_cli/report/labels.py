@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import PurePath
 
 MODEL = "model"
 METHODS = {
@@ -83,6 +84,12 @@ def method_name(method: str, short: bool = False) -> str:
     return (SHORT_METHODS if short else METHODS).get(method, method)
 
 
+def metric_in_words(metric: str) -> str:
+    """What a metric is called within a sentence."""
+    short = metric_name(metric).split(" (")[0]
+    return short if short[:2].isupper() else short[:1].lower() + short[1:]
+
+
 def metric_name(metric: str) -> str:
     """What a metric is called; one that is not known keeps its name."""
     known = {**METRICS, **MORE_METRICS}.get(metric)
@@ -98,6 +105,11 @@ def value(report: Mapping, method: str, metric: str) -> float | None:
     """A metric's value in the report, None where it has none."""
     found = (report.get("metrics") or {}).get(method, {}).get(metric) or {}
     return found.get("value") if is_number(found.get("value")) else None
+
+
+def file_name(report: Mapping) -> str:
+    """What was imputed: the file's name without its folder."""
+    return PurePath((report.get("input") or {}).get("name") or "genotypes").name
 
 
 def is_number(thing: object) -> bool:

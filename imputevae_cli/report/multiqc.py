@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from imputevae_cli.io.outputs import atomic_output
-from imputevae_cli.report.labels import METRICS, MODEL, method_name, value
+from imputevae_cli.report.labels import METRICS, MODEL, file_name, method_name, value
 
 SHARES = ("concordance", "nrd", "f1", "skill_r2", "iqs")
 """Metrics of which 1 is the most; log loss has no end."""
@@ -36,7 +36,7 @@ def write_multiqc_general(path: str | Path, report: Mapping) -> None:
 
 def table_section(report: Mapping) -> dict:
     """The section as MultiQC reads it."""
-    name = _name(report)
+    name = file_name(report)
     rows = {}
     for method in report.get("methods") or report.get("metrics") or ():
         # The method goes first, since MultiQC cuts a name at endings such as .vcf.gz
@@ -65,12 +65,8 @@ def general_section(report: Mapping) -> dict:
         "id": "imputevae_general",
         "plot_type": "generalstats",
         "headers": {f"imputevae_{metric}": {**_column(metric), "namespace": "imputevae"} for metric in GENERAL},
-        "data": {_name(report): {f"imputevae_{key}": v for key, v in _values(report, MODEL, GENERAL).items()}},
+        "data": {file_name(report): {f"imputevae_{key}": v for key, v in _values(report, MODEL, GENERAL).items()}},
     }
-
-
-def _name(report: Mapping) -> str:
-    return (report.get("input") or {}).get("name") or "genotypes"
 
 
 def _values(report: Mapping, method: str, metrics: tuple[str, ...]) -> dict[str, float]:

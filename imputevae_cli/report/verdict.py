@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from imputevae_cli.report.labels import METRICS, MODEL, is_number, method_name, metric_name, number, percent, value
+from imputevae_cli.report.labels import METRICS, MODEL, is_number, method_name, metric_in_words, number, percent, value
 
 MUCH_WORSE = 0.02
 """A loss to a baseline on NRD or log loss by more than this share of the baseline's figure makes the level `no`."""
@@ -37,15 +37,20 @@ class Verdict:
 
 
 def verdict(report: Mapping) -> Verdict:
-    """The level that RULE gives the report: what speaks against the result first, then what speaks for it."""
-    bad, doubts = _losses(report)
-    skill = value(report, MODEL, "skill_r2")
-    if skill is not None and skill <= 0:
-        bad.append(f"Its dosages are no better than the mean of each locus (skill r² {number(skill, 2)}).")
-    doubts += _doubts(report)
-    level = "no" if bad else "care" if doubts else "yes"
-    given = (report.get("verdict") or {}).get("sentences") or _strengths(report)
-    return Verdict(level, HEADLINES[level], (*bad, *doubts, *given, *_weak_spots(report)))
+    """The level that RULE gives the report, and why: lost comparisons first, other doubts, what speaks for it.
+
+    The report's own sentences stand for what would be said here of baselines and probabilities.
+    """
+    much, little = _losses(report)
+    useless, doubts, uncalibrated = _useless(report), _doubts(report), _uncalibrated(report)
+    level = "no" if much or useless else "care" if little or doubts or uncalibrated else "yes"
+    losses = much + little
+    given = (report.get("verdict") or {}).get("sentences")
+    if given:
+        reasons = [*useless, *given, *doubts] if losses else [*useless, *doubts, *given]
+    else:
+        reasons = [*losses, *useless, *doubts, *uncalibrated, *_strengths(report)]
+    return Verdict(level, HEADLINES[level], (*reasons, *_weak_spots(report)))
 
 
 def _losses(report: Mapping) -> tuple[list[str], list[str]]:
@@ -54,16 +59,30 @@ def _losses(report: Mapping) -> tuple[list[str], list[str]]:
     for loss in (report.get("verdict") or {}).get("loses_to") or ():
         ours, theirs = loss.get("model"), loss.get("baseline")
         sentence = (
-            f"A simple method does better: “{method_name(loss.get('method', 'a baseline'))}” has "
-            f"{metric_name(loss.get('metric', ''))} {number(theirs, 3)}, the model {number(ours, 3)}."
+            f"A simple method does better: “{method_name(loss.get('method', 'a baseline'))}” reaches "
+            f"{number(theirs, 3)} in {metric_in_words(loss.get('metric', ''))}, the model {number(ours, 3)}."
         )
         by_much = is_number(ours) and is_number(theirs) and abs(ours - theirs) > MUCH_WORSE * abs(theirs)
         (much if by_much else little).append(sentence)
     return much, little
 
 
+def _useless(report: Mapping) -> list[str]:
+    skill = value(report, MODEL, "skill_r2")
+    if skill is None or skill > 0:
+        return []
+    return [f"Its dosages are no better than the mean of each locus (skill r² {number(skill, 2)})."]
+
+
+def _uncalibrated(report: Mapping) -> list[str]:
+    ece = value(report, MODEL, "ece")
+    if ece is None or ece <= MAX_ECE:
+        return []
+    return [f"Its probabilities are off by {100 * ece:.0f} points in a hundred on average."]
+
+
 def _doubts(report: Mapping) -> list[str]:
-    skill, nrd, ece = (value(report, MODEL, metric) for metric in ("skill_r2", "nrd", "ece"))
+    skill, nrd = (value(report, MODEL, metric) for metric in ("skill_r2", "nrd"))
     doubts = []
     if skill is not None and 0 < skill < MIN_SKILL_R2:
         doubts.append(
@@ -72,8 +91,6 @@ def _doubts(report: Mapping) -> list[str]:
         )
     if nrd is not None and nrd > MAX_NRD:
         doubts.append(f"Of every 100 filled calls that involve an ALT allele, {100 * nrd:.0f} are wrong.")
-    if ece is not None and ece > MAX_ECE:
-        doubts.append(f"Its probabilities are off by {100 * ece:.0f} points in a hundred on average.")
     if not _baselines(report):
         doubts.append("No simple method was scored beside it, so there is nothing to compare with.")
     return doubts
@@ -87,7 +104,7 @@ def _strengths(report: Mapping) -> list[str]:
     won = [m for m, ours in compared.items() if all(_better(m, ours, value(report, rival, m)) for rival in baselines)]
     if baselines and won:
         share = f"all {len(won)}" if len(won) == len(compared) else f"{len(won)} of {len(compared)}"
-        lost = [metric_name(metric) for metric in compared if metric not in won]
+        lost = [metric_in_words(metric) for metric in compared if metric not in won]
         beside = f" (not on {', '.join(lost)})" if lost else ""
         said.append(f"It does better than every simple method on {share} measures{beside}.")
     ece = value(report, MODEL, "ece")
