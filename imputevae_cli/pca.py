@@ -157,8 +157,8 @@ def _drift_sentence(before: dict, after: dict) -> str:
         return "The samples say too little to tell whether missing calls draw them to the origin of the PCA."
     was, now = before["pull"] / 2, after["pull"] / 2
     words = (
-        f"In the PCA, a sample that lacks half of its calls lies {100 * max(was, 0):.0f} % of the way to the origin "
-        f"before imputation, and {100 * max(now, 0):.0f} % after it: samples with many missing calls"
+        f"In the PCA, a sample that lacks half of its calls lies {100 * max(was, 0):.0f}% of the way to the origin "
+        f"before imputation, and {100 * max(now, 0):.0f}% after it: samples with many missing calls"
     )
     if now < -NO_DRIFT:
         return f"{words} are pushed outwards, so structure looks stronger than it is."

@@ -244,3 +244,11 @@ def test_many_samples_still_make_a_small_page(report):
     page = render_html(many)
     Outline(page)
     assert len(page) < 2_000_000
+
+
+def test_another_tools_file_goes_by_its_name(report, undrawn):
+    theirs = changed(report, model={"source": "file", "name": "folder/beagle.vcf.gz", "probabilities": "GT"})
+    text = text_of(render_html(theirs))
+    assert "beagle.vcf.gz" in text
+    assert "folder" not in text.replace("folder/beagle.vcf.gz)", "")
+    assert "the file has calls alone" in text

@@ -35,6 +35,12 @@ def test_general_statistics_of_the_model_alone(report, tmp_path):
     assert set(section["data"]["cohort.vcf.gz"]) == set(section["headers"])
 
 
+def test_another_tools_file_has_a_row_of_its_own(report, tmp_path):
+    theirs = {**report, "model": {"source": "file", "name": "out/beagle.vcf.gz"}}
+    write_multiqc(tmp_path / "imputevae_mqc.json", theirs)
+    assert next(iter(json.loads((tmp_path / "imputevae_mqc.json").read_text())["data"])) == "beagle.vcf.gz"
+
+
 def test_figures_that_are_undefined_are_left_out(report, tmp_path):
     poorer = {
         **report,

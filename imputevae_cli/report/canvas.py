@@ -47,8 +47,9 @@ def draw(name: str, paint: Callable[[Axes], None], height: float = HEIGHT) -> st
     """One picture: `paint` draws on its axes. name: put before the ids inside, so that they are unique in the page."""
     import matplotlib
 
-    settings = {**matplotlib.rcParamsDefault, **_STYLE, "backend": "agg"}
-    with matplotlib.rc_context(settings), warnings.catch_warnings():
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        matplotlib.rcdefaults()  # whatever the user's own style
+        matplotlib.rcParams.update(_STYLE)
         # The reader's browser draws the letters, with a font that has them
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         from matplotlib.backends.backend_svg import FigureCanvasSVG

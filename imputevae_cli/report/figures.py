@@ -10,8 +10,8 @@ from imputevae_cli.report.labels import MODEL, class_names, is_number, method_na
 
 LINES = ("-", "--", "-.", ":")
 NRD_MEANS = "NRD, the share wrong among calls that involve an ALT allele"
-MIN_IN_BIN = 10
-"""A bin of fewer calls says too little to be drawn."""
+MIN_CELLS = 10
+"""A bin or stratum of fewer scored calls says too little to be drawn."""
 MAX_ROWS = 30
 """Populations beyond this many are left to the tables."""
 
@@ -33,7 +33,7 @@ def calibration(report: Mapping) -> Figure | None:
         method: [
             b
             for b in rows
-            if is_number(b.get("confidence")) and is_number(b.get("accuracy")) and (b.get("n") or 0) >= MIN_IN_BIN
+            if is_number(b.get("confidence")) and is_number(b.get("accuracy")) and (b.get("n") or 0) >= MIN_CELLS
         ]
         for method, rows in (report.get("calibration") or {}).items()
     }
@@ -47,7 +47,7 @@ def calibration(report: Mapping) -> Figure | None:
         most = max(b["n"] for b in ours)
         for method, rows in bins.items():
             x, y = [b["confidence"] for b in rows], [b["accuracy"] for b in rows]
-            axes.plot(x, y, label=method_name(method, short=True), **_line(report, method))
+            axes.plot(x, y, label=method_name(report, method, short=True), **_line(report, method))
         sizes = [15 + 120 * b["n"] / most for b in ours]
         axes.scatter(
             [b["confidence"] for b in ours], [b["accuracy"] for b in ours], s=sizes, color=COLOURS[0], zorder=4
@@ -66,7 +66,7 @@ def calibration(report: Mapping) -> Figure | None:
         "On the dotted line probabilities mean what they say; below it they promise too much, above it too little. "
         "Larger dots stand for more calls."
     )
-    return Figure("calibration", "Does “90 % sure” mean right 9 times in 10?", reading, alt, draw("calibration", paint))
+    return Figure("calibration", "Does “90% sure” mean right 9 times in 10?", reading, alt, draw("calibration", paint))
 
 
 def precision_recall(report: Mapping) -> Figure | None:
@@ -127,7 +127,7 @@ def _curves(report: Mapping, kind: str, keys: tuple, labels: tuple, title: str, 
         )
 
     areas = "; ".join(f"{names[int(g)]} {number(curve.get(area), 3)}" for g, curve in ours.items())
-    beside = f" Dashed: {method_name(rival).lower()}, the best baseline." if rival else ""
+    beside = f" Dashed: {method_name(report, rival)}, the best baseline." if rival else ""
     return Figure(kind, title, reading + beside, f"{title}. Area under the model's curve: {areas}.", draw(kind, paint))
 
 
@@ -165,7 +165,7 @@ def confusion(report: Mapping) -> Figure | None:
     return Figure(
         "confusion",
         "Which genotypes are mistaken for which?",
-        "Each row is a true genotype; the shares of a row sum to 100 %. All on the diagonal would be perfect.",
+        "Each row is a true genotype; the shares of a row sum to 100%. All on the diagonal would be perfect.",
         f"Confusion matrix. Filled in right, by true genotype: {right}.",
         draw("confusion", paint),
     )
@@ -214,7 +214,7 @@ def _strata_figure(
         for method in methods:
             at = [i for i, level in enumerate(levels) if (method, level) in found]
             values = [found[method, levels[i]][key] for i in at]
-            axes.plot(at, values, label=method_name(method, short=True), **_line(report, method))
+            axes.plot(at, values, label=method_name(report, method, short=True), **_line(report, method))
             if method == MODEL:
                 _intervals(axes, [(i, found[method, levels[i]]) for i in at], key)
         axes.set_xticks(range(len(levels)), [_short_level(level) for level in levels], fontsize=8)
@@ -237,11 +237,11 @@ def by_population(report: Mapping) -> Figure | None:
         return None
 
     def paint(axes):
-        for method in reversed(_methods(report)):
+        for method in _methods(report):
             at = [i for i, level in enumerate(levels) if (method, level) in found]
             look = {**_line(report, method), "linestyle": "none"}
             values = [found[method, levels[i]]["nrd"] for i in at]
-            axes.plot(values, at, label=method_name(method, short=True), alpha=0.9, **look)
+            axes.plot(values, at, label=method_name(report, method, short=True), alpha=0.9, **look)
             if method == MODEL:
                 _intervals(axes, [(i, found[method, levels[i]]) for i in at], "nrd", lying=True)
         axes.set_yticks(range(len(levels)), [str(level)[:18] for level in levels])
@@ -253,7 +253,7 @@ def by_population(report: Mapping) -> Figure | None:
     return Figure(
         "by-population",
         "Is every population filled in alike?",
-        "A row a population; the further left the better. Bars are 95 % intervals of the model.",
+        "A row a population; the further left the better. Bars are 95% intervals of the model.",
         f"NRD of the model by population: {shown}.",
         draw("by-population", paint, max(HEIGHT, 1.6 + 0.28 * len(levels))),
     )
@@ -316,7 +316,8 @@ def _methods(report: Mapping) -> list[str]:
 
 
 def _stratum(report: Mapping, stratum: str) -> list[Mapping]:
-    return [row for row in report.get("strata") or () if row.get("stratum") == stratum]
+    rows = (row for row in report.get("strata") or () if row.get("stratum") == stratum)
+    return [row for row in rows if (row.get("n") or 0) >= MIN_CELLS]
 
 
 def _ploidy(report: Mapping) -> int:

@@ -6,7 +6,7 @@ None is left out of the page.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from imputevae_cli.io.outputs import atomic_output
@@ -20,6 +20,8 @@ VIEW_ORDER = ("truth", "visible", "imputed", "imputed_same_cells")
 MAX_PAIRS = 100
 """Pairs of populations in the table of Fst."""
 WORST_SAMPLES = 10
+SOURCES = {"fitted": "fitted on this file", "checkpoint": "read from a checkpoint", "file": "another tool's file"}
+PROBABILITIES = {"GT": "none, the file has calls alone", "DS": "from dosages (DS)", "GP": "genotype probabilities (GP)"}
 
 
 def write_html(path: str | Path, report: Mapping) -> None:
@@ -46,7 +48,7 @@ def render_html(report: Mapping) -> str:
 
 def _context(report: Mapping) -> dict:
     """What the template names, each complete whatever the report lacks."""
-    software, source, masking, model = (_part(report, key) for key in ("software", "input", "masking", "model"))
+    software = _part(report, "software")
     return {
         "title": labels.file_name(report),
         "software": {"name": "imputevae", "version": "", "command": ""} | dict(software),
@@ -54,11 +56,11 @@ def _context(report: Mapping) -> dict:
         "verdict": verdict(report),
         "rule": RULE,
         "cards": _cards(report),
-        "facts": _facts(source, masking, model),
+        "facts": _facts(report),
         "metrics": _metrics_table(report, METRICS),
         "more_metrics": _metrics_table(report, MORE_METRICS),
-        "repeats": masking.get("repeats") or 1,
-        "parts": model.get("parts"),
+        "repeats": _part(report, "masking").get("repeats") or 1,
+        "parts": _part(report, "model").get("parts"),
         "sections": _sections(report),
         "bias": _bias_tables(report),
         "worst_samples": _worst_samples(report),
@@ -94,47 +96,43 @@ def _best_baseline(report: Mapping, metric: str) -> float | None:
     return choose((v for v in values if v is not None), default=None)
 
 
-def _facts(source: Mapping, masking: Mapping, model: Mapping) -> list[tuple[str, str]]:
-    """What was scored, as pairs of a name and a text."""
-    facts = []
+def _facts(report: Mapping) -> list[tuple[str, str]]:
+    """What was scored and how, as pairs of a name and a text."""
+    return [fact for fact in (*_facts_of_data(report), *_facts_of_imputation(report)) if fact[1]]
+
+
+def _facts_of_data(report: Mapping) -> Iterator[tuple[str, str]]:
+    source, masking = _part(report, "input"), _part(report, "masking")
     if source.get("samples"):
-        facts.append(
-            ("Data", f"{source['samples']:,} samples, {source.get('loci') or 0:,} loci, ploidy {source.get('ploidy')}")
-        )
+        loci, ploidy = source.get("loci") or 0, source.get("ploidy") or 2
+        yield "Data", f"{source['samples']:,} samples, {loci:,} loci, {'haploid' if ploidy == 1 else 'diploid'}"
     if is_number(source.get("missing_share")):
-        facts.append(("Calls missing in the file", percent(source["missing_share"])))
-    if source.get("populations"):
-        shown = ", ".join(f"{name} ({n})" for name, n in source["populations"].items())
-        facts.append(("Populations", shown))
+        yield "Calls missing in the file", percent(source["missing_share"])
+    yield "Populations", ", ".join(f"{name} ({n})" for name, n in (source.get("populations") or {}).items())
     if masking.get("cells"):
-        way = labels.STRATEGIES.get(masking.get("strategy"), masking.get("strategy") or "as given")
-        facts.append(("Hidden and scored", f"{masking['cells']:,} known calls, hidden {way}"))
-    if masking.get("prop"):
-        facts.append(("Share hidden", percent(masking["prop"])))
+        strategy = masking.get("strategy")
+        share = f"{percent(masking['prop'])} of the known ones, " if is_number(masking.get("prop")) else ""
+        way = f"{share}hidden {labels.STRATEGIES.get(strategy, f'by {strategy}')}" if strategy else "as given"
+        yield "Scored calls", f"{masking['cells']:,}, {way}"
     if (masking.get("repeats") or 1) > 1:
-        facts.append(("Repeats", str(masking["repeats"])))
+        yield "Repeats", str(masking["repeats"])
     if masking.get("seed") is not None:
-        facts.append(("Seed", str(masking["seed"])))
-    sources = {"fitted": "fitted on this file", "checkpoint": "read from a checkpoint", "file": "another tool's file"}
-    if model.get("source"):
-        facts.append(
-            (
-                "Imputation",
-                " ".join(
-                    filter(None, [sources.get(model["source"], model["source"]), _in_brackets(model.get("name"))])
-                ),
-            )
-        )
-    probabilities = {"GT": "none: calls alone, so each counts as certain", "DS": "from dosages (DS)", "GP": "from GP"}
-    if model.get("probabilities"):
-        facts.append(("Probabilities", probabilities.get(model["probabilities"], model["probabilities"])))
+        yield "Seed", str(masking["seed"])
+
+
+def _facts_of_imputation(report: Mapping) -> Iterator[tuple[str, str]]:
+    model = _part(report, "model")
+    name = model.get("name") if model.get("source") != "fitted" else None
+    source = SOURCES.get(model.get("source"), model.get("source") or "")
+    yield "Imputation", f"{source} ({name})" if name else source
+    yield "Probabilities", PROBABILITIES.get(model.get("probabilities"), model.get("probabilities") or "")
     if model.get("left_missing"):
-        facts.append(("Left missing", f"{model['left_missing']:,} of the scored calls; they count as wrong"))
-    return facts
-
-
-def _in_brackets(text: str | None) -> str:
-    return f"({text})" if text else ""
+        yield "Left missing", f"{model['left_missing']:,} of the scored calls; they count as wrong"
+    for method, settings in _part(report, "chosen").items():
+        yield (
+            f"Settings of {labels.method_name(report, method)}",
+            ", ".join(f"{key} {n}" for key, n in settings.items()),
+        )
 
 
 def _metrics_table(report: Mapping, metrics: Mapping[str, labels.Metric]) -> dict | None:
@@ -167,7 +165,7 @@ def _metrics_table(report: Mapping, metrics: Mapping[str, labels.Metric]) -> dic
         )
     if not rows:
         return None
-    return {"methods": [{"name": labels.method_name(m), "ours": m == MODEL} for m in methods], "rows": rows}
+    return {"methods": [{"name": labels.method_name(report, m), "ours": m == MODEL} for m in methods], "rows": rows}
 
 
 def _sections(report: Mapping) -> list[dict]:

@@ -15,6 +15,8 @@ METHODS = {
     "population_frequencies": "Genotype frequencies of the population",
     "ld_knni": "LD-kNNi (nearest neighbours)",
 }
+SHORT = 16
+"""Letters of a name in a legend."""
 SHORT_METHODS = {
     "model": "imputevae",
     "mode": "commonest",
@@ -35,6 +37,7 @@ STRATEGIES = {
     "nonrandom": "in whole clades of a tree",
     "nonrandom_weighted": "in whole clades of a tree, by branch length",
     "observed": "the way this file's own calls are missing",
+    "file": "as a file says",
     "dropout": "as loci that drop out of one population, rare alleles first",
 }
 
@@ -79,8 +82,12 @@ MORE_METRICS = {
 }
 
 
-def method_name(method: str, short: bool = False) -> str:
-    """What a method is called; a method that is not known keeps its name."""
+def method_name(report: Mapping, method: str, short: bool = False) -> str:
+    """What a method is called; the model of another tool's file has the file's name, an unknown method its own."""
+    model = report.get("model") or {}
+    if method == MODEL and model.get("source") == "file" and model.get("name"):
+        name = PurePath(model["name"]).name
+        return name if len(name) <= SHORT or not short else name[: SHORT - 1] + "…"
     return (SHORT_METHODS if short else METHODS).get(method, method)
 
 
@@ -126,4 +133,4 @@ def number(thing: object, digits: int = 4) -> str:
 
 def percent(thing: object, digits: int = 1) -> str:
     """A share in per cent; a dash where there is none."""
-    return f"{100 * thing:.{digits}f} %" if is_number(thing) else "–"
+    return f"{100 * thing:.{digits}f}%" if is_number(thing) else "–"

@@ -40,7 +40,7 @@ def table_section(report: Mapping) -> dict:
     rows = {}
     for method in report.get("methods") or report.get("metrics") or ():
         # The method goes first, since MultiQC cuts a name at endings such as .vcf.gz
-        row = name if method == MODEL else f"{method_name(method)}, {name}"
+        row = _model_name(report) if method == MODEL else f"{method_name(report, method)}, {name}"
         rows[row] = _values(report, method, tuple(METRICS))
     return {
         "id": "imputevae",
@@ -65,8 +65,14 @@ def general_section(report: Mapping) -> dict:
         "id": "imputevae_general",
         "plot_type": "generalstats",
         "headers": {f"imputevae_{metric}": {**_column(metric), "namespace": "imputevae"} for metric in GENERAL},
-        "data": {file_name(report): {f"imputevae_{key}": v for key, v in _values(report, MODEL, GENERAL).items()}},
+        "data": {_model_name(report): {f"imputevae_{key}": v for key, v in _values(report, MODEL, GENERAL).items()}},
     }
+
+
+def _model_name(report: Mapping) -> str:
+    """The file that was imputed, or, where another tool imputed it, that tool's file."""
+    theirs = (report.get("model") or {}).get("source") == "file"
+    return method_name(report, MODEL) if theirs else file_name(report)
 
 
 def _values(report: Mapping, method: str, metrics: tuple[str, ...]) -> dict[str, float]:

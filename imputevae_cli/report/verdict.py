@@ -59,7 +59,7 @@ def _losses(report: Mapping) -> tuple[list[str], list[str]]:
     for loss in (report.get("verdict") or {}).get("loses_to") or ():
         ours, theirs = loss.get("model"), loss.get("baseline")
         sentence = (
-            f"A simple method does better: “{method_name(loss.get('method', 'a baseline'))}” reaches "
+            f"A simple method does better: “{method_name(report, loss.get('method', 'a baseline'))}” reaches "
             f"{number(theirs, 3)} in {metric_in_words(loss.get('metric', ''))}, the model {number(ours, 3)}."
         )
         by_much = is_number(ours) and is_number(theirs) and abs(ours - theirs) > MUCH_WORSE * abs(theirs)
