@@ -256,7 +256,7 @@ class Strangers:
 
 
 def _map(function: Callable, items: list, threads: int) -> list:
-    """function(item) of each item, in order. One thread does not need a pool, whose threads keep memory to themselves."""
+    """function(item) of each item, in order. One thread needs no pool: a pool keeps memory."""
     if threads == 1:
         return list(map(function, items))
     with ThreadPoolExecutor(threads) as pool:
