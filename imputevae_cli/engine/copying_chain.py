@@ -163,8 +163,9 @@ class Chain:
             key = self._key(2 * self.iteration + 1, w)
             rows, owners = found.drawn(MAX_CANDIDATES, int(key))
             spans = copying_windows.stretches(self.windows[w], len(self.switch), schedule.pieces, schedule.scales)
+            keys = np.array([mix(key, n) for n in range(len(cohort.calls))], np.uint64)
             donor_choice.choose(
-                panel, rows, owners, self.haplotypes, found.own_rows, spans, samples, key, self.donors[w]
+                panel, rows, owners, self.haplotypes, found.own_rows, spans, samples, keys, self.donors[w]
             )  # fmt: skip
 
         list(pool.map(choose, self._tasks(SAMPLES_PER_CHOICE)))
