@@ -21,7 +21,7 @@ def sums_by_locus(cells: Cells, n_loci: int) -> dict[str, np.ndarray]:
 
     counts: cells of truth i called j, j = C where left missing, (n_loci, C * (C + 1)). sse, sst: of the dosage about
     the truth, and of the truth about the locus mean. d, dd, dy: sums of dosage, its square, its product with the truth.
-    scored: cells with probabilities; loss, brier, hellinger: sums over them; gaps: confidence less accuracy by bin.
+    scored: cells with probabilities; log_loss, brier, hellinger: sums over them; gaps: confidence less accuracy by bin.
     iqs, iqs_calls: score times cells; iqs_cells, iqs_calls_cells: those cells; loci without a score are left out.
     """
     n_classes = cells.gp.shape[1]
@@ -66,7 +66,7 @@ def _sums_of_probabilities(cells: Cells, n_loci: int) -> dict[str, np.ndarray]:
     gaps = np.bincount(locus * BINS + bins, confidence - right, minlength=n_loci * BINS)
     return {
         "scored": np.bincount(locus, minlength=n_loci).astype(np.float64),
-        "loss": total(-np.log(raised[at])),
+        "log_loss": total(-np.log(raised[at])),
         "brier": total(np.square(gp).sum(1) - 2 * gp[at] + 1),
         "hellinger": total(1 - np.sqrt(1 - np.sqrt(gp[at].clip(0, 1)))),
         "gaps": gaps.reshape(n_loci, BINS),
@@ -84,16 +84,15 @@ def figures(sums: dict[str, np.ndarray], n_classes: int) -> dict[str, np.ndarray
     with np.errstate(invalid="ignore", divide="ignore"):
         covariance = n * sums["dy"] - sums["d"] * y
         spread = (n * sums["dd"] - sums["d"] ** 2) * (n * yy - y**2)
-        return _figures_of_counts(counts, n) | {
-            "skill_r2": _ratio(sums["sst"] - sums["sse"], sums["sst"]),
-            "iqs": _ratio(sums["iqs"], sums["iqs_cells"]),
-            "log_loss": _ratio(sums["loss"], sums["scored"]),
-            "dosage_r2": np.where(spread > 1e-9 * n**4, covariance**2 / spread, np.nan),
-            "brier": _ratio(sums["brier"], sums["scored"]),
-            "hellinger": _ratio(sums["hellinger"], sums["scored"]),
-            "ece": _ratio(np.abs(sums["gaps"]).sum(-1), sums["scored"]),
-            "iqs_calls": _ratio(sums["iqs_calls"], sums["iqs_calls_cells"]),
-        }
+        out = _figures_of_counts(counts, n)
+        out["skill_r2"] = _ratio(sums["sst"] - sums["sse"], sums["sst"])
+        out["dosage_r2"] = np.where(spread > 1e-9 * n**4, covariance**2 / spread, np.nan)
+        for name in ("iqs", "iqs_calls"):
+            out[name] = _ratio(sums[name], sums[f"{name}_cells"])
+        for name in ("log_loss", "brier", "hellinger"):
+            out[name] = _ratio(sums[name], sums["scored"])
+        out["ece"] = _ratio(np.abs(sums["gaps"]).sum(-1), sums["scored"])
+    return out
 
 
 def _figures_of_counts(counts: np.ndarray, n: np.ndarray) -> dict[str, np.ndarray]:

@@ -238,6 +238,12 @@ class Cells:
         there = np.isfinite(self.gp[:, 0])
         return (self.truth, self.gp) if there.all() else (self.truth[there], self.gp[there])
 
+    def take(self, index: np.ndarray) -> Cells:
+        """The cells at `index`, int or bool."""
+        locus = None if self.locus is None else self.locus[index]
+        arrays = (self.truth, self.gp, self.call, self.locus_mean)
+        return Cells(*(array[index] for array in arrays), locus, self.dosage[index])
+
 
 class Metric(NamedTuple):
     """A figure over cells: its function, and whether less is better."""
@@ -268,6 +274,8 @@ METRICS: dict[str, Metric] = {
 """Every figure by name. `iqs` goes by the posteriors, `iqs_calls` by the hard calls; both need `locus`."""
 
 BY_LOCUS = ("iqs", "iqs_calls")
+OF_PROBABILITIES = ("log_loss", "brier", "hellinger", "ece")
+"""These say nothing of a method that gives calls or dosages alone."""
 
 
 def score_cells(
