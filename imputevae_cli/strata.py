@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -69,7 +70,7 @@ def strata_of(
 def _binned(name: str, values: np.ndarray, edges: tuple[float, ...]) -> Stratum:
     """Bins (lo, hi], and the first from lo on."""
     codes = np.clip(np.searchsorted(edges, values, side="left") - 1, 0, len(edges) - 2)
-    levels = [f"({low:g}, {high:g}]" for low, high in zip(edges[:-1], edges[1:], strict=True)]
+    levels = [f"({low:g}, {high:g}]" for low, high in pairwise(edges)]
     return Stratum(name, (levels[0].replace("(", "["), *levels[1:]), codes)
 
 

@@ -16,7 +16,7 @@ LAYERS = [
     ["engine"],
     ["fitted"],
     ["imputer"],
-    ["strata", "curves", "evaluation"],
+    ["strata", "curves", "evaluation", "truth"],
     ["report"],
     ["cli"],
     ["__main__"],

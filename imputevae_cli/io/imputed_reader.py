@@ -22,13 +22,17 @@ class ImputedCells:
 
     call: int8 (M,), -1 left missing. gp: float32 (M, C), NaN without; dosage: float32 (M,), NaN without.
     source: GP, DS or GT, the best that the file holds. n_lost: loci with cells that the file does not hold.
+    filled: int8 (N, L), the input's known calls, and the file's calls where the input has none.
+    n_changed: calls that were known in the input and are others in the file.
     """
 
     call: np.ndarray
     gp: np.ndarray
     dosage: np.ndarray
     source: str
+    filled: np.ndarray
     n_lost: int
+    n_changed: int
 
 
 def read_imputed(
@@ -51,8 +55,8 @@ def read_imputed(
     if lacking := [sample for sample in genotypes.samples if sample not in column_of]:
         there = unknown_names(lacking, check.samples, "sample")
         raise InputError(f"{name}: {there} not in it; give what was imputed from {_name(genotypes)}")
-    columns = np.array([column_of[sample] for sample in genotypes.samples])[samples]
-    reading = _Reading(name, genotypes.ploidy, columns, loci, genotypes.n_loci)
+    columns = np.array([column_of[sample] for sample in genotypes.samples])
+    reading = _Reading(name, genotypes, columns, samples, loci)
     finder = LocusFinder(genotypes.loci)
     with (
         (progress or NullProgress()).task("reading", check.n_records or 0) as task,
@@ -76,40 +80,50 @@ def read_imputed(
 class _Reading:
     """The cells, filled record by record."""
 
-    def __init__(self, name: str, ploidy: int, columns: np.ndarray, loci: np.ndarray, n_loci: int):
+    def __init__(
+        self, name: str, genotypes: GenotypeMatrix, columns: np.ndarray, samples: np.ndarray, loci: np.ndarray
+    ):
         n_cells = len(loci)
-        self._name, self._ploidy, self._columns = name, ploidy, columns
-        self._edges = np.searchsorted(loci, np.arange(n_loci + 1))
-        self.found = np.zeros(n_loci, bool)
+        self._name, self._ploidy, self._filled = name, genotypes.ploidy, genotypes.calls.copy()
+        self._columns, self._samples = columns, samples
+        self._edges = np.searchsorted(loci, np.arange(genotypes.n_loci + 1))
+        self.found = np.zeros(genotypes.n_loci, bool)
         self._call = np.full(n_cells, MISSING, np.int8)
-        self._gp = np.full((n_cells, ploidy + 1), np.nan, np.float32)
+        self._gp = np.full((n_cells, genotypes.n_classes), np.nan, np.float32)
         self._dosage = np.full(n_cells, np.nan, np.float32)
         self._has_gp = self._has_ds = False
+        self._n_changed = 0
 
     def take(self, record, place: int, swapped: bool) -> None:
         """Keep what a record says of the cells of the locus `place`."""
         self.found[place] = True
         cells = slice(self._edges[place], self._edges[place + 1])
-        if cells.start == cells.stop:
-            return
-        columns, keys = self._columns[cells], record.FORMAT or []
-        if "GT" in keys:
-            self._call[cells] = self._calls(record, columns)
+        samples, keys = self._samples[cells], record.FORMAT or []
+        columns = self._columns[samples]
         if "GP" in keys:
-            self._gp[cells] = self._probabilities(record, columns)
+            gp = self._probabilities(record, columns)
+            self._gp[cells] = gp[:, ::-1] if swapped else gp
             self._has_gp = True
         if "DS" in keys:
-            self._dosage[cells] = record.format("DS")[columns, 0]
+            dosage = record.format("DS")[columns, 0]
+            self._dosage[cells] = self._ploidy - dosage if swapped else np.where(dosage < 0, np.nan, dosage)
             self._has_ds = True
-        if swapped:
-            call = self._call[cells]
-            self._call[cells] = np.where(call == MISSING, MISSING, self._ploidy - call)
-            self._gp[cells] = self._gp[cells][:, ::-1]
-            self._dosage[cells] = self._ploidy - self._dosage[cells]
+        if "GT" in keys:
+            calls = self._calls(record)
+            calls = np.where(calls == MISSING, MISSING, self._ploidy - calls) if swapped else calls
+            column = self._filled[:, place]
+            missing = column == MISSING
+            self._n_changed += int((~missing & (calls != column)).sum())
+            column[missing] = calls[missing]
+            self._call[cells] = calls[samples]
+        elif "GP" in keys:
+            gp = self._gp[cells]
+            self._call[cells] = np.where(np.isfinite(gp[:, 0]), np.nan_to_num(gp).argmax(1), MISSING)
 
-    def _calls(self, record, columns: np.ndarray) -> np.ndarray:
-        alleles = record.genotype.array()[columns, :-1]  # -1 missing, -2 padding of a haploid call
-        calls = np.where((alleles == -1).any(1), MISSING, (alleles > 0).sum(1))
+    def _calls(self, record) -> np.ndarray:
+        """Calls of all samples, int8 (N,)."""
+        alleles = record.genotype.array()[self._columns, :-1]  # -1 missing, -2 padding of a haploid call
+        calls = np.where((alleles == -1).any(1), MISSING, (alleles > 0).sum(1)).astype(np.int8)
         ploidy = (alleles != -2).sum(1)
         if (wrong := (calls != MISSING) & (ploidy != self._ploidy)).any():
             raise self._error(record, f"a call of ploidy {ploidy[wrong][0]}, where the input has {self._ploidy}")
@@ -130,11 +144,10 @@ class _Reading:
         return InputError(f"{self._name}: record at {record.CHROM}:{record.POS} has {what}")
 
     def cells(self) -> ImputedCells:
-        """All that was read; a dosage below 0 says that there is none."""
-        with_cells = np.diff(self._edges) > 0
-        self._dosage[self._dosage < 0] = np.nan
+        """All that was read."""
+        n_lost = int(((np.diff(self._edges) > 0) & ~self.found).sum())
         source = "GP" if self._has_gp else "DS" if self._has_ds else "GT"
-        return ImputedCells(self._call, self._gp, self._dosage, source, int((with_cells & ~self.found).sum()))
+        return ImputedCells(self._call, self._gp, self._dosage, source, self._filled, n_lost, self._n_changed)
 
 
 def _name(genotypes: GenotypeMatrix) -> str:

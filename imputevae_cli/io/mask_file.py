@@ -31,14 +31,13 @@ def gzip_text(path: Path) -> Iterator[io.TextIOWrapper]:
         yield text
 
 
-def write_mask(path: str | Path, genotypes: GenotypeMatrix, hidden: np.ndarray) -> None:
-    """One row a hidden call, gzipped; hidden: bool (samples, loci). Raises OutputError where it cannot be written."""
-    loci, names = genotypes.loci, genotypes.samples
+def write_mask(path: str | Path, genotypes: GenotypeMatrix, samples: np.ndarray, loci: np.ndarray) -> None:
+    """One row a hidden call, gzipped; samples, loci: int (M,), where. Raises OutputError where it cannot be written."""
+    at, names = genotypes.loci, genotypes.samples
     with atomic_output(path) as temporary, gzip_text(temporary) as out:
         out.write(HEADER + "\n")
-        for j in np.flatnonzero(hidden.any(0)).tolist():
-            place = f"{loci.chrom[j]}\t{loci.pos[j]}\t{loci.ref[j]}\t{loci.alt[j]}\t"
-            out.writelines(f"{place}{names[i]}\n" for i in np.flatnonzero(hidden[:, j]).tolist())
+        for i, j in zip(samples.tolist(), loci.tolist(), strict=True):
+            out.write(f"{at.chrom[j]}\t{at.pos[j]}\t{at.ref[j]}\t{at.alt[j]}\t{names[i]}\n")
 
 
 def read_mask(path: str | Path, genotypes: GenotypeMatrix) -> np.ndarray:

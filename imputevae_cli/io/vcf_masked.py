@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -17,33 +18,40 @@ from imputevae_cli.log import NullProgress, Progress
 def write_masked_vcf(
     path: str | Path,
     genotypes: GenotypeMatrix,
-    hidden: np.ndarray,
+    samples: np.ndarray,
+    loci: np.ndarray,
     *,
     output_type: str,
     command: str,
     version: str,
     progress: Progress | None = None,
 ) -> None:
-    """Write the input's records without the calls of `hidden`, bool (samples, loci); all else stays byte for byte.
+    """Write the input's records without the calls at (samples, loci), int (M,), loci rising; all else stays as it is.
 
     A hidden cell is a bare `./.`, since likelihoods or depths would give it away; AC, AN, AF and NS follow where they
     are present. Files and errors as in `write_vcf`.
     """
-    write_walk(path, _MaskedWalk(genotypes, hidden, command, version, progress), output_type, threads=1)
+    write_walk(path, _MaskedWalk(genotypes, samples, loci, command, version, progress), output_type, threads=1)
 
 
 class _MaskedWalk(Walk):
     def __init__(
-        self, genotypes: GenotypeMatrix, hidden: np.ndarray, command: str, version: str, progress: Progress | None
+        self,
+        genotypes: GenotypeMatrix,
+        samples: np.ndarray,
+        loci: np.ndarray,
+        command: str,
+        version: str,
+        progress: Progress | None,
     ):
         super().__init__(genotypes, genotypes.source, command, version, progress or NullProgress())
-        self._hidden = hidden
+        self._samples, self._edges = samples, np.searchsorted(loci, np.arange(genotypes.n_loci + 1))
 
     def _header(self, lines: list[bytes], extra: list[bytes]) -> list[bytes]:
         return output_header(lines, self._genotypes.samples, self._version, self._command, extra, {})
 
     def _loci(self) -> Iterator[list[int]]:
-        return (np.flatnonzero(column).tolist() for column in self._hidden.T)
+        return (self._samples[first:last].tolist() for first, last in pairwise(self._edges.tolist()))
 
     def _spliced(self, splice: Splice, line: bytes, locus: list[int]) -> bytes:
         return splice.masked(line, locus)
