@@ -250,9 +250,11 @@ class _Scorer:
         unknown = () if has_probabilities else OF_PROBABILITIES
         names = [name for name in METRICS if name not in unknown]
         truth, gp = cells.with_probabilities()
+        precision_recall = curves.precision_recall(truth, gp)
+        by_class = {f"average_precision_{c}": one["average_precision"] for c, one in precision_recall.items()}
         return MethodScore(
             method=method,
-            figures={name: float(np.mean([one[name] for one in each])) for name in names},
+            figures={name: float(np.mean([one[name] for one in each])) for name in names} | by_class,
             low={name: spans[name][0] for name in names if name in spans},
             high={name: spans[name][1] for name in names if name in spans},
             spread={name: float(np.std([one[name] for one in each], ddof=1)) for name in names}
@@ -260,7 +262,7 @@ class _Scorer:
             else {},
             strata=rows_of(self._strata, cells, self._draws, method, has_probabilities),
             calibration=curves.calibration(truth, gp) if has_probabilities else [],
-            precision_recall=curves.precision_recall(truth, gp),
+            precision_recall=precision_recall,
             roc=curves.roc(truth, gp),
             confusion=curves.confusion(cells.truth, cells.call, n_classes),
         )

@@ -12,7 +12,7 @@ import numpy as np
 from imputevae_cli.evaluation import Evaluation, MethodScore, Round
 from imputevae_cli.genotypes import MISSING, GenotypeMatrix
 from imputevae_cli.report.evaluation_tables import per_locus, per_sample
-from imputevae_cli.report.verdict import Verdict, verdict_of
+from imputevae_cli.report.findings import Verdict, verdict_of
 
 SCHEMA_VERSION = 1
 HISTOGRAM_BINS = 20
@@ -56,7 +56,7 @@ def report_of(
     created: str,
 ) -> dict[str, Any]:
     """The report; numbers that are not defined are None. created: ISO date."""
-    verdict = verdict_of(evaluation, source.notes)
+    verdict = verdict_of(evaluation, "The file" if source.kind == "file" else "The model", source.notes)
     report = {
         "schema_version": SCHEMA_VERSION,
         "software": {"name": "imputevae", "version": version, "command": command},
@@ -68,6 +68,7 @@ def report_of(
             "repeats": masking.repeats,
             "seed": masking.seed,
             "cells": len(evaluation.samples),
+            "classes": np.bincount(evaluation.cells.truth, minlength=genotypes.n_classes).tolist(),
         },
         "model": {
             "source": source.kind,

@@ -38,10 +38,10 @@ class Verdict:
     losses: tuple[Loss, ...]
 
 
-def verdict_of(evaluation: Evaluation, notes: tuple[str, ...] = ()) -> Verdict:
+def verdict_of(evaluation: Evaluation, subject: str = "The model", notes: tuple[str, ...] = ()) -> Verdict:
     """Whether the model beats every baseline on log loss and on NRD, and what its calls and probabilities are worth.
 
-    notes: sentences that come before all others.
+    subject: what is scored, at the start of a sentence. notes: sentences that come before all others.
     """
     model, *others = evaluation.methods
     losses = tuple(
@@ -50,23 +50,23 @@ def verdict_of(evaluation: Evaluation, notes: tuple[str, ...] = ()) -> Verdict:
         for metric in JUDGED_BY
         if metric in model.figures and metric in other.figures and model.figures[metric] > other.figures[metric]
     )
-    sentences = [*notes, *_on_baselines(model, others, losses), _on_calls(evaluation, model, others)]
+    sentences = [*_on_baselines(subject, model, others, losses), *notes, _on_calls(evaluation, model, others)]
     sentences += [*_on_probabilities(model), *_on_classes(model), *_on_size(evaluation)]
     return Verdict(tuple(sentences), losses)
 
 
-def _on_baselines(model: MethodScore, others: list[MethodScore], losses: tuple[Loss, ...]) -> list[str]:
+def _on_baselines(subject: str, model: MethodScore, others: list[MethodScore], losses: tuple[Loss, ...]) -> list[str]:
     if losses:
         return [
-            f"The model loses to {LABELS[loss.method]} on {JUDGED_BY[loss.metric]}: {loss.model:.4f} against "
+            f"{subject} loses to {LABELS[loss.method]} on {JUDGED_BY[loss.metric]}: {loss.model:.4f} against "
             f"{loss.baseline:.4f}, where less is better."
             for loss in losses
         ]
     judged = " and ".join(label for name, label in JUDGED_BY.items() if name in model.figures)
     best = min(others, key=lambda other: other.figures["nrd"])
     return [
-        f"The model is better than every baseline on {judged}; the nearest, {LABELS[best.method]}, has a "
-        f"non-reference discordance of {best.figures['nrd']:.4f}, the model {model.figures['nrd']:.4f}."
+        f"{subject} is no worse than any baseline on {judged}; the nearest, {LABELS[best.method]}, has a "
+        f"non-reference discordance of {best.figures['nrd']:.4f}, against {model.figures['nrd']:.4f}."
     ]
 
 
@@ -83,12 +83,12 @@ def _on_calls(evaluation: Evaluation, model: MethodScore, others: list[MethodSco
 
 def _on_probabilities(model: MethodScore) -> list[str]:
     if "ece" not in model.figures:
-        return ["It gives no genotype probabilities, so nothing can be said of how sure each call is."]
+        return ["There are no genotype probabilities, so nothing can be said of how sure each call is."]
     ece = model.figures["ece"]
     if not np.isfinite(ece):
         return []
     worth = "can be taken at their word" if ece <= WELL_CALIBRATED else "should not be taken at their word"
-    return [f"Its genotype probabilities {worth}: on average they are {ece:.1%} away from the share that is right."]
+    return [f"The genotype probabilities {worth}: on average they are {ece:.1%} away from the share that is right."]
 
 
 def _on_classes(model: MethodScore) -> list[str]:
