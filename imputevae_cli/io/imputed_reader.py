@@ -138,7 +138,8 @@ class _Reading:
         if (gp < 0).any() or (given > 1.1).any():
             raise self._error(record, "GP that are no probabilities; give them as shares, not in Phred scale")
         with np.errstate(invalid="ignore", divide="ignore"):
-            return np.where(total > 0, gp / total, np.float32(np.nan))
+            shares = np.where(np.abs(total - 1) < 1e-4, gp, gp / total)  # those of three decimals stay as they are
+        return np.where(total > 0, shares, np.float32(np.nan))
 
     def _numbers(self, record, key: str, columns: np.ndarray) -> np.ndarray:
         """A FORMAT field of some samples, float32 (m, values), NaN where missing; as text where it is undeclared."""
