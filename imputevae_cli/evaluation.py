@@ -22,6 +22,7 @@ from imputevae_cli.locus_sums import draws_of_loci, intervals, sums_by_locus
 from imputevae_cli.log import Progress
 from imputevae_cli.masking import hide
 from imputevae_cli.metrics import METRICS, OF_PROBABILITIES, Cells, certain, dosage, fill_dosage, score_cells
+from imputevae_cli.popgen import bias
 from imputevae_cli.seeds import seed_for
 from imputevae_cli.strata import rows_of, strata_of
 from imputevae_cli.trees import Clades, distances, neighbour_joining
@@ -208,6 +209,16 @@ def evaluate(
         if said[0][1]:
             evaluation.chosen[method] = said[0][1]
     return evaluation
+
+
+def downstream_bias(genotypes: GenotypeMatrix, one: Round, filled: np.ndarray) -> dict:
+    """What the imputation does to population genetics: `popgen.bias` of one round; filled: int8 (N, L)."""
+    cells, truth = one.cells, genotypes.calls.copy()
+    truth[cells.samples, cells.loci] = cells.truth
+    hidden = np.zeros(truth.shape, bool)
+    hidden[cells.samples, cells.loci] = True
+    visible = one.visible(genotypes).calls
+    return bias(truth, visible, filled, hidden, genotypes.populations, genotypes.ploidy)
 
 
 class _Scorer:

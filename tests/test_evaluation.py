@@ -19,7 +19,7 @@ from imputevae_cli.evaluation import (
 )
 from imputevae_cli.genotypes import MISSING
 from imputevae_cli.metrics import certain, score_cells
-from imputevae_cli.report.findings import verdict_of
+from imputevae_cli.report.findings import findings_of
 
 
 def perfect(one) -> Guess:
@@ -135,10 +135,10 @@ def test_the_verdict_says_first_what_beats_the_model():
     rounds = draw_rounds(genotypes, "random", 0.1, 1, seed=1)
     truth = rounds[0].cells.truth
     bad = np.full((len(truth), 3), 1 / 3, np.float32)
-    lost = verdict_of(evaluate(genotypes, rounds, [Guess(np.zeros(len(truth), np.int8), bad)], seed=1))
+    lost = findings_of(evaluate(genotypes, rounds, [Guess(np.zeros(len(truth), np.int8), bad)], seed=1))
     assert {loss.metric for loss in lost.losses} == {"log_loss", "nrd"}
     assert all(loss.model > loss.baseline for loss in lost.losses)
     assert lost.sentences[0].startswith("The model loses to ")
-    won = verdict_of(evaluate(genotypes, rounds, [perfect(rounds[0])], seed=1))
+    won = findings_of(evaluate(genotypes, rounds, [perfect(rounds[0])], seed=1))
     assert won.losses == ()
     assert "no worse than any baseline" in won.sentences[0]

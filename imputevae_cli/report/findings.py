@@ -31,14 +31,14 @@ class Loss:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Findings:
     """Sentences to show as they are, and the baselines that the model loses to."""
 
     sentences: tuple[str, ...]
     losses: tuple[Loss, ...]
 
 
-def verdict_of(evaluation: Evaluation, subject: str = "The model", notes: tuple[str, ...] = ()) -> Verdict:
+def findings_of(evaluation: Evaluation, subject: str = "The model", notes: tuple[str, ...] = ()) -> Findings:
     """Whether the model beats every baseline on log loss and on NRD, and what its calls and probabilities are worth.
 
     subject: what is scored, at the start of a sentence. notes: sentences that come before all others.
@@ -52,7 +52,7 @@ def verdict_of(evaluation: Evaluation, subject: str = "The model", notes: tuple[
     )
     sentences = [*_on_baselines(subject, model, others, losses), *notes, _on_calls(evaluation, model, others)]
     sentences += [*_on_probabilities(model), *_on_classes(model), *_on_size(evaluation)]
-    return Verdict(tuple(sentences), losses)
+    return Findings(tuple(sentences), losses)
 
 
 def _on_baselines(subject: str, model: MethodScore, others: list[MethodScore], losses: tuple[Loss, ...]) -> list[str]:
