@@ -12,15 +12,8 @@ from vcf_maker import write
 import imputevae_cli.evaluation  # noqa: F401
 from imputevae_cli import read_vcf
 
-FILES = (
-    "report.json",
-    "metrics.tsv",
-    "strata.tsv",
-    "samples.tsv",
-    "loci.tsv",
-    "calibration.tsv",
-    "masked_cells.tsv.gz",
-)
+TABLES = ("metrics.tsv", "strata.tsv", "samples.tsv", "loci.tsv", "calibration.tsv", "masked_cells.tsv.gz")
+FILES = ("report.json", "report.html", "imputevae_mqc.json", "imputevae_general_mqc.json", *TABLES)
 
 
 def evaluated(cohort, folder, *more, code=0):
