@@ -7,7 +7,7 @@ genome shows to be useless is left out before its cost is paid.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -33,6 +33,8 @@ from imputevae_cli.engine.mixture import (
     global_posterior,
     log_of,
 )
+from imputevae_cli.engine.plain import as_arrays, as_tensors
+from imputevae_cli.engine.stages import Stages
 from imputevae_cli.engine.trainer import EpochResult, Member, TrainingData, train_members
 from imputevae_cli.engine.vae import Latent, encode_in_batches
 from imputevae_cli.genotypes import MISSING
@@ -70,6 +72,7 @@ class Task:
     progress: Progress
     threads: int
     on_epoch: Callable[[EpochResult], Any] | None = None
+    stages: Stages = field(default_factory=Stages)
 
 
 View = Callable[[HiddenCells], np.ndarray]
@@ -83,6 +86,16 @@ class Glimpse:
     cells: HiddenCells
     gp: np.ndarray
 
+    @staticmethod
+    def state(glimpse: Glimpse | None) -> dict[str, Any] | None:
+        """Plain types and tensors."""
+        return None if glimpse is None else as_tensors({"cells": vars(glimpse.cells), "gp": glimpse.gp})
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any] | None) -> Glimpse | None:
+        """What `state` took down."""
+        return None if state is None else cls(HiddenCells(**as_arrays(state["cells"])), state["gp"].numpy())
+
 
 def fit_mixture(task: Task) -> tuple[Mixture, np.ndarray]:
     """Fit the parts that `model.decoder` asks for, and the gate; with the probabilities of the test cells, (M, C)."""
@@ -90,7 +103,11 @@ def fit_mixture(task: Task) -> tuple[Mixture, np.ndarray]:
     wanted = {FREQUENCIES, GLOBAL, DONORS, HAPLOTYPE} if decoder == "auto" else {decoder}
     notes: list[str] = []
     thrifty = decoder == "auto" and task.visible.calls.size > SMALL
-    copied = _glimpse_haplotypes(task) if thrifty else None
+    copied = (
+        task.stages.run("glimpse", lambda: _glimpse_haplotypes(task), Glimpse.state, Glimpse.from_state)
+        if thrifty
+        else None
+    )
     alone = copied is not None and _stands_alone(task, copied, notes)
     if alone:
         wanted -= {GLOBAL, DONORS}
@@ -103,9 +120,9 @@ def fit_mixture(task: Task) -> tuple[Mixture, np.ndarray]:
     if donors is not None:
         views[DONORS] = lambda cells: donors.cells(cells.samples, cells.loci)
     if thrifty and not alone:
-        _leave_out_idle(
-            task, views, {GLOBAL: _glimpse_global(task, members, thinned), HAPLOTYPE: copied}, wanted, notes
-        )
+        idle = task.stages.run("idle parts", lambda: _idle_parts(task, views, members, thinned, copied))
+        wanted -= idle.keys()
+        notes += idle.values()
     encoder = members[0]  # the donors were fitted with its latent, whatever becomes of the global part
     if GLOBAL in wanted:
         members = members if not thrifty else _fit_global(task, None)[0]
@@ -115,10 +132,9 @@ def fit_mixture(task: Task) -> tuple[Mixture, np.ndarray]:
     haplotypes = _fit_haplotypes(task, likeness) if HAPLOTYPE in wanted else None
     if haplotypes is not None:
         views[HAPLOTYPE] = lambda cells: pick(cells, task.visible.n_loci, haplotypes.shown_gp)
-    gate = _fit_gate(task, views, task.validation)
+    gate, test_gp = task.stages.run("gate", lambda: _weigh(task, views), _weighed_state, _weighed_from_state)
     for note in [gate.summary(), *notes]:
         logger.info("%s", note)
-    test_gp = gate.mix(*_inputs(task, {name: views[name] for name in gate.parts}, task.test))
     donors = donors if DONORS in gate.parts else None
     kept = _with_all_calls(task, likeness, haplotypes) if HAPLOTYPE in gate.parts else None
     members = members if GLOBAL in gate.parts else []
@@ -141,19 +157,19 @@ def _stands_alone(task: Task, copied: Glimpse, notes: list[str]) -> bool:
     return ratio < LINKED
 
 
-def _leave_out_idle(
-    task: Task, views: dict[str, View], glimpses: dict[str, Glimpse | None], wanted: set[str], notes: list[str]
-) -> None:
-    """Take out of `wanted` the parts that the gate would not take in beside `views`, going by a glimpse of each."""
-    for name, glimpse in glimpses.items():
+def _idle_parts(
+    task: Task, views: dict[str, View], members: list[Member], thinned: np.ndarray | None, copied: Glimpse | None
+) -> dict[str, str]:
+    """The parts that the gate would not take in beside `views`, going by a glimpse of each, with a note of why."""
+    idle = {}
+    for name, glimpse in {GLOBAL: _glimpse_global(task, members, thinned), HAPLOTYPE: copied}.items():
         if glimpse is None:
-            wanted.discard(name)
-            notes.append(f"{name} skipped: too few hidden calls to judge it by")
+            idle[name] = f"{name} skipped: too few hidden calls to judge it by"
             continue
         gate = _fit_gate(task, {**views, name: lambda cells, gp=glimpse.gp: gp}, glimpse.cells)
         if name not in gate.parts:
-            wanted.discard(name)
-            notes.append(f"{name} skipped: in a cheap run it adds nothing to the other parts")
+            idle[name] = f"{name} skipped: in a cheap run it adds nothing to the other parts"
+    return idle
 
 
 def _glimpse_global(task: Task, members: list[Member], thinned: np.ndarray | None) -> Glimpse | None:
@@ -184,7 +200,13 @@ def _glimpse_haplotypes(task: Task) -> Glimpse | None:
         return None
     quick = HaplotypeDecoder(msgspec.structs.replace(task.config.haplotype, trial=False, chains=1), 0)
     posterior = quick.fit(
-        small.calls, small.chrom_codes, small.positions, small.ploidy, shown=small.calls, threads=task.threads
+        small.calls,
+        small.chrom_codes,
+        small.positions,
+        small.ploidy,
+        shown=small.calls,
+        threads=task.threads,
+        stages=task.stages,
     )
     cells = HiddenCells(samples[inside.samples], loci[inside.loci], inside.truth)
     return Glimpse(cells, pick(inside, small.n_loci, posterior.shown_gp))
@@ -229,7 +251,8 @@ def _fit_global(task: Task, epochs: int | None) -> tuple[list[Member], np.ndarra
         populations=cohort.population_tensor,
         n_populations=cohort.n_populations,
     )
-    members = train_members(data, config, task.device, task.progress, task.on_epoch)
+    name = "global" if epochs is None else "latent"
+    members = train_members(data, config, task.device, task.progress, task.on_epoch, task.stages, name)
     populations = None if data.populations is None else data.populations.to(task.device)
     latent = encode_in_batches(members[0].model, data.calls, populations)
     return members, thinned, Latent(latent.mu.cpu(), latent.logvar.cpu())
@@ -246,13 +269,18 @@ def _fit_donors(task: Task, near: np.ndarray) -> DonorDecoder:
         similarity=near,
         progress=task.progress,
         threads=task.threads,
+        stages=task.stages,
     )
 
 
 def _fit_haplotypes(task: Task, likeness: np.ndarray | None) -> HaplotypePosterior:
     """The haplotypes of the visible calls, calibrated on the validation cells."""
-    posterior = _run_haplotypes(task, task.visible.calls, likeness, None)
-    return posterior.calibrated(_as_mask(task.validation, task.visible.calls.shape))
+    calls = task.visible.calls
+
+    def fit() -> HaplotypePosterior:
+        return _run_haplotypes(task, calls, likeness, None).calibrated(_as_mask(task.validation, calls.shape))
+
+    return _haplotype_stage(task, "haplotypes", calls, fit)
 
 
 def _with_all_calls(task: Task, likeness: np.ndarray | None, fitted: HaplotypePosterior) -> HaplotypePosterior:
@@ -261,8 +289,21 @@ def _with_all_calls(task: Task, likeness: np.ndarray | None, fitted: HaplotypePo
     n_hidden = len(task.validation.truth) + len(task.test.truth)
     if n_hidden < HIDDEN_TELLS * (calls != MISSING).sum():
         return fitted
-    again = _run_haplotypes(task, calls, likeness, fitted.schedule)
-    return replace(again, calibration=fitted.calibration)
+
+    def fit() -> HaplotypePosterior:
+        again = _run_haplotypes(task, calls, likeness, fitted.schedule)
+        return replace(again, calibration=fitted.calibration)
+
+    return _haplotype_stage(task, "haplotypes with all calls", calls, fit)
+
+
+def _haplotype_stage(
+    task: Task, name: str, shown: np.ndarray, fit: Callable[[], HaplotypePosterior]
+) -> HaplotypePosterior:
+    calls = task.full.calls
+    return task.stages.run(
+        name, fit, HaplotypePosterior.state, lambda state: HaplotypePosterior.from_state(state, calls, shown)
+    )
 
 
 def _run_haplotypes(
@@ -280,6 +321,7 @@ def _run_haplotypes(
         schedule=schedule,
         progress=task.progress,
         threads=task.threads,
+        stages=task.stages,
     )
 
 
@@ -292,6 +334,21 @@ def _inputs(task: Task, views: dict[str, View], cells: HiddenCells) -> tuple[dic
         lambda start, stop: surroundings(cohort.calls, cohort.chrom_codes, cohort.ploidy, start, stop),
     )
     return {name: log_of(view(cells)) for name, view in views.items()}, around
+
+
+def _weigh(task: Task, views: dict[str, View]) -> tuple[Gate, np.ndarray]:
+    """The gate over the parts, and what it makes of the test cells, float32 (M, C)."""
+    gate = _fit_gate(task, views, task.validation)
+    return gate, gate.mix(*_inputs(task, {name: views[name] for name in gate.parts}, task.test))
+
+
+def _weighed_state(weighed: tuple[Gate, np.ndarray]) -> dict[str, Any]:
+    gate, test_gp = weighed
+    return {"gate": gate.state_dict(), "test_gp": torch.from_numpy(test_gp)}
+
+
+def _weighed_from_state(state: dict[str, Any]) -> tuple[Gate, np.ndarray]:
+    return Gate.from_state_dict(state["gate"]), state["test_gp"].numpy()
 
 
 def _fit_gate(task: Task, views: dict[str, View], cells: HiddenCells) -> Gate:
