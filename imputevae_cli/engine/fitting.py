@@ -6,8 +6,9 @@ genome shows to be useless is left out before its cost is paid.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -81,20 +82,68 @@ View = Callable[[HiddenCells], np.ndarray]
 
 @dataclass(frozen=True)
 class Glimpse:
-    """What a part says after a cheap run on some of the data. cells: validation cells there. gp: float32 (M, C)."""
+    """What a part says after a cheap run on some of the data.
 
-    cells: HiddenCells
+    places: int64 (M,), of the validation cells there, among all of them. gp: float32 (M, C).
+    """
+
+    places: np.ndarray
     gp: np.ndarray
 
     @staticmethod
     def state(glimpse: Glimpse | None) -> dict[str, Any] | None:
         """Plain types and tensors."""
-        return None if glimpse is None else as_tensors({"cells": vars(glimpse.cells), "gp": glimpse.gp})
+        return None if glimpse is None else as_tensors(vars(glimpse))
 
     @classmethod
     def from_state(cls, state: dict[str, Any] | None) -> Glimpse | None:
         """What `state` took down."""
-        return None if state is None else cls(HiddenCells(**as_arrays(state["cells"])), state["gp"].numpy())
+        return None if state is None else cls(**as_arrays(state))
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What the gate is fitted on: the validation cells, what each part says of them, and what is known around them.
+
+    logs: part -> float (M, C), log probabilities. around: float32 (M, F), `surroundings`.
+    """
+
+    cells: HiddenCells
+    logs: dict[str, np.ndarray]
+    around: np.ndarray
+
+    @classmethod
+    def of(cls, cohort: Cohort, views: Mapping[str, View], cells: HiddenCells) -> Heard:
+        """Ask each part for the cells."""
+        around = pick(cells, cohort.n_loci, partial(surroundings, cohort.calls, cohort.chrom_codes, cohort.ploidy))
+        return cls(cells, {}, around).with_all(views)
+
+    def with_all(self, views: Mapping[str, View]) -> Heard:
+        """The same cells, with what those of `views` say that were not asked yet."""
+        late = {name: log_of(view(self.cells)) for name, view in views.items() if name not in self.logs}
+        return replace(self, logs=self.logs | late)
+
+    def beside(self, name: str, glimpse: Glimpse) -> Heard:
+        """The cells of a glimpse, with what it says of them."""
+        logs = {part: log[glimpse.places] for part, log in self.logs.items()} | {name: log_of(glimpse.gp)}
+        return Heard(self.cells.take(glimpse.places), logs, self.around[glimpse.places])
+
+    def gate(self, seed: int) -> Gate:
+        """The gate that these cells ask for."""
+        seed = seed_for(seed, "gate") % 2**31
+        return Gate.fit(
+            self.logs, self.cells.truth, self.around, fallback=FREQUENCIES, groups=self.cells.loci, seed=seed
+        )
+
+    @staticmethod
+    def state(heard: Heard) -> dict[str, Any]:
+        """All but the cells, as plain types and tensors."""
+        return as_tensors({"logs": heard.logs, "around": heard.around})
+
+    @classmethod
+    def from_state(cls, cells: HiddenCells, state: dict[str, Any]) -> Heard:
+        """What `state` took down."""
+        return cls(cells, **as_arrays(state))
 
 
 def fit_mixture(task: Task) -> tuple[Mixture, np.ndarray]:
@@ -103,11 +152,7 @@ def fit_mixture(task: Task) -> tuple[Mixture, np.ndarray]:
     wanted = {FREQUENCIES, GLOBAL, DONORS, HAPLOTYPE} if decoder == "auto" else {decoder}
     notes: list[str] = []
     thrifty = decoder == "auto" and task.visible.calls.size > SMALL
-    copied = (
-        task.stages.run("glimpse", lambda: _glimpse_haplotypes(task), Glimpse.state, Glimpse.from_state)
-        if thrifty
-        else None
-    )
+    copied = _glimpse_haplotypes(task) if thrifty else None
     alone = copied is not None and _stands_alone(task, copied, notes)
     if alone:
         wanted -= {GLOBAL, DONORS}
@@ -119,8 +164,9 @@ def fit_mixture(task: Task) -> tuple[Mixture, np.ndarray]:
         views[FREQUENCIES] = FrequencyPart.of(task.visible).cells
     if donors is not None:
         views[DONORS] = lambda cells: donors.cells(cells.samples, cells.loci)
+    heard = _hear(task, views)
     if thrifty and not alone:
-        idle = task.stages.run("idle parts", lambda: _idle_parts(task, views, members, thinned, copied))
+        idle = _idle_parts(task, heard, lambda: {GLOBAL: _glimpse_global(task, members, thinned), HAPLOTYPE: copied})
         wanted -= idle.keys()
         notes += idle.values()
     encoder = members[0]  # the donors were fitted with its latent, whatever becomes of the global part
@@ -132,7 +178,7 @@ def fit_mixture(task: Task) -> tuple[Mixture, np.ndarray]:
     haplotypes = _fit_haplotypes(task, likeness) if HAPLOTYPE in wanted else None
     if haplotypes is not None:
         views[HAPLOTYPE] = lambda cells: pick(cells, task.visible.n_loci, haplotypes.shown_gp)
-    gate, test_gp = task.stages.run("gate", lambda: _weigh(task, views), _weighed_state, _weighed_from_state)
+    gate, test_gp = _weigh(task, heard, views)
     for note in [gate.summary(), *notes]:
         logger.info("%s", note)
     donors = donors if DONORS in gate.parts else None
@@ -143,7 +189,7 @@ def fit_mixture(task: Task) -> tuple[Mixture, np.ndarray]:
 
 def _stands_alone(task: Task, copied: Glimpse, notes: list[str]) -> bool:
     """Whether the haplotypes, on a few stretches, are so good that the global and donor parts can add little."""
-    cohort, cells = task.visible, copied.cells
+    cohort, cells = task.visible, task.validation.take(copied.places)
     plain = FrequencyPart.of(cohort).cells(cells)
     mixed = np.sqrt(copied.gp * plain)  # either may be too sure; what counts is what they say together
     mixed /= mixed.sum(1, keepdims=True)
@@ -157,34 +203,38 @@ def _stands_alone(task: Task, copied: Glimpse, notes: list[str]) -> bool:
     return ratio < LINKED
 
 
-def _idle_parts(
-    task: Task, views: dict[str, View], members: list[Member], thinned: np.ndarray | None, copied: Glimpse | None
-) -> dict[str, str]:
-    """The parts that the gate would not take in beside `views`, going by a glimpse of each, with a note of why."""
-    idle = {}
-    for name, glimpse in {GLOBAL: _glimpse_global(task, members, thinned), HAPLOTYPE: copied}.items():
-        if glimpse is None:
-            idle[name] = f"{name} skipped: too few hidden calls to judge it by"
-            continue
-        gate = _fit_gate(task, {**views, name: lambda cells, gp=glimpse.gp: gp}, glimpse.cells)
-        if name not in gate.parts:
-            idle[name] = f"{name} skipped: in a cheap run it adds nothing to the other parts"
-    return idle
+def _idle_parts(task: Task, heard: Heard, glimpses: Callable[[], dict[str, Glimpse | None]]) -> dict[str, str]:
+    """The parts that the gate would not take in beside the others, going by a glimpse of each, and a note on why."""
+
+    def judge() -> dict[str, str]:
+        idle = {}
+        for name, glimpse in glimpses().items():
+            if glimpse is None:
+                idle[name] = f"{name} skipped: too few hidden calls to judge it by"
+            elif name not in heard.beside(name, glimpse).gate(task.config.io.seed).parts:
+                idle[name] = f"{name} skipped: in a cheap run it adds nothing to the other parts"
+        return idle
+
+    return task.stages.run("idle parts", judge)
 
 
 def _glimpse_global(task: Task, members: list[Member], thinned: np.ndarray | None) -> Glimpse | None:
     """What models fitted on some of the loci say there."""
     cohort = task.visible
     loci = np.arange(cohort.n_loci) if thinned is None else thinned
-    cells, inside = _cells_at(task.validation, loci)
-    if len(cells.truth) < EXCERPT_CELLS:
+    places, inside = task.validation.within(np.arange(len(cohort.calls)), loci)
+    if len(places) < EXCERPT_CELLS:
         return None
     some = cohort.with_calls(np.ascontiguousarray(cohort.calls[:, loci]))
-    return Glimpse(cells, global_posterior(members, some, task.config).cells(inside))
+    return Glimpse(places, global_posterior(members, some, task.config).cells(inside))
 
 
 def _glimpse_haplotypes(task: Task) -> Glimpse | None:
-    """Run the haplotypes on a few stretches; None where too few validation cells lie there to judge by."""
+    """What the haplotypes say on a few stretches; None where too few validation cells lie there to judge by."""
+    return task.stages.run("glimpse", lambda: _copied_excerpt(task), Glimpse.state, Glimpse.from_state)
+
+
+def _copied_excerpt(task: Task) -> Glimpse | None:
     cohort = task.visible
     n_samples, n_loci = cohort.calls.shape
     rng = np.random.default_rng(seed_for(task.config.io.seed, "excerpt"))
@@ -193,10 +243,8 @@ def _glimpse_haplotypes(task: Task) -> Glimpse | None:
     starts = [n_loci // 4 - length // 2, 3 * n_loci // 4 - length // 2]
     loci = np.unique(np.concatenate([np.arange(s, s + length) for s in np.clip(starts, 0, n_loci - length)]))
     small = cohort.excerpt(samples, loci)
-    inside = HiddenCells.of(
-        _as_mask(task.validation, cohort.calls.shape)[np.ix_(samples, loci)], task.full.calls[np.ix_(samples, loci)]
-    )
-    if len(inside.truth) < EXCERPT_CELLS:
+    places, inside = task.validation.within(samples, loci)
+    if len(places) < EXCERPT_CELLS:
         return None
     quick = HaplotypeDecoder(msgspec.structs.replace(task.config.haplotype, trial=False, chains=1), 0)
     posterior = quick.fit(
@@ -208,22 +256,13 @@ def _glimpse_haplotypes(task: Task) -> Glimpse | None:
         threads=task.threads,
         stages=task.stages,
     )
-    cells = HiddenCells(samples[inside.samples], loci[inside.loci], inside.truth)
-    return Glimpse(cells, pick(inside, small.n_loci, posterior.shown_gp))
+    return Glimpse(places, pick(inside, small.n_loci, posterior.shown_gp))
 
 
 def _as_mask(cells: HiddenCells, shape: tuple[int, int]) -> np.ndarray:
     mask = np.zeros(shape, bool)
     mask[cells.samples, cells.loci] = True
     return mask
-
-
-def _cells_at(cells: HiddenCells, loci: np.ndarray) -> tuple[HiddenCells, HiddenCells]:
-    """The cells at some loci, int64 rising: by their place in the file, and by their place among `loci`."""
-    place = np.minimum(np.searchsorted(loci, cells.loci), len(loci) - 1)
-    kept = loci[place] == cells.loci
-    samples, truth = cells.samples[kept], cells.truth[kept]
-    return HiddenCells(samples, cells.loci[kept], truth), HiddenCells(samples, place[kept], truth)
 
 
 def _epochs(task: Task, latent_only: bool) -> int:
@@ -243,7 +282,7 @@ def _fit_global(task: Task, epochs: int | None) -> tuple[list[Member], np.ndarra
         step = -(-cohort.calls.size // LATENT_CELLS)
         thinned = np.arange(0, cohort.n_loci, step) if step > 1 else None
     loci = np.arange(cohort.n_loci) if thinned is None else thinned
-    _, cells = _cells_at(task.validation, loci)
+    _, cells = task.validation.within(np.arange(len(cohort.calls)), loci)
     data = TrainingData(
         calls=torch.from_numpy(cohort.calls if thinned is None else np.ascontiguousarray(cohort.calls[:, loci])),
         n_classes=cohort.ploidy + 1,
@@ -325,33 +364,28 @@ def _run_haplotypes(
     )
 
 
-def _inputs(task: Task, views: dict[str, View], cells: HiddenCells) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """What the gate takes: log probabilities of each part, (M, C), and the cells' surroundings, (M, F)."""
-    cohort = task.visible
-    around = pick(
-        cells,
-        cohort.n_loci,
-        lambda start, stop: surroundings(cohort.calls, cohort.chrom_codes, cohort.ploidy, start, stop),
+def _hear(task: Task, views: Mapping[str, View]) -> Heard:
+    """What `views` say of the validation cells."""
+    return task.stages.run(
+        "heard",
+        lambda: Heard.of(task.visible, views, task.validation),
+        Heard.state,
+        partial(Heard.from_state, task.validation),
     )
-    return {name: log_of(view(cells)) for name, view in views.items()}, around
 
 
-def _weigh(task: Task, views: dict[str, View]) -> tuple[Gate, np.ndarray]:
+def _weigh(task: Task, heard: Heard, views: Mapping[str, View]) -> tuple[Gate, np.ndarray]:
     """The gate over the parts, and what it makes of the test cells, float32 (M, C)."""
-    gate = _fit_gate(task, views, task.validation)
-    return gate, gate.mix(*_inputs(task, {name: views[name] for name in gate.parts}, task.test))
 
+    def fit() -> tuple[Gate, np.ndarray]:
+        gate = heard.with_all(views).gate(task.config.io.seed)
+        tested = Heard.of(task.visible, {name: views[name] for name in gate.parts}, task.test)
+        return gate, gate.mix(tested.logs, tested.around)
 
-def _weighed_state(weighed: tuple[Gate, np.ndarray]) -> dict[str, Any]:
-    gate, test_gp = weighed
-    return {"gate": gate.state_dict(), "test_gp": torch.from_numpy(test_gp)}
+    def state_of(weighed: tuple[Gate, np.ndarray]) -> dict[str, Any]:
+        return {"gate": weighed[0].state_dict(), "test_gp": torch.from_numpy(weighed[1])}
 
+    def of_state(state: dict[str, Any]) -> tuple[Gate, np.ndarray]:
+        return Gate.from_state_dict(state["gate"]), state["test_gp"].numpy()
 
-def _weighed_from_state(state: dict[str, Any]) -> tuple[Gate, np.ndarray]:
-    return Gate.from_state_dict(state["gate"]), state["test_gp"].numpy()
-
-
-def _fit_gate(task: Task, views: dict[str, View], cells: HiddenCells) -> Gate:
-    logs, around = _inputs(task, views, cells)
-    seed = seed_for(task.config.io.seed, "gate") % 2**31
-    return Gate.fit(logs, cells.truth, around, fallback=FREQUENCIES, groups=cells.loci, seed=seed)
+    return task.stages.run("gate", fit, state_of, of_state)
