@@ -139,8 +139,9 @@ class HaplotypeDecoder:
                     stages.safe_point(
                         lambda c=c, chain=chain: {"chain": c, "state": chain.state(), "doses": torch.from_numpy(doses)}
                     )
-                    chain.iterate(pool, doses if chain.iteration >= schedule.burn_in else doses[:0], at)
-                    task.advance(1, f"switch rate {chain.rate:.4f}")
+                    before = chain.iteration
+                    chain.iterate(pool, doses if before >= schedule.burn_in else doses[:0], at, stages.is_due)
+                    task.advance(chain.iteration - before, f"switch rate {chain.rate:.4f}")
         doses *= np.float32(DOSE_UNIT / (schedule.chains * (schedule.iterations - schedule.burn_in)))
         return np.rint(doses).clip(0, DOSE_UNIT).astype(np.uint16), chain
 

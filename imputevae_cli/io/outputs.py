@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import stat
 import sys
 import tempfile
@@ -91,6 +92,16 @@ def atomic_output(path: str | Path) -> Iterator[Path]:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 temporary.unlink()
+
+
+def remove_leftovers(path: str | Path) -> None:
+    """Remove the temporary files of `path` and of its index that a killed run left; none must be at work on it."""
+    target = Path(os.path.realpath(path))
+    leftover = re.compile(re.escape(f".{target.name}") + r"(\.tbi|\.csi)?\.[a-z0-9_]{8}\.tmp(\.vcf\.gz|\.tbi|\.csi)?")
+    with contextlib.suppress(OSError):
+        for file in target.parent.iterdir():
+            if leftover.fullmatch(file.name):
+                file.unlink(missing_ok=True)
 
 
 def _finish(temporary: Path, target: Path) -> None:
