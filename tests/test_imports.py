@@ -9,7 +9,7 @@ from conftest import REPOSITORY
 
 PACKAGE = REPOSITORY / "imputevae_cli"
 LAYERS = [
-    ["errors", "config", "seeds", "log"],
+    ["errors", "config", "seeds", "log", "region"],
     ["genotypes", "popmap", "genetic_map"],
     ["io", "alignment", "masking_patterns", "masking", "metrics", "baselines"],
     ["imputed"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -115,16 +115,33 @@ class FrequencyPart:
         return self.table[self.codes[cells.samples], cells.loci]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Mixed:
     """The parts of a cohort, weighed by the gate."""
 
     cohort: Cohort
     parts: Mapping[str, Part]
     gate: Gate
+    _held: tuple[int, np.ndarray] | None = field(default=None, init=False, repr=False)  # the block computed last
 
     def gp(self, start: int, stop: int) -> np.ndarray:
-        """See `Part`."""
+        """See `Part`. The loci are computed in blocks that do not hang on what is asked for: any stretch of the file
+        gets the same bytes as the whole of it, which sums over batches of other sizes would not give."""
+        size = _loci_at_once(len(self.cohort.calls))
+        pieces = []
+        for first in range(start - start % size, stop, size):
+            block = self._block(first, min(first + size, self.cohort.n_loci))
+            pieces.append(block[:, max(start - first, 0) : stop - first])
+        return np.concatenate(pieces, 1) if len(pieces) > 1 else pieces[0]
+
+    def _block(self, start: int, stop: int) -> np.ndarray:
+        """`gp` of one block; the last one is held, since the next stretch may begin in its midst."""
+        if self._held is None or self._held[0] != start:
+            self._held = None  # before the next takes its place in memory
+            self._held = start, self._compute(start, stop)
+        return self._held[1]
+
+    def _compute(self, start: int, stop: int) -> np.ndarray:
         cohort = self.cohort
         missing = cohort.calls[:, start:stop] == MISSING
         gp = np.zeros((*missing.shape, cohort.ploidy + 1), np.float32)
@@ -216,6 +233,11 @@ class Mixture:
             threads=threads,
         )
         return self.donors
+
+
+def _loci_at_once(n_samples: int) -> int:
+    """Loci in a block of `Mixed.gp`: about 260,000 cells, in multiples of 64, the donors' own step."""
+    return 64 * int(np.clip(2**12 // max(n_samples, 1), 1, 64))
 
 
 def global_posterior(members: list[Member], cohort: Cohort, config: Config) -> VaePosterior:
