@@ -18,10 +18,11 @@ LEAST_OVERLAP = 0.5
 class Alignment:
     """A file's genotypes seen from a model's loci.
 
-    genotypes: the file's, cut down to the loci that are to be filled: known to the model, and no context, in the file's
-    order. model_index: int64 (l,), the model's locus for each. swapped: bool (l,), where REF and ALT are exchanged.
-    calls: int8 (N, model loci), the file's calls, context and all, in the model's order and coding, -1 where the file has
-    none. seen: bool (model loci,), where the file has a locus. n_unknown: loci to fill that the model does not know.
+    genotypes: the file's, cut down to the loci to fill, in the file's order: those known to the model, less the context
+    of a region. model_index: int64 (l,), the model's locus for each. swapped: bool (l,), where REF and ALT are
+    exchanged. calls: int8 (N, model loci), the file's calls with those of the context, in the model's order and coding,
+    -1 where the file has none. seen: bool (model loci,), where it has one. n_unknown: loci to fill that the model does
+    not know.
     """
 
     genotypes: GenotypeMatrix

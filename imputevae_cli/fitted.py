@@ -49,8 +49,8 @@ class Fitted:
     def rows_of(self, samples: tuple[str, ...], calls: np.ndarray, seen: np.ndarray) -> np.ndarray | None:
         """Rows of the fitted cohort, int64 (N,), where these are samples of the fit, with the very calls of the fit.
 
-        calls: int8 (N, model loci). seen: bool (model loci,), the loci to go by: a part of the file, such as a region, is
-        enough to know them again. None where any of them is not.
+        calls: int8 (N, model loci). seen: bool (model loci,), the loci to go by, such as a region's.
+        None where any sample is another.
         """
         row_of = {name: row for row, name in enumerate(self.samples)}
         rows = [row_of.get(name, -1) for name in samples]

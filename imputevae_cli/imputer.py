@@ -133,7 +133,9 @@ class ImputeVAE:
         if rows is not None:
             return _View(fitted.mixture.fill(self.config, threads), rows, aligned)
         others = self._cohort(aligned)
-        mixed = fitted.mixture.fill_others(others, self.config, threads, progress)
+        index = aligned.model_index
+        wanted = (int(index.min()), int(index.max()) + 1) if len(index) else (0, 1)
+        mixed = fitted.mixture.fill_others(others, self.config, threads, progress, wanted)
         return _View(mixed, np.arange(len(others.calls)), aligned)
 
     def _cohort(self, aligned: Alignment) -> Cohort:

@@ -40,9 +40,9 @@ def test_a_sample_never_copies_itself_and_finds_its_twin():
     rows = np.arange(40, dtype=np.int32)
     own = np.stack([2 * np.arange(20), 2 * np.arange(20) + 1], 1).astype(np.int32)
     donors = np.zeros((20, 4), np.int32)
-    donor_choice.choose(
-        panel, rows, rows // 2, panel, own, np.array([[0, 128], [0, 64]]), np.array([0, 20]), np.uint64(1), donors
-    )
+    keys = np.arange(20).astype(np.uint64)
+    stretches, samples = np.array([[0, 128], [0, 64]]), np.array([0, 20])
+    donor_choice.choose(panel, rows, rows // 2, panel, own, stretches, samples, keys, donors)
     assert not (donors // 2 == np.arange(20)[:, None]).any()
     assert 30 in donors[5]
     assert 10 in donors[15]

@@ -7,6 +7,7 @@ rates follow by expectation-maximisation. Genotype probabilities are averaged ov
 
 from __future__ import annotations
 
+import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from imputevae_cli.engine import copying_kernel as kernel
 from imputevae_cli.engine import copying_torch, copying_windows, donor_choice, inbreeding, relatedness
-from imputevae_cli.engine.copying_numerics import mix
+from imputevae_cli.engine.copying_numerics import mix, mix_each
 from imputevae_cli.genotypes import MISSING
 
 SAMPLES_PER_SWEEP = 32
@@ -63,6 +64,7 @@ class Cohort:
     likeness: float32 (N, N) that a prior may be fitted on, or None.
     panel: uint8 (panel samples * ploidy, L) to copy from, or None to copy from each other.
     frequency: float32 (L,) of ALT, where missing calls start; None for the calls' own.
+    frame: of these loci, where they are a stretch of more; None: they are all there are.
     """
 
     calls: np.ndarray
@@ -73,6 +75,55 @@ class Cohort:
     likeness: np.ndarray | None = None
     panel: np.ndarray | None = None
     frequency: np.ndarray | None = None
+    frame: Frame | None = None
+
+
+@dataclass(frozen=True)
+class Frame:
+    """How the loci are cut into windows, and what of the samples goes with each window.
+
+    windows: int64 (W, 4), see `copying_windows.windows`. paths: uint8 (W, N), see `inbreeding.paths`. identities:
+    uint64 (W, N), by which samples draw apart from each other. first: the number of the first window, where these are
+    some of the windows of more loci.
+    """
+
+    windows: np.ndarray
+    paths: np.ndarray
+    identities: np.ndarray
+    first: int = 0
+
+    @classmethod
+    def of(cls, cohort: Cohort, schedule: Schedule) -> Frame:
+        """The frame of all loci of a cohort."""
+        windows = copying_windows.windows(cohort.chrom_codes, schedule.core, schedule.halo)
+        paths = inbreeding.paths(cohort.calls, windows, cohort.ploidy, cohort.frequency)
+        return cls(windows, paths, identities(cohort, windows))
+
+    def part(self, start: int, stop: int) -> Frame:
+        """The windows number start..stop (exclusive) alone, on the loci of their cores."""
+        low, high = self.windows[start, 1], self.windows[stop - 1, 2]
+        windows = np.clip(self.windows[start:stop], low, high) - low
+        return Frame(windows, self.paths[start:stop], self.identities[start:stop], start)
+
+    def keys(self, key: np.uint64, window: int) -> np.ndarray:
+        """uint64 (N,): each sample's own key, from one for this window."""
+        return mix_each(key, self.identities[window])
+
+
+def identities(cohort: Cohort, windows: np.ndarray) -> np.ndarray:
+    """uint64 (W, N): a sample's place in the cohort; with a panel, a digest of its calls in the window.
+
+    Samples that are filled from a panel have nothing to do with each other: what one gets must not hang on its place.
+    """
+    n_samples = len(cohort.calls)
+    if cohort.panel is None:
+        return np.tile(np.arange(n_samples, dtype=np.uint64), (len(windows), 1))
+    digests = [
+        hashlib.blake2b(row[first:stop].tobytes(), digest_size=8).digest()
+        for first, _, _, stop in windows
+        for row in cohort.calls
+    ]
+    return np.frombuffer(b"".join(digests), "<u8").reshape(len(windows), n_samples).astype(np.uint64)
 
 
 class Chain:
@@ -83,7 +134,8 @@ class Chain:
     ):
         self.cohort, self.schedule, self.device = cohort, schedule, device
         self.key = np.uint64(seed)
-        self.windows = copying_windows.windows(cohort.chrom_codes, schedule.core, schedule.halo)
+        self.frame = Frame.of(cohort, schedule) if cohort.frame is None else cohort.frame
+        self.windows, self.paths = self.frame.windows, self.frame.paths
         self.starts = copying_windows.chrom_starts(cohort.chrom_codes)
         self.distances = copying_windows.relative_distances(cohort.chrom_codes, cohort.positions)
         self.rate = schedule.start_rate
@@ -91,7 +143,6 @@ class Chain:
         self.switch = switch if self.fixed_switch else self._smooth_switch(self.rate).astype(np.float32)
         self.haplotypes = initial_haplotypes(cohort.calls, cohort.ploidy, cohort.frequency)
         self.spare = np.empty_like(self.haplotypes)
-        self.paths = inbreeding.paths(cohort.calls, self.windows, cohort.ploidy, cohort.frequency)  # (W, N)
         self.candidates = [candidates(cohort, paths) for paths in self.paths]
         fewest = min(len(found.rows) for found in self.candidates) - (cohort.panel is None) * cohort.ploidy
         n_donors = max(1, min(schedule.donors, fewest))
@@ -115,19 +166,20 @@ class Chain:
         usage = np.zeros(self.donors.shape, np.float32)
         panel = self.haplotypes if cohort.panel is None else cohort.panel
 
+        keys_of = [self.frame.keys(self._key(2 * self.iteration, w), w) for w in range(len(self.windows))]
+
         def sweep(task):
             w, block, samples = task
             arguments = (
                 cohort.calls, self.paths[w], panel, self.haplotypes, self.donors[w], self.prior, self.switch,
                 schedule.error,
             )  # fmt: skip
-            key, first_pass, window = self._key(2 * self.iteration, w), self.iteration == 0, self.windows[w]
+            first_pass, window = self.iteration == 0, self.windows[w]
             results = (at[w], doses, self.spare, flips[w], jumps[block], usage[w])
             if self.device == "cpu":
-                kernel.sweep(*arguments, key, first_pass, window, samples, *results)
+                kernel.sweep(*arguments, keys_of[w], first_pass, window, samples, *results)
             else:  # all samples of a window at once
-                keys = np.array([mix(key, n) for n in range(len(cohort.calls))], np.uint64)
-                copying_torch.sweep(*arguments, keys, first_pass, window, *results, self.device)
+                copying_torch.sweep(*arguments, keys_of[w], first_pass, window, *results, self.device)
 
         list(pool.map(sweep, tasks))
         if cohort.ploidy == 2:
@@ -140,7 +192,7 @@ class Chain:
         self.iteration += 1
 
     def _key(self, stream: int, window: int) -> np.uint64:
-        return np.uint64(mix(np.uint64(mix(self.key, stream)), window))
+        return np.uint64(mix(np.uint64(mix(self.key, stream)), self.frame.first + window))
 
     def _tasks(self, size: int):
         """Pieces of work that write apart from each other: (window, block of samples, its first and last sample)."""
@@ -156,15 +208,16 @@ class Chain:
         if cohort.panel is None and len(cohort.calls) < 2:
             return  # nobody else to copy from: the sample's own frequencies stand
         panel = self.haplotypes if cohort.panel is None else cohort.panel
+        keys = [self._key(2 * self.iteration + 1, w) for w in range(len(self.windows))]
+        keys_of = [self.frame.keys(key, w) for w, key in enumerate(keys)]
 
         def choose(task):
             w, _, samples = task
             found = self.candidates[w]
-            key = self._key(2 * self.iteration + 1, w)
-            rows, owners = found.drawn(MAX_CANDIDATES, int(key))
+            rows, owners = found.drawn(MAX_CANDIDATES, int(keys[w]))
             spans = copying_windows.stretches(self.windows[w], len(self.switch), schedule.pieces, schedule.scales)
             donor_choice.choose(
-                panel, rows, owners, self.haplotypes, found.own_rows, spans, samples, key, self.donors[w]
+                panel, rows, owners, self.haplotypes, found.own_rows, spans, samples, keys_of[w], self.donors[w]
             )  # fmt: skip
 
         list(pool.map(choose, self._tasks(SAMPLES_PER_CHOICE)))

@@ -35,7 +35,13 @@ class HaplotypePanel:
     @property
     def haplotypes(self) -> np.ndarray:
         """uint8 (rows, L): 0 REF, 255 ALT."""
-        return np.unpackbits(self.packed, axis=1, count=len(self.switch)) * np.uint8(255)
+        return self.stretch(0, len(self.switch))
+
+    def stretch(self, start: int, stop: int) -> np.ndarray:
+        """uint8 (rows, stop - start): `haplotypes` of some loci."""
+        first = start // 8
+        bits = np.unpackbits(self.packed[:, first : -(-stop // 8)], axis=1)
+        return np.ascontiguousarray(bits[:, start - 8 * first : stop - 8 * first]) * np.uint8(255)
 
     def to_dict(self) -> dict:
         """Arrays and plain values, for a checkpoint."""
@@ -157,6 +163,22 @@ class HaplotypePosterior:
         one = self.paths[self.window_of[loci], samples] == 1
         gp[one] = copying_calibration.inbred_gp(doses[one], self.inbreeding[samples[one]])
         return np.clip(gp, 0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A posterior of the loci from `first` on alone, asked by the loci's places in the whole."""
+
+    posterior: HaplotypePosterior
+    first: int
+
+    def gp(self, start: int, stop: int) -> np.ndarray:
+        """See `HaplotypePosterior.gp`."""
+        return self.posterior.gp(start - self.first, stop - self.first)
+
+    def alt_first(self, start: int, stop: int) -> np.ndarray:
+        """See `HaplotypePosterior.alt_first`."""
+        return self.posterior.alt_first(start - self.first, stop - self.first)
 
 
 def genotype_frequencies(calls: np.ndarray, ploidy: int) -> np.ndarray:

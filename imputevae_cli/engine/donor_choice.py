@@ -98,12 +98,13 @@ def best(scores, k, key, chosen):
 
 
 @_jit
-def choose(panel, rows, owners, queries, own_rows, stretches, samples, key, donors):
+def choose(panel, rows, owners, queries, own_rows, stretches, samples, keys, donors):
     """donors int32 (N, K) <- rows of `panel` for the samples `samples[0]` .. `samples[1]`.
 
     panel uint8 (R, L); rows int32 (r,): the rows that may be donors, K or more beside a sample's own; owners int32
     (r,): the sample of each, -1 for none of the queries; queries uint8 (Q, L) with own_rows int32 (N, 2): each
-    sample's haplotypes there (twice the same for one path); stretches int64 (S, 2): start and stop of each.
+    sample's haplotypes there (twice the same for one path); stretches int64 (S, 2): start and stop of each; keys
+    uint64 (N,): of each sample's draws, which break ties.
     """
     n_rows = rows.shape[0]
     k = donors.shape[1]
@@ -120,7 +121,7 @@ def choose(panel, rows, owners, queries, own_rows, stretches, samples, key, dono
                 for j in range(n_rows):
                     if owners[j] == n:
                         scores[j] = -(2**24)
-                found = best(scores, k, mix(key, (n * 2 + h) * 64 + s), chosen)
+                found = best(scores, k, mix(keys[n], h * 64 + s), chosen)
                 for i in range(found):
                     rank = np.int32(k - i)
                     place = ranks[n - samples[0], chosen[i]]
@@ -130,6 +131,6 @@ def choose(panel, rows, owners, queries, own_rows, stretches, samples, key, dono
         for j in range(n_rows):
             if owners[j] == n:
                 own[j] = -(2**24)
-        best(own, k, mix(key, n * 128 + 127), chosen)
+        best(own, k, mix(keys[n], 127), chosen)
         for i in range(k):
             donors[n, i] = rows[chosen[i]]

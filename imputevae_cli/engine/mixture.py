@@ -191,8 +191,22 @@ class Mixture:
         }
         return Mixed(self.cohort, {name: makers[name]() for name in self.gate.parts}, self.gate)
 
-    def fill_others(self, others: Cohort, config: Config, threads: int = 1, progress: Progress | None = None) -> Mixed:
-        """Genotype probabilities of samples that the model was not fitted on, at its loci."""
+    def fill_others(
+        self,
+        others: Cohort,
+        config: Config,
+        threads: int = 1,
+        progress: Progress | None = None,
+        wanted: tuple[int, int] | None = None,
+    ) -> Mixed:
+        """Genotype probabilities of samples that the model was not fitted on, at its loci.
+
+        wanted: only loci start..stop (exclusive) will be asked for, None for any; see `HaplotypeDecoder.impute_new`.
+        """
+        size = _loci_at_once(len(others.calls))
+        reach = None
+        if wanted is not None:  # to the edges of the blocks that will be computed
+            reach = wanted[0] - wanted[0] % size, min(wanted[1] + -wanted[1] % size, others.n_loci)
         makers: dict[str, Callable[[], Part]] = {
             FREQUENCIES: lambda: FrequencyPart.of(self.cohort).for_samples(others),
             GLOBAL: lambda: global_posterior(self.members, others, config),
@@ -206,6 +220,7 @@ class Mixture:
                 others.calls,
                 others.chrom_codes,
                 others.positions,
+                wanted=reach,
                 threads=threads,
                 progress=progress,
             ),
