@@ -45,7 +45,7 @@ def align_loci(genotypes: GenotypeMatrix, model_loci: Loci, ploidy: int, model_n
             f"{model_name}: was trained on ploidy {ploidy}, {file_name} has ploidy {genotypes.ploidy}; "
             "train a model on genotypes like these"
         )
-    index, swapped = _match(genotypes.loci, model_loci)
+    index, swapped = match_loci(genotypes.loci, model_loci)
     found, wanted = index >= 0, ~genotypes.is_context
     n_found, n_loci = int((found & wanted).sum()), int(wanted.sum())
     if n_found < LEAST_OVERLAP * n_loci:
@@ -66,23 +66,30 @@ def align_loci(genotypes: GenotypeMatrix, model_loci: Loci, ploidy: int, model_n
     )
 
 
-def _match(loci: Loci, model_loci: Loci) -> tuple[np.ndarray, np.ndarray]:
-    """For each locus the model's, int64 (l,), -1 where it has none, and whether REF and ALT are exchanged."""
-    places = defaultdict(list)
-    for i, key in enumerate(
-        zip(model_loci.chrom, model_loci.pos.tolist(), model_loci.ref, model_loci.alt, strict=True)
-    ):
-        places[key].append(i)
-    for found in places.values():
-        found.reverse()  # so that pop() gives them in order
-    index = np.full(len(loci), -1, np.int64)
-    swapped = np.zeros(len(loci), bool)
-    for i, (chrom, pos, ref, alt) in enumerate(zip(loci.chrom, loci.pos.tolist(), loci.ref, loci.alt, strict=True)):
+class LocusFinder:
+    """Finds loci by (chrom, pos, ref, alt); the k-th of several equal loci is found the k-th time."""
+
+    def __init__(self, loci: Loci):
+        self._places = defaultdict(list)
+        for i, key in enumerate(zip(loci.chrom, loci.pos.tolist(), loci.ref, loci.alt, strict=True)):
+            self._places[key].append(i)
+        for found in self._places.values():
+            found.reverse()  # so that pop() gives them in order
+
+    def find(self, chrom: str, pos: int, ref: str, alt: str) -> tuple[int, bool]:
+        """The place of the locus, -1 where there is none, and whether REF and ALT are exchanged there."""
         for exchanged, key in ((False, (chrom, pos, ref, alt)), (True, (chrom, pos, alt, ref))):
-            if places.get(key):
-                index[i], swapped[i] = places[key].pop(), exchanged
-                break
-    return index, swapped
+            if self._places.get(key):
+                return self._places[key].pop(), exchanged
+        return -1, False
+
+
+def match_loci(loci: Loci, others: Loci) -> tuple[np.ndarray, np.ndarray]:
+    """For each of `loci` its place in `others`, int64 (l,), -1 where it has none, and whether alleles are exchanged."""
+    finder = LocusFinder(others)
+    found = [finder.find(*key) for key in zip(loci.chrom, loci.pos.tolist(), loci.ref, loci.alt, strict=True)]
+    index, swapped = zip(*found, strict=True) if found else ((), ())
+    return np.array(index, np.int64), np.array(swapped, bool)
 
 
 def _to_fill(genotypes: GenotypeMatrix, fill: np.ndarray, n_unknown: int) -> GenotypeMatrix:

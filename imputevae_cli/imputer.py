@@ -190,6 +190,11 @@ class ImputeVAE:
         return "; ".join([mixture.gate.summary(), *mixture.notes])
 
     @property
+    def trained_samples(self) -> tuple[str, ...]:
+        """Names of the samples that the fit saw; none where the checkpoint was saved without them."""
+        return self._require_fitted().samples
+
+    @property
     def mask(self) -> Mask:
         """The calls that were missing and those that the fit hid."""
         return self._require_fitted().mask

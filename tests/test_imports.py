@@ -11,11 +11,12 @@ PACKAGE = REPOSITORY / "imputevae_cli"
 LAYERS = [
     ["errors", "config", "seeds", "log", "region"],
     ["genotypes", "popmap", "genetic_map"],
-    ["io", "alignment", "masking_patterns", "masking", "metrics", "baselines"],
+    ["io", "alignment", "trees", "masking_patterns", "masking", "metrics", "locus_sums", "baselines", "ld_knni"],
     ["imputed"],
     ["engine"],
     ["fitted"],
     ["imputer"],
+    ["strata", "curves", "evaluation", "truth"],
     ["report"],
     ["cli"],
     ["__main__"],

@@ -54,9 +54,30 @@ def show_imputation(model: ImputeVAE, imputed: ImputedGenotypes, path: str, cloc
     _show("Imputed", rows, quiet)
 
 
-def show_estimate(model: ImputeVAE, genotypes: GenotypeMatrix) -> None:
-    """What --dry-run says: sizes, and time and memory as one epoch suggests."""
-    seconds = model.estimate_seconds(genotypes)
+def show_evaluation(report: dict, output: str | None, clock: Stopwatch, quiet: bool) -> None:
+    """Five lines of `evaluate`: the model and the baselines by the figures that are read together."""
+    if quiet:
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    names = ("concordance", "nrd", "f1", "skill_r2", "iqs", "log_loss")
+    print(f"{report['verdict']['sentences'][0]}", file=sys.stderr)
+    cells = report["masking"]["cells"]
+    table = Table(title=f"Scored on {cells:,} calls that were hidden", title_justify="left")
+    for name in ("method", *names):
+        table.add_column(name.replace("_", " "), justify="left" if name == "method" else "right", no_wrap=True)
+    for method in report["methods"]:
+        values = [report["metrics"][method].get(name, {}).get("value") for name in names]
+        table.add_row(method.replace("_", " "), *("-" if v is None else f"{v:.4f}" for v in values))
+    Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 100).print(table)
+    where = f"{output}: " if output else ""
+    print(f"{where}{_duration(clock.seconds())}, {peak_megabytes():,.0f} MB at most", file=sys.stderr)
+
+
+def show_estimate(model: ImputeVAE, genotypes: GenotypeMatrix, runs: int = 1) -> None:
+    """What --dry-run says: sizes, and time and memory as one epoch suggests; runs: of the model."""
+    seconds = runs * model.estimate_seconds(genotypes)
     rows = [
         *_size_rows(genotypes),
         ("Missing calls", f"{(genotypes.calls < 0).mean():.1%}"),

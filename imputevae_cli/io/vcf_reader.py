@@ -65,7 +65,7 @@ def read_vcf(
     columns, populations = choose_samples(check.samples, name, popmap, samples, include_pops)
     reading = _Reading(file, name, check, columns, within, context)
     total = check.n_records or 0
-    with (progress or NullProgress()).task("reading", total) as task, _open_quietly(file, name) as records:
+    with (progress or NullProgress()).task("reading", total) as task, open_records(file, name) as records:
         for done in reading.consume(records):
             task.advance(done)
         return reading.matrix(populations)  # within the task, which is not done if this fails
@@ -76,7 +76,7 @@ def check_vcf(path: Path, name: str) -> TextCheck:
     kind = file_kind(path, name)
     if kind != "bcf":
         return check_lines(read_lines(path, name, gzipped=kind != "vcf"), name)
-    with _open_quietly(path, name) as records:
+    with open_records(path, name) as records:
         try:
             header = records.raw_header.encode()
         except UnicodeDecodeError:
@@ -88,7 +88,7 @@ def check_vcf(path: Path, name: str) -> TextCheck:
 
 
 @contextmanager
-def _open_quietly(path: Path, name: str) -> Iterator:
+def open_records(path: Path, name: str) -> Iterator:
     """A cyvcf2.VCF, with htslib's own lines on standard error held back: what matters is raised."""
     from cyvcf2 import VCF
     from cyvcf2.cyvcf2 import set_htslib_log_level

@@ -91,6 +91,7 @@ class Splice:
         self._ploidy, self._columns = ploidy, columns
         self._known = suffixes(1000 * np.eye(ploidy + 1, dtype=np.uint16), np.zeros(ploidy + 1, bool))
         self._genotypes = GENOTYPES[ploidy]
+        self._no_call = b"/".join([b"."] * ploidy)
 
     def modelled(self, line: bytes, locus: Locus) -> bytes:
         """A modelled record's line with its missing calls filled and GP, DS and IMP added."""
@@ -119,6 +120,16 @@ class Splice:
         elif self._columns is None and _colons(line, head) == len(cells) * (len(keys) - 1):
             return keys, cells  # the common case, told without a look at each cell
         return _at(keys, kept), [cell + b":." * (len(kept) - 1 - cell.count(b":")) for cell in cells]
+
+    def masked(self, line: bytes, hidden: list[int]) -> bytes:
+        """A record's line without the calls of some samples: all that a cell says goes, likelihoods and depths too."""
+        head, cells, end = self._split(line)
+        for sample in hidden:
+            cells[sample] = self._no_call
+        if vcf_info.counts_alleles(head[7]):
+            counts = vcf_info.count_values(*vcf_info.count_alleles(cells, 1))
+            head[7] = vcf_info.update_info(head[7], counts)
+        return b"\t".join([*head, *cells]) + end
 
     def passed(self, line: bytes) -> bytes:
         """A record that is not modelled, with the chosen samples alone and allele counts that fit them."""
