@@ -13,10 +13,11 @@ from imputevae_cli.baselines import genotype_frequencies
 from imputevae_cli.config import Config
 from imputevae_cli.engine.cells import HiddenCells, surroundings
 from imputevae_cli.engine.copying import HaplotypeDecoder
-from imputevae_cli.engine.copying_posterior import HaplotypePosterior
+from imputevae_cli.engine.copying_posterior import HaplotypePosterior, Stretch
 from imputevae_cli.engine.donors import DonorDecoder
 from imputevae_cli.engine.gate import Gate
 from imputevae_cli.engine.posterior import VaePosterior
+from imputevae_cli.engine.stages import Stages
 from imputevae_cli.engine.trainer import Member
 from imputevae_cli.engine.vae import Latent, encode_in_batches
 from imputevae_cli.genotypes import MISSING
@@ -197,6 +198,7 @@ class Mixture:
         config: Config,
         threads: int = 1,
         progress: Progress | None = None,
+        stages: Stages | None = None,
         wanted: tuple[int, int] | None = None,
     ) -> Mixed:
         """Genotype probabilities of samples that the model was not fitted on, at its loci.
@@ -215,17 +217,20 @@ class Mixture:
                 populations=others.known_populations,
                 similarity=closeness(self.encode(others), self.latent),
             ),
-            HAPLOTYPE: lambda: HaplotypeDecoder(config.haplotype, config.io.seed).impute_new(
-                self.haplotypes.panel(),
-                others.calls,
-                others.chrom_codes,
-                others.positions,
-                wanted=reach,
-                threads=threads,
-                progress=progress,
-            ),
+            HAPLOTYPE: lambda: self._copied(others, config, reach, threads, progress, stages or Stages()),
         }
         return Mixed(others, {name: makers[name]() for name in self.gate.parts}, self.gate)
+
+    def _copied(self, others: Cohort, config: Config, reach, threads: int, progress, stages: Stages) -> Stretch:
+        """Samples that the model was not fitted on, read against its haplotypes."""
+        decoder, panel = HaplotypeDecoder(config.haplotype, config.io.seed), self.haplotypes.panel()
+        places = (others.calls, others.chrom_codes, others.positions)
+        return stages.run(
+            "haplotypes of others",
+            lambda: decoder.impute_new(panel, *places, wanted=reach, threads=threads, progress=progress, stages=stages),
+            Stretch.state,
+            lambda state: Stretch.from_state(state, others.calls),
+        )
 
     def encode(self, cohort: Cohort) -> Latent:
         """q(z | x) of samples from their known calls."""
