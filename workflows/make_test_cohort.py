@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "test_data"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "test_data"))
 
 from make_test_data import make
 
