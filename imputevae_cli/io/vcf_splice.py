@@ -12,7 +12,7 @@ from imputevae_cli.genotypes import MISSING, ImputedBlocks
 from imputevae_cli.io import vcf_info
 from imputevae_cli.io.vcf_header import ADDED_FORMAT
 
-BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 1 << 18  # what a block is computed from is some thirty times as large
 GENOTYPES = {1: (b"0", b"1"), 2: (b"0/0", b"0/1", b"1/1")}
 PHASED = (b"0|0", b"0|1", b"1|1", b"1|0")
 
@@ -40,7 +40,7 @@ class Locus(NamedTuple):
 
 
 def filled_loci(imputed: ImputedBlocks) -> Iterator[Locus]:
-    """The loci of an imputation, in order; it is asked for blocks of about a megabyte."""
+    """The loci of an imputation, in order; it is asked for blocks of BLOCK_BYTES."""
     genotypes = imputed.genotypes
     size = int(np.clip(BLOCK_BYTES // (2 * genotypes.n_classes * genotypes.n_samples), 16, 4096))
     for start in range(0, genotypes.n_loci, size):
