@@ -75,14 +75,17 @@ def resumable(
     """
     from imputevae_cli.engine.run_folder import RunFolder, identity_of
     from imputevae_cli.engine.stages import Journal, Stages
+    from imputevae_cli.io.outputs import remove_leftovers
 
     if path == STDOUT:
         yield Stages()
         return
     folder = RunFolder(run_folder_of(path), identity_of(genotypes, config, model))
-    if not common.resume:
+    if common.resume:
+        remove_leftovers(path)
+    else:
         folder.remove()
-    elif folder.is_there:
+    if folder.is_there:
         folder.check()
         logger.info("%s: going on with the run that was stopped", folder.path)
     journal = Journal(folder, _request, 60 * common.checkpoint_every)

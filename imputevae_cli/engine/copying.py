@@ -14,7 +14,7 @@ import torch
 
 from imputevae_cli.config import HaplotypeSettings
 from imputevae_cli.engine import copying_windows, inbreeding, recipe, relatedness
-from imputevae_cli.engine.copying_chain import NO_PRIOR, Chain, Cohort, Frame, Schedule, cell_offsets
+from imputevae_cli.engine.copying_chain import NO_PRIOR, Chain, Cohort, Schedule, cell_offsets, frame_of
 from imputevae_cli.engine.copying_posterior import (
     DOSE_UNIT,
     HaplotypePanel,
@@ -115,7 +115,7 @@ class HaplotypeDecoder:
         frequency = panel.frequencies @ np.arange(ploidy + 1, dtype=np.float32) / ploidy
         schedule = replace(panel.schedule, relatedness=False)
         whole = Cohort(calls, chrom_codes, positions, ploidy, panel=NO_PANEL, frequency=frequency)
-        frame = Frame.of(whole, schedule)
+        frame = frame_of(whole, schedule)
         windows = copying_windows.near(frame.windows, *(wanted or (0, calls.shape[1])), BESIDE)
         start, stop = int(frame.windows[windows[0], 1]), int(frame.windows[windows[1] - 1, 2])
         part = slice(start, stop)
@@ -159,8 +159,9 @@ class HaplotypeDecoder:
                     stages.safe_point(
                         lambda c=c, chain=chain: {"chain": c, "state": chain.state(), "doses": torch.from_numpy(doses)}
                     )
-                    chain.iterate(pool, doses if chain.iteration >= schedule.burn_in else doses[:0], at)
-                    task.advance(1, f"switch rate {chain.rate:.4f}")
+                    before = chain.iteration
+                    chain.iterate(pool, doses if before >= schedule.burn_in else doses[:0], at, stages.is_due)
+                    task.advance(chain.iteration - before, f"switch rate {chain.rate:.4f}")
         doses *= np.float32(DOSE_UNIT / (schedule.chains * (schedule.iterations - schedule.burn_in)))
         return np.rint(doses).clip(0, DOSE_UNIT).astype(np.uint16), chain
 

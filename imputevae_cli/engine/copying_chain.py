@@ -7,17 +7,18 @@ rates follow by expectation-maximisation. Genotype probabilities are averaged ov
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
 
+from imputevae_cli.engine import copying_frame, copying_torch, copying_windows, donor_choice, inbreeding, relatedness
 from imputevae_cli.engine import copying_kernel as kernel
-from imputevae_cli.engine import copying_torch, copying_windows, donor_choice, inbreeding, relatedness
-from imputevae_cli.engine.copying_numerics import mix, mix_each
+from imputevae_cli.engine.copying_frame import Frame
+from imputevae_cli.engine.copying_numerics import mix
+from imputevae_cli.engine.plain import as_arrays, as_tensors
 from imputevae_cli.genotypes import MISSING
 
 SAMPLES_PER_SWEEP = 32
@@ -80,52 +81,27 @@ class Cohort:
     frame: Frame | None = None
 
 
-@dataclass(frozen=True)
-class Frame:
-    """How the loci are cut into windows, and what of the samples goes with each window.
+@dataclass
+class Sweep:
+    """How far an iteration has come, and what it has gathered.
 
-    windows: int64 (W, 4), see `copying_windows.windows`. paths: uint8 (W, N), see `inbreeding.paths`. identities:
-    uint64 (W, N), by which samples draw apart from each other. first: the number of the first window, where these are
-    some of the windows of more loci.
+    done: bool (tasks,). jumps: float32 (blocks of samples, L), switches expected. flips: uint8 (W, N, 2), phases at the
+    edges of the cores. usage: float32 (W, N, K), how often each donor is copied.
     """
 
-    windows: np.ndarray
-    paths: np.ndarray
-    identities: np.ndarray
-    first: int = 0
-
-    @classmethod
-    def of(cls, cohort: Cohort, schedule: Schedule) -> Frame:
-        """The frame of all loci of a cohort."""
-        windows = copying_windows.windows(cohort.chrom_codes, schedule.core, schedule.halo)
-        paths = inbreeding.paths(cohort.calls, windows, cohort.ploidy, cohort.frequency)
-        return cls(windows, paths, identities(cohort, windows))
-
-    def part(self, start: int, stop: int) -> Frame:
-        """The windows number start..stop (exclusive) alone, on the loci of their cores."""
-        low, high = self.windows[start, 1], self.windows[stop - 1, 2]
-        windows = np.clip(self.windows[start:stop], low, high) - low
-        return Frame(windows, self.paths[start:stop], self.identities[start:stop], start)
-
-    def keys(self, key: np.uint64, window: int) -> np.ndarray:
-        """uint64 (N,): each sample's own key, from one for this window."""
-        return mix_each(key, self.identities[window])
+    done: np.ndarray
+    jumps: np.ndarray
+    flips: np.ndarray
+    usage: np.ndarray
 
 
-def identities(cohort: Cohort, windows: np.ndarray) -> np.ndarray:
-    """uint64 (W, N): a sample's place in the cohort; with a panel, a digest of its calls in the window.
-
-    Samples that are filled from a panel have nothing to do with each other: what one gets must not hang on its place.
-    """
-    n_samples = len(cohort.calls)
+def frame_of(cohort: Cohort, schedule: Schedule) -> Frame:
+    """The frame of all loci of a cohort."""
+    windows = copying_windows.windows(cohort.chrom_codes, schedule.core, schedule.halo)
+    paths = inbreeding.paths(cohort.calls, windows, cohort.ploidy, cohort.frequency)
     if cohort.panel is None:
-        return np.tile(np.arange(n_samples, dtype=np.uint64), (len(windows), 1))
-    digests = [
-        hashlib.blake2b(row[first:stop].tobytes(), digest_size=8).digest()
-        for first, _, _, stop in windows
-        for row in cohort.calls
-    ]
-    return np.frombuffer(b"".join(digests), "<u8").reshape(len(windows), n_samples).astype(np.uint64)
+        return Frame(windows, paths, copying_frame.places(cohort.calls, windows))
+    return Frame(windows, paths, copying_frame.digests(cohort.calls, windows))
 
 
 class Chain:
@@ -136,7 +112,7 @@ class Chain:
     ):
         self.cohort, self.schedule, self.device = cohort, schedule, device
         self.key = np.uint64(seed)
-        self.frame = Frame.of(cohort, schedule) if cohort.frame is None else cohort.frame
+        self.frame = frame_of(cohort, schedule) if cohort.frame is None else cohort.frame
         self.windows, self.paths = self.frame.windows, self.frame.paths
         self.starts = copying_windows.chrom_starts(cohort.chrom_codes)
         self.distances = copying_windows.relative_distances(cohort.chrom_codes, cohort.positions)
@@ -151,17 +127,23 @@ class Chain:
         self.donors = np.zeros((len(self.windows), len(cohort.calls), n_donors), np.int32)
         self.prior, self.steepness = cohort.prior, 0.0
         self.iteration = 0
+        self.sweep: Sweep | None = None  # of an iteration that is not at its end
 
     def state(self) -> dict[str, Any]:
-        """What the iterations to come depend on, as plain types and tensors that share memory with the chain."""
-        arrays = {name: torch.from_numpy(getattr(self, name)) for name in ("haplotypes", "donors", "switch")}
+        """What the rest of the chain depends on, as plain types and tensors that share memory with the chain."""
+        arrays = {name: getattr(self, name) for name in ("haplotypes", "donors", "switch")}
+        if self.sweep is not None:
+            arrays |= {"spare": self.spare, "sweep": vars(self.sweep)}
         own = {"iteration": self.iteration, "rate": self.rate, "steepness": self.steepness}
-        return own | arrays | {"prior_is_fitted": self.prior is not self.cohort.prior}
+        return own | as_tensors(arrays) | {"prior_is_fitted": self.prior is not self.cohort.prior}
 
     def take_up(self, state: dict[str, Any]) -> None:
         """Go on from a `state` of the same chain."""
+        state = as_arrays(state)
         self.iteration, self.rate, self.steepness = state["iteration"], state["rate"], state["steepness"]
-        self.haplotypes, self.donors, self.switch = (state[n].numpy() for n in ("haplotypes", "donors", "switch"))
+        self.haplotypes, self.donors, self.switch = state["haplotypes"], state["donors"], state["switch"]
+        if "sweep" in state:
+            self.spare, self.sweep = state["spare"], Sweep(**state["sweep"])
         if state["prior_is_fitted"]:
             self.prior = self._steep_prior()
 
@@ -170,41 +152,65 @@ class Chain:
         switch[self.starts] = 1.0
         return switch
 
-    def iterate(self, pool: ThreadPoolExecutor, doses: np.ndarray, at: np.ndarray) -> None:
-        """One iteration; doses float32 (missing cells, 2) gathers, or (0, 2) during burn-in; at int64 (W, N)."""
-        cohort, schedule = self.cohort, self.schedule
-        if self.iteration % schedule.refresh == 0:
-            self._choose_donors(pool)
-        tasks = self._tasks(SAMPLES_PER_SWEEP if self.device == "cpu" else len(cohort.calls))
-        jumps = np.zeros((1 + max(block for _, block, _ in tasks), len(self.switch)), np.float32)
-        flips = np.zeros((len(self.windows), len(cohort.calls), 2), np.uint8)
-        usage = np.zeros(self.donors.shape, np.float32)
+    def iterate(
+        self, pool: ThreadPoolExecutor, doses: np.ndarray, at: np.ndarray, is_due: Callable[[], bool] = lambda: False
+    ) -> None:
+        """One iteration, or a part of it: where `is_due()`, it is left where its state is whole, to be called again.
+
+        doses: float32 (missing cells, 2), gathers; or (0, 2) during burn-in. at: int64 (W, N), see `cell_offsets`.
+        """
+        tasks = self._tasks(SAMPLES_PER_SWEEP if self.device == "cpu" else len(self.cohort.calls))
+        if self.sweep is None:
+            if self.iteration % self.schedule.refresh == 0:
+                self._choose_donors(pool)
+            self.sweep = self._new_sweep(tasks)
+        to_do = np.flatnonzero(~self.sweep.done)
+
+        def read(i: int) -> None:
+            if i == to_do[0] or not is_due():  # one at least, so that every call comes closer to the end
+                self._read(tasks[i], doses, at)
+                self.sweep.done[i] = True
+
+        list(pool.map(read, to_do))
+        if self.sweep.done.all():
+            self._finish(self.sweep)
+            self.sweep = None
+            self.iteration += 1
+
+    def _new_sweep(self, tasks: list[tuple[int, int, np.ndarray]]) -> Sweep:
+        return Sweep(
+            done=np.zeros(len(tasks), bool),
+            jumps=np.zeros((1 + max(block for _, block, _ in tasks), len(self.switch)), np.float32),
+            flips=np.zeros((len(self.windows), len(self.cohort.calls), 2), np.uint8),
+            usage=np.zeros(self.donors.shape, np.float32),
+        )
+
+    def _read(self, task: tuple[int, int, np.ndarray], doses: np.ndarray, at: np.ndarray) -> None:
+        """Read one block of samples in one window against the haplotypes as they stood before the iteration."""
+        cohort, sweep, (w, block, samples) = self.cohort, self.sweep, task
         panel = self.haplotypes if cohort.panel is None else cohort.panel
+        arguments = (
+            cohort.calls, self.paths[w], panel, self.haplotypes, self.donors[w], self.prior, self.switch,
+            self.schedule.error,
+        )  # fmt: skip
+        keys = self.frame.keys(self._key(2 * self.iteration, w), w)
+        first_pass, window = self.iteration == 0, self.windows[w]
+        results = (at[w], doses, self.spare, sweep.flips[w], sweep.jumps[block], sweep.usage[w])
+        if self.device == "cpu":
+            kernel.sweep(*arguments, keys, first_pass, window, samples, *results)
+        else:  # all samples of a window at once
+            copying_torch.sweep(*arguments, keys, first_pass, window, *results, self.device)
 
-        keys_of = [self.frame.keys(self._key(2 * self.iteration, w), w) for w in range(len(self.windows))]
-
-        def sweep(task):
-            w, block, samples = task
-            arguments = (
-                cohort.calls, self.paths[w], panel, self.haplotypes, self.donors[w], self.prior, self.switch,
-                schedule.error,
-            )  # fmt: skip
-            first_pass, window = self.iteration == 0, self.windows[w]
-            results = (at[w], doses, self.spare, flips[w], jumps[block], usage[w])
-            if self.device == "cpu":
-                kernel.sweep(*arguments, keys_of[w], first_pass, window, samples, *results)
-            else:  # all samples of a window at once
-                copying_torch.sweep(*arguments, keys_of[w], first_pass, window, *results, self.device)
-
-        list(pool.map(sweep, tasks))
+    def _finish(self, sweep: Sweep) -> None:
+        """Put the windows together, and update the rates and the prior."""
+        cohort, schedule = self.cohort, self.schedule
         if cohort.ploidy == 2:
-            kernel.stitch(np.ascontiguousarray(self.windows[:, 1:3]), flips, self.spare)
+            kernel.stitch(np.ascontiguousarray(self.windows[:, 1:3]), sweep.flips, self.spare)
         self.haplotypes, self.spare = self.spare, self.haplotypes
         if self.iteration % schedule.refresh == 0 and not self.fixed_switch:
-            self._update_switch(jumps.sum(0, dtype=np.float64))
+            self._update_switch(sweep.jumps.sum(0, dtype=np.float64))
         if schedule.relatedness and cohort.likeness is not None:
-            self._update_prior(usage)
-        self.iteration += 1
+            self._update_prior(sweep.usage)
 
     def _key(self, stream: int, window: int) -> np.uint64:
         return np.uint64(mix(np.uint64(mix(self.key, stream)), self.frame.first + window))

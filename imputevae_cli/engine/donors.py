@@ -8,6 +8,7 @@ trained on a part of the loci, and a file of any length is filled block by block
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -295,7 +296,7 @@ def _runs(loci: Tensor, asked: Tensor) -> tuple[list[int], tuple[Tensor, ...]]:
 
 def _warm_up_then_cosine(step: int, steps: int, warm_up: int = 20, floor: float = 0.2) -> float:
     """Share of the learning rate at `step`; it ends at `floor`, as the weights of the last steps are averaged."""
-    return min(1.0, (step + 1) / warm_up) * max(0.5 * (1 + np.cos(np.pi * step / steps)), floor)
+    return min(1.0, (step + 1) / warm_up) * max(0.5 * (1 + math.cos(math.pi * step / steps)), floor)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ import torch
 
 from imputevae_cli import __version__
 from imputevae_cli.config import Config
+from imputevae_cli.engine.plain import canonical
 from imputevae_cli.errors import CheckpointError, OutputError
 from imputevae_cli.genotypes import GenotypeMatrix
 from imputevae_cli.io.outputs import atomic_output
@@ -47,7 +48,7 @@ class RunFolder:
         try:
             kept = json.loads((self.path / MANIFEST).read_text(encoding="utf-8"))
             differences = list(_differences(kept, self.identity))
-        except (OSError, ValueError, AttributeError, TypeError) as error:
+        except (OSError, ValueError, LookupError, AttributeError, TypeError) as error:
             raise CheckpointError(
                 f"{self.path / MANIFEST}: cannot be read ({type(error).__name__}); start over with --force"
             ) from error
@@ -66,7 +67,7 @@ class RunFolder:
             with atomic_output(self.path / MANIFEST) as temporary:
                 temporary.write_text(json.dumps(self.identity, indent=1) + "\n", encoding="utf-8")
         with atomic_output(self._file(name)) as temporary:
-            torch.save(content, temporary)
+            torch.save(canonical(content), temporary)
 
     def read(self, name: str) -> dict[str, Any] | None:
         """See `stages.Store`. Raises CheckpointError where the file is damaged."""

@@ -56,6 +56,10 @@ class Stages:
         From its first safe point to its end a stage is stopped at such points alone.
         """
 
+    def is_due(self) -> bool:
+        """Whether a safe point is waited for; may be asked in any thread."""
+        return False
+
 
 class Store(Protocol):
     """Where a journal keeps plain types and tensors by name."""
@@ -96,7 +100,7 @@ class Journal(Stages):
                 return of_state(saved["result"])
             result = make()
             self._unsaved[self._stage] = state_of(result)
-            if self._is_due():
+            if self.is_due():
                 self._try_to_save()
         if not self._stop.deferred:
             self._stop.obey()
@@ -110,9 +114,13 @@ class Journal(Stages):
     def safe_point(self, state: Callable[[], State]) -> None:
         """See `Stages`."""
         self._stop.deferred = True
-        if self._stop.is_asked or self._is_due():
+        if self.is_due():
             self._try_to_save({"stage": self._stage, "state": state()})
         self._stop.obey()
+
+    def is_due(self) -> bool:
+        """See `Stages`."""
+        return self._stop.is_asked or (self._every > 0 and time.monotonic() - self._saved_at >= self._every)
 
     def save(self) -> None:
         """Write the results that are not written yet. Raises OutputError."""
@@ -134,9 +142,6 @@ class Journal(Stages):
         finally:
             self._running.pop()
             self._stop.deferred = deferred
-
-    def _is_due(self) -> bool:
-        return self._every > 0 and time.monotonic() - self._saved_at >= self._every
 
     def _try_to_save(self, running: State | None = None) -> None:
         """Save, or say in the log that it failed: a run that cannot be saved can still come to its end."""
