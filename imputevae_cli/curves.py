@@ -33,16 +33,16 @@ def calibration(truth: np.ndarray, gp: np.ndarray, n_bins: int = 15) -> list[dic
 
 def precision_recall(truth: np.ndarray, gp: np.ndarray) -> dict[str, dict]:
     """Of each class against the rest: precision, recall (falling), and the area, by class as text."""
-    from sklearn.metrics import average_precision_score, precision_recall_curve
+    from sklearn.metrics import precision_recall_curve
 
     out = {}
     for c in _told_apart(truth, gp.shape[1]):
-        precision, recall, _ = precision_recall_curve(truth == c, gp[:, c], drop_intermediate=True)
+        precision, recall, _ = precision_recall_curve(truth == c, gp[:, c])
         thin = _thinned(recall, precision)
         out[str(c)] = {
             "precision": precision[thin].tolist(),
             "recall": recall[thin].tolist(),
-            "average_precision": float(average_precision_score(truth == c, gp[:, c])),
+            "average_precision": float(-np.diff(recall) @ precision[:-1]),
         }
     return out
 

@@ -22,6 +22,7 @@ from imputevae_cli.locus_sums import draws_of_loci, intervals, sums_by_locus
 from imputevae_cli.log import Progress
 from imputevae_cli.masking import hide
 from imputevae_cli.metrics import METRICS, OF_PROBABILITIES, Cells, certain, dosage, fill_dosage, score_cells
+from imputevae_cli.popgen import bias
 from imputevae_cli.seeds import seed_for
 from imputevae_cli.strata import rows_of, strata_of
 from imputevae_cli.trees import Clades, distances, neighbour_joining
@@ -210,6 +211,16 @@ def evaluate(
     return evaluation
 
 
+def downstream_bias(genotypes: GenotypeMatrix, one: Round, filled: np.ndarray) -> dict:
+    """What the imputation does to population genetics: `popgen.bias` of one round; filled: int8 (N, L)."""
+    cells, truth = one.cells, genotypes.calls.copy()
+    truth[cells.samples, cells.loci] = cells.truth
+    hidden = np.zeros(truth.shape, bool)
+    hidden[cells.samples, cells.loci] = True
+    visible = one.visible(genotypes).calls
+    return bias(truth, visible, filled, hidden, genotypes.populations, genotypes.ploidy)
+
+
 class _Scorer:
     """Scores guesses of the same cells: what does not depend on the method is computed once."""
 
@@ -250,9 +261,11 @@ class _Scorer:
         unknown = () if has_probabilities else OF_PROBABILITIES
         names = [name for name in METRICS if name not in unknown]
         truth, gp = cells.with_probabilities()
+        precision_recall = curves.precision_recall(truth, gp)
+        by_class = {f"average_precision_{c}": one["average_precision"] for c, one in precision_recall.items()}
         return MethodScore(
             method=method,
-            figures={name: float(np.mean([one[name] for one in each])) for name in names},
+            figures={name: float(np.mean([one[name] for one in each])) for name in names} | by_class,
             low={name: spans[name][0] for name in names if name in spans},
             high={name: spans[name][1] for name in names if name in spans},
             spread={name: float(np.std([one[name] for one in each], ddof=1)) for name in names}
@@ -260,7 +273,7 @@ class _Scorer:
             else {},
             strata=rows_of(self._strata, cells, self._draws, method, has_probabilities),
             calibration=curves.calibration(truth, gp) if has_probabilities else [],
-            precision_recall=curves.precision_recall(truth, gp),
+            precision_recall=precision_recall,
             roc=curves.roc(truth, gp),
             confusion=curves.confusion(cells.truth, cells.call, n_classes),
         )

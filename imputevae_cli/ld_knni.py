@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
+from numba import njit
 
 from imputevae_cli import baselines
 from imputevae_cli.genotypes import MISSING
@@ -22,8 +23,10 @@ SHARES_TRIED = (0.01, 0.03, 0.1, 0.2, 0.3, 0.5)
 HIDDEN_SHARE = 0.05
 LOCI_SCORED = 2000
 """l and k are chosen on hidden calls of at most so many loci."""
-CHUNK = 1 << 24
-"""Differences between samples held at a time, in bytes."""
+MOST_SAMPLES = 500
+"""Correlations between loci are taken over at most so many samples."""
+ALL_PAIRS, REACH = 20_000, 2_500
+"""Of more loci than the first, only those as near in the file as the second may be correlated."""
 
 
 def ld_knni(
@@ -42,30 +45,28 @@ def ld_knni(
     shares of the votes are mixed with the locus's genotype frequencies, as much of them as has the least log loss.
     """
     n_classes = ploidy + 1
-    with (progress or NullProgress()).task("LD-kNNi", 3 * calls.shape[1]) as task:
-        l_best, k_best, mix = _choose(calls, chrom_codes, n_classes, rng, task)
-        near = correlated_loci(calls, l_best)
-        task.advance(calls.shape[1])
+    with (progress or NullProgress()).task("LD-kNNi", 2) as task:
+        near, l_best, k_best, mix = _choose(calls, chrom_codes, n_classes, rng)
+        task.advance()
         shares = baselines.genotype_frequencies(calls, n_classes)[-1]  # (L, C)
         gp = np.zeros((len(samples), n_classes), np.float32)
         called = np.zeros(len(samples), np.int8)
         for locus, cells in _by_locus(loci):
-            votes = votes_at(calls, locus, samples[cells], near[locus], (k_best,), n_classes)[0]
+            votes = votes_at(calls, locus, samples[cells], near[locus, :l_best], (k_best,), n_classes)[0]
             called[cells] = votes.argmax(1)
             gp[cells] = (1 - mix) * votes + mix * shares[locus]
-        task.advance(calls.shape[1])
+        task.advance()
     return called, gp, {"l": l_best, "k": k_best, "frequencies mixed in": mix}
 
 
 def _choose(
-    calls: np.ndarray, chrom_codes: np.ndarray, n_classes: int, rng: np.random.Generator, task
-) -> tuple[int, int, float]:
-    """l, k and the share of genotype frequencies that do best on hidden calls."""
+    calls: np.ndarray, chrom_codes: np.ndarray, n_classes: int, rng: np.random.Generator
+) -> tuple[np.ndarray, int, int, float]:
+    """The correlated loci, int (L, most); l, k and the share of genotype frequencies that do best on hidden calls."""
     hidden = observed_like_hidden_cells(calls, chrom_codes, HIDDEN_SHARE, rng)
     seen = np.where(hidden, np.int8(MISSING), calls)
     most = min(max(LOCI_TRIED), calls.shape[1] - 1)
     near = correlated_loci(seen, most)
-    task.advance(calls.shape[1])
     tried = {n: [] for n in LOCI_TRIED if n <= most} or {most: []}
     truth, frequency = [], []
     shares = baselines.genotype_frequencies(seen, n_classes)[-1]
@@ -76,13 +77,13 @@ def _choose(
         for n, found in tried.items():
             found.append(votes_at(seen, locus, rows, near[locus, :n], NEIGHBOURS_TRIED, n_classes))
     if not truth:  # too little to hide any of it
-        return min(tried), NEIGHBOURS_TRIED[1], SHARES_TRIED[2]
+        return near, min(tried), NEIGHBOURS_TRIED[1], SHARES_TRIED[2]
     y, frequency = np.concatenate(truth), np.concatenate(frequency)
     votes = {n: np.concatenate(found, axis=1) for n, found in tried.items()}  # (k, cells, C)
     right = {(n, k): (votes[n][k].argmax(1) == y).mean() for n in votes for k in range(len(NEIGHBOURS_TRIED))}
     n, k = max(right, key=right.__getitem__)
     loss = {mix: log_loss(y, (1 - mix) * votes[n][k] + mix * frequency) for mix in SHARES_TRIED}
-    return n, NEIGHBOURS_TRIED[k], min(loss, key=loss.__getitem__)
+    return near, n, NEIGHBOURS_TRIED[k], min(loss, key=loss.__getitem__)
 
 
 def _by_locus(loci: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
@@ -94,32 +95,41 @@ def _by_locus(loci: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
             yield int(loci[order[first]]), order[first:last]
 
 
-def correlated_loci(calls: np.ndarray, n: int, block: int = 512) -> np.ndarray:
+def correlated_loci(calls: np.ndarray, n: int, block: int = 1024) -> np.ndarray:
     """The n loci most correlated with each locus, itself left out, int (L, n), best first.
 
-    Correlated: by squared Pearson correlation of the calls, over the samples known at both loci.
+    Correlated: by squared correlation of the calls over the samples known at both loci, with the mean and variance of
+    each locus over all its known calls. At most MOST_SAMPLES samples serve, evenly chosen; of more than ALL_PAIRS loci,
+    those up to REACH places away are looked at.
     """
+    standard, known = _standardised(calls[:: -(-len(calls) // MOST_SAMPLES)])
     n_loci = calls.shape[1]
+    reach = n_loci if n_loci <= ALL_PAIRS else REACH
     chosen = np.empty((n_loci, n), np.int64)
     for start in range(0, n_loci, block):
-        here = slice(start, start + block)
-        r2 = np.concatenate([_r2(calls[:, here], calls[:, s : s + 8 * block]) for s in range(0, n_loci, 8 * block)], 1)
-        r2[np.arange(len(r2)), np.arange(start, start + len(r2))] = -1.0
+        stop = min(start + block, n_loci)
+        low, high = max(0, start - reach), min(n_loci, stop + reach)
+        r2 = standard[:, start:stop].T @ standard[:, low:high]
+        r2 /= np.maximum(known[:, start:stop].T @ known[:, low:high], 1.0)
+        np.square(r2, out=r2)
+        r2[np.arange(stop - start), np.arange(start - low, stop - low)] = -1.0
         top = np.argpartition(-r2, n - 1, axis=1)[:, :n]
-        chosen[here] = np.take_along_axis(top, np.argsort(-np.take_along_axis(r2, top, 1), axis=1, kind="stable"), 1)
+        best = np.argsort(-np.take_along_axis(r2, top, 1), axis=1, kind="stable")
+        chosen[start:stop] = low + np.take_along_axis(top, best, 1)
     return chosen
 
 
-def _r2(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Squared correlations between loci, float32 (La, Lb); a, b: int8 (N, La), (N, Lb)."""
-    known_a, known_b = ((x != MISSING).astype(np.float32) for x in (a, b))
-    value_a, value_b = (np.where(x == MISSING, 0, x).astype(np.float32) for x in (a, b))
-    pairs = np.maximum(known_a.T @ known_b, 1.0)
-    mean_a, mean_b = value_a.T @ known_b / pairs, known_a.T @ value_b / pairs
-    spread_a = np.square(value_a).T @ known_b / pairs - mean_a**2
-    spread_b = known_a.T @ np.square(value_b) / pairs - mean_b**2
-    covariance = value_a.T @ value_b / pairs - mean_a * mean_b
-    return covariance**2 / np.maximum(spread_a * spread_b, 1e-6)
+def _standardised(calls: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Calls of mean 0 and variance 1 at each locus, 0 where missing, and which are known; float32 (N, L) each.
+
+    In whole eighths, 16 at most: sums of MOST_SAMPLES products of them are exact in float32, the same in any order of
+    adding up, so the result does not hang on the number of threads.
+    """
+    known = calls != MISSING
+    values = np.where(known, calls - baselines.locus_means(calls), 0.0).astype(np.float32)
+    spread = np.sqrt(np.square(values).sum(0) / np.maximum(known.sum(0), 1))
+    eighths = np.rint(8 * values / np.maximum(spread, 1e-6)).clip(-128, 128)
+    return eighths / 8, known.astype(np.float32)
 
 
 def votes_at(
@@ -131,22 +141,43 @@ def votes_at(
     1 / distance; identical neighbours would weigh without bound and count as at distance 1/2.
     """
     donors = np.flatnonzero(calls[:, locus] != MISSING)
-    genotype = calls[donors, locus]
-    theirs = calls[np.ix_(donors, near)]  # (donors, l)
-    shares = np.empty((len(ks), len(rows), n_classes))
-    last = [min(k, len(donors)) - 1 for k in ks]
-    size = max(1, CHUNK // theirs.size)
-    for start in range(0, len(rows), size):
-        some = slice(start, start + size)
-        distance = _distance(calls[np.ix_(rows[some], near)], theirs)  # (rows, donors)
-        order = np.argsort(distance, axis=1, kind="stable")[:, : max(ks)]
-        weight = 1.0 / np.maximum(np.take_along_axis(distance, order, 1), 0.5)
-        votes = np.cumsum(weight[:, :, None] * (genotype[order][:, :, None] == np.arange(n_classes)), axis=1)
-        shares[:, some] = votes[:, last].transpose(1, 0, 2)
-    return shares / shares.sum(2, keepdims=True)
+    around = calls[:, near].T  # (l, N)
+    votes = np.zeros((len(ks), len(rows), n_classes))
+    _count_votes(
+        np.ascontiguousarray(around[:, rows].T), np.ascontiguousarray(around[:, donors]), calls[donors, locus],
+        np.minimum(ks, len(donors)), votes,
+    )  # fmt: skip
+    return votes / votes.sum(2, keepdims=True)
 
 
-def _distance(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
-    """Taxicab distances, int16 (rows, donors); ours, theirs: int8 (rows, l), (donors, l)."""
-    a, b = ours[:, None], theirs[None]
-    return np.where((a == MISSING) | (b == MISSING), np.int8(1), np.abs(a - b)).sum(2, dtype=np.int16)
+@njit(cache=True, nogil=True)
+def _count_votes(ours, theirs, genotype, ks, votes):
+    """votes float64 (K, rows, C) += those of the ks[i] nearest donors, ties by their order; ks int (K,), rising.
+
+    ours int8 (rows, l); theirs int8 (l, donors); genotype int8 (donors,), known.
+    """
+    n_near, n_donors = theirs.shape
+    distance = np.empty(n_donors, np.int16)
+    start = np.empty(2 * n_near + 2, np.int64)  # of each distance among the donors in order of distance
+    nearest = np.empty(ks[-1], np.int64)
+    for row in range(len(ours)):
+        distance[:] = 0
+        for j in range(n_near):
+            a = ours[row, j]
+            for d in range(n_donors):
+                b = theirs[j, d]
+                distance[d] += 1 if a < 0 or b < 0 else abs(a - b)
+        start[:] = 0
+        for d in range(n_donors):
+            start[distance[d] + 1] += 1
+        for t in range(1, len(start)):
+            start[t] += start[t - 1]
+        for d in range(n_donors):
+            place = start[distance[d]]
+            start[distance[d]] += 1
+            if place < len(nearest):
+                nearest[place] = d
+        for i in range(len(ks)):
+            for place in range(ks[i]):
+                d = nearest[place]
+                votes[i, row, genotype[d]] += 1.0 / max(distance[d], 0.5)

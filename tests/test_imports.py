@@ -11,7 +11,8 @@ PACKAGE = REPOSITORY / "imputevae_cli"
 LAYERS = [
     ["errors", "config", "seeds", "log", "stopping", "region"],
     ["genotypes", "popmap", "genetic_map"],
-    ["io", "alignment", "trees", "masking_patterns", "masking", "metrics", "locus_sums", "baselines", "ld_knni"],
+    ["io", "alignment", "trees", "masking_patterns", "masking"],
+    ["metrics", "locus_sums", "baselines", "ld_knni", "pca", "popgen"],
     ["imputed"],
     ["engine"],
     ["fitted"],

@@ -175,7 +175,7 @@ def _fill_hidden(asked: Asked, genotypes: GenotypeMatrix, session: Session) -> G
     guesses, model, filled = guesses_of_model(genotypes, rounds, model_for, session.progress)
     kind, name = ("checkpoint", str(asked.model)) if loaded else ("fitted", "imputevae")
     notes = _seen_in_training(loaded, genotypes)
-    source = Source(kind, name, model.parts, "GP", notes)
+    source = Source(kind, name, model.parts, "GP", notes, model.config.to_dict())
     prop = len(rounds[0].cells.truth) / int((genotypes.calls != MISSING).sum())
     return Guessed(rounds, guesses, filled, source, Masking(strategy, prop, asked.repeats, session.config.io.seed))
 
@@ -231,7 +231,7 @@ def _read_guesses(asked: Asked, genotypes: GenotypeMatrix, session: Session) -> 
         return None
     said = read_guess(asked.imputed, genotypes, one.cells, session.progress)
     source = Source("file", asked.imputed, None, said.source, said.notes)
-    masking = Masking("file", len(one.cells.truth) / n_known, 1, seed)
+    masking = Masking(None, len(one.cells.truth) / n_known, 1, seed)
     return Guessed([one], [said.guess], said.filled, source, masking)
 
 
@@ -246,7 +246,8 @@ def _report(guessed: Guessed, genotypes: GenotypeMatrix, session: Session) -> tu
     evaluation = scoring.evaluate(genotypes, guessed.rounds, guessed.guesses, seed, session.progress)
     made = {"version": __version__, "command": session.command}
     created = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    report = report_of(evaluation, genotypes, guessed.rounds, guessed.source, guessed.masking, created=created, **made)
+    bias = scoring.downstream_bias(genotypes, guessed.rounds[0], guessed.filled)
+    report = report_of(evaluation, genotypes, guessed.source, guessed.masking, bias, created=created, **made)
     return report, evaluation
 
 

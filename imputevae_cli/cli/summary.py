@@ -61,15 +61,18 @@ def show_evaluation(report: dict, output: str | None, clock: Stopwatch, quiet: b
     from rich.console import Console
     from rich.table import Table
 
+    from imputevae_cli.report.labels import method_name
+
     names = ("concordance", "nrd", "f1", "skill_r2", "iqs", "log_loss")
-    print(f"{report['verdict']['sentences'][0]}", file=sys.stderr)
+    verdict = report["verdict"]
+    print(f"{verdict['headline']}. {verdict['sentences'][0]}", file=sys.stderr)
     cells = report["masking"]["cells"]
     table = Table(title=f"Scored on {cells:,} calls that were hidden", title_justify="left")
     for name in ("method", *names):
         table.add_column(name.replace("_", " "), justify="left" if name == "method" else "right", no_wrap=True)
     for method in report["methods"]:
         values = [report["metrics"][method].get(name, {}).get("value") for name in names]
-        table.add_row(method.replace("_", " "), *("-" if v is None else f"{v:.4f}" for v in values))
+        table.add_row(method_name(report, method), *("-" if v is None else f"{v:.4f}" for v in values))
     Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 100).print(table)
     where = f"{output}: " if output else ""
     print(f"{where}{_duration(clock.seconds())}, {peak_megabytes():,.0f} MB at most", file=sys.stderr)

@@ -100,12 +100,12 @@ class _Reading:
         cells = slice(self._edges[place], self._edges[place + 1])
         samples, keys = self._samples[cells], record.FORMAT or []
         columns = self._columns[samples]
-        if "GP" in keys:
+        if "GP" in keys and len(samples):
             gp = self._probabilities(record, columns)
             self._gp[cells] = gp[:, ::-1] if swapped else gp
             self._has_gp = True
-        if "DS" in keys:
-            dosage = record.format("DS")[columns, 0]
+        if "DS" in keys and len(samples):
+            dosage = self._numbers(record, "DS", columns)[:, 0]
             self._dosage[cells] = self._ploidy - dosage if swapped else np.where(dosage < 0, np.nan, dosage)
             self._has_ds = True
         if "GT" in keys:
@@ -130,7 +130,7 @@ class _Reading:
         return calls
 
     def _probabilities(self, record, columns: np.ndarray) -> np.ndarray:
-        gp = record.format("GP")[columns].astype(np.float32)
+        gp = self._numbers(record, "GP", columns)
         if gp.shape[1] != self._ploidy + 1:
             raise self._error(record, f"{gp.shape[1]} values of GP a cell, where {self._ploidy + 1} are needed")
         total = gp.sum(1, keepdims=True)
@@ -138,7 +138,20 @@ class _Reading:
         if (gp < 0).any() or (given > 1.1).any():
             raise self._error(record, "GP that are no probabilities; give them as shares, not in Phred scale")
         with np.errstate(invalid="ignore", divide="ignore"):
-            return np.where(total > 0, gp / total, np.float32(np.nan))
+            shares = np.where(np.abs(total - 1) < 1e-4, gp, gp / total)  # those of three decimals stay as they are
+        return np.where(total > 0, shares, np.float32(np.nan))
+
+    def _numbers(self, record, key: str, columns: np.ndarray) -> np.ndarray:
+        """A FORMAT field of some samples, float32 (m, values), NaN where missing; as text where it is undeclared."""
+        values = record.format(key)[columns]
+        if values.dtype.kind != "U":
+            return values.astype(np.float32)
+        try:
+            cells = [[np.nan if part == "." else float(part) for part in text.split(",")] for text in values.tolist()]
+        except ValueError:
+            raise self._error(record, f"values of {key} that are no numbers") from None
+        width = max(map(len, cells), default=1)
+        return np.array([cell + [np.nan] * (width - len(cell)) for cell in cells], np.float32).reshape(-1, width)
 
     def _error(self, record, what: str) -> InputError:
         return InputError(f"{self._name}: record at {record.CHROM}:{record.POS} has {what}")

@@ -123,6 +123,8 @@ class Splice:
 
     def masked(self, line: bytes, hidden: list[int]) -> bytes:
         """A record's line without the calls of some samples: all that a cell says goes, likelihoods and depths too."""
+        if not hidden:
+            return line if self._columns is None else self.passed(line)
         head, cells, end = self._split(line)
         for sample in hidden:
             cells[sample] = self._no_call

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from imputevae_cli.evaluation import Evaluation, MethodScore, Round
+from imputevae_cli.evaluation import Evaluation, MethodScore
 from imputevae_cli.genotypes import MISSING, GenotypeMatrix
 from imputevae_cli.report.evaluation_tables import per_locus, per_sample
-from imputevae_cli.report.verdict import Verdict, verdict_of
+from imputevae_cli.report.findings import Findings, findings_of
+from imputevae_cli.report.verdict import verdict
 
 SCHEMA_VERSION = 1
 HISTOGRAM_BINS = 20
@@ -32,13 +33,15 @@ class Source:
     parts: str | None = None
     probabilities: str = "GP"
     notes: tuple[str, ...] = ()
+    settings: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
 class Masking:
-    """How the cells came to be hidden. prop: share of the known calls, of the first round."""
+    """How the cells came to be hidden. strategy: None where they were missing in the input as given, file where a mask
+    was read. prop: share of the known calls, of the first round."""
 
-    strategy: str
+    strategy: str | None
     prop: float
     repeats: int
     seed: int
@@ -47,16 +50,16 @@ class Masking:
 def report_of(
     evaluation: Evaluation,
     genotypes: GenotypeMatrix,
-    rounds: list[Round],
     source: Source,
     masking: Masking,
+    bias: dict[str, Any],
     *,
     version: str,
     command: str,
     created: str,
 ) -> dict[str, Any]:
-    """The report; numbers that are not defined are None. created: ISO date."""
-    verdict = verdict_of(evaluation, source.notes)
+    """The report; numbers that are not defined are None. bias: of `popgen.bias`. created: ISO date."""
+    found = findings_of(evaluation, "The file" if source.kind == "file" else "The model", source.notes)
     report = {
         "schema_version": SCHEMA_VERSION,
         "software": {"name": "imputevae", "version": version, "command": command},
@@ -68,6 +71,7 @@ def report_of(
             "repeats": masking.repeats,
             "seed": masking.seed,
             "cells": len(evaluation.samples),
+            "classes": np.bincount(evaluation.cells.truth, minlength=genotypes.n_classes).tolist(),
         },
         "model": {
             "source": source.kind,
@@ -76,7 +80,7 @@ def report_of(
             "probabilities": source.probabilities,
             "left_missing": int((evaluation.guess.call == MISSING).sum()),
         },
-        "verdict": _verdict(verdict),
+        "verdict": _verdict(found),
         "methods": [score.method for score in evaluation.methods],
         "metrics": {score.method: _metrics(score) for score in evaluation.methods},
         "strata": [row for score in evaluation.methods for row in score.strata],
@@ -89,8 +93,13 @@ def report_of(
         "chosen": evaluation.chosen,
         "samples": per_sample(evaluation, genotypes),
         "loci": _histograms(evaluation, genotypes),
+        "bias": bias,
+        "settings": source.settings,
     }
-    return plain(report)
+    report = plain(report)
+    trust = verdict(report)
+    report["verdict"] = {"level": trust.level, "headline": trust.headline, **report["verdict"]}
+    return report
 
 
 def _input(genotypes: GenotypeMatrix) -> dict[str, Any]:
@@ -105,12 +114,12 @@ def _input(genotypes: GenotypeMatrix) -> dict[str, Any]:
     }
 
 
-def _verdict(verdict: Verdict) -> dict[str, Any]:
+def _verdict(findings: Findings) -> dict[str, Any]:
     return {
-        "sentences": list(verdict.sentences),
+        "sentences": list(findings.sentences),
         "loses_to": [
             {"method": loss.method, "metric": loss.metric, "model": loss.model, "baseline": loss.baseline}
-            for loss in verdict.losses
+            for loss in findings.losses
         ],
     }
 
