@@ -113,7 +113,8 @@ def identity_of(genotypes: GenotypeMatrix, config: Config, model: Path | None = 
 def _digest(genotypes: GenotypeMatrix) -> str:
     """A digest of all that a fit sees of the genotypes."""
     digest = hashlib.blake2b(digest_size=16)
-    digest.update(f"{genotypes.calls.shape} {genotypes.ploidy}".encode())
+    region = None if genotypes.source is None else genotypes.source.region
+    digest.update(f"{genotypes.calls.shape} {genotypes.ploidy} {region}".encode())
     for row in genotypes.calls:
         digest.update(np.ascontiguousarray(row))
     loci, populations = genotypes.loci, genotypes.populations
