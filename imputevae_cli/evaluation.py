@@ -260,6 +260,7 @@ class _Scorer:
         spans = intervals(sums_by_locus(cells, len(self._with_cells)), self._draws, n_classes)
         unknown = () if has_probabilities else OF_PROBABILITIES
         names = [name for name in METRICS if name not in unknown]
+        strata = [stratum for stratum in self._strata if method == MODEL or not stratum.crossed]
         truth, gp = cells.with_probabilities()
         precision_recall = curves.precision_recall(truth, gp)
         by_class = {f"average_precision_{c}": one["average_precision"] for c, one in precision_recall.items()}
@@ -271,7 +272,7 @@ class _Scorer:
             spread={name: float(np.std([one[name] for one in each], ddof=1)) for name in names}
             if len(each) > 1
             else {},
-            strata=rows_of(self._strata, cells, self._draws, method, has_probabilities),
+            strata=rows_of(strata, cells, self._draws, method, has_probabilities),
             calibration=curves.calibration(truth, gp) if has_probabilities else [],
             precision_recall=precision_recall,
             roc=curves.roc(truth, gp),
