@@ -58,7 +58,18 @@ def start(common: Common) -> Session:
         from imputevae_cli.engine.device import choose_device
 
         choose_device(config.train.device)
-    return Session(common, config, progress, threads, shlex.join(["imputevae", *sys.argv[1:]]))
+    return Session(common, config, progress, threads, _provenance(sys.argv[1:]))
+
+
+def _provenance(arguments: list[str]) -> str:
+    """The command line less how often it was stopped and saved, so that a resumed run names the same command."""
+    kept, words = ["imputevae"], iter(arguments)
+    for word in words:
+        if word == "--checkpoint-every":
+            next(words, None)
+        elif word != "--resume" and not word.startswith("--checkpoint-every="):
+            kept.append(word)
+    return shlex.join(kept)
 
 
 def allotted_threads() -> int:
@@ -78,8 +89,18 @@ def output_path(output: str | None, session: Session, ending: str) -> str:
     return session.config.io.prefix + ending
 
 
-def read(source: str | None, popmap: Path | None, session: Session, genetic_map: Path | None = None) -> GenotypeMatrix:
-    """The genotypes that the options ask for, with genetic positions where there is a map."""
+def read(
+    source: str | None,
+    popmap: Path | None,
+    session: Session,
+    genetic_map: Path | None = None,
+    *,
+    context: int | None = 0,
+) -> GenotypeMatrix:
+    """The genotypes that the options ask for, with genetic positions where there is a map.
+
+    context: with --region, loci on either side of it to be read as well; None for all loci of the file.
+    """
     from imputevae_cli.genetic_map import GeneticMap
     from imputevae_cli.io.vcf_reader import read_vcf
 
@@ -93,6 +114,7 @@ def read(source: str | None, popmap: Path | None, session: Session, genetic_map:
         samples=_chosen_samples(common),
         include_pops=common.include_pops.split(",") if common.include_pops else None,
         region=common.region,
+        context=context,
         progress=session.progress,
     )
     for reason, count in genotypes.source.passed_through.items():

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from imputevae_cli.genotypes import GenotypeMatrix
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from imputevae_cli.imputed import ImputedGenotypes
     from imputevae_cli.imputer import Expected, ImputeVAE
 
@@ -40,9 +42,9 @@ def show_imputation(model: ImputeVAE, imputed: ImputedGenotypes, path: str, cloc
     """The table of `impute`."""
     genotypes = imputed.genotypes
     n_missing, n_imputed = imputed.n_missing, imputed.n_imputed
-    share = n_missing / genotypes.calls.size
+    share = n_missing / max(genotypes.calls.size, 1)
     rows = [
-        *_size_rows(genotypes),
+        *_size_rows(genotypes, imputed.has_calls),
         ("Missing calls", f"{n_missing:,} ({share:.1%})"),
         ("Imputed", f"{n_imputed:,}"),
     ]
@@ -88,12 +90,15 @@ def show_estimate(model: ImputeVAE, genotypes: GenotypeMatrix, runs: int = 1) ->
     _show("Dry run: nothing was written", rows, quiet=False)
 
 
-def _size_rows(genotypes: GenotypeMatrix) -> list[tuple[str, str]]:
+def _size_rows(genotypes: GenotypeMatrix, has_calls: np.ndarray | None = None) -> list[tuple[str, str]]:
     rows = [("Samples", f"{genotypes.n_samples:,}"), ("Loci", f"{genotypes.n_loci:,}")]
+    context = int(genotypes.is_context.sum())
+    if context:
+        rows.append(("  read beside the region", f"{context:,}"))
     passed = sum(genotypes.source.passed_through.values()) if genotypes.source else 0
     if passed:
         rows.append(("Records passed through", f"{passed:,}"))
-    empty = int((genotypes.calls < 0).all(1).sum())
+    empty = int(((genotypes.calls < 0).all(1) if has_calls is None else ~has_calls).sum())
     if empty:
         rows.append(("Samples without a call, left so", f"{empty:,}"))
     return rows

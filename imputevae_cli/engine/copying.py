@@ -10,17 +10,28 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
+import torch
 
 from imputevae_cli.config import HaplotypeSettings
 from imputevae_cli.engine import copying_windows, inbreeding, recipe, relatedness
-from imputevae_cli.engine.copying_chain import NO_PRIOR, Chain, Cohort, Schedule, cell_offsets
-from imputevae_cli.engine.copying_posterior import DOSE_UNIT, HaplotypePanel, HaplotypePosterior, genotype_frequencies
+from imputevae_cli.engine.copying_chain import NO_PRIOR, Chain, Cohort, Schedule, cell_offsets, frame_of
+from imputevae_cli.engine.copying_posterior import (
+    DOSE_UNIT,
+    HaplotypePanel,
+    HaplotypePosterior,
+    Stretch,
+    genotype_frequencies,
+)
+from imputevae_cli.engine.stages import Stages
 from imputevae_cli.errors import InputError
 from imputevae_cli.genotypes import MISSING
 from imputevae_cli.log import NullProgress, Progress
 
 MAX_LIKENESS_SAMPLES = 3000  # above it the N x N matrix costs more than it tells
 
+
+BESIDE = 2  # windows on either side of a region that are read too: as far as donors are compared
+NO_PANEL = np.zeros((0, 0), np.uint8)
 
 HIDDEN_SHARE, MAX_HIDDEN = 0.01, 20_000  # known calls hidden to calibrate on, where the caller hides none
 
@@ -46,6 +57,7 @@ class HaplotypeDecoder:
         progress: Progress | None = None,
         threads: int = 1,
         device: str = "cpu",
+        stages: Stages | None = None,
     ) -> HaplotypePosterior:
         """Phase the samples and fill their missing calls.
 
@@ -58,7 +70,7 @@ class HaplotypeDecoder:
         schedule: of an earlier fit, to be followed again; None: by rules and trial. device: a torch device; on
         `cpu` the compiled kernel runs, with `threads` threads.
         """
-        given = shown is not None
+        given, stages = shown is not None, stages or Stages()
         shown = shown if given else self._hide(calls, np.random.default_rng(self.seed))
         prior = NO_PRIOR if copying_prior is None else np.ascontiguousarray(copying_prior, np.float32)
         compare = copying_prior is None and likeness is None and 2 < len(calls) <= MAX_LIKENESS_SAMPLES
@@ -68,8 +80,9 @@ class HaplotypeDecoder:
             if schedule is None:
                 schedule = recipe.overlaid(recipe.by_rule(len(calls)), self.settings)
                 if self.settings.trial:
-                    schedule = recipe.overlaid(recipe.by_trial(cohort, schedule, self.seed, pool), self.settings)
-            doses, chain = self._run(cohort, schedule, pool, progress or NullProgress(), device=device)
+                    tried = recipe.by_trial(cohort, schedule, self.seed, pool, stages)
+                    schedule = recipe.overlaid(tried, self.settings)
+            doses, chain = self._run(cohort, schedule, pool, progress or NullProgress(), stages, device=device)
         haplotypes = restored(chain.haplotypes, calls, ploidy)
         frequencies = genotype_frequencies(shown, ploidy)
         posterior = _posterior(calls, chain, doses, haplotypes, frequencies)
@@ -82,13 +95,16 @@ class HaplotypeDecoder:
         chrom_codes: np.ndarray,
         positions: np.ndarray,
         *,
+        wanted: tuple[int, int] | None = None,
         progress: Progress | None = None,
         threads: int = 1,
-    ) -> HaplotypePosterior:
+        stages: Stages | None = None,
+    ) -> Stretch:
         """Fill the missing calls of samples that were not in the cohort of `panel`, from the panel alone.
 
-        calls: int8 (M, L) at the panel's loci. The other samples do not matter, only
-        a sample's own calls, its place among them (which draws it gets), and the panel.
+        calls: int8 (M, L) at the panel's loci. Only a sample's own calls and the panel matter, not the other samples.
+        wanted: the loci start..stop (exclusive) that will be asked for, None for all: windows further off than BESIDE
+        are not read, which may change a call where donors are chosen by what is likely there.
         Raises InputError where the loci do not number as the panel's do.
         """
         if calls.shape[1] != len(panel.switch):
@@ -97,12 +113,23 @@ class HaplotypeDecoder:
             )
         ploidy = panel.ploidy
         frequency = panel.frequencies @ np.arange(ploidy + 1, dtype=np.float32) / ploidy
-        cohort = Cohort(calls, chrom_codes, positions, ploidy, panel=panel.haplotypes, frequency=frequency)
         schedule = replace(panel.schedule, relatedness=False)
+        whole = Cohort(calls, chrom_codes, positions, ploidy, panel=NO_PANEL, frequency=frequency)
+        frame = frame_of(whole, schedule)
+        windows = copying_windows.near(frame.windows, *(wanted or (0, calls.shape[1])), BESIDE)
+        start, stop = int(frame.windows[windows[0], 1]), int(frame.windows[windows[1] - 1, 2])
+        part = slice(start, stop)
+        cohort = Cohort(
+            np.ascontiguousarray(calls[:, part]), chrom_codes[part], positions[part], ploidy,
+            panel=panel.stretch(start, stop), frequency=frequency[part], frame=frame.part(*windows),
+        )  # fmt: skip
         with ThreadPoolExecutor(threads) as pool:
-            doses, chain = self._run(cohort, schedule, pool, progress or NullProgress(), panel.switch)
-        posterior = _posterior(calls, chain, doses, chain.haplotypes, panel.frequencies)
-        return replace(posterior, calibration=panel.calibration)
+            doses, chain = self._run(
+                cohort, schedule, pool, progress or NullProgress(), stages or Stages(), panel.switch[part]
+            )
+        posterior = _posterior(cohort.calls, chain, doses, chain.haplotypes, panel.frequencies[part])
+        left = inbreeding.residual_coefficients(calls, frame.windows, frame.paths, ploidy, frequency)
+        return Stretch(replace(posterior, inbreeding=left, calibration=panel.calibration), start)
 
     def _hide(self, calls: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """The calls int8 (N, L) with some known ones hidden, to calibrate on."""
@@ -113,16 +140,28 @@ class HaplotypeDecoder:
             row[rng.random(len(row), np.float32) < share] = MISSING
         return shown
 
-    def _run(self, cohort: Cohort, schedule: Schedule, pool, progress: Progress, switch=None, device="cpu"):
+    def _run(
+        self, cohort: Cohort, schedule: Schedule, pool, progress: Progress, stages: Stages, switch=None, device="cpu"
+    ):
         """(mean doses uint16 (missing cells, 2), see `HaplotypePosterior`, and the last chain)."""
         doses = np.zeros((int((cohort.calls == MISSING).sum()), 2), np.float32)
+        begun = stages.resumed()
         with progress.task("haplotypes", schedule.chains * schedule.iterations) as task:
-            for c in range(schedule.chains):
+            for c in range(begun["chain"] if begun else 0, schedule.chains):
                 chain = Chain(cohort, schedule, self.seed * 1000 + c, switch, device)
                 at = cell_offsets(cohort.calls, chain.windows)
-                for iteration in range(schedule.iterations):
-                    chain.iterate(pool, doses if iteration >= schedule.burn_in else doses[:0], at)
-                    task.advance(1, f"switch rate {chain.rate:.4f}")
+                if begun:
+                    chain.take_up(begun["state"])
+                    doses[:] = begun["doses"].numpy()
+                    task.advance(c * schedule.iterations + chain.iteration)
+                    begun = None
+                while chain.iteration < schedule.iterations:
+                    stages.safe_point(
+                        lambda c=c, chain=chain: {"chain": c, "state": chain.state(), "doses": torch.from_numpy(doses)}
+                    )
+                    before = chain.iteration
+                    chain.iterate(pool, doses if before >= schedule.burn_in else doses[:0], at, stages.is_due)
+                    task.advance(chain.iteration - before, f"switch rate {chain.rate:.4f}")
         doses *= np.float32(DOSE_UNIT / (schedule.chains * (schedule.iterations - schedule.burn_in)))
         return np.rint(doses).clip(0, DOSE_UNIT).astype(np.uint16), chain
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import stat
 import sys
@@ -146,6 +147,16 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     finally:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def remove_leftovers(path: str | Path) -> None:
+    """Remove the temporary files of `path` and of its index that a killed run left; none must be at work on it."""
+    target = Path(os.path.realpath(path))
+    leftover = re.compile(re.escape(f".{target.name}") + r"(\.tbi|\.csi)?\.[a-z0-9_]{8}\.tmp(\.vcf\.gz|\.tbi|\.csi)?")
+    with contextlib.suppress(OSError):
+        for file in target.parent.iterdir():
+            if leftover.fullmatch(file.name):
+                file.unlink(missing_ok=True)
 
 
 def _finish(temporary: Path, target: Path) -> None:

@@ -13,7 +13,6 @@ from pathlib import Path
 from imputevae_cli.errors import InputError, OutputError
 from imputevae_cli.genotypes import GenotypeMatrix, ImputedBlocks, VcfSource
 from imputevae_cli.io.outputs import STDOUT, BgzfFile, atomic_output, quiet_htslib, standard_output
-from imputevae_cli.io.selection import Region
 from imputevae_cli.io.vcf_header import missing_declarations, output_header
 from imputevae_cli.io.vcf_splice import Locus, Splice, filled_loci
 from imputevae_cli.io.vcf_text import one_line, vcf_lines
@@ -193,7 +192,7 @@ class Walk:
     def _records(self, lines: Iterator[bytes]) -> Iterator[bytes]:
         """Every record of the output, without its newline."""
         source, genotypes = self._source, self._genotypes
-        region = Region.parse(source.region) if source.region else None
+        region = source.region
         place = _Order()
         loci = self._loci()
         splice = Splice(genotypes.ploidy, self._columns)
