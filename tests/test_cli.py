@@ -452,7 +452,7 @@ def test_a_signal_in_the_middle_of_training(cohort, tmp_path, number, output, co
 STOPPED_WRITING = """
 import os, signal, sys, time
 import imputevae_cli.io.vcf_writer as writer
-whole = writer._Walk.copy_into
+whole = writer.Walk.copy_into
 
 class Stopping:
     def __init__(self, out):
@@ -464,7 +464,7 @@ class Stopping:
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(20)
 
-writer._Walk.copy_into = lambda self, out, **options: whole(self, Stopping(out), **options)
+writer.Walk.copy_into = lambda self, out, **options: whole(self, Stopping(out), **options)
 from imputevae_cli.cli.main import run
 run()
 """

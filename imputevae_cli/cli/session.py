@@ -99,8 +99,18 @@ def output_path(output: str | None, session: Session, ending: str) -> str:
     return session.config.io.prefix + ending
 
 
-def read(source: str | None, popmap: Path | None, session: Session, genetic_map: Path | None = None) -> GenotypeMatrix:
-    """The genotypes that the options ask for, with genetic positions where there is a map."""
+def read(
+    source: str | None,
+    popmap: Path | None,
+    session: Session,
+    genetic_map: Path | None = None,
+    *,
+    context: int | None = 0,
+) -> GenotypeMatrix:
+    """The genotypes that the options ask for, with genetic positions where there is a map.
+
+    context: with --region, loci on either side of it to be read as well; None for all loci of the file.
+    """
     from imputevae_cli.genetic_map import GeneticMap
     from imputevae_cli.io.vcf_reader import read_vcf
 
@@ -114,6 +124,7 @@ def read(source: str | None, popmap: Path | None, session: Session, genetic_map:
         samples=_chosen_samples(common),
         include_pops=common.include_pops.split(",") if common.include_pops else None,
         region=common.region,
+        context=context,
         progress=session.progress,
     )
     for reason, count in genotypes.source.passed_through.items():

@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from imputevae_cli.engine import copying_frame, copying_torch, copying_windows, donor_choice, inbreeding, relatedness
 from imputevae_cli.engine import copying_kernel as kernel
-from imputevae_cli.engine import copying_torch, copying_windows, donor_choice, inbreeding, relatedness
+from imputevae_cli.engine.copying_frame import Frame
 from imputevae_cli.engine.copying_numerics import mix
 from imputevae_cli.engine.plain import as_arrays, as_tensors
 from imputevae_cli.genotypes import MISSING
@@ -66,6 +67,7 @@ class Cohort:
     likeness: float32 (N, N) that a prior may be fitted on, or None.
     panel: uint8 (panel samples * ploidy, L) to copy from, or None to copy from each other.
     frequency: float32 (L,) of ALT, where missing calls start; None for the calls' own.
+    frame: of these loci, where they are a stretch of more; None: they are all there are.
     """
 
     calls: np.ndarray
@@ -76,6 +78,7 @@ class Cohort:
     likeness: np.ndarray | None = None
     panel: np.ndarray | None = None
     frequency: np.ndarray | None = None
+    frame: Frame | None = None
 
 
 @dataclass
@@ -92,6 +95,15 @@ class Sweep:
     usage: np.ndarray
 
 
+def frame_of(cohort: Cohort, schedule: Schedule) -> Frame:
+    """The frame of all loci of a cohort."""
+    windows = copying_windows.windows(cohort.chrom_codes, schedule.core, schedule.halo)
+    paths = inbreeding.paths(cohort.calls, windows, cohort.ploidy, cohort.frequency)
+    if cohort.panel is None:
+        return Frame(windows, paths, copying_frame.places(cohort.calls, windows))
+    return Frame(windows, paths, copying_frame.digests(cohort.calls, windows))
+
+
 class Chain:
     """One run of the sampler. `haplotypes` is uint8 (N * ploidy, L): 0 REF, 255 ALT, between them the chance of ALT."""
 
@@ -100,7 +112,8 @@ class Chain:
     ):
         self.cohort, self.schedule, self.device = cohort, schedule, device
         self.key = np.uint64(seed)
-        self.windows = copying_windows.windows(cohort.chrom_codes, schedule.core, schedule.halo)
+        self.frame = frame_of(cohort, schedule) if cohort.frame is None else cohort.frame
+        self.windows, self.paths = self.frame.windows, self.frame.paths
         self.starts = copying_windows.chrom_starts(cohort.chrom_codes)
         self.distances = copying_windows.relative_distances(cohort.chrom_codes, cohort.positions)
         self.rate = schedule.start_rate
@@ -108,7 +121,6 @@ class Chain:
         self.switch = switch if self.fixed_switch else self._smooth_switch(self.rate).astype(np.float32)
         self.haplotypes = initial_haplotypes(cohort.calls, cohort.ploidy, cohort.frequency)
         self.spare = np.empty_like(self.haplotypes)
-        self.paths = inbreeding.paths(cohort.calls, self.windows, cohort.ploidy, cohort.frequency)  # (W, N)
         self.candidates = [candidates(cohort, paths) for paths in self.paths]
         fewest = min(len(found.rows) for found in self.candidates) - (cohort.panel is None) * cohort.ploidy
         n_donors = max(1, min(schedule.donors, fewest))
@@ -181,12 +193,12 @@ class Chain:
             cohort.calls, self.paths[w], panel, self.haplotypes, self.donors[w], self.prior, self.switch,
             self.schedule.error,
         )  # fmt: skip
-        key, first_pass, window = self._key(2 * self.iteration, w), self.iteration == 0, self.windows[w]
+        keys = self.frame.keys(self._key(2 * self.iteration, w), w)
+        first_pass, window = self.iteration == 0, self.windows[w]
         results = (at[w], doses, self.spare, sweep.flips[w], sweep.jumps[block], sweep.usage[w])
         if self.device == "cpu":
-            kernel.sweep(*arguments, key, first_pass, window, samples, *results)
+            kernel.sweep(*arguments, keys, first_pass, window, samples, *results)
         else:  # all samples of a window at once
-            keys = np.array([mix(key, n) for n in range(len(cohort.calls))], np.uint64)
             copying_torch.sweep(*arguments, keys, first_pass, window, *results, self.device)
 
     def _finish(self, sweep: Sweep) -> None:
@@ -201,7 +213,7 @@ class Chain:
             self._update_prior(sweep.usage)
 
     def _key(self, stream: int, window: int) -> np.uint64:
-        return np.uint64(mix(np.uint64(mix(self.key, stream)), window))
+        return np.uint64(mix(np.uint64(mix(self.key, stream)), self.frame.first + window))
 
     def _tasks(self, size: int):
         """Pieces of work that write apart from each other: (window, block of samples, its first and last sample)."""
@@ -217,15 +229,16 @@ class Chain:
         if cohort.panel is None and len(cohort.calls) < 2:
             return  # nobody else to copy from: the sample's own frequencies stand
         panel = self.haplotypes if cohort.panel is None else cohort.panel
+        keys = [self._key(2 * self.iteration + 1, w) for w in range(len(self.windows))]
+        keys_of = [self.frame.keys(key, w) for w, key in enumerate(keys)]
 
         def choose(task):
             w, _, samples = task
             found = self.candidates[w]
-            key = self._key(2 * self.iteration + 1, w)
-            rows, owners = found.drawn(MAX_CANDIDATES, int(key))
+            rows, owners = found.drawn(MAX_CANDIDATES, int(keys[w]))
             spans = copying_windows.stretches(self.windows[w], len(self.switch), schedule.pieces, schedule.scales)
             donor_choice.choose(
-                panel, rows, owners, self.haplotypes, found.own_rows, spans, samples, key, self.donors[w]
+                panel, rows, owners, self.haplotypes, found.own_rows, spans, samples, keys_of[w], self.donors[w]
             )  # fmt: skip
 
         list(pool.map(choose, self._tasks(SAMPLES_PER_CHOICE)))

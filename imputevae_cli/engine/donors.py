@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -222,8 +222,8 @@ class DonorDecoder:
             return self._cells(queries, overall, pieces[i], last, *there).numpy()
 
         filled = [i for i in range(len(pieces)) if edges[i + 1] > edges[i]]
-        with _one_thread_per_kernel(), ThreadPoolExecutor(self._threads) as pool:
-            parts = list(pool.map(fill_piece, filled))
+        with _one_thread_per_kernel():
+            parts = _map(fill_piece, filled, self._threads)
         return np.concatenate(parts) if parts else np.zeros((0, self._panel.n_classes), np.float32)
 
     @torch.no_grad()
@@ -278,6 +278,14 @@ class Strangers:
     def gp(self, start: int, stop: int) -> np.ndarray:
         """As `DonorDecoder.gp`, float32 (M, stop - start, ploidy + 1)."""
         return self.decoder._fill(self.queries, self.calls, start, stop)
+
+
+def _map(function: Callable, items: list, threads: int) -> list:
+    """function(item) of each item, in order. One thread needs no pool: a pool keeps memory."""
+    if threads == 1:
+        return list(map(function, items))
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(function, items))
 
 
 def _runs(loci: Tensor, asked: Tensor) -> tuple[list[int], tuple[Tensor, ...]]:

@@ -113,13 +113,14 @@ def identity_of(genotypes: GenotypeMatrix, config: Config, model: Path | None = 
 def _digest(genotypes: GenotypeMatrix) -> str:
     """A digest of all that a fit sees of the genotypes."""
     digest = hashlib.blake2b(digest_size=16)
-    digest.update(f"{genotypes.calls.shape} {genotypes.ploidy}".encode())
+    region = None if genotypes.source is None else genotypes.source.region
+    digest.update(f"{genotypes.calls.shape} {genotypes.ploidy} {region}".encode())
     for row in genotypes.calls:
         digest.update(np.ascontiguousarray(row))
     loci, populations = genotypes.loci, genotypes.populations
     for column in (genotypes.samples, loci.chrom, loci.ref, loci.alt, () if populations is None else populations):
         digest.update("\n".join(map(str, column)).encode() + b"\0")
-    for numbers in (loci.pos, loci.cm):
+    for numbers in (loci.pos, loci.cm, genotypes.is_context):
         digest.update(b"" if numbers is None else np.ascontiguousarray(numbers))
     return digest.hexdigest()
 
