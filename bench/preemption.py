@@ -204,7 +204,7 @@ def main() -> None:
         "runs": len(runs),
         "runs_with_the_same_bytes": sum(r["same"] for r in runs),
         "longest_end_after_TERM_s": max(k["ended_in_s"] for k in kills if k["signal"] == "TERM"),
-        "running_stage_kept": sum("running" in k["kept"] for k in kills),
+        "running_stage_kept": sum(any("at-work" in name for name in k["kept"]) for k in kills),
         "each_run": runs,
         "each_kill": kills,
     }

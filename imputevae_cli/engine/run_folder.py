@@ -79,6 +79,11 @@ class RunFolder:
         except Exception as error:  # torch raises many kinds for one fact: the file is not what it wrote
             raise CheckpointError(f"{file}: is damaged; start over with --force") from error
 
+    def delete(self, name: str) -> None:
+        """See `stages.Store`."""
+        with contextlib.suppress(OSError):
+            self._file(name).unlink(missing_ok=True)
+
     def remove(self) -> None:
         """Remove the files and, if nothing else is in it, the folder. run.json goes last, so that what is left of
         an interrupted removal is still a run."""
