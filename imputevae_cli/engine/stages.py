@@ -156,7 +156,7 @@ class Journal(Stages):
             if at_work is not None:
                 self._store.write(_at_work(self._stage), at_work)
         except OutputError as error:
-            logger.warning("%s; the run goes on, and cannot be resumed from here", error)
+            logger.warning("%s; what was done since the last time is not saved", error)
         self._saved_at = time.monotonic()
 
 
