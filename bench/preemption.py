@@ -1,6 +1,6 @@
 """Kill runs at random moments, take them up again, and compare what they write with runs that were left alone.
 
-usage: python bench/preemption.py [--kills 50] [--out bench/results/preemption.json]
+usage: python bench/preemption.py [--kills 50] [--seconds 100] [--out bench/results/preemption.json]
 
 Of each signal, TERM and KILL, so many are sent, over the commands in turn. A command is started with --resume, killed
 after a random time, started again, and so on until it comes to its end; then its files are compared with those of an
@@ -15,12 +15,13 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import signal
 import sys
 import tempfile
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -146,11 +147,9 @@ class Undisturbed:
 
     @classmethod
     def of(cls, name: str, arguments: list[str], folder: Path) -> Undisturbed:
-        """Run it to the end, twice: once to warm the caches."""
-        seconds = 0.0
-        for _ in range(2):
-            clear(folder)
-            seconds = run(arguments)
+        """Run it to the end."""
+        clear(folder)
+        seconds = run(arguments)
         return cls(name, arguments, seconds, written(folder))
 
 
@@ -180,37 +179,59 @@ def chain(command: Undisturbed, kind: str, folder: Path, rng: random.Random, mos
     return kills, {"command": name, "signal": kind, "kills": len(kills), "same": same, "left": left}
 
 
+def undisturbed(folder: Path) -> list[Undisturbed]:
+    """Every command with its own result; kept in the folder, so that the next call need not run them again."""
+    kept = folder / "undisturbed.json"
+    if not kept.exists():
+        todo = [asdict(Undisturbed.of(name, arguments, folder)) for name, arguments in commands(folder).items()]
+        kept.write_text(json.dumps(todo))
+    return [Undisturbed(**fields) for fields in json.loads(kept.read_text())]
+
+
 def main() -> None:
     """Kill, compare, write JSON, print a summary."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=50, help="of each signal")
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=1e9, help="stop after these; the same --folder goes on")
+    parser.add_argument("--folder", type=Path, default=Path("preemption.work"), help="working files, made here")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "preemption.json")
     args = parser.parse_args()
-    rng = random.Random(args.seed)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        todo = [Undisturbed.of(what, arguments, folder) for what, arguments in commands(folder).items()]
-        kills, runs = [], []
-        for kind in ALLOWED:
-            while (missing := args.kills - sum(k["signal"] == kind for k in kills)) > 0:
-                some, outcome = chain(todo[len(runs) % len(todo)], kind, folder, rng, min(missing, 8))
-                kills += some
-                runs.append(outcome)
-                print(outcome, dict(Counter(k["code"] for k in some)), flush=True)
-    result = {
+    begun = time.monotonic()
+    args.folder.mkdir(exist_ok=True)
+    folder, done = args.folder.resolve(), args.folder / "done.json"
+    todo = undisturbed(folder)
+    kills, runs = json.loads(done.read_text()) if done.exists() else ([], [])
+    for kind in ALLOWED:
+        while (missing := args.kills - sum(k["signal"] == kind for k in kills)) > 0:
+            if time.monotonic() - begun > args.seconds:
+                print(f"{len(kills)} kills so far; go on with the same command")
+                return
+            rng = random.Random(len(runs))
+            some, outcome = chain(todo[len(runs) % len(todo)], kind, folder, rng, min(missing, 8))
+            kills += some
+            runs.append(outcome)
+            done.write_text(json.dumps([kills, runs]))
+            print(outcome, dict(Counter(k["code"] for k in some)), flush=True)
+    result = summary(kills, runs)
+    args.out.parent.mkdir(exist_ok=True)
+    args.out.write_text(json.dumps(result, indent=1) + "\n")
+    print({key: value for key, value in result.items() if not key.startswith("each")})
+    shutil.rmtree(folder)
+
+
+def summary(kills: list[dict], runs: list[dict]) -> dict:
+    """What the JSON holds."""
+    return {
         "kills": {kind: sum(k["signal"] == kind for k in kills) for kind in ALLOWED},
         "codes": {kind: dict(Counter(str(k["code"]) for k in kills if k["signal"] == kind)) for kind in ALLOWED},
         "runs": len(runs),
         "runs_with_the_same_bytes": sum(r["same"] for r in runs),
+        "files_left_over": sum(len(r["left"]) for r in runs),
         "longest_end_after_TERM_s": max(k["ended_in_s"] for k in kills if k["signal"] == "TERM"),
-        "running_stage_kept": sum("running" in k["kept"] for k in kills),
+        "kills_in_the_middle_of_a_stage_that_was_kept": sum(any("at-work" in n for n in k["kept"]) for k in kills),
         "each_run": runs,
         "each_kill": kills,
     }
-    args.out.parent.mkdir(exist_ok=True)
-    args.out.write_text(json.dumps(result, indent=1) + "\n")
-    print({key: value for key, value in result.items() if not key.startswith("each")})
 
 
 if __name__ == "__main__":

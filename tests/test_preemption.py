@@ -4,15 +4,17 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
-from conftest import QUICK_PARTS, QUICK_VAE, _exit_code, flags_of, imputevae, simulate_linked, vcf_of
+from conftest import QUICK_PARTS, QUICK_VAE, _exit_code, environment, flags_of, imputevae, simulate_linked, vcf_of
 from test_cli import done, names, refused, without_command
 from vcf_maker import write
 
+from imputevae_cli.cli.session import _container_share
 from imputevae_cli.io import vcf_writer
 
 ALL_PARTS = flags_of({**QUICK_VAE, **QUICK_PARTS, "model.decoder": "auto"})
@@ -36,7 +38,7 @@ def left(linked, tmp_path_factory) -> Path:
         os.kill(os.getpid(), signal.SIGUSR1)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(vcf_writer._Walk, "copy_into", stop)
+        patch.setattr(vcf_writer.Walk, "copy_into", stop)
         run = imputevae(*impute(linked, folder))
     assert run.returncode == 75, run.stderr.decode()
     assert b"o.vcf.gz.ckpt holds what was done, run again with --resume" in run.stderr
@@ -99,6 +101,48 @@ def test_nothing_to_resume(cohort, checkpoint, tmp_path):
     assert b"--resume" not in text
     assert b"--checkpoint-every" not in text
     refused(imputevae(*arguments[:-1], "-", "--resume"), 2, "--resume", "standard output")
+
+
+@pytest.mark.parametrize(
+    ("text", "share"), [("max 100000\n", None), ("250000 100000\n", 3), ("1000 100000\n", 1), ("", None), (None, None)]
+)
+def test_the_share_of_a_container(tmp_path, text, share):
+    limit = tmp_path / "cpu.max"
+    if text is not None:
+        limit.write_text(text)
+    assert _container_share(limit) == share
+
+
+AT_WORK = """
+import os, sys
+from imputevae_cli.cli import summary
+from imputevae_cli.cli.main import run
+
+def show(*_):
+    import numba, torch
+    print(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS, len(os.listdir("/proc/self/task")), file=sys.stderr)
+
+summary.show_imputation = show
+run()
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs /proc")
+@pytest.mark.parametrize(("flags", "slurm", "threads"), [(["--threads", "1"], "7", 1), ([], "2", 2)])
+def test_threads_are_those_that_were_given(cohort, checkpoint, tmp_path, flags, slurm, threads):
+    arguments = ["impute", cohort / "in.vcf.gz", "--model", checkpoint, "-o", tmp_path / "o.vcf.gz", "-q", *flags]
+    run = subprocess.run(
+        [sys.executable, "-c", AT_WORK, *map(str, arguments)],
+        capture_output=True,
+        env={**environment(), "OMP_NUM_THREADS": "9", "SLURM_CPUS_PER_TASK": slurm},
+        timeout=60,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr.decode()
+    assert run.stdout == b""
+    of_torch, of_numba, there = map(int, run.stderr.split())
+    assert of_torch == of_numba == threads
+    assert there <= 4 * threads, "each library may keep threads of its own, which wait"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])

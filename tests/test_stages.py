@@ -10,6 +10,7 @@ from conftest import simulate, simulate_linked, tiny_config
 
 from imputevae_cli import ImputeVAE
 from imputevae_cli.engine import copying_chain, fitting
+from imputevae_cli.engine import stages as stages_module
 from imputevae_cli.engine.plain import canonical
 from imputevae_cli.engine.run_folder import MANIFEST, RunFolder, identity_of
 from imputevae_cli.engine.stages import Journal, Stages
@@ -131,7 +132,7 @@ def test_a_stage_is_stopped_at_once_before_its_first_safe_point_alone():
     store, request = {}, StopRequest()
 
     class Memory:
-        read, write = staticmethod(store.get), staticmethod(store.__setitem__)
+        read, write, delete = store.get, store.__setitem__, lambda name: None
 
     journal = Journal(Memory, request)
 
@@ -165,7 +166,24 @@ def test_results_are_saved_when_time_has_passed(tmp_path):
     journal.run("one", lambda: 1)
     assert folder.read("one") == {"result": 1}
     journal.run("two", lambda: journal.safe_point(lambda: {"n": 3}))
-    assert folder.read("running") == {"stage": "two", "state": {"n": 3}}
+    assert folder.read("two") == {"result": None}
+    assert folder.read("two/at work") is None, "it is of no use any more"
+    with pytest.raises(ZeroDivisionError):
+        journal.run("three", lambda: (journal.safe_point(lambda: {"n": 3}), 1 / 0))
+    assert folder.read("three/at work") == {"state": {"n": 3}}
+    later = Journal(folder, StopRequest())
+    assert later.run("four", later.resumed) is None
+    assert later.run("three", later.resumed) == {"n": 3}
+
+
+def test_large_results_are_saved_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(stages_module, "LARGE", 100)
+    folder = RunFolder(tmp_path / "a.ckpt", {})
+    journal = Journal(folder, StopRequest())
+    journal.run("small", lambda: torch.zeros(3))
+    assert not folder.is_there
+    journal.run("large", lambda: {"deep": [torch.zeros(10), torch.zeros(20)]})
+    assert sorted(p.name for p in folder.path.iterdir()) == ["large.pt", MANIFEST, "small.pt"]
 
 
 def test_a_run_that_cannot_be_saved_goes_on(tmp_path, caplog):

@@ -10,6 +10,7 @@ import typer
 
 from imputevae_cli.cli.options import Common, Input, MapFile, Popmap, with_common
 from imputevae_cli.errors import ConfigError, LostToBaselineError
+from imputevae_cli.log import logger
 
 if TYPE_CHECKING:
     import numpy as np
@@ -74,6 +75,8 @@ def evaluate(
     session = this.start(common)
     asked = Asked(model, imputed, truth, strategy, prop, repeats, tree, mask_file, write_masked)
     asked.check()
+    if common.resume:
+        logger.warning("--resume: `evaluate` keeps no stopped run, so it starts from the beginning")
     path = output if output is not None or json_ else this.output_path(None, session, "_evaluation")
     inputs = [p for p in (input, popmap, map_, model, imputed, truth, tree) if p is not None]
     _check_outputs(path, json_, asked, inputs, common)
@@ -185,7 +188,6 @@ def _rounds(asked: Asked, genotypes: GenotypeMatrix, session: Session) -> tuple[
     from imputevae_cli.engine.cells import HiddenCells
     from imputevae_cli.evaluation import Round, draw_rounds
     from imputevae_cli.io.mask_file import read_mask
-    from imputevae_cli.log import logger
     from imputevae_cli.trees import read_newick
 
     if asked.mask_file is not None and asked.mask_file.exists():
@@ -197,7 +199,6 @@ def _rounds(asked: Asked, genotypes: GenotypeMatrix, session: Session) -> tuple[
 
 
 def _seen_in_training(loaded: ImputeVAE | None, genotypes: GenotypeMatrix) -> tuple[str, ...]:
-    from imputevae_cli.log import logger
 
     shared = len(set(loaded.trained_samples) & set(genotypes.samples)) if loaded else 0
     if not shared:
@@ -225,8 +226,6 @@ def _read_guesses(asked: Asked, genotypes: GenotypeMatrix, session: Session) -> 
     one = cells_of_truth(genotypes, known, np.random.default_rng(seed_for(seed, "scored loci")))
     n_known = int((genotypes.calls != MISSING).sum()) + len(one.cells.truth)
     if session.common.dry_run:
-        from imputevae_cli.log import logger
-
         logger.info("dry run: %d calls would be scored; nothing was written", len(one.cells.truth))
         return None
     said = read_guess(asked.imputed, genotypes, one.cells, session.progress)

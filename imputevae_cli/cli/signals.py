@@ -83,11 +83,11 @@ def resumable(
     folder = RunFolder(run_folder_of(path), identity_of(genotypes, config, model))
     if common.resume:
         remove_leftovers(path)
-    else:
-        folder.remove()
-    if folder.is_there:
+    if common.resume and folder.is_there:
         folder.check()
         logger.info("%s: going on with the run that was stopped", folder.path)
+    else:
+        folder.remove()
     journal = Journal(folder, _request, 60 * common.checkpoint_every)
     try:
         yield journal

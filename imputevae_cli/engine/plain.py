@@ -44,3 +44,12 @@ def canonical(values: Any) -> Any:
     if type(values) not in PLAIN:
         raise TypeError(f"{type(values).__name__} is not a plain type")
     return values
+
+
+def size_of(values: Any) -> int:
+    """Bytes of the tensors in `values`, however deep in dicts and lists."""
+    if isinstance(values, dict):
+        return sum(map(size_of, values.values()))
+    if isinstance(values, (list, tuple)):
+        return sum(map(size_of, values))
+    return values.nbytes if isinstance(values, torch.Tensor) else 0

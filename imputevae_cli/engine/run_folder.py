@@ -18,7 +18,7 @@ import torch
 
 from imputevae_cli import __version__
 from imputevae_cli.config import Config
-from imputevae_cli.engine.plain import canonical
+from imputevae_cli.engine.checkpoint import save_plain
 from imputevae_cli.errors import CheckpointError, OutputError
 from imputevae_cli.genotypes import GenotypeMatrix
 from imputevae_cli.io.outputs import atomic_output
@@ -66,8 +66,7 @@ class RunFolder:
         if not self.is_there:
             with atomic_output(self.path / MANIFEST) as temporary:
                 temporary.write_text(json.dumps(self.identity, indent=1) + "\n", encoding="utf-8")
-        with atomic_output(self._file(name)) as temporary:
-            torch.save(canonical(content), temporary)
+        save_plain(self._file(name), content)
 
     def read(self, name: str) -> dict[str, Any] | None:
         """See `stages.Store`. Raises CheckpointError where the file is damaged."""
@@ -78,6 +77,11 @@ class RunFolder:
             return torch.load(file, map_location="cpu", weights_only=True)
         except Exception as error:  # torch raises many kinds for one fact: the file is not what it wrote
             raise CheckpointError(f"{file}: is damaged; start over with --force") from error
+
+    def delete(self, name: str) -> None:
+        """See `stages.Store`."""
+        with contextlib.suppress(OSError):
+            self._file(name).unlink(missing_ok=True)
 
     def remove(self) -> None:
         """Remove the files and, if nothing else is in it, the folder. run.json goes last, so that what is left of
