@@ -19,7 +19,7 @@ from imputevae_cli.imputed import ImputedGenotypes
 from imputevae_cli.imputer import ImputeVAE
 from imputevae_cli.ld_knni import ld_knni
 from imputevae_cli.locus_sums import draws_of_loci, intervals, sums_by_locus
-from imputevae_cli.log import Progress
+from imputevae_cli.log import NullProgress, Progress, logger
 from imputevae_cli.masking import hide
 from imputevae_cli.metrics import METRICS, OF_PROBABILITIES, Cells, certain, dosage, fill_dosage, score_cells
 from imputevae_cli.popgen import bias
@@ -99,7 +99,9 @@ def draw_rounds(
     if tree is None and strategy.startswith("nonrandom"):
         tree = neighbour_joining(distances(genotypes.calls))
     n_known = int((genotypes.calls != MISSING).sum())
-    prop = min(prop, MAX_CELLS / max(n_known, 1))
+    if prop * n_known > MAX_CELLS:
+        prop = MAX_CELLS / n_known
+        logger.info("--prop is lowered to %.4f, for no more than %d hidden calls", prop, MAX_CELLS)
     rounds = []
     for number in range(repeats):
         generator = np.random.default_rng(seed_for(seed, f"evaluation mask {number}"))
@@ -165,15 +167,13 @@ def baselines_of(genotypes: GenotypeMatrix) -> list[str]:
     return [MODE, *own, FREQUENCIES, LD_KNNI]
 
 
-def guess_of_baseline(
-    method: str, visible: GenotypeMatrix, cells: HiddenCells, seed: int, progress: Progress | None = None
-) -> tuple[Guess, dict]:
+def guess_of_baseline(method: str, visible: GenotypeMatrix, cells: HiddenCells, seed: int) -> tuple[Guess, dict]:
     """A baseline's guess from the visible calls, and what it chose."""
     calls, n_classes = visible.calls, visible.n_classes
     if method == LD_KNNI:
         generator = np.random.default_rng(seed_for(seed, "ld_knni"))
         codes = visible.loci.chrom_codes
-        call, gp, chosen = ld_knni(calls, codes, visible.ploidy, cells.samples, cells.loci, generator, progress)
+        call, gp, chosen = ld_knni(calls, codes, visible.ploidy, cells.samples, cells.loci, generator)
         return Guess(call, gp), chosen
     populations, n_populations = np.zeros(visible.n_samples, int), 0
     if visible.populations is not None and method != MODE:
@@ -199,15 +199,19 @@ def evaluate(
     genotypes: the input; a round's cells are missing in it, or are hidden by the round.
     """
     scorer = _Scorer(genotypes, rounds, seed)
-    first = scorer.pooled(model)
-    score = scorer.score(MODEL, model, first)
-    evaluation = Evaluation([score], first, scorer.samples, scorer.loci, _joined(model))
-    for method in baselines_of(genotypes):
-        said = [guess_of_baseline(method, one.visible(genotypes), one.cells, seed, progress) for one in rounds]
-        guesses = [guess for guess, _ in said]
-        evaluation.methods.append(scorer.score(method, guesses, scorer.pooled(guesses)))
-        if said[0][1]:
-            evaluation.chosen[method] = said[0][1]
+    others = baselines_of(genotypes)
+    with (progress or NullProgress()).task("scoring", 1 + len(others)) as task:
+        first = scorer.pooled(model)
+        score = scorer.score(MODEL, model, first)
+        evaluation = Evaluation([score], first, scorer.samples, scorer.loci, _joined(model))
+        task.advance()
+        for method in others:
+            said = [guess_of_baseline(method, one.visible(genotypes), one.cells, seed) for one in rounds]
+            guesses = [guess for guess, _ in said]
+            evaluation.methods.append(scorer.score(method, guesses, scorer.pooled(guesses)))
+            if said[0][1]:
+                evaluation.chosen[method] = said[0][1]
+            task.advance(note=method)
     return evaluation
 
 
@@ -260,6 +264,7 @@ class _Scorer:
         spans = intervals(sums_by_locus(cells, len(self._with_cells)), self._draws, n_classes)
         unknown = () if has_probabilities else OF_PROBABILITIES
         names = [name for name in METRICS if name not in unknown]
+        strata = [stratum for stratum in self._strata if method == MODEL or not stratum.crossed]
         truth, gp = cells.with_probabilities()
         precision_recall = curves.precision_recall(truth, gp)
         by_class = {f"average_precision_{c}": one["average_precision"] for c, one in precision_recall.items()}
@@ -271,7 +276,7 @@ class _Scorer:
             spread={name: float(np.std([one[name] for one in each], ddof=1)) for name in names}
             if len(each) > 1
             else {},
-            strata=rows_of(self._strata, cells, self._draws, method, has_probabilities),
+            strata=rows_of(strata, cells, self._draws, method, has_probabilities),
             calibration=curves.calibration(truth, gp) if has_probabilities else [],
             precision_recall=precision_recall,
             roc=curves.roc(truth, gp),

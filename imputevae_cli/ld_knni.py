@@ -13,7 +13,6 @@ from numba import njit
 
 from imputevae_cli import baselines
 from imputevae_cli.genotypes import MISSING
-from imputevae_cli.log import NullProgress, Progress
 from imputevae_cli.masking_patterns import observed_like_hidden_cells
 from imputevae_cli.metrics import log_loss
 
@@ -36,7 +35,6 @@ def ld_knni(
     samples: np.ndarray,
     loci: np.ndarray,
     rng: np.random.Generator,
-    progress: Progress | None = None,
 ) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
     """Calls int8 (M,), genotype probabilities float32 (M, C) of missing cells, and what was chosen.
 
@@ -45,17 +43,14 @@ def ld_knni(
     shares of the votes are mixed with the locus's genotype frequencies, as much of them as has the least log loss.
     """
     n_classes = ploidy + 1
-    with (progress or NullProgress()).task("LD-kNNi", 2) as task:
-        near, l_best, k_best, mix = _choose(calls, chrom_codes, n_classes, rng)
-        task.advance()
-        shares = baselines.genotype_frequencies(calls, n_classes)[-1]  # (L, C)
-        gp = np.zeros((len(samples), n_classes), np.float32)
-        called = np.zeros(len(samples), np.int8)
-        for locus, cells in _by_locus(loci):
-            votes = votes_at(calls, locus, samples[cells], near[locus, :l_best], (k_best,), n_classes)[0]
-            called[cells] = votes.argmax(1)
-            gp[cells] = (1 - mix) * votes + mix * shares[locus]
-        task.advance()
+    near, l_best, k_best, mix = _choose(calls, chrom_codes, n_classes, rng)
+    shares = baselines.genotype_frequencies(calls, n_classes)[-1]  # (L, C)
+    gp = np.zeros((len(samples), n_classes), np.float32)
+    called = np.zeros(len(samples), np.int8)
+    for locus, cells in _by_locus(loci):
+        votes = votes_at(calls, locus, samples[cells], near[locus, :l_best], (k_best,), n_classes)[0]
+        called[cells] = votes.argmax(1)
+        gp[cells] = (1 - mix) * votes + mix * shares[locus]
     return called, gp, {"l": l_best, "k": k_best, "frequencies mixed in": mix}
 
 

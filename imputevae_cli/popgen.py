@@ -251,5 +251,6 @@ def _change(noun: str, pairs: list[tuple[float | None, float | None]]) -> str | 
     noun = noun[0].upper() + noun[1:]
     change = after - before
     if abs(change) < max(0.005, 0.02 * abs(before)):
-        return f"{noun} stays as it was: {before:.3f} with the true calls, {after:.3f} after imputation."
-    return f"{noun} {'rises' if change > 0 else 'falls'} from {before:.3f} with the true calls to {after:.3f}."
+        return f"{noun} hardly changes: {before:.3f} with the true calls, {after:.3f} after imputation."
+    verb = "rises" if change > 0 else "falls"
+    return f"{noun} {verb} from {before:.3f} with the true calls to {after:.3f} after imputation."

@@ -22,11 +22,12 @@ MOST_POPULATIONS = 50
 
 @dataclass(frozen=True)
 class Stratum:
-    """A way to part the cells. codes: int (M,), the place in `levels`, -1 for a cell of none."""
+    """A way to part the cells. codes: int (M,), the place in `levels`, -1 for none. crossed: made of two others."""
 
     name: str
     levels: tuple[str, ...]
     codes: np.ndarray
+    crossed: bool = False
 
 
 def minor_allele_frequencies(calls: np.ndarray, ploidy: int) -> np.ndarray:
@@ -81,7 +82,7 @@ def _at(stratum: Stratum, index: np.ndarray) -> Stratum:
 def _crossed(a: Stratum, b: Stratum) -> Stratum:
     levels = tuple(f"{one}; {other}" for one in a.levels for other in b.levels)
     codes = np.where((a.codes < 0) | (b.codes < 0), -1, a.codes * len(b.levels) + b.codes)
-    return Stratum(f"{a.name} x {b.name}", levels, codes)
+    return Stratum(f"{a.name} x {b.name}", levels, codes, crossed=True)
 
 
 def rows_of(strata: list[Stratum], cells: Cells, draws: np.ndarray, method: str, has_probabilities: bool) -> list[dict]:

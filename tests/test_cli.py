@@ -73,7 +73,9 @@ def imputed(cohort, tmp_path_factory):
 # --- help, version, settings: no need of the heavy libraries
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["impute", "-h"], ["train", "--help"], ["--version"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["impute", "-h"], ["train", "--help"], ["evaluate", "-h"], ["--version"]]
+)
 def test_help_imports_nothing_heavy(arguments):
     code = f"""
 import sys

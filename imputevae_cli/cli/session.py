@@ -73,11 +73,21 @@ def _provenance(arguments: list[str]) -> str:
 
 
 def allotted_threads() -> int:
-    """Cores that the scheduler gave this job, or that this process may run on."""
+    """Cores that the scheduler gave this job, or that this process and its container may run on."""
     slurm = os.environ.get("SLURM_CPUS_PER_TASK", "")
     if slurm.isdigit() and int(slurm) > 0:
         return int(slurm)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, _container_share() or cores)
+
+
+def _container_share(limit: Path = Path("/sys/fs/cgroup/cpu.max")) -> int | None:
+    """Processors that the control group grants, rounded up, at least 1; None where it sets no bound."""
+    try:
+        quota, period = limit.read_text().split()
+        return max(1, -(-int(quota) // int(period)))
+    except (OSError, ValueError):  # no control groups, another version of them, or "max"
+        return None
 
 
 def output_path(output: str | None, session: Session, ending: str) -> str:

@@ -72,7 +72,7 @@ def show_evaluation(report: dict, output: str | None, clock: Stopwatch, quiet: b
         table.add_column(name.replace("_", " "), justify="left" if name == "method" else "right", no_wrap=True)
     for method in report["methods"]:
         values = [report["metrics"][method].get(name, {}).get("value") for name in names]
-        table.add_row(method_name(report, method), *("-" if v is None else f"{v:.4f}" for v in values))
+        table.add_row(method_name(report, method, short=True), *("-" if v is None else f"{v:.4f}" for v in values))
     Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 100).print(table)
     where = f"{output}: " if output else ""
     print(f"{where}{_duration(clock.seconds())}, {peak_megabytes():,.0f} MB at most", file=sys.stderr)

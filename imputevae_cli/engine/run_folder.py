@@ -120,7 +120,7 @@ def _digest(genotypes: GenotypeMatrix) -> str:
     loci, populations = genotypes.loci, genotypes.populations
     for column in (genotypes.samples, loci.chrom, loci.ref, loci.alt, () if populations is None else populations):
         digest.update("\n".join(map(str, column)).encode() + b"\0")
-    for numbers in (loci.pos, loci.cm):
+    for numbers in (loci.pos, loci.cm, genotypes.is_context):
         digest.update(b"" if numbers is None else np.ascontiguousarray(numbers))
     return digest.hexdigest()
 

@@ -217,6 +217,7 @@ def _bias_tables(report: Mapping) -> dict | None:
     return {
         "sentences": [s for s in bias.get("sentences") or () if s != drift],
         "drift": drift,
+        "truth_lacks": "imputed_same_cells" in views,
         "views": [labels.VIEWS[view] for view in views],
         "heterozygosity": heterozygosity,
         "fst": [
