@@ -256,7 +256,7 @@ class _View:
     @property
     def has_calls(self) -> np.ndarray:
         """bool (N,): samples with any call that the model goes by."""
-        return (self.mixed.cohort.calls != MISSING).any(1)[self.rows]
+        return np.array([(row != MISSING).any() for row in self.mixed.cohort.calls])[self.rows]  # no mask of the whole
 
     def gp(self, start: int, stop: int) -> np.ndarray:
         """Genotype probabilities of loci start..stop of the file, float32 (N, stop - start, C)."""
