@@ -150,8 +150,11 @@ class ImputeVAE:
     def estimate_seconds(self, genotypes: GenotypeMatrix) -> float:
         """Seconds that fitting (unless fitted) and filling would take, about: from a run on two parts of the loci.
 
-        Time is taken to be a fixed part and one that grows with the loci.
+        Time is taken to be a fixed part and one that grows with the loci; the context of a region is left out.
         """
+        genotypes = genotypes.at_loci(~genotypes.is_context)
+        if not genotypes.n_loci:
+            return 0.0
         sizes = [size for size in ESTIMATE_LOCI if size < genotypes.n_loci] or [genotypes.n_loci]
         took = [self._trial_seconds(genotypes, size) for size in sizes]
         if len(sizes) == 1:
@@ -161,7 +164,7 @@ class ImputeVAE:
 
     def _trial_seconds(self, genotypes: GenotypeMatrix, n_loci: int) -> float:
         """Seconds for the first `n_loci` loci."""
-        part = replace(genotypes, calls=genotypes.calls[:, :n_loci], loci=genotypes.loci.take(np.arange(n_loci)))
+        part = genotypes.at_loci(np.arange(genotypes.n_loci) < n_loci)
         start = time.monotonic()
         model = self if self._fitted is not None else ImputeVAE(self.config).fit(part)
         for _ in model.transform(part).blocks():
@@ -253,7 +256,7 @@ class _View:
     @property
     def has_calls(self) -> np.ndarray:
         """bool (N,): samples with any call that the model goes by."""
-        return (self.mixed.cohort.calls != MISSING).any(1)[self.rows]
+        return np.array([(row != MISSING).any() for row in self.mixed.cohort.calls])[self.rows]  # no mask of the whole
 
     def gp(self, start: int, stop: int) -> np.ndarray:
         """Genotype probabilities of loci start..stop of the file, float32 (N, stop - start, C)."""

@@ -12,7 +12,7 @@ from report_maker import example_report
 
 from imputevae_cli.report import figures, popgen_figures
 from imputevae_cli.report.html import render_html, write_html
-from imputevae_cli.report.verdict import verdict
+from imputevae_cli.report.verdict import HEADLINES, verdict
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +134,8 @@ def test_a_loss_to_a_baseline_is_said_first(report, undrawn):
     assert told.level == "no"
     assert told.reasons[0] == "The model loses."
     page = render_html(changed(report, verdict={"sentences": [], "loses_to": [lost]}))
-    assert page.index("No, do not rely") < page.index("A simple method does better") < page.index('<div class="cards">')
+    headline, reason = "No, a simple method fills in these calls better", "A simple method does better"
+    assert page.index(headline) < page.index(reason) < page.index('<div class="cards">')
     narrow = verdict(changed(report, verdict={"loses_to": [{**lost, "model": 0.403}]}))
     assert narrow.level == "care"
     assert "A simple method does better" in narrow.reasons[0]
@@ -154,6 +155,7 @@ def test_poor_figures_lower_the_level(report, metric, value, level):
     worse = changed(report)
     worse["metrics"]["model"][metric]["value"] = value
     assert verdict(worse).level == level
+    assert verdict(worse).headline == HEADLINES[level]
 
 
 def test_weak_spots_are_named_without_changing_the_level(report):

@@ -65,10 +65,11 @@ def test_regions_put_together_are_the_whole_run(decoder, folder, tmp_path):
     """To the byte, for the samples of the fit, in every part of the model."""
     source, model = folder / "in.vcf.gz", tmp_path / "m.ivae"
     run("train", source, "-o", model, *flags_of({**TINY, "model.decoder": decoder, "donors.steps": 5}))
-    run("impute", source, "--model", model, "-o", tmp_path / "whole.vcf.gz")
+    more = ["--phased"] if decoder == "haplotype" else ["--min-gp", "0.6"]
+    run("impute", source, "--model", model, "-o", tmp_path / "whole.vcf.gz", *more)
     whole = records(tmp_path / "whole.vcf.gz")
     assert len(whole) == 180
-    assert shards(source, model, tmp_path) == whole
+    assert shards(source, model, tmp_path, *more) == whole
 
 
 def test_other_samples_by_region(folder, tmp_path):
@@ -126,6 +127,16 @@ def test_a_region_without_a_record_gives_a_header(folder, tmp_path):
     assert (tmp_path / "none.vcf.gz.tbi").exists()
     done = imputevae("impute", source, "--model", model, "--region", "3", "-o", tmp_path / "3.vcf.gz")
     assert done.returncode == 3
+
+
+def test_a_dry_run_of_a_region(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("imputevae_cli.imputer.ESTIMATE_LOCI", (10, 20))
+    source, model = folder / "in.vcf.gz", tmp_path / "m.ivae"
+    run("train", source, "-o", model, *flags_of(TINY))
+    for region in ("1:600-795", "2:9000-"):
+        done = run("impute", source, "--model", model, "--region", region, "--dry-run", "-o", tmp_path / "x.vcf")
+        assert b"Time at most" in done.stderr
+    assert not (tmp_path / "x.vcf").exists()
 
 
 @pytest.mark.parametrize("mode", ["vcf", "bcf"])

@@ -13,6 +13,7 @@ from imputevae_cli.baselines import genotype_frequencies
 from imputevae_cli.config import Config
 from imputevae_cli.engine.cells import HiddenCells, surroundings
 from imputevae_cli.engine.copying import HaplotypeDecoder
+from imputevae_cli.engine.copying_frame import digests
 from imputevae_cli.engine.copying_posterior import HaplotypePosterior, Stretch
 from imputevae_cli.engine.donors import DonorDecoder
 from imputevae_cli.engine.gate import Gate
@@ -211,7 +212,7 @@ class Mixture:
             reach = wanted[0] - wanted[0] % size, min(wanted[1] + -wanted[1] % size, others.n_loci)
         makers: dict[str, Callable[[], Part]] = {
             FREQUENCIES: lambda: FrequencyPart.of(self.cohort).for_samples(others),
-            GLOBAL: lambda: global_posterior(self.members, others, config),
+            GLOBAL: lambda: global_posterior(self.members, others, config, as_others=True),
             DONORS: lambda: self._voters(threads).strangers(
                 others.calls,
                 populations=others.known_populations,
@@ -260,14 +261,15 @@ def _loci_at_once(n_samples: int) -> int:
     return 64 * int(np.clip(2**12 // max(n_samples, 1), 1, 64))
 
 
-def global_posterior(members: list[Member], cohort: Cohort, config: Config) -> VaePosterior:
-    """The global decoder's view of a cohort."""
+def global_posterior(members: list[Member], cohort: Cohort, config: Config, *, as_others: bool = False) -> VaePosterior:
+    """The global decoder's view of a cohort. as_others: a sample's draws hang on its own calls, not on its place."""
     return VaePosterior(
         [member.model for member in members],
         torch.from_numpy(cohort.calls),
         cohort.population_tensor,
         draws=config.vae.draws,
         seed=config.io.seed,
+        identities=digests(cohort.calls, np.array([[0, 0, cohort.n_loci, cohort.n_loci]]))[0] if as_others else None,
     )
 
 

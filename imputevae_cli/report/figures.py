@@ -179,7 +179,7 @@ def by_frequency(report: Mapping) -> Figure | None:
     return _strata_figure(
         report, rows, key, "by-maf", f"How well are rare alleles filled in? ({name})", "minor allele frequency", name,
         f"{name.capitalize()} of the loci in each bin of allele frequency: 1 is perfect, 0 is worthless. "
-        "Rare alleles, at the left, are the hardest for every method.",
+        "Rare alleles, at the left, are most often the hardest.",
     )  # fmt: skip
 
 

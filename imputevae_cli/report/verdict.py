@@ -23,6 +23,8 @@ HEADLINES = {
     "care": "Usable, but with care",
     "no": "No, do not rely on the imputed calls",
 }
+BEATEN = "No, a simple method fills in these calls better"
+"""The headline of level `no` where the dosages are of some worth, but a baseline's are of more."""
 MIN_CELLS = 30
 """Of fewer scored cells in a stratum nothing is said."""
 
@@ -50,7 +52,8 @@ def verdict(report: Mapping) -> Verdict:
         reasons = [*useless, *given, *doubts] if losses else [*useless, *doubts, *given]
     else:
         reasons = [*losses, *useless, *doubts, *uncalibrated, *_strengths(report)]
-    return Verdict(level, HEADLINES[level], (*reasons, *_weak_spots(report)))
+    headline = BEATEN if much and not useless else HEADLINES[level]
+    return Verdict(level, headline, (*reasons, *_weak_spots(report)))
 
 
 def _losses(report: Mapping) -> tuple[list[str], list[str]]:
