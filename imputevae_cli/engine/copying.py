@@ -68,7 +68,7 @@ class HaplotypeDecoder:
         correlations. copying_prior: float (N, N), how readily a sample (row) copies from another (column), in
         any scale; None: no preference, or one that grows with likeness where hidden calls favour it.
         schedule: of an earlier fit, to be followed again; None: by rules and trial. device: a torch device; on
-        `cpu` the compiled kernel runs, with `threads` threads.
+        `cpu` the compiled kernel runs, with `threads` threads. stages: remember the trials, and the iterations done.
         """
         given, stages = shown is not None, stages or Stages()
         shown = shown if given else self._hide(calls, np.random.default_rng(self.seed))

@@ -63,8 +63,8 @@ class DonorDecoder:
 
         calls: int8 (N, L), ALT-allele counts, -1 missing. chrom_codes: int32 (L,), rising along the file. ploidy: 1, 2.
         populations: int (N,), -1 unknown; or None. similarity: float32 (N, N), closeness in a latent space, or None.
-        `history` afterwards holds the mean loss of each tenth of the training. Raises TrainingError when the
-        loss is not finite.
+        stages: remember the training, and where it is, see `Stages`. `history` afterwards holds the mean loss of each
+        tenth of the training, unless that was remembered. Raises TrainingError when the loss is not finite.
         """
         latent = None if similarity is None else torch.as_tensor(similarity, dtype=torch.float32)
         with _one_thread_per_kernel():
