@@ -325,7 +325,7 @@ def setting_keys() -> list[str]:
 
 
 def leaves(nested: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted key and value of each setting; `sim_kwargs` is a value, not a group."""
+    """Dotted key and value of each setting; a mapping two levels down, such as `sim_kwargs`, is a value."""
     for key, value in nested.items():
         dotted = f"{prefix}{key}"
         if isinstance(value, Mapping) and not prefix:
@@ -364,12 +364,12 @@ def parse_override(text: str, option: str = "--set") -> tuple[str, Any]:
     if not equals:
         raise ConfigError(f"{option} {text}: write it as key=value, such as vae.kl_beta=1.25")
     try:
-        return key.strip(), _plain_number(yaml.safe_load(value))
+        return key.strip(), plain_number(yaml.safe_load(value))
     except yaml.YAMLError as error:
         raise ConfigError(f"{option} {text}: the value is not valid YAML") from error
 
 
-def _plain_number(value: Any) -> Any:
+def plain_number(value: Any) -> Any:
     """YAML 1.1 reads 1e-3 (no point) as text; users write it all the time."""
     if isinstance(value, str):
         try:
@@ -380,6 +380,7 @@ def _plain_number(value: Any) -> Any:
 
 
 def read_yaml(path: str | Path) -> Mapping[str, Any]:
+    """Sections of `key: value` lines. Raises ConfigError for a file that does not serve; keys are not looked at."""
     import yaml
 
     try:
@@ -399,7 +400,7 @@ def read_yaml(path: str | Path) -> Mapping[str, Any]:
             raise ConfigError(f"{path}: section {section!r} is not known{nearest(section, Config.__struct_fields__)}")
         if not isinstance(values, Mapping):
             raise ConfigError(f"{path}: section {section!r} must hold `key: value` lines")
-    return {s: {k: _plain_number(v) if k != "prefix" else v for k, v in values.items()} for s, values in loaded.items()}
+    return {s: {k: plain_number(v) if k != "prefix" else v for k, v in values.items()} for s, values in loaded.items()}
 
 
 def nearest(word: object, choices: Iterable[str]) -> str:

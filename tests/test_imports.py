@@ -9,13 +9,14 @@ from conftest import REPOSITORY
 
 PACKAGE = REPOSITORY / "imputevae_cli"
 LAYERS = [
-    ["errors", "config", "seeds", "log"],
+    ["errors", "config", "seeds", "log", "stopping"],
     ["genotypes", "popmap", "genetic_map"],
     ["io", "alignment", "masking_patterns", "masking", "metrics", "baselines"],
     ["imputed"],
     ["engine"],
     ["fitted"],
     ["imputer"],
+    ["tuning", "tuning_data", "tuning_result", "tuning_space", "tuning_storage"],
     ["report"],
     ["cli"],
     ["__main__"],

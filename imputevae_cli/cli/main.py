@@ -10,6 +10,7 @@ import typer
 
 from imputevae_cli.cli.impute import impute
 from imputevae_cli.cli.train import train
+from imputevae_cli.cli.tune import tune
 from imputevae_cli.errors import ImputeVAEError
 
 EXIT_BUG = 1
@@ -24,10 +25,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done, 1 a bug, 2 usage, settings or output, 3 input, 4 checkpoint, 5 training failed, "
-    "130 and 143 interrupted.",
+    "75 stopped, --resume goes on, 130 and 143 interrupted.",
 )
 app.command()(train)
 app.command()(impute)
+app.command()(tune)
 
 
 class _Stopped(BaseException):

@@ -1,0 +1,145 @@
+"""`imputevae tune`: search the settings that fit a file best."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from imputevae_cli.cli.options import Common, Input, MapFile, Popmap, with_common
+from imputevae_cli.errors import ConfigError
+from imputevae_cli.stopping import Stopped, StopRequest
+
+if TYPE_CHECKING:
+    from imputevae_cli.cli.session import Session
+    from imputevae_cli.report.tuning import TuningFiles
+
+EXIT_STOPPED = 75
+"""Stopped by a signal, and --resume goes on from there."""
+
+
+@with_common
+def tune(
+    common: Common,
+    input: Input = None,
+    output: Annotated[
+        str | None, typer.Option("-o", "--output", metavar="BEST.yaml", help="The settings.", show_default=False)
+    ] = None,
+    popmap: Popmap = None,
+    map_: MapFile = None,
+    trials: Annotated[int | None, typer.Option("--trials", help="Trials of the whole study, of all workers.")] = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option("--metric", metavar="NAME", help="What to tune for; repeatable, for a Pareto front."),
+    ] = None,
+    select: Annotated[
+        str | None,
+        typer.Option("--select", metavar="METRIC|TRIAL", help="Which one of a Pareto front to write."),
+    ] = None,
+    space: Annotated[
+        Path | None, typer.Option("--space", metavar="FILE.yaml", help="Ranges of settings to search.")
+    ] = None,
+    fix: Annotated[
+        list[str] | None, typer.Option("--fix", metavar="KEY=VALUE", help="Hold a setting; repeatable.")
+    ] = None,
+    study: Annotated[str | None, typer.Option("--study", metavar="NAME", help="Begin or join this study.")] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option("--storage", metavar="URL", help="journal:/path, sqlite:////path, or the URL of a database."),
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option("--timeout", metavar="SECONDS", help="Begin no trial after this time.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the study that is there.")] = False,
+) -> None:
+    """Search the settings for INPUT, and write those to go on with; `--config BEST.yaml` takes them up."""
+    from imputevae_cli.cli import session as this
+    from imputevae_cli.cli.summary import Stopwatch, show_tuning
+
+    clock = Stopwatch()
+    flags = {
+        "tune.n_trials": trials,
+        "tune.metrics": metric or None,
+        "tune.select": select,
+        "tune.study": study,
+        "tune.storage": storage,
+        "tune.timeout": timeout,
+        "tune.resume": resume or None,
+    }
+    session = this.start(common, flags)
+    from imputevae_cli.report.tuning import TuningFiles, write_tuning
+
+    settings = session.config.tune
+    path = this.output_path(output, session, ".yaml")
+    if path == "-":
+        raise ConfigError("tune writes several files beside its settings; give -o a file name")
+    files = TuningFiles(Path(path), session.config.plot.fmt)
+    name = settings.study or files.best.name.removesuffix(files.best.suffix)
+    _check_outputs(files, name, [p for p in (input, popmap, map_, space) if p is not None], common)
+    genotypes = this.read(input, popmap, session, map_)
+    this.limit_threads(session)
+    from imputevae_cli.tuning import tune as run_study
+    from imputevae_cli.tuning_space import make_space
+    from imputevae_cli.tuning_storage import open_storage
+
+    searched = make_space(space, fix or (), session.config)
+    if common.dry_run:
+        from imputevae_cli.cli.summary import show_estimate
+        from imputevae_cli.imputer import ImputeVAE
+
+        show_estimate(ImputeVAE(session.config.replace(searched.held)), genotypes)
+        return
+    where = settings.storage or f"journal:{files.journal}"
+    join = settings.resume or settings.study is not None
+    with _until_stopped(session) as stop:
+        result = run_study(
+            genotypes,
+            session.config,
+            searched,
+            open_storage(where),
+            name,
+            join=join,
+            stop=stop,
+            progress=session.progress,
+        )
+    write_tuning(files, result, session.config.plot, session.command)
+    if settings.storage is None and not settings.save_db:
+        files.journal.unlink(missing_ok=True)
+    show_tuning(result, files, clock, common.quiet)
+
+
+def _check_outputs(files: TuningFiles, study: str, inputs: list[str | Path], common: Common) -> None:
+    """Before any compute. What an earlier worker of the same study wrote may be written again."""
+    from imputevae_cli.io.outputs import check_output
+    from imputevae_cli.report.tuning import is_of_study
+
+    force = common.force or is_of_study(files.best, study)
+    for path in files.all:
+        check_output(path, inputs=inputs, force=force)
+
+
+@contextlib.contextmanager
+def _until_stopped(session: Session) -> Iterator[StopRequest]:
+    """SIGTERM and SIGUSR1 give the trial at hand back to the study and end with exit code 75."""
+    from imputevae_cli.log import logger
+
+    stop = StopRequest()
+    numbers = [signal.SIGTERM, signal.SIGINT, *([signal.SIGUSR1] if hasattr(signal, "SIGUSR1") else [])]
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number in numbers:
+        if before[number] is not signal.SIG_IGN:
+            signal.signal(number, stop.receive)
+    try:
+        yield stop
+    except Stopped as stopped:
+        logger.warning(
+            "%s: the study is kept; run the same command with --resume to go on", signal.Signals(stopped.number).name
+        )
+        raise typer.Exit(EXIT_STOPPED) from None
+    finally:
+        for number in numbers:
+            signal.signal(number, before[number])
