@@ -8,10 +8,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
+import math
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -77,6 +78,8 @@ class Run:
     part: ScoredData | None
     stop: StopRequest
     progress: Progress
+    memory: dict[str, np.ndarray] = field(default_factory=dict)
+    """Genotype probabilities of the test's cells under fits on all data that may be asked for again, by settings."""
 
     @property
     def select(self) -> str | int:
@@ -193,6 +196,8 @@ def _compare(run: Run, config: Config) -> TestScore:
     data, names = run.whole, (run.judge, *(m for m in run.metrics if m != run.judge))
 
     def filled(settings: Config) -> np.ndarray:
+        if _memory_key(settings) in run.memory:
+            return run.memory[_memory_key(settings)]
         model, _ = _fit(run, data, settings)
         return fill_cells(model, data.genotypes, data.test)[0]
 
@@ -202,6 +207,11 @@ def _compare(run: Run, config: Config) -> TestScore:
     gain, noise = gain_and_noise(data.genotypes, data.test, *pair, run.judge, run.base.io.seed)
     won = gain > BEYOND_NOISE * noise
     return TestScore(run.judge, len(data.test.truth), after, before, gain, noise, won)
+
+
+def _memory_key(config: Config) -> str:
+    settings = config.to_dict()
+    return repr([settings[section] for section in OF_OUTPUT])
 
 
 class _Trials:
@@ -268,12 +278,24 @@ class _Trials:
             raise
 
     def _scored(self, trial: Trial, model: ImputeVAE, seconds: float) -> list[float]:
-        data = self._data
-        (gp,) = fill_cells(model, data.genotypes, data.score)
-        values = score(data.genotypes, data.score, gp, self._run.metrics)
+        run, data = self._run, self._data
+        if data is run.whole:
+            gp, for_test = fill_cells(model, data.genotypes, data.score, data.test)
+        else:
+            (gp,), for_test = fill_cells(model, data.genotypes, data.score), None
+        values = score(data.genotypes, data.score, gp, run.metrics)
         trial.set_user_attr(SECONDS, round(seconds, 2))
         trial.set_user_attr(PARTS, model.parts)
-        return [values[name] for name in self._run.metrics]
+        if for_test is not None and self._may_be_asked_for(trial, values[run.judge]):
+            run.memory[_memory_key(model.config)] = for_test
+        return [values[name] for name in run.metrics]
+
+    def _may_be_asked_for(self, trial: Trial, value: float) -> bool:
+        """Whether the test may need this trial's fit: it is that of the settings given, or the best so far."""
+        run = self._run
+        i, sign = run.metrics.index(run.judge), 1 if METRICS[run.judge].lower_is_better else -1
+        best = min((sign * t.values[i] for t in _complete(self._study)), default=math.inf)
+        return trial.user_attrs.get(LABEL) == DEFAULTS or sign * value <= best
 
 
 class _Pruning:

@@ -95,6 +95,8 @@ def tune(
         return
     where = settings.storage or f"journal:{files.journal}"
     join = settings.resume or settings.study is not None
+    if common.force and not join and settings.storage is None:
+        files.journal.unlink(missing_ok=True)  # of the study that is written over
     with _until_stopped(session) as stop:
         result = run_study(
             genotypes,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from imputevae_cli import __version__
 from imputevae_cli.config import PlotSettings
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 HEADER = "# imputevae tune, study "
 """How the settings' file begins; the study's name follows."""
 SHOWN_IMPORTANCES = 15
+SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,10 @@ class TuningFiles:
         return self._beside(".html")
 
     @property
+    def summary(self) -> Path:
+        return self._beside(".json")
+
+    @property
     def history(self) -> Path:
         return self._beside(f".history.{self.fmt}")
 
@@ -55,7 +61,7 @@ class TuningFiles:
 
     @property
     def all(self) -> tuple[Path, ...]:
-        return self.best, self.trials, self.page, self.history, self.importance
+        return self.best, self.trials, self.summary, self.page, self.history, self.importance
 
 
 def is_of_study(path: Path, study: str) -> bool:
@@ -73,6 +79,7 @@ def write_tuning(files: TuningFiles, result: TuningResult, plot: PlotSettings, c
     drawings = {files.history: draw_history, files.importance: draw_importance}
     for path, draw in drawings.items():
         _save(path, draw, result, plot)
+    _write_text(files.summary, json.dumps(summary(result, command), indent=1) + "\n")
     _write_text(files.page, _page(result, plot, command))
     _write_text(files.best, settings_text(result, command))
 
@@ -114,6 +121,26 @@ def verdict(result: TuningResult) -> str:
         f"trial {result.chosen} is better than the settings given ({test.metric} "
         f"{test.chosen[test.metric]:.4f}, theirs {test.defaults[test.metric]:.4f})"
     )
+
+
+def summary(result: TuningResult, command: str) -> dict[str, Any]:
+    """What was found, for programs; the trials are in the table."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "version": __version__,
+        "command": command,
+        "study": result.study,
+        "metrics": list(result.metrics),
+        "trials": len(result.counted),
+        "pruned": sum(row.state == "pruned" for row in result.counted),
+        "on_part": None if result.on_part is None else list(result.on_part),
+        "searched": list(result.searched),
+        "front": list(result.front),
+        "chosen": result.chosen,
+        "params": dict(result.params),
+        "test": asdict(result.test),
+        "importances": {metric: dict(shares) for metric, shares in result.importances.items()},
+    }
 
 
 def _write_text(path: Path, text: str) -> None:
