@@ -20,6 +20,7 @@ from imputevae_cli.engine.checkpoint import load_checkpoint, save_checkpoint
 from imputevae_cli.engine.device import choose_device
 from imputevae_cli.engine.fitting import Task, fit_mixture
 from imputevae_cli.engine.mixture import Cohort, FrequencyPart, Mixed
+from imputevae_cli.engine.stages import Stages
 from imputevae_cli.engine.trainer import EpochResult
 from imputevae_cli.engine.vae import Latent
 from imputevae_cli.errors import CheckpointError, ConfigError, InputError
@@ -53,11 +54,12 @@ class ImputeVAE:
         genotypes: GenotypeMatrix,
         progress: Progress | None = None,
         on_epoch: Callable[[EpochResult], Any] | None = None,
+        stages: Stages | None = None,
     ) -> ImputeVAE:
         """Train on the known calls of `genotypes`; some are hidden to weigh the parts of the model and to score it.
 
-        Threads are torch's. Raises ConfigError for settings that do not hold, InputError for too few known calls,
-        TrainingError.
+        Threads are torch's. stages: a `Journal`, for a fit that can be stopped and taken up again. Raises ConfigError
+        for settings that do not hold, InputError for too few known calls, TrainingError.
         """
         config = self.config = self.config.checked()
         _check_ploidy(genotypes, config)
@@ -70,7 +72,8 @@ class ImputeVAE:
         visible = full.with_calls(np.where(mask.hidden, np.int8(MISSING), genotypes.calls))
         validation, test = (HiddenCells.of(where, genotypes.calls) for where in (mask.validation, mask.test))
         threads = torch.get_num_threads()
-        task = Task(full, visible, validation, test, config, device, progress or NullProgress(), threads, on_epoch)
+        how = (config, device, progress or NullProgress(), threads, on_epoch, stages or Stages())
+        task = Task(full, visible, validation, test, *how)
         mixture, test_gp = fit_mixture(task)
         expected = _expected(visible, test, test_gp, config.io.scoring_averaging)
         curve = confidence_curve(test.truth, test_gp)
@@ -85,12 +88,13 @@ class ImputeVAE:
         min_gp: float = 0.0,
         phased: bool = False,
         progress: Progress | None = None,
+        stages: Stages | None = None,
     ) -> ImputedGenotypes:
         """Fill the missing calls of `genotypes`, or of those that were fitted; the same each time it is called.
 
         min_gp: a filled call whose best probability is under this stays missing. phased: write `|`, in the phase
-        that the haplotype decoder found. Raises CheckpointError when too few of the loci are known to the model;
-        ConfigError where phase is asked for and there is none.
+        that the haplotype decoder found. stages: see `fit`. Raises CheckpointError when too few of the loci are known
+        to the model; ConfigError where phase is asked for and there is none.
         """
         fitted = self._require_fitted()
         genotypes = self._training_genotypes if genotypes is None else genotypes
@@ -101,7 +105,7 @@ class ImputeVAE:
             logger.warning(
                 "%d of %d loci are not in the model and pass through unchanged", aligned.n_unknown, genotypes.n_loci
             )
-        mixed = self._mixed(aligned, progress)
+        mixed = self._mixed(aligned, progress, stages)
         phase = None
         if phased:
             if not mixed.has_phase:
@@ -127,12 +131,12 @@ class ImputeVAE:
             f"with --min-gp {best.min_gp:.2f}"
         )
 
-    def _mixed(self, aligned: Alignment, progress: Progress | None) -> Mixed:
+    def _mixed(self, aligned: Alignment, progress: Progress | None, stages: Stages | None) -> Mixed:
         """The model's view of a file's samples, at the model's loci."""
         fitted, threads = self._require_fitted(), torch.get_num_threads()
         if fitted.is_trained_on(aligned.genotypes.samples, aligned.calls):
             return fitted.mixture.fill(self.config, threads)
-        return fitted.mixture.fill_others(self._cohort(aligned), self.config, threads, progress)
+        return fitted.mixture.fill_others(self._cohort(aligned), self.config, threads, progress, stages)
 
     def _cohort(self, aligned: Alignment) -> Cohort:
         """A file's samples at the model's loci."""

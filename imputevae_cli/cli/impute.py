@@ -47,6 +47,7 @@ def impute(
 ) -> None:
     """Fill the missing calls of INPUT; every known call stays as it is."""
     from imputevae_cli.cli import session as this
+    from imputevae_cli.cli.signals import check_run_folder, resumable
     from imputevae_cli.cli.summary import Stopwatch, show_estimate, show_imputation
 
     clock = Stopwatch()
@@ -61,9 +62,10 @@ def impute(
     if target_accuracy is not None and min_gp:
         raise ConfigError("give --min-gp or --target-accuracy, not both")
     inputs = [p for p in (input, popmap, model, map_) if p is not None]
+    force = check_run_folder(path, common) or common.force
     for target in (path, latent):
         if target is not None:
-            check_output(target, inputs=inputs, force=common.force)
+            check_output(target, inputs=inputs, force=force)
     fitted = _load(model, session) if model else None
     genotypes = this.read(input, popmap, session, map_)
     if kind == "p":
@@ -74,16 +76,17 @@ def impute(
     if common.dry_run:
         show_estimate(fitted or ImputeVAE(session.config), genotypes)
         return
-    fitted = fitted or ImputeVAE(session.config).fit(genotypes, session.progress)
-    if target_accuracy is not None:
-        min_gp = _threshold(fitted, target_accuracy)
-    imputed = fitted.transform(genotypes, min_gp=min_gp, phased=phased, progress=session.progress)
-    if kind == "p":
-        imputed.write_phylip(path, names=phylip_names, force=common.force)
-    else:
-        settings = {"command": session.command, "threads": session.threads, "progress": session.progress}
-        imputed.write_vcf(path, kind, force=common.force, **settings)
-    this.write_latent(latent, fitted, imputed.genotypes)
+    with resumable(path, common, genotypes, (fitted or session).config, model) as stages:
+        fitted = fitted or ImputeVAE(session.config).fit(genotypes, session.progress, stages=stages)
+        if target_accuracy is not None:
+            min_gp = _threshold(fitted, target_accuracy)
+        imputed = fitted.transform(genotypes, min_gp=min_gp, phased=phased, progress=session.progress, stages=stages)
+        if kind == "p":
+            imputed.write_phylip(path, names=phylip_names, force=force)
+        else:
+            settings = {"command": session.command, "threads": session.threads, "progress": session.progress}
+            imputed.write_vcf(path, kind, force=force, **settings)
+        this.write_latent(latent, fitted, imputed.genotypes)
     show_imputation(fitted, imputed, path, clock, common.quiet)
 
 

@@ -50,6 +50,13 @@ class Common:
     ] = None
     region: Annotated[str | None, typer.Option("--region", metavar="CHR:A-B", help="Keep this region.")] = None
     force: Annotated[bool, typer.Option("--force", help="Overwrite the output.")] = False
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a stopped run, kept in OUT.ckpt; without one, start.")
+    ] = False
+    checkpoint_every: Annotated[
+        float,
+        typer.Option("--checkpoint-every", min=0.0, metavar="MINUTES", help="Save what is done; 0: when stopped only."),
+    ] = 15.0
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Say more.")] = False
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only warnings and errors.")] = False
     log_file: Annotated[Path | None, typer.Option("--log-file", metavar="FILE", help="Write the log here too.")] = None

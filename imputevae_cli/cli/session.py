@@ -63,7 +63,18 @@ def start(common: Common, own_flags: Mapping[str, Any] | None = None) -> Session
         from imputevae_cli.engine.device import choose_device
 
         choose_device(config.train.device)
-    return Session(common, config, progress, threads, shlex.join(["imputevae", *sys.argv[1:]]))
+    return Session(common, config, progress, threads, _provenance(sys.argv[1:]))
+
+
+def _provenance(arguments: list[str]) -> str:
+    """The command line less how often it was stopped and saved, so that a resumed run names the same command."""
+    kept, words = ["imputevae"], iter(arguments)
+    for word in words:
+        if word == "--checkpoint-every":
+            next(words, None)
+        elif word != "--resume" and not word.startswith("--checkpoint-every="):
+            kept.append(word)
+    return shlex.join(kept)
 
 
 def allotted_threads() -> int:

@@ -11,16 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imputevae_cli.cli.options import Common, Input, MapFile, Popmap, with_common
-from imputevae_cli.errors import ConfigError
+from imputevae_cli.cli.signals import STOPPED_BY
+from imputevae_cli.errors import ConfigError, Preempted
 from imputevae_cli.stopping import Stopped, StopRequest
 
 if TYPE_CHECKING:
-    from imputevae_cli.cli.session import Session
     from imputevae_cli.report.tuning import TuningFiles
-
-EXIT_STOPPED = 75
-"""Stopped by a signal, and --resume goes on from there."""
-
 
 @with_common
 def tune(
@@ -54,7 +50,6 @@ def tune(
     timeout: Annotated[
         float | None, typer.Option("--timeout", metavar="SECONDS", help="Begin no trial after this time.")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the study that is there.")] = False,
 ) -> None:
     """Search the settings for INPUT, and write those to go on with; `--config BEST.yaml` takes them up."""
     from imputevae_cli.cli import session as this
@@ -68,7 +63,7 @@ def tune(
         "tune.study": study,
         "tune.storage": storage,
         "tune.timeout": timeout,
-        "tune.resume": resume or None,
+        "tune.resume": common.resume or None,
     }
     session = this.start(common, flags)
     from imputevae_cli.report.tuning import TuningFiles, write_tuning
@@ -97,7 +92,7 @@ def tune(
     join = settings.resume or settings.study is not None
     if common.force and not join and settings.storage is None:
         files.journal.unlink(missing_ok=True)  # of the study that is written over
-    with _until_stopped(session) as stop:
+    with _until_stopped() as stop:
         result = run_study(
             genotypes,
             session.config,
@@ -125,23 +120,21 @@ def _check_outputs(files: TuningFiles, study: str, inputs: list[str | Path], com
 
 
 @contextlib.contextmanager
-def _until_stopped(session: Session) -> Iterator[StopRequest]:
-    """SIGTERM and SIGUSR1 give the trial at hand back to the study and end with exit code 75."""
-    from imputevae_cli.log import logger
-
+def _until_stopped() -> Iterator[StopRequest]:
+    """Signals give the trial at hand back to the study; raises Preempted then, Stopped where it was Ctrl-C."""
     stop = StopRequest()
-    numbers = [signal.SIGTERM, signal.SIGINT, *([signal.SIGUSR1] if hasattr(signal, "SIGUSR1") else [])]
-    before = {number: signal.getsignal(number) for number in numbers}
-    for number in numbers:
-        if before[number] is not signal.SIG_IGN:
+    before = {number: signal.getsignal(number) for number in STOPPED_BY}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
             signal.signal(number, stop.receive)
     try:
         yield stop
     except Stopped as stopped:
-        logger.warning(
-            "%s: the study is kept; run the same command with --resume to go on", signal.Signals(stopped.number).name
-        )
-        raise typer.Exit(EXIT_STOPPED) from None
+        if stopped.number == signal.SIGINT:
+            raise
+        raise Preempted(
+            f"{STOPPED_BY[stopped.number]}; the study is kept, run again with --resume to go on"
+        ) from stopped
     finally:
-        for number in numbers:
-            signal.signal(number, before[number])
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -29,6 +29,21 @@ class HiddenCells:
         loci, samples = (np.ascontiguousarray(index) for index in np.nonzero(where.T))
         return cls(samples, loci, calls[samples, loci].astype(np.int64))
 
+    def take(self, places: np.ndarray) -> HiddenCells:
+        """The cells at `places`, int64 rising."""
+        return HiddenCells(self.samples[places], self.loci[places], self.truth[places])
+
+    def within(self, samples: np.ndarray, loci: np.ndarray) -> tuple[np.ndarray, HiddenCells]:
+        """Places, int64 (M,), of the cells of some samples at some loci, and those cells as their excerpt counts them.
+
+        samples, loci: int64, rising.
+        """
+        row, column = np.searchsorted(samples, self.samples), np.searchsorted(loci, self.loci)
+        inside = samples[np.minimum(row, len(samples) - 1)] == self.samples
+        inside &= loci[np.minimum(column, len(loci) - 1)] == self.loci
+        places = np.flatnonzero(inside)
+        return places, HiddenCells(row[places], column[places], self.truth[places])
+
     def blocks(self, n_loci: int, size: int = BLOCK) -> Iterator[tuple[int, int, slice]]:
         """(start, stop, cells): runs of loci that hold cells, and the cells in each."""
         for start in range(0, n_loci, size):

@@ -10,11 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
+import torch
 
 from imputevae_cli.config import HaplotypeSettings
 from imputevae_cli.engine import copying_windows, inbreeding, recipe, relatedness
 from imputevae_cli.engine.copying_chain import NO_PRIOR, Chain, Cohort, Schedule, cell_offsets
 from imputevae_cli.engine.copying_posterior import DOSE_UNIT, HaplotypePanel, HaplotypePosterior, genotype_frequencies
+from imputevae_cli.engine.stages import Stages
 from imputevae_cli.errors import InputError
 from imputevae_cli.genotypes import MISSING
 from imputevae_cli.log import NullProgress, Progress
@@ -46,6 +48,7 @@ class HaplotypeDecoder:
         progress: Progress | None = None,
         threads: int = 1,
         device: str = "cpu",
+        stages: Stages | None = None,
     ) -> HaplotypePosterior:
         """Phase the samples and fill their missing calls.
 
@@ -58,7 +61,7 @@ class HaplotypeDecoder:
         schedule: of an earlier fit, to be followed again; None: by rules and trial. device: a torch device; on
         `cpu` the compiled kernel runs, with `threads` threads.
         """
-        given = shown is not None
+        given, stages = shown is not None, stages or Stages()
         shown = shown if given else self._hide(calls, np.random.default_rng(self.seed))
         prior = NO_PRIOR if copying_prior is None else np.ascontiguousarray(copying_prior, np.float32)
         compare = copying_prior is None and likeness is None and 2 < len(calls) <= MAX_LIKENESS_SAMPLES
@@ -68,8 +71,9 @@ class HaplotypeDecoder:
             if schedule is None:
                 schedule = recipe.overlaid(recipe.by_rule(len(calls)), self.settings)
                 if self.settings.trial:
-                    schedule = recipe.overlaid(recipe.by_trial(cohort, schedule, self.seed, pool), self.settings)
-            doses, chain = self._run(cohort, schedule, pool, progress or NullProgress(), device=device)
+                    tried = recipe.by_trial(cohort, schedule, self.seed, pool, stages)
+                    schedule = recipe.overlaid(tried, self.settings)
+            doses, chain = self._run(cohort, schedule, pool, progress or NullProgress(), stages, device=device)
         haplotypes = restored(chain.haplotypes, calls, ploidy)
         frequencies = genotype_frequencies(shown, ploidy)
         posterior = _posterior(calls, chain, doses, haplotypes, frequencies)
@@ -84,6 +88,7 @@ class HaplotypeDecoder:
         *,
         progress: Progress | None = None,
         threads: int = 1,
+        stages: Stages | None = None,
     ) -> HaplotypePosterior:
         """Fill the missing calls of samples that were not in the cohort of `panel`, from the panel alone.
 
@@ -100,7 +105,9 @@ class HaplotypeDecoder:
         cohort = Cohort(calls, chrom_codes, positions, ploidy, panel=panel.haplotypes, frequency=frequency)
         schedule = replace(panel.schedule, relatedness=False)
         with ThreadPoolExecutor(threads) as pool:
-            doses, chain = self._run(cohort, schedule, pool, progress or NullProgress(), panel.switch)
+            doses, chain = self._run(
+                cohort, schedule, pool, progress or NullProgress(), stages or Stages(), panel.switch
+            )
         posterior = _posterior(calls, chain, doses, chain.haplotypes, panel.frequencies)
         return replace(posterior, calibration=panel.calibration)
 
@@ -113,15 +120,26 @@ class HaplotypeDecoder:
             row[rng.random(len(row), np.float32) < share] = MISSING
         return shown
 
-    def _run(self, cohort: Cohort, schedule: Schedule, pool, progress: Progress, switch=None, device="cpu"):
+    def _run(
+        self, cohort: Cohort, schedule: Schedule, pool, progress: Progress, stages: Stages, switch=None, device="cpu"
+    ):
         """(mean doses uint16 (missing cells, 2), see `HaplotypePosterior`, and the last chain)."""
         doses = np.zeros((int((cohort.calls == MISSING).sum()), 2), np.float32)
+        begun = stages.resumed()
         with progress.task("haplotypes", schedule.chains * schedule.iterations) as task:
-            for c in range(schedule.chains):
+            for c in range(begun["chain"] if begun else 0, schedule.chains):
                 chain = Chain(cohort, schedule, self.seed * 1000 + c, switch, device)
                 at = cell_offsets(cohort.calls, chain.windows)
-                for iteration in range(schedule.iterations):
-                    chain.iterate(pool, doses if iteration >= schedule.burn_in else doses[:0], at)
+                if begun:
+                    chain.take_up(begun["state"])
+                    doses[:] = begun["doses"].numpy()
+                    task.advance(c * schedule.iterations + chain.iteration)
+                    begun = None
+                while chain.iteration < schedule.iterations:
+                    stages.safe_point(
+                        lambda c=c, chain=chain: {"chain": c, "state": chain.state(), "doses": torch.from_numpy(doses)}
+                    )
+                    chain.iterate(pool, doses if chain.iteration >= schedule.burn_in else doses[:0], at)
                     task.advance(1, f"switch rate {chain.rate:.4f}")
         doses *= np.float32(DOSE_UNIT / (schedule.chains * (schedule.iterations - schedule.burn_in)))
         return np.rint(doses).clip(0, DOSE_UNIT).astype(np.uint16), chain

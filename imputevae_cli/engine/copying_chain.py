@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+import torch
 
 from imputevae_cli.engine import copying_kernel as kernel
 from imputevae_cli.engine import copying_torch, copying_windows, donor_choice, inbreeding, relatedness
@@ -99,6 +101,19 @@ class Chain:
         self.prior, self.steepness = cohort.prior, 0.0
         self.iteration = 0
 
+    def state(self) -> dict[str, Any]:
+        """What the iterations to come depend on, as plain types and tensors that share memory with the chain."""
+        arrays = {name: torch.from_numpy(getattr(self, name)) for name in ("haplotypes", "donors", "switch")}
+        own = {"iteration": self.iteration, "rate": self.rate, "steepness": self.steepness}
+        return own | arrays | {"prior_is_fitted": self.prior is not self.cohort.prior}
+
+    def take_up(self, state: dict[str, Any]) -> None:
+        """Go on from a `state` of the same chain."""
+        self.iteration, self.rate, self.steepness = state["iteration"], state["rate"], state["steepness"]
+        self.haplotypes, self.donors, self.switch = (state[n].numpy() for n in ("haplotypes", "donors", "switch"))
+        if state["prior_is_fitted"]:
+            self.prior = self._steep_prior()
+
     def _smooth_switch(self, rate: float) -> np.ndarray:
         switch = 1.0 - np.exp(-rate * self.distances)
         switch[self.starts] = 1.0
@@ -175,7 +190,11 @@ class Chain:
         likeness = self.cohort.likeness[n, self.donors // self.cohort.ploidy]  # (W, N, K)
         k = usage.shape[2]
         self.steepness = relatedness.fit_steepness(likeness.reshape(-1, k), usage.reshape(-1, k))
-        self.prior = np.exp(self.steepness * self.cohort.likeness)
+        self.prior = self._steep_prior()
+
+    def _steep_prior(self) -> np.ndarray:
+        """How readily each sample is copied, float32 (N, N): it grows with likeness."""
+        return np.exp(self.steepness * self.cohort.likeness)
 
     def _update_switch(self, jumps: np.ndarray) -> None:
         """Expectation-maximisation of the switch probabilities; jumps float64 (L,): switches expected per locus."""

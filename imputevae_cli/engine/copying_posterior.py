@@ -10,6 +10,7 @@ import numpy as np
 from imputevae_cli.engine import copying_calibration
 from imputevae_cli.engine.copying_calibration import Calibration
 from imputevae_cli.engine.copying_chain import Schedule
+from imputevae_cli.engine.plain import as_arrays, as_tensors
 from imputevae_cli.errors import CheckpointError
 from imputevae_cli.genotypes import MISSING
 
@@ -46,9 +47,8 @@ class HaplotypePanel:
     def from_dict(cls, values: dict) -> HaplotypePanel:
         """The panel that `to_dict` wrote. Raises CheckpointError where a part is missing or unknown."""
         try:
-            schedule = values["schedule"] | {"scales": tuple(values["schedule"]["scales"])}
-            rest = values | {"schedule": Schedule(**schedule), "calibration": Calibration(**values["calibration"])}
-            return cls(**rest)
+            learned = {"schedule": _schedule(values["schedule"]), "calibration": Calibration(**values["calibration"])}
+            return cls(**values | learned)
         except (KeyError, TypeError) as error:
             raise CheckpointError(f"the checkpoint's haplotype panel is not of this version: {error}") from error
 
@@ -130,6 +130,18 @@ class HaplotypePosterior:
         own = {name: value for name, value in values.items() if name != "panel"}
         return cls(calls=calls, shown=shown, haplotypes=panel.haplotypes, **own, **shared)
 
+    def state(self) -> dict:
+        """All but the calls as tensors and plain values; unlike `to_dict`, with the haplotypes as soft as they are."""
+        arrays = {name: getattr(self, name) for name in ("paths", "window_of", "inbreeding", "doses", "haplotypes")}
+        rest = {name: getattr(self, name) for name in ("ploidy", "switch", "frequencies")}
+        return as_tensors(arrays | rest) | {"schedule": asdict(self.schedule), "calibration": asdict(self.calibration)}
+
+    @classmethod
+    def from_state(cls, values: dict, calls: np.ndarray, shown: np.ndarray) -> HaplotypePosterior:
+        """The posterior that `state` took down."""
+        learned = {"schedule": _schedule(values["schedule"]), "calibration": Calibration(**values["calibration"])}
+        return cls(calls=calls, shown=shown, **as_arrays(values) | learned)
+
     @cached_property
     def _counted(self) -> np.ndarray:
         """int64 (1 + L // GRID, N): missing cells of all samples before, and of each sample's loci before g * GRID."""
@@ -157,6 +169,10 @@ class HaplotypePosterior:
         one = self.paths[self.window_of[loci], samples] == 1
         gp[one] = copying_calibration.inbred_gp(doses[one], self.inbreeding[samples[one]])
         return np.clip(gp, 0.0, 1.0)
+
+
+def _schedule(values: dict) -> Schedule:
+    return Schedule(**values | {"scales": tuple(values["scales"])})
 
 
 def genotype_frequencies(calls: np.ndarray, ploidy: int) -> np.ndarray:

@@ -6,8 +6,9 @@ genome shows to be useless is left out before its cost is paid.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -33,6 +34,8 @@ from imputevae_cli.engine.mixture import (
     global_posterior,
     log_of,
 )
+from imputevae_cli.engine.plain import as_arrays, as_tensors
+from imputevae_cli.engine.stages import Stages
 from imputevae_cli.engine.trainer import EpochResult, Member, TrainingData, train_members
 from imputevae_cli.engine.vae import Latent, encode_in_batches
 from imputevae_cli.genotypes import MISSING
@@ -70,6 +73,7 @@ class Task:
     progress: Progress
     threads: int
     on_epoch: Callable[[EpochResult], Any] | None = None
+    stages: Stages = field(default_factory=Stages)
 
 
 View = Callable[[HiddenCells], np.ndarray]
@@ -78,10 +82,68 @@ View = Callable[[HiddenCells], np.ndarray]
 
 @dataclass(frozen=True)
 class Glimpse:
-    """What a part says after a cheap run on some of the data. cells: validation cells there. gp: float32 (M, C)."""
+    """What a part says after a cheap run on some of the data.
+
+    places: int64 (M,), of the validation cells there, among all of them. gp: float32 (M, C).
+    """
+
+    places: np.ndarray
+    gp: np.ndarray
+
+    @staticmethod
+    def state(glimpse: Glimpse | None) -> dict[str, Any] | None:
+        """Plain types and tensors."""
+        return None if glimpse is None else as_tensors(vars(glimpse))
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any] | None) -> Glimpse | None:
+        """What `state` took down."""
+        return None if state is None else cls(**as_arrays(state))
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What the gate is fitted on: the validation cells, what each part says of them, and what is known around them.
+
+    logs: part -> float (M, C), log probabilities. around: float32 (M, F), `surroundings`.
+    """
 
     cells: HiddenCells
-    gp: np.ndarray
+    logs: dict[str, np.ndarray]
+    around: np.ndarray
+
+    @classmethod
+    def of(cls, cohort: Cohort, views: Mapping[str, View], cells: HiddenCells) -> Heard:
+        """Ask each part for the cells."""
+        around = pick(cells, cohort.n_loci, partial(surroundings, cohort.calls, cohort.chrom_codes, cohort.ploidy))
+        return cls(cells, {}, around).with_all(views)
+
+    def with_all(self, views: Mapping[str, View]) -> Heard:
+        """The same cells, with what those of `views` say that were not asked yet."""
+        late = {name: log_of(view(self.cells)) for name, view in views.items() if name not in self.logs}
+        return replace(self, logs=self.logs | late)
+
+    def beside(self, name: str, glimpse: Glimpse) -> Heard:
+        """The cells of a glimpse, with what it says of them."""
+        logs = {part: log[glimpse.places] for part, log in self.logs.items()} | {name: log_of(glimpse.gp)}
+        return Heard(self.cells.take(glimpse.places), logs, self.around[glimpse.places])
+
+    def gate(self, seed: int) -> Gate:
+        """The gate that these cells ask for."""
+        seed = seed_for(seed, "gate") % 2**31
+        return Gate.fit(
+            self.logs, self.cells.truth, self.around, fallback=FREQUENCIES, groups=self.cells.loci, seed=seed
+        )
+
+    @staticmethod
+    def state(heard: Heard) -> dict[str, Any]:
+        """All but the cells, as plain types and tensors."""
+        return as_tensors({"logs": heard.logs, "around": heard.around})
+
+    @classmethod
+    def from_state(cls, cells: HiddenCells, state: dict[str, Any]) -> Heard:
+        """What `state` took down."""
+        return cls(cells, **as_arrays(state))
 
 
 def fit_mixture(task: Task) -> tuple[Mixture, np.ndarray]:
@@ -102,10 +164,11 @@ def fit_mixture(task: Task) -> tuple[Mixture, np.ndarray]:
         views[FREQUENCIES] = FrequencyPart.of(task.visible).cells
     if donors is not None:
         views[DONORS] = lambda cells: donors.cells(cells.samples, cells.loci)
+    heard = _hear(task, views)
     if thrifty and not alone:
-        _leave_out_idle(
-            task, views, {GLOBAL: _glimpse_global(task, members, thinned), HAPLOTYPE: copied}, wanted, notes
-        )
+        idle = _idle_parts(task, heard, lambda: {GLOBAL: _glimpse_global(task, members, thinned), HAPLOTYPE: copied})
+        wanted -= idle.keys()
+        notes += idle.values()
     encoder = members[0]  # the donors were fitted with its latent, whatever becomes of the global part
     if GLOBAL in wanted:
         members = members if not thrifty else _fit_global(task, None)[0]
@@ -115,10 +178,9 @@ def fit_mixture(task: Task) -> tuple[Mixture, np.ndarray]:
     haplotypes = _fit_haplotypes(task, likeness) if HAPLOTYPE in wanted else None
     if haplotypes is not None:
         views[HAPLOTYPE] = lambda cells: pick(cells, task.visible.n_loci, haplotypes.shown_gp)
-    gate = _fit_gate(task, views, task.validation)
+    gate, test_gp = _weigh(task, heard, views)
     for note in [gate.summary(), *notes]:
         logger.info("%s", note)
-    test_gp = gate.mix(*_inputs(task, {name: views[name] for name in gate.parts}, task.test))
     donors = donors if DONORS in gate.parts else None
     kept = _with_all_calls(task, likeness, haplotypes) if HAPLOTYPE in gate.parts else None
     members = members if GLOBAL in gate.parts else []
@@ -127,7 +189,7 @@ def fit_mixture(task: Task) -> tuple[Mixture, np.ndarray]:
 
 def _stands_alone(task: Task, copied: Glimpse, notes: list[str]) -> bool:
     """Whether the haplotypes, on a few stretches, are so good that the global and donor parts can add little."""
-    cohort, cells = task.visible, copied.cells
+    cohort, cells = task.visible, task.validation.take(copied.places)
     plain = FrequencyPart.of(cohort).cells(cells)
     mixed = np.sqrt(copied.gp * plain)  # either may be too sure; what counts is what they say together
     mixed /= mixed.sum(1, keepdims=True)
@@ -141,34 +203,38 @@ def _stands_alone(task: Task, copied: Glimpse, notes: list[str]) -> bool:
     return ratio < LINKED
 
 
-def _leave_out_idle(
-    task: Task, views: dict[str, View], glimpses: dict[str, Glimpse | None], wanted: set[str], notes: list[str]
-) -> None:
-    """Take out of `wanted` the parts that the gate would not take in beside `views`, going by a glimpse of each."""
-    for name, glimpse in glimpses.items():
-        if glimpse is None:
-            wanted.discard(name)
-            notes.append(f"{name} skipped: too few hidden calls to judge it by")
-            continue
-        gate = _fit_gate(task, {**views, name: lambda cells, gp=glimpse.gp: gp}, glimpse.cells)
-        if name not in gate.parts:
-            wanted.discard(name)
-            notes.append(f"{name} skipped: in a cheap run it adds nothing to the other parts")
+def _idle_parts(task: Task, heard: Heard, glimpses: Callable[[], dict[str, Glimpse | None]]) -> dict[str, str]:
+    """The parts that the gate would not take in beside the others, going by a glimpse of each, and a note on why."""
+
+    def judge() -> dict[str, str]:
+        idle = {}
+        for name, glimpse in glimpses().items():
+            if glimpse is None:
+                idle[name] = f"{name} skipped: too few hidden calls to judge it by"
+            elif name not in heard.beside(name, glimpse).gate(task.config.io.seed).parts:
+                idle[name] = f"{name} skipped: in a cheap run it adds nothing to the other parts"
+        return idle
+
+    return task.stages.run("idle parts", judge)
 
 
 def _glimpse_global(task: Task, members: list[Member], thinned: np.ndarray | None) -> Glimpse | None:
     """What models fitted on some of the loci say there."""
     cohort = task.visible
     loci = np.arange(cohort.n_loci) if thinned is None else thinned
-    cells, inside = _cells_at(task.validation, loci)
-    if len(cells.truth) < EXCERPT_CELLS:
+    places, inside = task.validation.within(np.arange(len(cohort.calls)), loci)
+    if len(places) < EXCERPT_CELLS:
         return None
     some = cohort.with_calls(np.ascontiguousarray(cohort.calls[:, loci]))
-    return Glimpse(cells, global_posterior(members, some, task.config).cells(inside))
+    return Glimpse(places, global_posterior(members, some, task.config).cells(inside))
 
 
 def _glimpse_haplotypes(task: Task) -> Glimpse | None:
-    """Run the haplotypes on a few stretches; None where too few validation cells lie there to judge by."""
+    """What the haplotypes say on a few stretches; None where too few validation cells lie there to judge by."""
+    return task.stages.run("glimpse", lambda: _copied_excerpt(task), Glimpse.state, Glimpse.from_state)
+
+
+def _copied_excerpt(task: Task) -> Glimpse | None:
     cohort = task.visible
     n_samples, n_loci = cohort.calls.shape
     rng = np.random.default_rng(seed_for(task.config.io.seed, "excerpt"))
@@ -177,31 +243,26 @@ def _glimpse_haplotypes(task: Task) -> Glimpse | None:
     starts = [n_loci // 4 - length // 2, 3 * n_loci // 4 - length // 2]
     loci = np.unique(np.concatenate([np.arange(s, s + length) for s in np.clip(starts, 0, n_loci - length)]))
     small = cohort.excerpt(samples, loci)
-    inside = HiddenCells.of(
-        _as_mask(task.validation, cohort.calls.shape)[np.ix_(samples, loci)], task.full.calls[np.ix_(samples, loci)]
-    )
-    if len(inside.truth) < EXCERPT_CELLS:
+    places, inside = task.validation.within(samples, loci)
+    if len(places) < EXCERPT_CELLS:
         return None
     quick = HaplotypeDecoder(msgspec.structs.replace(task.config.haplotype, trial=False, chains=1), 0)
     posterior = quick.fit(
-        small.calls, small.chrom_codes, small.positions, small.ploidy, shown=small.calls, threads=task.threads
+        small.calls,
+        small.chrom_codes,
+        small.positions,
+        small.ploidy,
+        shown=small.calls,
+        threads=task.threads,
+        stages=task.stages,
     )
-    cells = HiddenCells(samples[inside.samples], loci[inside.loci], inside.truth)
-    return Glimpse(cells, pick(inside, small.n_loci, posterior.shown_gp))
+    return Glimpse(places, pick(inside, small.n_loci, posterior.shown_gp))
 
 
 def _as_mask(cells: HiddenCells, shape: tuple[int, int]) -> np.ndarray:
     mask = np.zeros(shape, bool)
     mask[cells.samples, cells.loci] = True
     return mask
-
-
-def _cells_at(cells: HiddenCells, loci: np.ndarray) -> tuple[HiddenCells, HiddenCells]:
-    """The cells at some loci, int64 rising: by their place in the file, and by their place among `loci`."""
-    place = np.minimum(np.searchsorted(loci, cells.loci), len(loci) - 1)
-    kept = loci[place] == cells.loci
-    samples, truth = cells.samples[kept], cells.truth[kept]
-    return HiddenCells(samples, cells.loci[kept], truth), HiddenCells(samples, place[kept], truth)
 
 
 def _epochs(task: Task, latent_only: bool) -> int:
@@ -221,7 +282,7 @@ def _fit_global(task: Task, epochs: int | None) -> tuple[list[Member], np.ndarra
         step = -(-cohort.calls.size // LATENT_CELLS)
         thinned = np.arange(0, cohort.n_loci, step) if step > 1 else None
     loci = np.arange(cohort.n_loci) if thinned is None else thinned
-    _, cells = _cells_at(task.validation, loci)
+    _, cells = task.validation.within(np.arange(len(cohort.calls)), loci)
     data = TrainingData(
         calls=torch.from_numpy(cohort.calls if thinned is None else np.ascontiguousarray(cohort.calls[:, loci])),
         n_classes=cohort.ploidy + 1,
@@ -229,7 +290,8 @@ def _fit_global(task: Task, epochs: int | None) -> tuple[list[Member], np.ndarra
         populations=cohort.population_tensor,
         n_populations=cohort.n_populations,
     )
-    members = train_members(data, config, task.device, task.progress, task.on_epoch)
+    name = "global" if epochs is None else "latent"
+    members = train_members(data, config, task.device, task.progress, task.on_epoch, task.stages, name)
     populations = None if data.populations is None else data.populations.to(task.device)
     latent = encode_in_batches(members[0].model, data.calls, populations)
     return members, thinned, Latent(latent.mu.cpu(), latent.logvar.cpu())
@@ -246,13 +308,18 @@ def _fit_donors(task: Task, near: np.ndarray) -> DonorDecoder:
         similarity=near,
         progress=task.progress,
         threads=task.threads,
+        stages=task.stages,
     )
 
 
 def _fit_haplotypes(task: Task, likeness: np.ndarray | None) -> HaplotypePosterior:
     """The haplotypes of the visible calls, calibrated on the validation cells."""
-    posterior = _run_haplotypes(task, task.visible.calls, likeness, None)
-    return posterior.calibrated(_as_mask(task.validation, task.visible.calls.shape))
+    calls = task.visible.calls
+
+    def fit() -> HaplotypePosterior:
+        return _run_haplotypes(task, calls, likeness, None).calibrated(_as_mask(task.validation, calls.shape))
+
+    return _haplotype_stage(task, "haplotypes", calls, fit)
 
 
 def _with_all_calls(task: Task, likeness: np.ndarray | None, fitted: HaplotypePosterior) -> HaplotypePosterior:
@@ -261,8 +328,21 @@ def _with_all_calls(task: Task, likeness: np.ndarray | None, fitted: HaplotypePo
     n_hidden = len(task.validation.truth) + len(task.test.truth)
     if n_hidden < HIDDEN_TELLS * (calls != MISSING).sum():
         return fitted
-    again = _run_haplotypes(task, calls, likeness, fitted.schedule)
-    return replace(again, calibration=fitted.calibration)
+
+    def fit() -> HaplotypePosterior:
+        again = _run_haplotypes(task, calls, likeness, fitted.schedule)
+        return replace(again, calibration=fitted.calibration)
+
+    return _haplotype_stage(task, "haplotypes with all calls", calls, fit)
+
+
+def _haplotype_stage(
+    task: Task, name: str, shown: np.ndarray, fit: Callable[[], HaplotypePosterior]
+) -> HaplotypePosterior:
+    calls = task.full.calls
+    return task.stages.run(
+        name, fit, HaplotypePosterior.state, lambda state: HaplotypePosterior.from_state(state, calls, shown)
+    )
 
 
 def _run_haplotypes(
@@ -280,21 +360,32 @@ def _run_haplotypes(
         schedule=schedule,
         progress=task.progress,
         threads=task.threads,
+        stages=task.stages,
     )
 
 
-def _inputs(task: Task, views: dict[str, View], cells: HiddenCells) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """What the gate takes: log probabilities of each part, (M, C), and the cells' surroundings, (M, F)."""
-    cohort = task.visible
-    around = pick(
-        cells,
-        cohort.n_loci,
-        lambda start, stop: surroundings(cohort.calls, cohort.chrom_codes, cohort.ploidy, start, stop),
+def _hear(task: Task, views: Mapping[str, View]) -> Heard:
+    """What `views` say of the validation cells."""
+    return task.stages.run(
+        "heard",
+        lambda: Heard.of(task.visible, views, task.validation),
+        Heard.state,
+        partial(Heard.from_state, task.validation),
     )
-    return {name: log_of(view(cells)) for name, view in views.items()}, around
 
 
-def _fit_gate(task: Task, views: dict[str, View], cells: HiddenCells) -> Gate:
-    logs, around = _inputs(task, views, cells)
-    seed = seed_for(task.config.io.seed, "gate") % 2**31
-    return Gate.fit(logs, cells.truth, around, fallback=FREQUENCIES, groups=cells.loci, seed=seed)
+def _weigh(task: Task, heard: Heard, views: Mapping[str, View]) -> tuple[Gate, np.ndarray]:
+    """The gate over the parts, and what it makes of the test cells, float32 (M, C)."""
+
+    def fit() -> tuple[Gate, np.ndarray]:
+        gate = heard.with_all(views).gate(task.config.io.seed)
+        tested = Heard.of(task.visible, {name: views[name] for name in gate.parts}, task.test)
+        return gate, gate.mix(tested.logs, tested.around)
+
+    def state_of(weighed: tuple[Gate, np.ndarray]) -> dict[str, Any]:
+        return {"gate": weighed[0].state_dict(), "test_gp": torch.from_numpy(weighed[1])}
+
+    def of_state(state: dict[str, Any]) -> tuple[Gate, np.ndarray]:
+        return Gate.from_state_dict(state["gate"]), state["test_gp"].numpy()
+
+    return task.stages.run("gate", fit, state_of, of_state)

@@ -17,6 +17,7 @@ from imputevae_cli.engine.copying_posterior import HaplotypePosterior
 from imputevae_cli.engine.donors import DonorDecoder
 from imputevae_cli.engine.gate import Gate
 from imputevae_cli.engine.posterior import VaePosterior
+from imputevae_cli.engine.stages import Stages
 from imputevae_cli.engine.trainer import Member
 from imputevae_cli.engine.vae import Latent, encode_in_batches
 from imputevae_cli.genotypes import MISSING
@@ -174,7 +175,14 @@ class Mixture:
         }
         return Mixed(self.cohort, {name: makers[name]() for name in self.gate.parts}, self.gate)
 
-    def fill_others(self, others: Cohort, config: Config, threads: int = 1, progress: Progress | None = None) -> Mixed:
+    def fill_others(
+        self,
+        others: Cohort,
+        config: Config,
+        threads: int = 1,
+        progress: Progress | None = None,
+        stages: Stages | None = None,
+    ) -> Mixed:
         """Genotype probabilities of samples that the model was not fitted on, at its loci."""
         makers: dict[str, Callable[[], Part]] = {
             FREQUENCIES: lambda: FrequencyPart.of(self.cohort).for_samples(others),
@@ -184,16 +192,20 @@ class Mixture:
                 populations=others.known_populations,
                 similarity=closeness(self.encode(others), self.latent),
             ),
-            HAPLOTYPE: lambda: HaplotypeDecoder(config.haplotype, config.io.seed).impute_new(
-                self.haplotypes.panel(),
-                others.calls,
-                others.chrom_codes,
-                others.positions,
-                threads=threads,
-                progress=progress,
-            ),
+            HAPLOTYPE: lambda: self._copied(others, config, threads, progress, stages or Stages()),
         }
         return Mixed(others, {name: makers[name]() for name in self.gate.parts}, self.gate)
+
+    def _copied(self, others: Cohort, config: Config, threads: int, progress, stages: Stages) -> HaplotypePosterior:
+        """Samples that the model was not fitted on, read against its haplotypes."""
+        decoder, panel = HaplotypeDecoder(config.haplotype, config.io.seed), self.haplotypes.panel()
+        places = (others.calls, others.chrom_codes, others.positions)
+        return stages.run(
+            "haplotypes of others",
+            lambda: decoder.impute_new(panel, *places, threads=threads, progress=progress, stages=stages),
+            HaplotypePosterior.state,
+            lambda state: HaplotypePosterior.from_state(state, others.calls, others.calls),
+        )
 
     def encode(self, cohort: Cohort) -> Latent:
         """q(z | x) of samples from their known calls."""

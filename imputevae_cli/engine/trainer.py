@@ -14,6 +14,7 @@ from imputevae_cli.config import Config
 from imputevae_cli.engine.cells import HiddenCells
 from imputevae_cli.engine.loss import class_weights, vae_loss
 from imputevae_cli.engine.optim import AdamW
+from imputevae_cli.engine.stages import Stages
 from imputevae_cli.engine.vae import GenotypeVae, VaeShape, encode_in_batches, locus_statistics
 from imputevae_cli.errors import TrainingError
 from imputevae_cli.genotypes import MISSING
@@ -68,32 +69,66 @@ def train_members(
     device: torch.device,
     progress: Progress,
     on_epoch: Callable[[EpochResult], Any] | None = None,
+    stages: Stages | None = None,
+    name: str = "global",
 ) -> list[Member]:
     """Fit train.ensemble models, each from its own seed; every returned model holds its best weights.
 
-    Raises TrainingError when the loss is not finite.
+    name: of the stages. Raises TrainingError when the loss is not finite.
     """
-    members = []
-    for index in range(config.train.ensemble):
-        member = _new_member(index, data, config, device)
-        name = "Training" if config.train.ensemble == 1 else f"Training {index + 1}/{config.train.ensemble}"
-        with progress.task(name, config.train.max_epochs) as task:
-            while not _finished(member, config):
-                result = _run_epoch(member, data, config, device)
-                task.advance(1, f"log loss {result.validation_loss:.4f}")
-                logger.debug(
-                    "epoch %d: training %.4f, KL %.1f, validation %.4f",
-                    result.epoch + 1,
-                    result.training_loss,
-                    result.kl,
-                    result.validation_loss,
-                )
-                if on_epoch is not None:
-                    on_epoch(result)
-            task.advance(config.train.max_epochs - member.epoch, f"best {member.best_loss:.4f}")
-        member.model.load_state_dict(member.best_state)
-        members.append(member)
-    return members
+    stages = stages or Stages()
+    shape = (data.calls.shape[1], data.n_classes, data.n_populations, config, device)
+    return [
+        stages.run(
+            f"{name} {index + 1}",
+            lambda index=index: _train_member(index, data, config, device, progress, on_epoch, stages),
+            member_state,
+            lambda state: member_from_state(state, *shape),
+        )
+        for index in range(config.train.ensemble)
+    ]
+
+
+def _train_member(
+    index: int,
+    data: TrainingData,
+    config: Config,
+    device: torch.device,
+    progress: Progress,
+    on_epoch: Callable[[EpochResult], Any] | None,
+    stages: Stages,
+) -> Member:
+    member = _begun_member(stages.resumed(), index, data, config, device)
+    name = "Training" if config.train.ensemble == 1 else f"Training {index + 1}/{config.train.ensemble}"
+    with progress.task(name, config.train.max_epochs) as task:
+        task.advance(member.epoch)
+        while not _finished(member, config):
+            stages.safe_point(lambda: member_state(member) | {"best_state": member.best_state})
+            result = _run_epoch(member, data, config, device)
+            task.advance(1, f"log loss {result.validation_loss:.4f}")
+            logger.debug(
+                "epoch %d: training %.4f, KL %.1f, validation %.4f",
+                result.epoch + 1,
+                result.training_loss,
+                result.kl,
+                result.validation_loss,
+            )
+            if on_epoch is not None:
+                on_epoch(result)
+        task.advance(config.train.max_epochs - member.epoch, f"best {member.best_loss:.4f}")
+    member.model.load_state_dict(member.best_state)
+    return member
+
+
+def _begun_member(
+    state: dict[str, Any] | None, index: int, data: TrainingData, config: Config, device: torch.device
+) -> Member:
+    """A new member, or the one whose training was stopped at `state`."""
+    if state is None:
+        return _new_member(index, data, config, device)
+    member = member_from_state(state, data.calls.shape[1], data.n_classes, data.n_populations, config, device)
+    member.best_state = {name: value.to(device) for name, value in state["best_state"].items()}
+    return member
 
 
 def _new_member(index: int, data: TrainingData, config: Config, device: torch.device) -> Member:
