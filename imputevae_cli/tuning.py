@@ -23,6 +23,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from imputevae_cli import __version__
 from imputevae_cli.config import Config
 from imputevae_cli.engine.device import is_out_of_memory
+from imputevae_cli.engine.stages import Stages
 from imputevae_cli.engine.trainer import EpochResult
 from imputevae_cli.errors import ConfigError, TrainingError
 from imputevae_cli.genotypes import GenotypeMatrix
@@ -39,6 +40,7 @@ from imputevae_cli.tuning_data import (
     part_of,
     score,
 )
+from imputevae_cli.tuning_memory import FittedParts
 from imputevae_cli.tuning_result import DEFAULTS, TestScore, TrialRow, TuningResult
 from imputevae_cli.tuning_space import DONORS, GATE, GLOBAL, HAPLOTYPE, OF_OUTPUT, Choices, Dimension, Numbers, Space
 from imputevae_cli.tuning_storage import (
@@ -219,6 +221,7 @@ class _Trials:
 
     def __init__(self, run: Run, study: optuna.Study, data: ScoredData, sampler: NumberedTpe):
         self._run, self._study, self._data, self._sampler = run, study, data, sampler
+        self._parts = FittedParts()
 
     def run_search(self, trial: Trial) -> list[float]:
         """A trial of the search: the settings given, or others of the space."""
@@ -271,7 +274,8 @@ class _Trials:
                 cheap["train.max_epochs"] = min(cheap["train.max_epochs"], config.train.max_epochs)
             config = config.replace({key: value for key, value in cheap.items() if value is not None})
         try:
-            return _fit(run, self._data, config, _Pruning(trial) if _may_prune(run, self._study) else None)
+            pruning = _Pruning(trial) if _may_prune(run, self._study) else None
+            return _fit(run, self._data, config, pruning, self._parts.of(config))
         except Exception as error:
             if is_out_of_memory(error):
                 raise optuna.TrialPruned("out of memory") from error
@@ -319,14 +323,16 @@ def _may_prune(run: Run, study: optuna.Study) -> bool:
     return alone and not any(key.startswith("sim.") or key == "train.validation_split" for key in searched)
 
 
-def _fit(run: Run, data: ScoredData, config: Config, on_epoch: _Pruning | None = None) -> tuple[ImputeVAE, float]:
+def _fit(
+    run: Run, data: ScoredData, config: Config, on_epoch: _Pruning | None = None, stages: Stages | None = None
+) -> tuple[ImputeVAE, float]:
     """A fitted model, and the seconds that it took; may be interrupted."""
     start = time.monotonic()
     with _quiet_log():
         run.stop.deferred = False
         try:
             run.stop.obey()
-            model = ImputeVAE(config).fit(data.genotypes, on_epoch=on_epoch)
+            model = ImputeVAE(config).fit(data.genotypes, on_epoch=on_epoch, stages=stages)
         finally:
             run.stop.deferred = True
     return model, time.monotonic() - start

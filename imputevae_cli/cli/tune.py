@@ -18,6 +18,7 @@ from imputevae_cli.stopping import Stopped, StopRequest
 if TYPE_CHECKING:
     from imputevae_cli.report.tuning import TuningFiles
 
+
 @with_common
 def tune(
     common: Common,
