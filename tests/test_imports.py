@@ -16,7 +16,7 @@ LAYERS = [
     ["engine"],
     ["fitted"],
     ["imputer"],
-    ["tuning", "tuning_data", "tuning_memory", "tuning_result", "tuning_space", "tuning_storage"],
+    ["tuning"],
     ["report"],
     ["cli"],
     ["__main__"],

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from imputevae_cli.imputed import ImputedGenotypes
     from imputevae_cli.imputer import Expected, ImputeVAE
     from imputevae_cli.report.tuning import TuningFiles
-    from imputevae_cli.tuning_result import TuningResult
+    from imputevae_cli.tuning.result import TuningResult
 
 
 class Stopwatch:

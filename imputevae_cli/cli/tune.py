@@ -78,9 +78,9 @@ def tune(
     _check_outputs(files, name, [p for p in (input, popmap, map_, space) if p is not None], common)
     genotypes = this.read(input, popmap, session, map_)
     this.limit_threads(session)
-    from imputevae_cli.tuning import tune as run_study
-    from imputevae_cli.tuning_space import make_space
-    from imputevae_cli.tuning_storage import open_storage
+    from imputevae_cli.tuning.space import make_space
+    from imputevae_cli.tuning.storage import open_storage
+    from imputevae_cli.tuning.tune import tune as run_study
 
     searched = make_space(space, fix or (), session.config)
     if common.dry_run:

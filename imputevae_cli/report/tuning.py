@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from imputevae_cli import __version__
 from imputevae_cli.config import PlotSettings
 from imputevae_cli.io.outputs import atomic_output
-from imputevae_cli.tuning_result import DEFAULTS, TrialRow, TuningResult
-from imputevae_cli.tuning_space import OF_OUTPUT
+from imputevae_cli.tuning.result import DEFAULTS, TrialRow, TuningResult
+from imputevae_cli.tuning.space import OF_OUTPUT
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
