@@ -16,6 +16,7 @@ from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.samplers import BaseSampler, TPESampler
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
@@ -222,33 +223,33 @@ class Worker:
         return None
 
     def _run_one(self, trial: Trial, run_trial: Callable[[Trial], Sequence[float]]) -> None:
-        with _heartbeat(trial, self._stale_after / 6):
-            try:
+        try:
+            with _heartbeat(trial, self._stale_after / 6):
                 values = run_trial(trial)
-            except optuna.TrialPruned as pruned:
-                if str(pruned):
-                    trial.set_user_attr(NOTE, str(pruned))
-                self._tell(trial, state=TrialState.PRUNED)
-            except Exception as error:
-                trial.set_user_attr(NOTE, f"{type(error).__name__}: {error}")
-                self._tell(trial, state=TrialState.FAIL)
-                raise
-            except BaseException:
-                trial.set_user_attr(NOTE, "stopped")
-                if self._tell(trial, state=TrialState.FAIL):
-                    run_again(self._study, self._study.get_trials(deepcopy=False)[trial.number])
-                raise
-            else:
-                self._tell(trial, values=values)
+        except optuna.TrialPruned as pruned:
+            self._finish(trial, note=str(pruned), state=TrialState.PRUNED)
+        except UpdateFinishedTrialError:
+            _say_dropped(trial)
+        except Exception as error:
+            self._finish(trial, note=f"{type(error).__name__}: {error}", state=TrialState.FAIL)
+            raise
+        except BaseException:
+            if self._finish(trial, note="stopped", state=TrialState.FAIL):
+                run_again(self._study, self._study.get_trials(deepcopy=False)[trial.number])
+            raise
+        else:
+            self._finish(trial, values=values)
 
-    def _tell(self, trial: Trial, **outcome: Any) -> bool:
+    def _finish(self, trial: Trial, *, note: str = "", **outcome: Any) -> bool:
         """Finish a trial; False where others gave it up as lost, and have run it again or will."""
         try:
+            if note:
+                trial.set_user_attr(NOTE, note)
             self._study.tell(trial, **outcome)
-        except (ValueError, RuntimeError, optuna.exceptions.UpdateFinishedTrialError):
-            if self._study.get_trials(deepcopy=False)[trial.number].state == TrialState.RUNNING:
+        except (UpdateFinishedTrialError, ValueError):
+            if not self._study.get_trials(deepcopy=False)[trial.number].state.is_finished():
                 raise
-            logger.warning("trial %d was given up as lost by another worker; its result is dropped", trial.number)
+            _say_dropped(trial)
             return False
         return True
 
@@ -271,7 +272,7 @@ class Worker:
         """Whether it was this worker that failed the trial."""
         try:
             self._study.tell(trial.number, state=TrialState.FAIL)
-        except (ValueError, RuntimeError, optuna.exceptions.UpdateFinishedTrialError):
+        except (UpdateFinishedTrialError, ValueError):
             return False
         return True
 
@@ -283,6 +284,10 @@ class Worker:
             self._incomplete_since = time.monotonic()
         elif time.monotonic() - self._incomplete_since > GRACE_SECONDS:
             queue(self._study, self._first)
+
+
+def _say_dropped(trial: Trial) -> None:
+    logger.warning("trial %d was given up as lost by another worker; its result is dropped", trial.number)
 
 
 @contextlib.contextmanager
