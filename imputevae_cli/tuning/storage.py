@@ -34,9 +34,11 @@ LABEL, RETRY_OF, NOTE, BEAT = "label", "retry_of", "note", "beat"
 """User attributes of a trial: why it was queued, the number of the lost trial that it repeats, why it came to nothing,
 and how often its worker has given a sign of life."""
 UNFINISHED = (TrialState.RUNNING, TrialState.WAITING)
+STOPPED = "stopped"
 POLL_SECONDS = 0.5
 GRACE_SECONDS = 5.0
-"""A study without its first trials is filled by whoever finds it so for this long: its maker has been killed."""
+"""What a worker that was killed on the spot left undone, such as to queue the first trials of the study that it made,
+is done by whoever finds it so for this long."""
 
 
 def open_storage(where: str) -> BaseStorage:
@@ -136,6 +138,17 @@ def counts(trial: FrozenTrial) -> bool:
     return trial.state != TrialState.FAIL
 
 
+def lost(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """Trials that came to nothing by no fault of theirs, and are still to be run again."""
+    again = {t.user_attrs.get(RETRY_OF) for t in trials}
+    return [t for t in trials if not counts(t) and t.user_attrs.get(NOTE, STOPPED) == STOPPED and t.number not in again]
+
+
+def _holding_places(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """The trials that the budget is used up by; one that is lost keeps its place for its repetition."""
+    return [t for t in trials if counts(t)] + lost(trials)
+
+
 def labelled(study: optuna.Study, label: str) -> FrozenTrial | None:
     """The trial of this label that counts."""
     found = [t for t in study.get_trials(deepcopy=False) if t.user_attrs.get(LABEL) == label and counts(t)]
@@ -190,7 +203,7 @@ class Worker:
         while True:
             self._stop.obey()
             self._fail_stale()
-            self._see_to_the_first()
+            self._mend()
             late = self._deadline is not None and time.monotonic() > self._deadline
             trial = None if late else self._claim()
             on_change()
@@ -211,11 +224,11 @@ class Worker:
         """A trial to run: from the queue, else a new one, while fewer than the budget are begun or done."""
         trials = self._study.get_trials(deepcopy=False)
         waiting = any(t.state == TrialState.WAITING for t in trials)
-        if not waiting and (sum(map(counts, trials)) >= self._budget or not self._may_draw()):
+        if not waiting and (len(_holding_places(trials)) >= self._budget or not self._may_draw()):
             return None
         trial = self._study.ask()
-        earlier = [t for t in self._study.get_trials(deepcopy=False) if t.number < trial.number and counts(t)]
-        if len(earlier) < self._budget:
+        places = _holding_places(self._study.get_trials(deepcopy=False))
+        if sum(t.number < trial.number for t in places) < self._budget:
             return trial
         # Two workers went for the last place: numbers are dealt out one by one, and the higher one gives way
         trial.set_user_attr(NOTE, "one too many")
@@ -234,7 +247,7 @@ class Worker:
             self._finish(trial, note=f"{type(error).__name__}: {error}", state=TrialState.FAIL)
             raise
         except BaseException:
-            if self._finish(trial, note="stopped", state=TrialState.FAIL):
+            if self._finish(trial, note=STOPPED, state=TrialState.FAIL):
                 run_again(self._study, self._study.get_trials(deepcopy=False)[trial.number])
             raise
         else:
@@ -276,13 +289,17 @@ class Worker:
             return False
         return True
 
-    def _see_to_the_first(self) -> None:
-        """Queue what the study must hold, should its maker have been killed before it could."""
-        if all(labelled(self._study, trial.label) for trial in self._first):
+    def _mend(self) -> None:
+        """Queue what a worker that was killed on the spot did not come to queue."""
+        trials = self._study.get_trials(deepcopy=False)
+        left = lost(trials)
+        if not left and all(labelled(self._study, trial.label) for trial in self._first):
             self._incomplete_since = None
         elif self._incomplete_since is None:
             self._incomplete_since = time.monotonic()
         elif time.monotonic() - self._incomplete_since > GRACE_SECONDS:
+            for trial in left:
+                run_again(self._study, trial)
             queue(self._study, self._first)
 
 
