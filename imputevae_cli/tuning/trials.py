@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 import optuna
 from optuna.trial import Trial
 
@@ -18,6 +19,7 @@ from imputevae_cli.errors import ConfigError
 from imputevae_cli.imputer import ImputeVAE
 from imputevae_cli.log import logger
 from imputevae_cli.metrics import METRICS
+from imputevae_cli.seeds import seed_for
 from imputevae_cli.tuning.data import ScoredData, score
 from imputevae_cli.tuning.memory import FittedParts
 from imputevae_cli.tuning.result import DEFAULTS
@@ -27,8 +29,12 @@ from imputevae_cli.tuning.storage import LABEL, NumberedTpe, Queued, queue
 
 THOROUGH = "thorough"
 """The label of the second trial: what the preset of that name sets, among the settings that are searched."""
-SPACE, SECONDS, PARTS = "space", "seconds", "parts"
-"""User attributes: of a study, what it searches; of a trial, what its fit took, and what its gate said."""
+SPACE, GIVEN, SECONDS, PARTS = "space", "given", "seconds", "parts"
+"""User attributes: of a study, what it searches, and the values of that as given; of a trial, what its fit took, and
+what its gate said."""
+KEPT = 0.5
+"""Share of the settings that a trial before TPE begins leaves as given: single changes show what they do, and where
+the settings given are good, a trial that changes all of them at once is lost."""
 
 
 class Trials:
@@ -60,10 +66,8 @@ class Trials:
         if not dimensions:
             raise ConfigError("there is nothing to search: every setting is held; free some with --space")
         self._study.set_user_attr(SPACE, {key: _plain(dimension) for key, dimension in dimensions.items()})
-        self._sampler.given = given
-        for key, dimension in dimensions.items():
-            _suggest(trial, key, dimension)
-        self._sampler.given = {}
+        self._study.set_user_attr(GIVEN, given)
+        self._suggest_all(trial, dimensions, given)
         thorough = Config.from_preset("thorough")
         preset = {key: thorough.get(key) for key in dimensions if thorough.get(key) != Config().get(key)}
         preset = {k: v for k, v in preset.items() if _holds(dimensions[k], v)}
@@ -73,8 +77,22 @@ class Trials:
         return values
 
     def _drawn(self, trial: Trial) -> Config:
-        space = self._study.user_attrs[SPACE]
-        return self._run.base.replace({key: _suggest(trial, key, _of_plain(d)) for key, d in space.items()})
+        """The settings given, with those of the space as the trial says, or drawn."""
+        space = {key: _of_plain(values) for key, values in self._study.user_attrs[SPACE].items()}
+        kept: dict[str, Any] = {}
+        if trial.number < self._run.base.tune.sampler_startup:
+            rng = np.random.default_rng(seed_for(self._run.base.io.seed, f"startup {trial.number}"))
+            given = self._study.user_attrs[GIVEN]
+            kept = {key: given[key] for key in space if rng.random() < KEPT}
+        return self._run.base.replace(self._suggest_all(trial, space, kept))
+
+    def _suggest_all(self, trial: Trial, space: Mapping[str, Dimension], given: Mapping[str, Any]) -> dict[str, Any]:
+        """A value of every setting of the space; those of `given` where the trial was not queued with others."""
+        self._sampler.given = given
+        try:
+            return {key: _suggest(trial, key, dimension) for key, dimension in space.items()}
+        finally:
+            self._sampler.given = {}
 
     def _score(self, trial: Trial, config: Config) -> list[float]:
         return self._fit(trial, config)[1]

@@ -25,7 +25,7 @@ from imputevae_cli.tuning.run import Run, chosen_of, complete, fit_and_fill, mem
 from imputevae_cli.tuning.space import Space
 from imputevae_cli.tuning.storage import LABEL, NOTE, RETRY_OF, NumberedTpe, Queued, labelled
 from imputevae_cli.tuning.study import made_of_what, open_study, work
-from imputevae_cli.tuning.trials import PARTS, SECONDS, SPACE, Trials
+from imputevae_cli.tuning.trials import GIVEN, PARTS, SECONDS, SPACE, Trials
 
 TEST = "test"
 OUTCOME = "outcome"
@@ -99,7 +99,8 @@ def _on_all_data(run: Run, search: optuna.Study) -> optuna.Study:
     first = [Queued(DEFAULTS), *(Queued(f"trial {t.number}", t.params) for t in best)]
     sampler = NumberedTpe(run.base.io.seed, 0)
     study = open_study(run, f"{run.name}.whole", run.metrics, first, sampler)
-    study.set_user_attr(SPACE, search.user_attrs[SPACE])
+    for attribute in (SPACE, GIVEN):
+        study.set_user_attr(attribute, search.user_attrs[attribute])
     trials = Trials(run, study, run.whole, sampler)
     work(run, study, len(first), first, trials.run_again, "the best on all data")
     return study
