@@ -98,7 +98,7 @@ class NumberedTpe(BaseSampler):
         return TPESampler(n_startup_trials=self._n_startup, constant_liar=True, seed=seed)
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        self._tpe = self._sampler(f"{study.study_name} {trial.number}")
+        self._tpe = self._sampler(str(trial.number))
         self._tpe.before_trial(study, trial)
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:

@@ -84,6 +84,7 @@ class Trials:
             rng = np.random.default_rng(seed_for(self._run.base.io.seed, f"startup {trial.number}"))
             given = self._study.user_attrs[GIVEN]
             kept = {key: given[key] for key in space if rng.random() < KEPT}
+            kept = kept if len(kept) < len(space) else {}
         return self._run.base.replace(self._suggest_all(trial, space, kept))
 
     def _suggest_all(self, trial: Trial, space: Mapping[str, Dimension], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -102,7 +103,8 @@ class Trials:
         run, data = self._run, self._data
         config = self._cheaper(config)
         cells = (data.score, data.test) if data is run.whole else (data.score,)
-        pruning = _Pruning(trial) if _may_prune(run, self._study) else None
+        given = trial.user_attrs.get(LABEL) == DEFAULTS  # what all else is measured by
+        pruning = _Pruning(trial) if not given and _may_prune(run, self._study) else None
         start = time.monotonic()
         try:
             model, gp = fit_and_fill(run, data, config, *cells, on_epoch=pruning, stages=self._parts.of(config))

@@ -81,15 +81,14 @@ def _search(run: Run, genotypes: GenotypeMatrix, join: bool) -> optuna.Study:
 
     def defaults_are_done() -> bool:
         trial = labelled(study, DEFAULTS)
+        if trial is not None and trial.state == TrialState.PRUNED:
+            reason = trial.user_attrs.get(NOTE)
+            raise TrainingError(f"the settings given cannot be fitted to these data, so nothing can be tuned: {reason}")
         return trial is not None and trial.state == TrialState.COMPLETE
 
     work(run, study, tune.n_trials, first, trials.run_search, "tuning", defaults_are_done, tune.timeout)
-    trial = labelled(study, DEFAULTS)
-    if trial is None or trial.state != TrialState.COMPLETE:
-        raise TrainingError(
-            "the settings given could not be tried, so there is nothing to compare with"
-            + (f": {trial.user_attrs.get(NOTE, '')}" if trial else "; give more time")
-        )
+    if not defaults_are_done():
+        raise TrainingError("no trial was finished, so there is nothing to compare; give more time with --timeout")
     return study
 
 
