@@ -6,7 +6,7 @@ import signal
 import numpy as np
 import optuna
 import pytest
-from conftest import QUICK_PARTS, QUICK_VAE, TINY, simulate, simulate_linked
+from conftest import QUICK_PARTS, QUICK_VAE, REPOSITORY, TINY, simulate, simulate_linked
 
 from imputevae_cli import ImputeVAE
 from imputevae_cli.config import Config
@@ -22,7 +22,7 @@ from imputevae_cli.tuning.result import DEFAULTS
 from imputevae_cli.tuning.space import Space, make_space
 from imputevae_cli.tuning.tune import tune
 
-FEW = "vae: {kl_beta: {low: 0.5, high: 5, log: true}}\nmodel: {latent_dim: {low: 2, high: 4}}\n"
+FEW = REPOSITORY / "tests" / "few_settings.yaml"
 
 
 @pytest.fixture(autouse=True)
@@ -39,14 +39,13 @@ def genotypes():
 @pytest.fixture
 def tuned(genotypes, tmp_path):
     """A function that runs a small study, by default of two settings of the global decoder, in a file."""
-    (tmp_path / "few.yaml").write_text(FEW)
 
     def study(name="s", trials=4, *, space=None, fixes=(), join=False, stop=None, on=genotypes, **dotted):
         settings = {"tune.n_trials": trials, "tune.sampler_startup": 2, "tune.max_hidden": 400}
         settings |= {key.replace("__", "."): value for key, value in dotted.items()}
         config = Config().replace({**TINY, **settings})
-        searched = make_space(space or tmp_path / "few.yaml", fixes, config)
-        searched = Space(searched.named, {}, searched.held)
+        searched = make_space(space or FEW, fixes, config)
+        searched = Space(searched.named, {}, searched.held)  # what the file names, and nothing of the built-in space
         return tune(on, config, searched, storage.open_storage(f"journal:{tmp_path / 'j'}"), name, join=join, stop=stop)
 
     return study
