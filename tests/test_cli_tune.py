@@ -34,6 +34,18 @@ def without(text, *words):
     return [line for line in text.splitlines() if not any(word in line for word in words)]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _loaded():
+    """What every run would import anew: runs are copies of this process."""
+    import jinja2  # noqa: F401
+    import matplotlib.backends.backend_pdf
+    import matplotlib.backends.backend_svg
+    import matplotlib.figure  # noqa: F401
+    import optuna.importance  # noqa: F401
+
+    import imputevae_cli.tuning.tune  # noqa: F401
+
+
 @pytest.fixture(scope="module")
 def tuned(cohort, tmp_path_factory):
     """A folder with what `tune` left there."""
@@ -120,7 +132,6 @@ def test_the_journal_goes_where_it_is_not_to_be_kept(cohort, tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
 def test_a_signal_gives_the_trial_back_and_ends_with_75(cohort, tmp_path, monkeypatch, number):
-    import imputevae_cli.tuning.run  # noqa: F401
     from imputevae_cli.cli.main import run
     from imputevae_cli.imputer import ImputeVAE
 
