@@ -1,6 +1,6 @@
 """Kill runs at random moments, take them up again, and compare what they write with runs that were left alone.
 
-usage: python bench/preemption.py [--kills 50] [--out bench/results/preemption.json]
+usage: python bench/preemption.py [--kills 50] [--seconds 100] [--out bench/results/preemption.json]
 
 Of each signal, TERM and KILL, so many are sent, over the commands in turn. A command is started with --resume, killed
 after a random time, started again, and so on until it comes to its end; then its files are compared with those of an
@@ -15,15 +15,19 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+
+import imputevae_cli.imputer  # noqa: F401
+from imputevae_cli.cli.main import run as run_command
 
 REPOSITORY = Path(__file__).parents[1]
 EXAMPLE = REPOSITORY / "test_data" / "example.vcf.gz"
@@ -68,19 +72,56 @@ def commands(folder: Path) -> dict[str, list[str]]:
     }
 
 
-def start(arguments: list[str]) -> subprocess.Popen:
-    """The command line in a new process, one thread."""
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
-    command = [sys.executable, "-m", "imputevae_cli", *arguments, "-q"]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+class Command:
+    """The command line in a copy of this process: libraries are imported already, so that kills fall into the work."""
+
+    def __init__(self, arguments: list[str]):
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.dup2(self._said.fileno(), 1)
+            os.dup2(self._said.fileno(), 2)
+            sys.stderr = os.fdopen(2, "w", closefd=False)
+            sys.argv = ["imputevae", *arguments, "-q"]
+            code = 1
+            try:
+                run_command()
+            except SystemExit as ended:
+                code = ended.code or 0
+            finally:
+                sys.stderr.flush()
+                os._exit(code)
+
+    def wait(self, seconds: float) -> int | None:
+        """The exit code, or None where it is still at work after so many seconds."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            ended, status = os.waitpid(self.pid, os.WNOHANG)
+            if ended:
+                return os.waitstatus_to_exitcode(status)
+            time.sleep(0.002)
+        return None
+
+    def kill(self, kind: str) -> tuple[int, float]:
+        """Send a signal: the exit code, and the seconds until it ended."""
+        begun = time.monotonic()
+        os.kill(self.pid, getattr(signal, f"SIG{kind}"))
+        code = self.wait(120)
+        assert code is not None, f"still there two minutes after {kind}"
+        return code, time.monotonic() - begun
+
+    def said(self) -> str:
+        """What it wrote on standard output and error."""
+        self._said.seek(0)
+        return self._said.read().decode()
 
 
 def run(arguments: list[str]) -> float:
     """Run to the end; the wall seconds that it took."""
     begun = time.monotonic()
-    process = start(arguments)
-    said = process.communicate()[0]
-    assert process.returncode == 0, (arguments, process.returncode, said.decode())
+    command = Command(arguments)
+    code = command.wait(3600)
+    assert code == 0, (arguments, code, command.said())
     return time.monotonic() - begun
 
 
@@ -95,86 +136,102 @@ def clear(folder: Path) -> None:
         path.unlink()
 
 
-def chain(name: str, kind: str, arguments: list[str], folder: Path, seconds: float, rng: random.Random, most: int):
-    """One run, killed over and over until it ends: what happened at each kill, and whether the files agree."""
-    expected = run_and_read(arguments, folder)
+@dataclass
+class Undisturbed:
+    """What a command is, how long it takes, and the digests of what it writes."""
+
+    name: str
+    arguments: list[str]
+    seconds: float
+    files: dict[str, str]
+
+    @classmethod
+    def of(cls, name: str, arguments: list[str], folder: Path) -> Undisturbed:
+        """Run it to the end."""
+        clear(folder)
+        seconds = run(arguments)
+        return cls(name, arguments, seconds, written(folder))
+
+
+def chain(command: Undisturbed, kind: str, folder: Path, rng: random.Random, most: int) -> tuple[list[dict], dict]:
+    """One run, killed up to `most` times until it ends: what happened at each kill, and whether the files agree."""
     clear(folder)
-    kills = []
+    name, kills = command.name, []
     while True:
-        process = start([*arguments, *EVERY, "--resume"])
-        after = rng.uniform(0, seconds) if len(kills) < most else 1e6
-        try:
-            said = process.communicate(timeout=after)[0].decode()
-        except subprocess.TimeoutExpired:
-            process.send_signal(getattr(signal, f"SIG{kind}"))
-            said = process.communicate(timeout=120)[0].decode()
-        code = process.returncode
-        assert code in ALLOWED[kind], (name, code, said)
+        process = Command([*command.arguments, *EVERY, "--resume"])
+        after = rng.uniform(0, command.seconds) if len(kills) < most else 3600
+        code, took = process.wait(after), 0.0
+        if code is None:
+            code, took = process.kill(kind)
+        assert code in ALLOWED[kind], (name, code, process.said())
         if code == 0:
             break
         there = written(folder)
-        partial = [file for file, digest in there.items() if digest != expected[file]]
+        partial = [file for file, digest in there.items() if digest != command.files[file]]
         kept = [p for p in folder.glob("out.*.ckpt") if p.is_dir()]
         assert not partial, (name, partial)
-        assert code != 75 or kept, (name, said)
+        assert code != 75 or kept, (name, process.said())
         stages = sorted(p.stem for p in kept[0].glob("*.pt")) if kept else []
-        kills.append({"command": name, "signal": kind, "after_s": round(after, 2), "code": code, "kept": stages})
-    same = written(folder) == expected
-    left = [p.name for p in folder.iterdir() if p.name.startswith((".out", "out.")) and p.name not in expected]
-    clear(folder)
-    return kills, same, left
+        times = {"after_s": round(after, 2), "ended_in_s": round(took, 3)}
+        kills.append({"command": name, "signal": kind, "code": code, **times, "kept": stages})
+    same = written(folder) == command.files
+    left = [p.name for p in folder.iterdir() if p.name.startswith((".out", "out.")) and p.name not in command.files]
+    return kills, {"command": name, "signal": kind, "kills": len(kills), "same": same, "left": left}
 
 
-_expected: dict[str, dict[str, str]] = {}
-
-
-def run_and_read(arguments: list[str], folder: Path) -> dict[str, str]:
-    """Digests of what an undisturbed run writes."""
-    key = " ".join(arguments)
-    if key not in _expected:
-        run(arguments)
-        _expected[key] = written(folder)
-    return _expected[key]
+def undisturbed(folder: Path) -> list[Undisturbed]:
+    """Every command with its own result; kept in the folder, so that the next call need not run them again."""
+    kept = folder / "undisturbed.json"
+    if not kept.exists():
+        todo = [asdict(Undisturbed.of(name, arguments, folder)) for name, arguments in commands(folder).items()]
+        kept.write_text(json.dumps(todo))
+    return [Undisturbed(**fields) for fields in json.loads(kept.read_text())]
 
 
 def main() -> None:
     """Kill, compare, write JSON, print a summary."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=50, help="of each signal")
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=1e9, help="stop after these; the same --folder goes on")
+    parser.add_argument("--folder", type=Path, default=Path("preemption.work"), help="working files, made here")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "preemption.json")
     args = parser.parse_args()
-    rng = random.Random(args.seed)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        todo = commands(folder)
-        seconds = {}
-        for what, arguments in todo.items():
-            seconds[what] = run(arguments)
-            clear(folder)
-        kills, runs = [], []
-        for kind in ("TERM", "KILL"):
-            done = 0
-            while done < args.kills:
-                for what, arguments in todo.items():
-                    most = min(args.kills - done, 8)
-                    some, same, left = chain(what, kind, arguments, folder, seconds[what], rng, most)
-                    kills += some
-                    done += len(some)
-                    runs.append({"command": what, "signal": kind, "kills": len(some), "same": same, "left": left})
-                    print(runs[-1], Counter(k["code"] for k in some), flush=True)
-    result = {
+    begun = time.monotonic()
+    args.folder.mkdir(exist_ok=True)
+    folder, done = args.folder.resolve(), args.folder / "done.json"
+    todo = undisturbed(folder)
+    kills, runs = json.loads(done.read_text()) if done.exists() else ([], [])
+    for kind in ALLOWED:
+        while (missing := args.kills - sum(k["signal"] == kind for k in kills)) > 0:
+            if time.monotonic() - begun > args.seconds:
+                print(f"{len(kills)} kills so far; go on with the same command")
+                return
+            rng = random.Random(len(runs))
+            some, outcome = chain(todo[len(runs) % len(todo)], kind, folder, rng, min(missing, 8))
+            kills += some
+            runs.append(outcome)
+            done.write_text(json.dumps([kills, runs]))
+            print(outcome, dict(Counter(k["code"] for k in some)), flush=True)
+    result = summary(kills, runs)
+    args.out.parent.mkdir(exist_ok=True)
+    args.out.write_text(json.dumps(result, indent=1) + "\n")
+    print({key: value for key, value in result.items() if not key.startswith("each")})
+    shutil.rmtree(folder)
+
+
+def summary(kills: list[dict], runs: list[dict]) -> dict:
+    """What the JSON holds."""
+    return {
         "kills": {kind: sum(k["signal"] == kind for k in kills) for kind in ALLOWED},
         "codes": {kind: dict(Counter(str(k["code"]) for k in kills if k["signal"] == kind)) for kind in ALLOWED},
         "runs": len(runs),
         "runs_with_the_same_bytes": sum(r["same"] for r in runs),
-        "running_stage_kept": sum("running" in k["kept"] for k in kills),
+        "files_left_over": sum(len(r["left"]) for r in runs),
+        "longest_end_after_TERM_s": max(k["ended_in_s"] for k in kills if k["signal"] == "TERM"),
+        "kills_in_the_middle_of_a_stage_that_was_kept": sum(any("at-work" in n for n in k["kept"]) for k in kills),
         "each_run": runs,
         "each_kill": kills,
     }
-    args.out.parent.mkdir(exist_ok=True)
-    args.out.write_text(json.dumps(result, indent=1) + "\n")
-    print({key: value for key, value in result.items() if not key.startswith("each")})
 
 
 if __name__ == "__main__":

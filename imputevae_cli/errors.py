@@ -41,3 +41,9 @@ class TrainingError(ImputeVAEError):
     """Training that cannot go on, such as a loss that is not finite."""
 
     exit_code = 5
+
+
+class LostToBaselineError(ImputeVAEError):
+    """An evaluation in which the model does worse than a baseline, where that is not to pass."""
+
+    exit_code = 6

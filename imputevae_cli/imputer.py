@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
-from functools import partial
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -105,16 +104,16 @@ class ImputeVAE:
             logger.warning(
                 "%d of %d loci are not in the model and pass through unchanged", aligned.n_unknown, genotypes.n_loci
             )
-        mixed = self._mixed(aligned, progress, stages)
+        view = self._view(aligned, progress, stages)
         phase = None
         if phased:
-            if not mixed.has_phase:
+            if not view.mixed.has_phase:
                 raise ConfigError(
                     "phased output needs the haplotype decoder, which this model left out; "
                     "set model.decoder=haplotype or leave --phased out"
                 )
-            phase = partial(_phase_of, mixed, aligned)
-        return ImputedGenotypes(aligned.genotypes, partial(_gp_of, mixed, aligned), min_gp, phase)
+            phase = view.phase
+        return ImputedGenotypes(aligned.genotypes, view.gp, min_gp, phase, view.has_calls)
 
     def min_gp_for(self, accuracy: float) -> ConfidencePoint:
         """The least threshold on GP that should give filled calls of this accuracy, and what it keeps.
@@ -131,12 +130,17 @@ class ImputeVAE:
             f"with --min-gp {best.min_gp:.2f}"
         )
 
-    def _mixed(self, aligned: Alignment, progress: Progress | None, stages: Stages | None) -> Mixed:
-        """The model's view of a file's samples, at the model's loci."""
+    def _view(self, aligned: Alignment, progress: Progress | None, stages: Stages | None) -> _View:
+        """The model's view of a file: samples of the fit are as the fit has them, others are filled anew."""
         fitted, threads = self._require_fitted(), torch.get_num_threads()
-        if fitted.is_trained_on(aligned.genotypes.samples, aligned.calls):
-            return fitted.mixture.fill(self.config, threads)
-        return fitted.mixture.fill_others(self._cohort(aligned), self.config, threads, progress, stages)
+        rows = fitted.rows_of(aligned.genotypes.samples, aligned.calls, aligned.seen)
+        if rows is not None:
+            return _View(fitted.mixture.fill(self.config, threads), rows, aligned)
+        others = self._cohort(aligned)
+        index = aligned.model_index
+        wanted = (int(index.min()), int(index.max()) + 1) if len(index) else (0, 1)
+        mixed = fitted.mixture.fill_others(others, self.config, threads, progress, stages, wanted)
+        return _View(mixed, np.arange(len(others.calls)), aligned)
 
     def _cohort(self, aligned: Alignment) -> Cohort:
         """A file's samples at the model's loci."""
@@ -146,8 +150,11 @@ class ImputeVAE:
     def estimate_seconds(self, genotypes: GenotypeMatrix) -> float:
         """Seconds that fitting (unless fitted) and filling would take, about: from a run on two parts of the loci.
 
-        Time is taken to be a fixed part and one that grows with the loci.
+        Time is taken to be a fixed part and one that grows with the loci; the context of a region is left out.
         """
+        genotypes = genotypes.at_loci(~genotypes.is_context)
+        if not genotypes.n_loci:
+            return 0.0
         sizes = [size for size in ESTIMATE_LOCI if size < genotypes.n_loci] or [genotypes.n_loci]
         took = [self._trial_seconds(genotypes, size) for size in sizes]
         if len(sizes) == 1:
@@ -157,7 +164,7 @@ class ImputeVAE:
 
     def _trial_seconds(self, genotypes: GenotypeMatrix, n_loci: int) -> float:
         """Seconds for the first `n_loci` loci."""
-        part = replace(genotypes, calls=genotypes.calls[:, :n_loci], loci=genotypes.loci.take(np.arange(n_loci)))
+        part = genotypes.at_loci(np.arange(genotypes.n_loci) < n_loci)
         start = time.monotonic()
         model = self if self._fitted is not None else ImputeVAE(self.config).fit(part)
         for _ in model.transform(part).blocks():
@@ -199,6 +206,11 @@ class ImputeVAE:
         """The schedule that the haplotype decoder ended with, by the names of `haplotype` settings; {} without it."""
         haplotypes = self._require_fitted().mixture.haplotypes
         return {} if haplotypes is None else asdict(haplotypes.schedule)
+
+    @property
+    def trained_samples(self) -> tuple[str, ...]:
+        """Names of the samples that the fit saw; none where the checkpoint was saved without them."""
+        return self._require_fitted().samples
 
     @property
     def mask(self) -> Mask:
@@ -244,24 +256,36 @@ class ImputeVAE:
         return self._fitted
 
 
-def _gp_of(mixed: Mixed, aligned: Alignment, start: int, stop: int) -> np.ndarray:
-    """Genotype probabilities of loci start..stop of the file, float32 (N, stop - start, C)."""
-    index, swapped = aligned.model_index[start:stop], aligned.swapped[start:stop]
-    out = np.empty((len(aligned.calls), len(index), mixed.cohort.ploidy + 1), np.float32)
-    # Runs of loci that follow one another in the model too, which is nearly all of a file
-    edges = np.r_[0, np.flatnonzero(np.diff(index) != 1) + 1, len(index)]
-    for first, last in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
-        if last > first:
-            out[:, first:last] = mixed.gp(int(index[first]), int(index[last - 1]) + 1)
-    out[:, swapped] = out[:, swapped, ::-1]
-    return out
+@dataclass(frozen=True)
+class _View:
+    """What a model says of a file. rows: int64 (N,), the file's samples in the model's cohort."""
 
+    mixed: Mixed
+    rows: np.ndarray
+    aligned: Alignment
 
-def _phase_of(mixed: Mixed, aligned: Alignment, start: int, stop: int) -> np.ndarray:
-    """bool (N, stop - start): whether a heterozygote's ALT comes first, at loci start..stop of the file."""
-    index, swapped = aligned.model_index[start:stop], aligned.swapped[start:stop]
-    low, high = int(index.min()), int(index.max()) + 1
-    return mixed.alt_first(low, high)[:, index - low] ^ swapped
+    @property
+    def has_calls(self) -> np.ndarray:
+        """bool (N,): samples with any call that the model goes by."""
+        return np.array([(row != MISSING).any() for row in self.mixed.cohort.calls])[self.rows]  # no mask of the whole
+
+    def gp(self, start: int, stop: int) -> np.ndarray:
+        """Genotype probabilities of loci start..stop of the file, float32 (N, stop - start, C)."""
+        index, swapped = self.aligned.model_index[start:stop], self.aligned.swapped[start:stop]
+        out = np.empty((len(self.rows), len(index), self.mixed.cohort.ploidy + 1), np.float32)
+        # Runs of loci that follow one another in the model too, which is nearly all of a file
+        edges = np.r_[0, np.flatnonzero(np.diff(index) != 1) + 1, len(index)]
+        for first, last in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+            if last > first:
+                out[:, first:last] = self.mixed.gp(int(index[first]), int(index[last - 1]) + 1)[self.rows]
+        out[:, swapped] = out[:, swapped, ::-1]
+        return out
+
+    def phase(self, start: int, stop: int) -> np.ndarray:
+        """bool (N, stop - start): whether a heterozygote's ALT comes first, at loci start..stop of the file."""
+        index, swapped = self.aligned.model_index[start:stop], self.aligned.swapped[start:stop]
+        low, high = int(index.min()), int(index.max()) + 1
+        return self.mixed.alt_first(low, high)[np.ix_(self.rows, index - low)] ^ swapped
 
 
 def _expected(visible: Cohort, test: HiddenCells, gp: np.ndarray, averaging: str) -> Expected:

@@ -167,6 +167,21 @@ def imputation_quality_score(truth: np.ndarray, weights: np.ndarray, locus: np.n
     return float(np.average(score[defined], weights=cells[defined])) if defined.any() else float("nan")
 
 
+def impute_info(gp: np.ndarray, locus: np.ndarray, n_loci: int) -> np.ndarray:
+    """The IMPUTE info score of each locus over cells with probabilities gp, float (M, C); NaN where there is none.
+
+    1 - sum(f - e^2) / (P N theta (1 - theta)), with e the dosage, f its second moment, theta the mean of e / P and P
+    the ploidy; 1 where theta is 0 or 1; clipped at 0 (Marchini & Howie 2010).
+    """
+    ploidy = gp.shape[1] - 1
+    e, f = (gp @ np.arange(ploidy + 1, dtype=float) ** power for power in (1, 2))
+    n, total, spread = (np.bincount(locus, w, minlength=n_loci) for w in (None, e, f - e**2))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        theta = total / (ploidy * n)
+        score = np.maximum(1 - spread / (ploidy * n * theta * (1 - theta)), 0)
+    return np.where((theta <= 0) | (theta >= 1 - 1e-9), 1.0, score) + 0 * theta
+
+
 def certain(call: np.ndarray, n_classes: int) -> np.ndarray:
     """Probability 1 of each call, float32 (M, C); a row of zeros for a call of -1."""
     return (call[:, None] == np.arange(n_classes)).astype(np.float32)
@@ -238,6 +253,12 @@ class Cells:
         there = np.isfinite(self.gp[:, 0])
         return (self.truth, self.gp) if there.all() else (self.truth[there], self.gp[there])
 
+    def take(self, index: np.ndarray) -> Cells:
+        """The cells at `index`, int or bool."""
+        locus = None if self.locus is None else self.locus[index]
+        arrays = (self.truth, self.gp, self.call, self.locus_mean)
+        return Cells(*(array[index] for array in arrays), locus, self.dosage[index])
+
 
 class Metric(NamedTuple):
     """A figure over cells: its function, and whether less is better."""
@@ -268,6 +289,8 @@ METRICS: dict[str, Metric] = {
 """Every figure by name. `iqs` goes by the posteriors, `iqs_calls` by the hard calls; both need `locus`."""
 
 BY_LOCUS = ("iqs", "iqs_calls")
+OF_PROBABILITIES = ("log_loss", "brier", "hellinger", "ece")
+"""These say nothing of a method that gives calls or dosages alone."""
 
 
 def score_cells(

@@ -1,5 +1,9 @@
+import subprocess
+import sys
+
 import pytest
 import torch
+from conftest import environment
 
 from imputevae_cli.engine.checkpoint import FORMAT, FORMAT_VERSION, KEYS, load_checkpoint, save_checkpoint
 from imputevae_cli.errors import CheckpointError, OutputError
@@ -30,6 +34,22 @@ def test_round_trip(path):
         "format_version": FORMAT_VERSION,
     }
     assert [p.name for p in path.parent.iterdir()] == ["m.ivae"]
+
+
+def test_a_full_disk(tmp_path):
+    code = f"""
+import resource, torch
+from imputevae_cli.engine.checkpoint import save_plain
+from imputevae_cli.errors import OutputError
+resource.setrlimit(resource.RLIMIT_FSIZE, (10000, 10000))
+try:
+    save_plain({str(tmp_path / "m.pt")!r}, torch.zeros(100000))
+except OutputError as error:
+    print(error)
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment(), check=True)
+    assert run.stdout.startswith(f"{tmp_path / 'm.pt'}: cannot be written".encode())
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_missing_file(tmp_path):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imputevae_cli.cli.options import Common, Input, LatentFile, MapFile, Popmap, with_common
+from imputevae_cli.cli.options import OVERLAP, Common, Input, LatentFile, MapFile, Overlap, Popmap, with_common
 from imputevae_cli.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def impute(
     ] = None,
     popmap: Popmap = None,
     map_: MapFile = None,
+    overlap: Overlap = OVERLAP,
     output_type: Annotated[
         str | None, typer.Option("--output-type", metavar="v|z|b|p", help="VCF, VCF.gz, BCF, PHYLIP.")
     ] = None,
@@ -67,7 +68,8 @@ def impute(
         if target is not None:
             check_output(target, inputs=inputs, force=force)
     fitted = _load(model, session) if model else None
-    genotypes = this.read(input, popmap, session, map_)
+    # A model reads all of the file, so that samples are known, or encoded, by all of their calls whatever the region
+    genotypes = this.read(input, popmap, session, map_, context=None if model else overlap)
     if kind == "p":
         check_names(genotypes.samples, phylip_names)
     this.limit_threads(session)
@@ -86,7 +88,7 @@ def impute(
         else:
             settings = {"command": session.command, "threads": session.threads, "progress": session.progress}
             imputed.write_vcf(path, kind, force=force, **settings)
-        this.write_latent(latent, fitted, imputed.genotypes)
+        this.write_latent(latent, fitted, genotypes)
     show_imputation(fitted, imputed, path, clock, common.quiet)
 
 

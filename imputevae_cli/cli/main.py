@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from imputevae_cli.cli import signals
+from imputevae_cli.cli.evaluate import evaluate
 from imputevae_cli.cli.impute import impute
 from imputevae_cli.cli.train import train
 from imputevae_cli.cli.tune import tune
@@ -25,10 +26,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done, 1 a bug, 2 usage, settings or output, 3 input, 4 checkpoint, 5 training failed, "
-    "75 stopped with a checkpoint saved (run again with --resume), 130, 138 and 143 interrupted with nothing saved.",
+    "6 the model lost to a baseline and --strict was given, 75 stopped with a checkpoint saved (run again with "
+    "--resume), 130, 138 and 143 interrupted with nothing saved.",
 )
 app.command()(train)
 app.command()(impute)
+app.command()(evaluate)
 app.command()(tune)
 
 

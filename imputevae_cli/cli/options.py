@@ -25,6 +25,11 @@ LatentFile = Annotated[
     Path | None,
     typer.Option("--latent", metavar="FILE.tsv", help="Write the latent of each sample here; train draws it too."),
 ]
+Overlap = Annotated[
+    int, typer.Option("--overlap", metavar="LOCI", min=0, help="Loci on either side of --region that the fit sees too.")
+]
+OVERLAP = 1000
+"""Reaches as far as the haplotype decoder compares samples around a window."""
 
 
 @dataclasses.dataclass(frozen=True)

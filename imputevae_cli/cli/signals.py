@@ -75,16 +75,19 @@ def resumable(
     """
     from imputevae_cli.engine.run_folder import RunFolder, identity_of
     from imputevae_cli.engine.stages import Journal, Stages
+    from imputevae_cli.io.outputs import remove_leftovers
 
     if path == STDOUT:
         yield Stages()
         return
     folder = RunFolder(run_folder_of(path), identity_of(genotypes, config, model))
-    if not common.resume:
-        folder.remove()
-    elif folder.is_there:
+    if common.resume:
+        remove_leftovers(path)
+    if common.resume and folder.is_there:
         folder.check()
         logger.info("%s: going on with the run that was stopped", folder.path)
+    else:
+        folder.remove()
     journal = Journal(folder, _request, 60 * common.checkpoint_every)
     try:
         yield journal

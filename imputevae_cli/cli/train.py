@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imputevae_cli.cli.options import Common, Input, LatentFile, MapFile, Popmap, with_common
+from imputevae_cli.cli.options import OVERLAP, Common, Input, LatentFile, MapFile, Overlap, Popmap, with_common
 
 if TYPE_CHECKING:
     from imputevae_cli.config import Config
@@ -21,6 +21,7 @@ def train(
     ] = None,
     popmap: Popmap = None,
     map_: MapFile = None,
+    overlap: Overlap = OVERLAP,
     latent: LatentFile = None,
     no_panel: Annotated[
         bool, typer.Option("--no-panel", help="Keep the samples' calls out of the checkpoint: the global part alone.")
@@ -41,7 +42,7 @@ def train(
     check_output(path, inputs=inputs, force=force)
     if latent is not None:
         check_output(latent, inputs=inputs, force=force)
-    genotypes = this.read(input, popmap, session, map_)
+    genotypes = this.read(input, popmap, session, map_, context=overlap)
     this.limit_threads(session)
     from imputevae_cli.imputer import ImputeVAE
 

@@ -36,10 +36,21 @@ KEYS = frozenset(
 
 def save_checkpoint(path: str | Path, content: dict[str, Any]) -> None:
     """Write `content` (the KEYS less format and format_version) to `path`, replacing it in one step."""
-    payload = canonical({"format": FORMAT, "format_version": FORMAT_VERSION, **content})
+    payload = {"format": FORMAT, "format_version": FORMAT_VERSION, **content}
     assert payload.keys() == KEYS, sorted(payload.keys() ^ KEYS)
+    save_plain(path, payload)
+
+
+def save_plain(path: str | Path, content: Any) -> None:
+    """Write plain types and tensors, replacing what is there in one step; the same values make the same bytes.
+
+    Raises OutputError where the file cannot be written.
+    """
     with atomic_output(path) as temporary, open(temporary, "wb") as file:
-        torch.save(payload, file)  # given a path, it would write the temporary name into the file
+        try:
+            torch.save(canonical(content), file)  # given a path, it would write the temporary name into the file
+        except RuntimeError as error:  # which is what torch makes of a full disk
+            raise OSError("the disk is full, or it fails") from error
 
 
 def load_checkpoint(path: str | Path) -> dict[str, Any]:

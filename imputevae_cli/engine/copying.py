@@ -14,8 +14,14 @@ import torch
 
 from imputevae_cli.config import HaplotypeSettings
 from imputevae_cli.engine import copying_windows, inbreeding, recipe, relatedness
-from imputevae_cli.engine.copying_chain import NO_PRIOR, Chain, Cohort, Schedule, cell_offsets
-from imputevae_cli.engine.copying_posterior import DOSE_UNIT, HaplotypePanel, HaplotypePosterior, genotype_frequencies
+from imputevae_cli.engine.copying_chain import NO_PRIOR, Chain, Cohort, Schedule, cell_offsets, frame_of
+from imputevae_cli.engine.copying_posterior import (
+    DOSE_UNIT,
+    HaplotypePanel,
+    HaplotypePosterior,
+    Stretch,
+    genotype_frequencies,
+)
 from imputevae_cli.engine.stages import Stages
 from imputevae_cli.errors import InputError
 from imputevae_cli.genotypes import MISSING
@@ -23,6 +29,9 @@ from imputevae_cli.log import NullProgress, Progress
 
 MAX_LIKENESS_SAMPLES = 3000  # above it the N x N matrix costs more than it tells
 
+
+BESIDE = 2  # windows on either side of a region that are read too: as far as donors are compared
+NO_PANEL = np.zeros((0, 0), np.uint8)
 
 HIDDEN_SHARE, MAX_HIDDEN = 0.01, 20_000  # known calls hidden to calibrate on, where the caller hides none
 
@@ -86,14 +95,16 @@ class HaplotypeDecoder:
         chrom_codes: np.ndarray,
         positions: np.ndarray,
         *,
+        wanted: tuple[int, int] | None = None,
         progress: Progress | None = None,
         threads: int = 1,
         stages: Stages | None = None,
-    ) -> HaplotypePosterior:
+    ) -> Stretch:
         """Fill the missing calls of samples that were not in the cohort of `panel`, from the panel alone.
 
-        calls: int8 (M, L) at the panel's loci. The other samples do not matter, only
-        a sample's own calls, its place among them (which draws it gets), and the panel.
+        calls: int8 (M, L) at the panel's loci. Only a sample's own calls and the panel matter, not the other samples.
+        wanted: the loci start..stop (exclusive) that will be asked for, None for all: windows further off than BESIDE
+        are not read, which may change a call where donors are chosen by what is likely there.
         Raises InputError where the loci do not number as the panel's do.
         """
         if calls.shape[1] != len(panel.switch):
@@ -102,14 +113,23 @@ class HaplotypeDecoder:
             )
         ploidy = panel.ploidy
         frequency = panel.frequencies @ np.arange(ploidy + 1, dtype=np.float32) / ploidy
-        cohort = Cohort(calls, chrom_codes, positions, ploidy, panel=panel.haplotypes, frequency=frequency)
         schedule = replace(panel.schedule, relatedness=False)
+        whole = Cohort(calls, chrom_codes, positions, ploidy, panel=NO_PANEL, frequency=frequency)
+        frame = frame_of(whole, schedule)
+        windows = copying_windows.near(frame.windows, *(wanted or (0, calls.shape[1])), BESIDE)
+        start, stop = int(frame.windows[windows[0], 1]), int(frame.windows[windows[1] - 1, 2])
+        part = slice(start, stop)
+        cohort = Cohort(
+            np.ascontiguousarray(calls[:, part]), chrom_codes[part], positions[part], ploidy,
+            panel=panel.stretch(start, stop), frequency=frequency[part], frame=frame.part(*windows),
+        )  # fmt: skip
         with ThreadPoolExecutor(threads) as pool:
             doses, chain = self._run(
-                cohort, schedule, pool, progress or NullProgress(), stages or Stages(), panel.switch
+                cohort, schedule, pool, progress or NullProgress(), stages or Stages(), panel.switch[part]
             )
-        posterior = _posterior(calls, chain, doses, chain.haplotypes, panel.frequencies)
-        return replace(posterior, calibration=panel.calibration)
+        posterior = _posterior(cohort.calls, chain, doses, chain.haplotypes, panel.frequencies[part])
+        left = inbreeding.residual_coefficients(calls, frame.windows, frame.paths, ploidy, frequency)
+        return Stretch(replace(posterior, inbreeding=left, calibration=panel.calibration), start)
 
     def _hide(self, calls: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """The calls int8 (N, L) with some known ones hidden, to calibrate on."""
@@ -139,8 +159,9 @@ class HaplotypeDecoder:
                     stages.safe_point(
                         lambda c=c, chain=chain: {"chain": c, "state": chain.state(), "doses": torch.from_numpy(doses)}
                     )
-                    chain.iterate(pool, doses if chain.iteration >= schedule.burn_in else doses[:0], at)
-                    task.advance(1, f"switch rate {chain.rate:.4f}")
+                    before = chain.iteration
+                    chain.iterate(pool, doses if before >= schedule.burn_in else doses[:0], at, stages.is_due)
+                    task.advance(chain.iteration - before, f"switch rate {chain.rate:.4f}")
         doses *= np.float32(DOSE_UNIT / (schedule.chains * (schedule.iterations - schedule.burn_in)))
         return np.rint(doses).clip(0, DOSE_UNIT).astype(np.uint16), chain
 

@@ -7,16 +7,18 @@ rates follow by expectation-maximisation. Genotype probabilities are averaged ov
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
 
+from imputevae_cli.engine import copying_frame, copying_torch, copying_windows, donor_choice, inbreeding, relatedness
 from imputevae_cli.engine import copying_kernel as kernel
-from imputevae_cli.engine import copying_torch, copying_windows, donor_choice, inbreeding, relatedness
+from imputevae_cli.engine.copying_frame import Frame
 from imputevae_cli.engine.copying_numerics import mix
+from imputevae_cli.engine.plain import as_arrays, as_tensors
 from imputevae_cli.genotypes import MISSING
 
 SAMPLES_PER_SWEEP = 32
@@ -65,6 +67,7 @@ class Cohort:
     likeness: float32 (N, N) that a prior may be fitted on, or None.
     panel: uint8 (panel samples * ploidy, L) to copy from, or None to copy from each other.
     frequency: float32 (L,) of ALT, where missing calls start; None for the calls' own.
+    frame: of these loci, where they are a stretch of more; None: they are all there are.
     """
 
     calls: np.ndarray
@@ -75,6 +78,30 @@ class Cohort:
     likeness: np.ndarray | None = None
     panel: np.ndarray | None = None
     frequency: np.ndarray | None = None
+    frame: Frame | None = None
+
+
+@dataclass
+class Sweep:
+    """How far an iteration has come, and what it has gathered.
+
+    done: bool (tasks,). jumps: float32 (blocks of samples, L), switches expected. flips: uint8 (W, N, 2), phases at the
+    edges of the cores. usage: float32 (W, N, K), how often each donor is copied.
+    """
+
+    done: np.ndarray
+    jumps: np.ndarray
+    flips: np.ndarray
+    usage: np.ndarray
+
+
+def frame_of(cohort: Cohort, schedule: Schedule) -> Frame:
+    """The frame of all loci of a cohort."""
+    windows = copying_windows.windows(cohort.chrom_codes, schedule.core, schedule.halo)
+    paths = inbreeding.paths(cohort.calls, windows, cohort.ploidy, cohort.frequency)
+    if cohort.panel is None:
+        return Frame(windows, paths, copying_frame.places(cohort.calls, windows))
+    return Frame(windows, paths, copying_frame.digests(cohort.calls, windows))
 
 
 class Chain:
@@ -85,7 +112,8 @@ class Chain:
     ):
         self.cohort, self.schedule, self.device = cohort, schedule, device
         self.key = np.uint64(seed)
-        self.windows = copying_windows.windows(cohort.chrom_codes, schedule.core, schedule.halo)
+        self.frame = frame_of(cohort, schedule) if cohort.frame is None else cohort.frame
+        self.windows, self.paths = self.frame.windows, self.frame.paths
         self.starts = copying_windows.chrom_starts(cohort.chrom_codes)
         self.distances = copying_windows.relative_distances(cohort.chrom_codes, cohort.positions)
         self.rate = schedule.start_rate
@@ -93,24 +121,29 @@ class Chain:
         self.switch = switch if self.fixed_switch else self._smooth_switch(self.rate).astype(np.float32)
         self.haplotypes = initial_haplotypes(cohort.calls, cohort.ploidy, cohort.frequency)
         self.spare = np.empty_like(self.haplotypes)
-        self.paths = inbreeding.paths(cohort.calls, self.windows, cohort.ploidy, cohort.frequency)  # (W, N)
         self.candidates = [candidates(cohort, paths) for paths in self.paths]
         fewest = min(len(found.rows) for found in self.candidates) - (cohort.panel is None) * cohort.ploidy
         n_donors = max(1, min(schedule.donors, fewest))
         self.donors = np.zeros((len(self.windows), len(cohort.calls), n_donors), np.int32)
         self.prior, self.steepness = cohort.prior, 0.0
         self.iteration = 0
+        self.sweep: Sweep | None = None  # of an iteration that is not at its end
 
     def state(self) -> dict[str, Any]:
-        """What the iterations to come depend on, as plain types and tensors that share memory with the chain."""
-        arrays = {name: torch.from_numpy(getattr(self, name)) for name in ("haplotypes", "donors", "switch")}
+        """What the rest of the chain depends on, as plain types and tensors that share memory with the chain."""
+        arrays = {name: getattr(self, name) for name in ("haplotypes", "donors", "switch")}
+        if self.sweep is not None:
+            arrays |= {"spare": self.spare, "sweep": vars(self.sweep)}
         own = {"iteration": self.iteration, "rate": self.rate, "steepness": self.steepness}
-        return own | arrays | {"prior_is_fitted": self.prior is not self.cohort.prior}
+        return own | as_tensors(arrays) | {"prior_is_fitted": self.prior is not self.cohort.prior}
 
     def take_up(self, state: dict[str, Any]) -> None:
         """Go on from a `state` of the same chain."""
+        state = as_arrays(state)
         self.iteration, self.rate, self.steepness = state["iteration"], state["rate"], state["steepness"]
-        self.haplotypes, self.donors, self.switch = (state[n].numpy() for n in ("haplotypes", "donors", "switch"))
+        self.haplotypes, self.donors, self.switch = state["haplotypes"], state["donors"], state["switch"]
+        if "sweep" in state:
+            self.spare, self.sweep = state["spare"], Sweep(**state["sweep"])
         if state["prior_is_fitted"]:
             self.prior = self._steep_prior()
 
@@ -119,43 +152,68 @@ class Chain:
         switch[self.starts] = 1.0
         return switch
 
-    def iterate(self, pool: ThreadPoolExecutor, doses: np.ndarray, at: np.ndarray) -> None:
-        """One iteration; doses float32 (missing cells, 2) gathers, or (0, 2) during burn-in; at int64 (W, N)."""
-        cohort, schedule = self.cohort, self.schedule
-        if self.iteration % schedule.refresh == 0:
-            self._choose_donors(pool)
-        tasks = self._tasks(SAMPLES_PER_SWEEP if self.device == "cpu" else len(cohort.calls))
-        jumps = np.zeros((1 + max(block for _, block, _ in tasks), len(self.switch)), np.float32)
-        flips = np.zeros((len(self.windows), len(cohort.calls), 2), np.uint8)
-        usage = np.zeros(self.donors.shape, np.float32)
+    def iterate(
+        self, pool: ThreadPoolExecutor, doses: np.ndarray, at: np.ndarray, is_due: Callable[[], bool] = lambda: False
+    ) -> None:
+        """One iteration, or a part of it: where `is_due()`, it is left where its state is whole, to be called again.
+
+        doses: float32 (missing cells, 2), gathers; or (0, 2) during burn-in. at: int64 (W, N), see `cell_offsets`.
+        """
+        tasks = self._tasks(SAMPLES_PER_SWEEP if self.device == "cpu" else len(self.cohort.calls))
+        if self.sweep is None:
+            if self.iteration % self.schedule.refresh == 0:
+                self._choose_donors(pool)
+            self.sweep = self._new_sweep(tasks)
+        to_do = np.flatnonzero(~self.sweep.done)
+
+        def read(i: int) -> None:
+            if i == to_do[0] or not is_due():  # one at least, so that every call comes closer to the end
+                self._read(tasks[i], doses, at)
+                self.sweep.done[i] = True
+
+        list(pool.map(read, to_do))
+        if self.sweep.done.all():
+            self._finish(self.sweep)
+            self.sweep = None
+            self.iteration += 1
+
+    def _new_sweep(self, tasks: list[tuple[int, int, np.ndarray]]) -> Sweep:
+        return Sweep(
+            done=np.zeros(len(tasks), bool),
+            jumps=np.zeros((1 + max(block for _, block, _ in tasks), len(self.switch)), np.float32),
+            flips=np.zeros((len(self.windows), len(self.cohort.calls), 2), np.uint8),
+            usage=np.zeros(self.donors.shape, np.float32),
+        )
+
+    def _read(self, task: tuple[int, int, np.ndarray], doses: np.ndarray, at: np.ndarray) -> None:
+        """Read one block of samples in one window against the haplotypes as they stood before the iteration."""
+        cohort, sweep, (w, block, samples) = self.cohort, self.sweep, task
         panel = self.haplotypes if cohort.panel is None else cohort.panel
+        arguments = (
+            cohort.calls, self.paths[w], panel, self.haplotypes, self.donors[w], self.prior, self.switch,
+            self.schedule.error,
+        )  # fmt: skip
+        keys = self.frame.keys(self._key(2 * self.iteration, w), w)
+        first_pass, window = self.iteration == 0, self.windows[w]
+        results = (at[w], doses, self.spare, sweep.flips[w], sweep.jumps[block], sweep.usage[w])
+        if self.device == "cpu":
+            kernel.sweep(*arguments, keys, first_pass, window, samples, *results)
+        else:  # all samples of a window at once
+            copying_torch.sweep(*arguments, keys, first_pass, window, *results, self.device)
 
-        def sweep(task):
-            w, block, samples = task
-            arguments = (
-                cohort.calls, self.paths[w], panel, self.haplotypes, self.donors[w], self.prior, self.switch,
-                schedule.error,
-            )  # fmt: skip
-            key, first_pass, window = self._key(2 * self.iteration, w), self.iteration == 0, self.windows[w]
-            results = (at[w], doses, self.spare, flips[w], jumps[block], usage[w])
-            if self.device == "cpu":
-                kernel.sweep(*arguments, key, first_pass, window, samples, *results)
-            else:  # all samples of a window at once
-                keys = np.array([mix(key, n) for n in range(len(cohort.calls))], np.uint64)
-                copying_torch.sweep(*arguments, keys, first_pass, window, *results, self.device)
-
-        list(pool.map(sweep, tasks))
+    def _finish(self, sweep: Sweep) -> None:
+        """Put the windows together, and update the rates and the prior."""
+        cohort, schedule = self.cohort, self.schedule
         if cohort.ploidy == 2:
-            kernel.stitch(np.ascontiguousarray(self.windows[:, 1:3]), flips, self.spare)
+            kernel.stitch(np.ascontiguousarray(self.windows[:, 1:3]), sweep.flips, self.spare)
         self.haplotypes, self.spare = self.spare, self.haplotypes
         if self.iteration % schedule.refresh == 0 and not self.fixed_switch:
-            self._update_switch(jumps.sum(0, dtype=np.float64))
+            self._update_switch(sweep.jumps.sum(0, dtype=np.float64))
         if schedule.relatedness and cohort.likeness is not None:
-            self._update_prior(usage)
-        self.iteration += 1
+            self._update_prior(sweep.usage)
 
     def _key(self, stream: int, window: int) -> np.uint64:
-        return np.uint64(mix(np.uint64(mix(self.key, stream)), window))
+        return np.uint64(mix(np.uint64(mix(self.key, stream)), self.frame.first + window))
 
     def _tasks(self, size: int):
         """Pieces of work that write apart from each other: (window, block of samples, its first and last sample)."""
@@ -171,15 +229,16 @@ class Chain:
         if cohort.panel is None and len(cohort.calls) < 2:
             return  # nobody else to copy from: the sample's own frequencies stand
         panel = self.haplotypes if cohort.panel is None else cohort.panel
+        keys = [self._key(2 * self.iteration + 1, w) for w in range(len(self.windows))]
+        keys_of = [self.frame.keys(key, w) for w, key in enumerate(keys)]
 
         def choose(task):
             w, _, samples = task
             found = self.candidates[w]
-            key = self._key(2 * self.iteration + 1, w)
-            rows, owners = found.drawn(MAX_CANDIDATES, int(key))
+            rows, owners = found.drawn(MAX_CANDIDATES, int(keys[w]))
             spans = copying_windows.stretches(self.windows[w], len(self.switch), schedule.pieces, schedule.scales)
             donor_choice.choose(
-                panel, rows, owners, self.haplotypes, found.own_rows, spans, samples, key, self.donors[w]
+                panel, rows, owners, self.haplotypes, found.own_rows, spans, samples, keys_of[w], self.donors[w]
             )  # fmt: skip
 
         list(pool.map(choose, self._tasks(SAMPLES_PER_CHOICE)))

@@ -36,7 +36,13 @@ class HaplotypePanel:
     @property
     def haplotypes(self) -> np.ndarray:
         """uint8 (rows, L): 0 REF, 255 ALT."""
-        return np.unpackbits(self.packed, axis=1, count=len(self.switch)) * np.uint8(255)
+        return self.stretch(0, len(self.switch))
+
+    def stretch(self, start: int, stop: int) -> np.ndarray:
+        """uint8 (rows, stop - start): `haplotypes` of some loci."""
+        first = start // 8
+        bits = np.unpackbits(self.packed[:, first : -(-stop // 8)], axis=1)
+        return np.ascontiguousarray(bits[:, start - 8 * first : stop - 8 * first]) * np.uint8(255)
 
     def to_dict(self) -> dict:
         """Arrays and plain values, for a checkpoint."""
@@ -169,6 +175,33 @@ class HaplotypePosterior:
         one = self.paths[self.window_of[loci], samples] == 1
         gp[one] = copying_calibration.inbred_gp(doses[one], self.inbreeding[samples[one]])
         return np.clip(gp, 0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A posterior of the loci from `first` on alone, asked by the loci's places in the whole."""
+
+    posterior: HaplotypePosterior
+    first: int
+
+    def gp(self, start: int, stop: int) -> np.ndarray:
+        """See `HaplotypePosterior.gp`."""
+        return self.posterior.gp(start - self.first, stop - self.first)
+
+    def alt_first(self, start: int, stop: int) -> np.ndarray:
+        """See `HaplotypePosterior.alt_first`."""
+        return self.posterior.alt_first(start - self.first, stop - self.first)
+
+    def state(self) -> dict:
+        """All but the calls as tensors and plain values."""
+        return {"first": self.first, "posterior": self.posterior.state()}
+
+    @classmethod
+    def from_state(cls, values: dict, calls: np.ndarray) -> Stretch:
+        """The stretch that `state` took down; calls: int8 (N, L) of all loci."""
+        first = values["first"]
+        part = np.ascontiguousarray(calls[:, first : first + len(values["posterior"]["switch"])])
+        return cls(HaplotypePosterior.from_state(values["posterior"], part, part), first)
 
 
 def _schedule(values: dict) -> Schedule:

@@ -8,7 +8,8 @@ trained on a part of the loci, and a file of any length is filled block by block
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -221,8 +222,8 @@ class DonorDecoder:
             return self._cells(queries, overall, pieces[i], last, *there).numpy()
 
         filled = [i for i in range(len(pieces)) if edges[i + 1] > edges[i]]
-        with _one_thread_per_kernel(), ThreadPoolExecutor(self._threads) as pool:
-            parts = list(pool.map(fill_piece, filled))
+        with _one_thread_per_kernel():
+            parts = _map(fill_piece, filled, self._threads)
         return np.concatenate(parts) if parts else np.zeros((0, self._panel.n_classes), np.float32)
 
     @torch.no_grad()
@@ -279,6 +280,14 @@ class Strangers:
         return self.decoder._fill(self.queries, self.calls, start, stop)
 
 
+def _map(function: Callable, items: list, threads: int) -> list:
+    """function(item) of each item, in order. One thread needs no pool: a pool keeps memory."""
+    if threads == 1:
+        return list(map(function, items))
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(function, items))
+
+
 def _runs(loci: Tensor, asked: Tensor) -> tuple[list[int], tuple[Tensor, ...]]:
     """Rising `loci` (M,) -> each distinct one, and the part of `asked` (M,) that belongs to it."""
     distinct, lengths = torch.unique_consecutive(loci, return_counts=True)
@@ -287,7 +296,7 @@ def _runs(loci: Tensor, asked: Tensor) -> tuple[list[int], tuple[Tensor, ...]]:
 
 def _warm_up_then_cosine(step: int, steps: int, warm_up: int = 20, floor: float = 0.2) -> float:
     """Share of the learning rate at `step`; it ends at `floor`, as the weights of the last steps are averaged."""
-    return min(1.0, (step + 1) / warm_up) * max(0.5 * (1 + np.cos(np.pi * step / steps)), floor)
+    return min(1.0, (step + 1) / warm_up) * max(0.5 * (1 + math.cos(math.pi * step / steps)), floor)
 
 
 @contextmanager

@@ -28,14 +28,18 @@ class VaePosterior:
         *,
         draws: int,
         seed: int,
+        identities: np.ndarray | None = None,
     ):
-        """calls: int8 (N, L). draws: draws of z to average over; 0 takes its mean. seed: of the draws."""
+        """calls: int8 (N, L). draws: draws of z to average over; 0 takes its mean. seed: of the draws.
+
+        identities: uint64 (N,), what a sample's draws hang on beside the seed; None for its place among the samples.
+        """
         self._models = list(models)
         device = next(self._models[0].parameters()).device
         self._populations = None if populations is None else populations.to(device)
         self.latents = [encode_in_batches(model, calls, self._populations) for model in self._models]
         self._draws = [
-            _draws(latent, draws, torch.Generator().manual_seed(seed_for(seed, f"posterior {index}")))
+            _draws(latent, draws, seed_for(seed, f"posterior {index}"), identities)
             for index, latent in enumerate(self.latents)
         ]
 
@@ -61,5 +65,15 @@ class VaePosterior:
         return (total / total.sum(0)).t().numpy()
 
 
-def _draws(latent: Latent, draws: int, generator: torch.Generator) -> list[Tensor]:
-    return [latent.sample(generator) for _ in range(draws)] if draws else [latent.mu]
+def _draws(latent: Latent, draws: int, seed: int, identities: np.ndarray | None) -> list[Tensor]:
+    """Draws of z, (N, D) each."""
+    if not draws:
+        return [latent.mu]
+    if identities is None:
+        generator = torch.Generator().manual_seed(seed)
+        return [latent.sample(generator) for _ in range(draws)]
+    size = (draws, latent.mu.shape[1])
+    noise = [np.random.default_rng([seed, int(identity)]).standard_normal(size) for identity in identities]
+    spread = (0.5 * latent.logvar).exp()
+    noise = torch.from_numpy(np.stack(noise, 1)).to(latent.mu)  # (draws, N, D)
+    return [latent.mu + spread * eps for eps in noise]

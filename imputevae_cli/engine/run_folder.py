@@ -18,6 +18,7 @@ import torch
 
 from imputevae_cli import __version__
 from imputevae_cli.config import Config
+from imputevae_cli.engine.checkpoint import save_plain
 from imputevae_cli.errors import CheckpointError, OutputError
 from imputevae_cli.genotypes import GenotypeMatrix
 from imputevae_cli.io.outputs import atomic_output
@@ -47,7 +48,7 @@ class RunFolder:
         try:
             kept = json.loads((self.path / MANIFEST).read_text(encoding="utf-8"))
             differences = list(_differences(kept, self.identity))
-        except (OSError, ValueError, AttributeError, TypeError) as error:
+        except (OSError, ValueError, LookupError, AttributeError, TypeError) as error:
             raise CheckpointError(
                 f"{self.path / MANIFEST}: cannot be read ({type(error).__name__}); start over with --force"
             ) from error
@@ -65,8 +66,7 @@ class RunFolder:
         if not self.is_there:
             with atomic_output(self.path / MANIFEST) as temporary:
                 temporary.write_text(json.dumps(self.identity, indent=1) + "\n", encoding="utf-8")
-        with atomic_output(self._file(name)) as temporary:
-            torch.save(content, temporary)
+        save_plain(self._file(name), content)
 
     def read(self, name: str) -> dict[str, Any] | None:
         """See `stages.Store`. Raises CheckpointError where the file is damaged."""
@@ -77,6 +77,11 @@ class RunFolder:
             return torch.load(file, map_location="cpu", weights_only=True)
         except Exception as error:  # torch raises many kinds for one fact: the file is not what it wrote
             raise CheckpointError(f"{file}: is damaged; start over with --force") from error
+
+    def delete(self, name: str) -> None:
+        """See `stages.Store`."""
+        with contextlib.suppress(OSError):
+            self._file(name).unlink(missing_ok=True)
 
     def remove(self) -> None:
         """Remove the files and, if nothing else is in it, the folder. run.json goes last, so that what is left of
@@ -112,13 +117,14 @@ def identity_of(genotypes: GenotypeMatrix, config: Config, model: Path | None = 
 def _digest(genotypes: GenotypeMatrix) -> str:
     """A digest of all that a fit sees of the genotypes."""
     digest = hashlib.blake2b(digest_size=16)
-    digest.update(f"{genotypes.calls.shape} {genotypes.ploidy}".encode())
+    region = None if genotypes.source is None else genotypes.source.region
+    digest.update(f"{genotypes.calls.shape} {genotypes.ploidy} {region}".encode())
     for row in genotypes.calls:
         digest.update(np.ascontiguousarray(row))
     loci, populations = genotypes.loci, genotypes.populations
     for column in (genotypes.samples, loci.chrom, loci.ref, loci.alt, () if populations is None else populations):
         digest.update("\n".join(map(str, column)).encode() + b"\0")
-    for numbers in (loci.pos, loci.cm):
+    for numbers in (loci.pos, loci.cm, genotypes.is_context):
         digest.update(b"" if numbers is None else np.ascontiguousarray(numbers))
     return digest.hexdigest()
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
+from imputevae_cli.engine.plain import size_of
 from imputevae_cli.errors import OutputError
 from imputevae_cli.log import logger
 from imputevae_cli.stopping import StopRequest
@@ -21,8 +22,8 @@ State = Any
 """Plain types (None, bool, int, float, str, list, tuple, dict) and tensors."""
 T = TypeVar("T")
 
-RUNNING = "running"
-"""The name under which the state of the running stage is stored."""
+LARGE = 1 << 26
+"""Results of more bytes are written as soon as they are there: those that use them may be done with them soon."""
 
 
 def _same(value: Any) -> Any:
@@ -56,6 +57,10 @@ class Stages:
         From its first safe point to its end a stage is stopped at such points alone.
         """
 
+    def is_due(self) -> bool:
+        """Whether a safe point is waited for; may be asked in any thread."""
+        return False
+
 
 class Store(Protocol):
     """Where a journal keeps plain types and tensors by name."""
@@ -68,12 +73,16 @@ class Store(Protocol):
         """Keep `content` under this name, whole or not at all. Raises OutputError."""
         ...
 
+    def delete(self, name: str) -> None:
+        """Forget what was written under this name, if anything."""
+        ...
+
 
 class Journal(Stages):
     """Remembers stages in a store.
 
-    Results stay in memory, where they are anyway, and are written with the state of the running stage when `every`
-    seconds have passed (0: never) or a stop is asked for; `save` writes the results that are not written yet.
+    Results that are not LARGE stay in memory, where they are anyway, and are written with the state of the running
+    stage when `every` seconds have passed (0: never) or a stop is asked for; `save` writes those not yet written.
     """
 
     def __init__(self, store: Store, stop: StopRequest, every: float = 0.0):
@@ -95,8 +104,8 @@ class Journal(Stages):
             if saved is not None:
                 return of_state(saved["result"])
             result = make()
-            self._unsaved[self._stage] = state_of(result)
-            if self._is_due():
+            state = self._unsaved[self._stage] = state_of(result)
+            if self.is_due() or size_of(state) > LARGE:
                 self._try_to_save()
         if not self._stop.deferred:
             self._stop.obey()
@@ -104,21 +113,26 @@ class Journal(Stages):
 
     def resumed(self) -> State | None:
         """See `Stages`."""
-        saved = self._store.read(RUNNING)
-        return saved["state"] if saved is not None and saved["stage"] == self._stage else None
+        saved = self._store.read(_at_work(self._stage))
+        return None if saved is None else saved["state"]
 
     def safe_point(self, state: Callable[[], State]) -> None:
         """See `Stages`."""
         self._stop.deferred = True
-        if self._stop.is_asked or self._is_due():
-            self._try_to_save({"stage": self._stage, "state": state()})
+        if self.is_due():
+            self._try_to_save({"state": state()})
         self._stop.obey()
+
+    def is_due(self) -> bool:
+        """See `Stages`."""
+        return self._stop.is_asked or (self._every > 0 and time.monotonic() - self._saved_at >= self._every)
 
     def save(self) -> None:
         """Write the results that are not written yet. Raises OutputError."""
         for stage in list(self._unsaved):
             self._store.write(stage, {"result": self._unsaved[stage]})
             del self._unsaved[stage]
+            self._store.delete(_at_work(stage))
         self._saved_at = time.monotonic()
 
     @property
@@ -135,15 +149,17 @@ class Journal(Stages):
             self._running.pop()
             self._stop.deferred = deferred
 
-    def _is_due(self) -> bool:
-        return self._every > 0 and time.monotonic() - self._saved_at >= self._every
-
-    def _try_to_save(self, running: State | None = None) -> None:
+    def _try_to_save(self, at_work: dict[str, State] | None = None) -> None:
         """Save, or say in the log that it failed: a run that cannot be saved can still come to its end."""
         try:
             self.save()
-            if running is not None:
-                self._store.write(RUNNING, running)
+            if at_work is not None:
+                self._store.write(_at_work(self._stage), at_work)
         except OutputError as error:
-            logger.warning("%s; the run goes on, and cannot be resumed from here", error)
+            logger.warning("%s; what was done since the last time is not saved", error)
         self._saved_at = time.monotonic()
+
+
+def _at_work(stage: str) -> str:
+    """The name under which the state of a stage that is not finished is stored."""
+    return f"{stage}/at work"

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from imputevae_cli.config import Config
 from imputevae_cli.engine.cells import HiddenCells
-from imputevae_cli.engine.loss import class_weights, vae_loss
+from imputevae_cli.engine.loss import Loss, class_weights, vae_loss
 from imputevae_cli.engine.optim import AdamW
 from imputevae_cli.engine.stages import Stages
 from imputevae_cli.engine.vae import GenotypeVae, VaeShape, encode_in_batches, locus_statistics
@@ -45,11 +45,22 @@ class EpochResult:
     learning_rate: float
 
 
+@dataclass
+class Epoch:
+    """A pass over all samples: order, int64 (N,); how many of them are done; sums over these, in nats, and calls."""
+
+    order: Tensor
+    done: int = 0
+    reconstruction: float = 0.0
+    kl: float = 0.0
+    n_calls: int = 0
+
+
 @dataclass(eq=False)
 class Member:
     """One model of the ensemble, with all that its training needs to go on.
 
-    best_state: the weights at `best_epoch`, the epoch with the lowest validation loss.
+    best_state: the weights at `best_epoch`, the epoch with the lowest validation loss. running: the epoch at work.
     """
 
     index: int
@@ -61,6 +72,7 @@ class Member:
     best_loss: float = math.inf
     best_state: dict[str, Tensor] = field(default_factory=dict)
     history: list[EpochResult] = field(default_factory=list)
+    running: Epoch | None = None
 
 
 def train_members(
@@ -103,8 +115,7 @@ def _train_member(
     with progress.task(name, config.train.max_epochs) as task:
         task.advance(member.epoch)
         while not _finished(member, config):
-            stages.safe_point(lambda: member_state(member) | {"best_state": member.best_state})
-            result = _run_epoch(member, data, config, device)
+            result = _run_epoch(member, data, config, device, stages)
             task.advance(1, f"log loss {result.validation_loss:.4f}")
             logger.debug(
                 "epoch %d: training %.4f, KL %.1f, validation %.4f",
@@ -120,6 +131,11 @@ def _train_member(
     return member
 
 
+def _begun_state(member: Member) -> dict[str, Any]:
+    """All of a member in training as plain types and tensors."""
+    return member_state(member) | {"best_state": member.best_state, "running": vars(member.running)}
+
+
 def _begun_member(
     state: dict[str, Any] | None, index: int, data: TrainingData, config: Config, device: torch.device
 ) -> Member:
@@ -128,6 +144,7 @@ def _begun_member(
         return _new_member(index, data, config, device)
     member = member_from_state(state, data.calls.shape[1], data.n_classes, data.n_populations, config, device)
     member.best_state = {name: value.to(device) for name, value in state["best_state"].items()}
+    member.running = Epoch(**state["running"])
     return member
 
 
@@ -154,45 +171,58 @@ def _finished(member: Member, config: Config) -> bool:
     return stale and member.epoch >= settings.min_epochs
 
 
-def _run_epoch(member: Member, data: TrainingData, config: Config, device: torch.device) -> EpochResult:
+def _run_epoch(member: Member, data: TrainingData, config: Config, device: torch.device, stages: Stages) -> EpochResult:
     """One pass over all samples in random order, then the score on the validation cells."""
-    settings, model = config.train, member.model
+    settings, n = config.train, len(data.calls)
     rate = settings.learning_rate * rate_factor(member.epoch, settings.warmup_epochs, settings.max_epochs)
     member.optimizer.lr = rate
-    beta = config.vae.kl_beta * _ramp(config.vae.kl_beta_schedule, member.epoch, settings.max_epochs)
-    gamma = settings.gamma * _ramp(settings.gamma_schedule, member.epoch, settings.max_epochs)
     weights = class_weights(data.calls, data.n_classes, settings).to(device)
-    n = len(data.calls)
-    order = torch.randperm(n, generator=member.generator)
-    total, kl, n_calls = 0.0, 0.0, 0
-    for batch in order.split(min(settings.batch_size, max(1, -(-n // 4)))):
-        calls = data.calls[batch]  # (B, L)
-        populations = _batch_populations(data, batch, config, member.generator)
-        visible = hide_inputs(calls, settings.input_mask_min, settings.input_mask_max, member.generator)
-        if populations is not None:
-            populations = populations.to(device)
-        latent = model.encode(visible.to(device), populations, dropout=member.generator)
-        logits = model.decode(latent.sample(member.generator), populations)  # (C, B, L)
-        loss = vae_loss(logits, calls.to(device), latent, weights, gamma, beta)
-        objective = loss.total + settings.decoder_l2 * model.loadings.square().sum() / n
-        if settings.l1_penalty:
-            objective = objective + settings.l1_penalty * sum(p.abs().sum() for p in model.parameters())
-        member.optimizer.zero_grad()
-        objective.backward()
-        member.optimizer.step()
-        total += float(loss.reconstruction.detach().sum())
-        kl += float(loss.kl.detach().sum())
-        n_calls += int((calls != MISSING).sum())
-    if not math.isfinite(total):
+    epoch = member.running = member.running or Epoch(torch.randperm(n, generator=member.generator))
+    for batch in epoch.order[epoch.done :].split(min(settings.batch_size, max(1, -(-n // 4)))):
+        stages.safe_point(lambda: _begun_state(member))
+        loss = _step(member, batch, data, config, weights)
+        epoch.done += len(batch)
+        epoch.reconstruction += float(loss.reconstruction.detach().sum())
+        epoch.kl += float(loss.kl.detach().sum())
+        epoch.n_calls += int((data.calls[batch] != MISSING).sum())
+    if not math.isfinite(epoch.reconstruction):
         raise TrainingError(
             f"the loss is not finite at epoch {member.epoch + 1}; lower train.learning_rate "
             f"(now {settings.learning_rate:g}) or train.gamma"
         )
     result = EpochResult(
-        member.index, member.epoch, total / max(n_calls, 1), kl / n, _validation_loss(member, data, device), rate
+        member.index,
+        member.epoch,
+        epoch.reconstruction / max(epoch.n_calls, 1),
+        epoch.kl / n,
+        _validation_loss(member, data, device),
+        rate,
     )
     _keep_best(member, result)
+    member.running = None
     return result
+
+
+def _step(member: Member, batch: Tensor, data: TrainingData, config: Config, weights: Tensor) -> Loss:
+    """Change the weights by the loss on a batch, int64 (B,) of the samples; weights: of the classes, (C,)."""
+    settings, model = config.train, member.model
+    beta = config.vae.kl_beta * _ramp(config.vae.kl_beta_schedule, member.epoch, settings.max_epochs)
+    gamma = settings.gamma * _ramp(settings.gamma_schedule, member.epoch, settings.max_epochs)
+    calls = data.calls[batch]  # (B, L)
+    populations = _batch_populations(data, batch, config, member.generator)
+    visible = hide_inputs(calls, settings.input_mask_min, settings.input_mask_max, member.generator)
+    if populations is not None:
+        populations = populations.to(weights.device)
+    latent = model.encode(visible.to(weights.device), populations, dropout=member.generator)
+    logits = model.decode(latent.sample(member.generator), populations)  # (C, B, L)
+    loss = vae_loss(logits, calls.to(weights.device), latent, weights, gamma, beta)
+    objective = loss.total + settings.decoder_l2 * model.loadings.square().sum() / len(data.calls)
+    if settings.l1_penalty:
+        objective = objective + settings.l1_penalty * sum(p.abs().sum() for p in model.parameters())
+    member.optimizer.zero_grad()
+    objective.backward()
+    member.optimizer.step()
+    return loss
 
 
 def rate_factor(epoch: int, warmup: int, max_epochs: int) -> float:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 from imputevae_cli import __version__
 from imputevae_cli.config import PlotSettings
 from imputevae_cli.io.outputs import atomic_output
+from imputevae_cli.report.canvas import COLOURS, FAINT, draw
 from imputevae_cli.tuning.result import DEFAULTS, TrialRow, TuningResult
 from imputevae_cli.tuning.space import OF_OUTPUT
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.axes import Axes
 
 HEADER = "# imputevae tune, study "
 """How the settings' file begins; the study's name follows."""
@@ -76,11 +76,10 @@ def is_of_study(path: Path, study: str) -> bool:
 def write_tuning(files: TuningFiles, result: TuningResult, plot: PlotSettings, command: str) -> None:
     """Every file of a study, the settings last: where they are, the rest is too. Raises OutputError."""
     _write_text(files.trials, _trials_table(result))
-    drawings = {files.history: draw_history, files.importance: draw_importance}
-    for path, draw in drawings.items():
-        _save(path, draw, result, plot)
+    for path, paint in ((files.history, paint_history), (files.importance, paint_importance)):
+        _save(path, paint, result, plot)
     _write_text(files.summary, json.dumps(summary(result, command), indent=1) + "\n")
-    _write_text(files.page, _page(result, plot, command))
+    _write_text(files.page, _page(result, command))
     _write_text(files.best, settings_text(result, command))
 
 
@@ -171,125 +170,74 @@ def _number(value: object) -> str:
 # --- pictures
 
 
-def draw_history(result: TuningResult, figure: Figure) -> None:
-    """The score of each trial of the search by its number, and the best so far; a panel a metric."""
-    panels = figure.subplots(1, len(result.metrics), squeeze=False)[0]
-    for axes, (metric, lower) in zip(panels, result.metrics.items(), strict=True):
-        done = [row for row in result.counted if row.state == "complete"]
-        numbers, values = [row.number for row in done], [row.values[metric] for row in done]
-        best = [(min if lower else max)(values[: i + 1]) for i in range(len(values))]
-        axes.scatter(numbers, values, s=30, color="tab:blue", label="trial", zorder=2)
-        axes.step(numbers, best, where="post", color="tab:orange", label="best so far", zorder=1)
-        for row in done:
-            if row.label == DEFAULTS:
-                axes.axhline(row.values[metric], color="tab:grey", linestyle="--", label="settings given")
-        pruned = [row.number for row in result.counted if row.state == "pruned"]
-        for number in pruned:
-            axes.axvline(number, color="tab:red", alpha=0.2, linewidth=1)
-        axes.set_xlabel("trial")
-        axes.set_ylabel(f"{metric} ({'lower' if lower else 'higher'} is better)")
-        axes.legend(fontsize="small")
+def paint_history(axes: Axes, result: TuningResult, metric: str) -> None:
+    """The score of each trial of the search by its number, and the best so far; a line where one was pruned."""
+    lower = result.metrics[metric]
+    done = [row for row in result.counted if row.state == "complete"]
+    numbers, values = [row.number for row in done], [row.values[metric] for row in done]
+    best = [(min if lower else max)(values[: i + 1]) for i in range(len(values))]
+    axes.scatter(numbers, values, s=12, color=COLOURS[0], label="trial", zorder=3)
+    axes.step(numbers, best, where="post", color=COLOURS[1], label="best so far", zorder=2)
+    for row in done:
+        if row.label == DEFAULTS:
+            axes.axhline(row.values[metric], color=FAINT, linestyle="--", label="settings given", zorder=1)
+    for row in result.counted:
+        if row.state == "pruned":
+            axes.axvline(row.number, color=COLOURS[3], alpha=0.4, linewidth=1, zorder=0)
+    axes.set_xlabel("trial")
+    axes.set_ylabel(f"{metric} ({'lower' if lower else 'higher'} is better)")
+    axes.legend()
 
 
-def draw_importance(result: TuningResult, figure: Figure) -> None:
-    """The share of the spread of each metric that a setting accounts for, the greatest first."""
-    panels = figure.subplots(1, len(result.metrics), squeeze=False)[0]
-    for axes, metric in zip(panels, result.metrics, strict=True):
-        found = result.importances[metric]
-        largest = sorted(found.items(), key=lambda item: -item[1])[:SHOWN_IMPORTANCES]
-        axes.barh([key for key, _ in largest][::-1], [share for _, share in largest][::-1], color="tab:blue")
-        axes.set_xlabel("importance (PED-ANOVA)" if largest else "too few trials to tell")
-        axes.set_title(metric)
+def paint_importance(axes: Axes, result: TuningResult, metric: str) -> None:
+    """The share of the spread of a metric that a setting accounts for, the greatest first."""
+    largest = sorted(result.importances[metric].items(), key=lambda item: -item[1])[:SHOWN_IMPORTANCES]
+    axes.barh([key for key, _ in largest][::-1], [share for _, share in largest][::-1], color=COLOURS[0])
+    axes.set_xlabel(f"importance for {metric} (PED-ANOVA)" if largest else "too few trials to tell")
 
 
-def _draw(draw: Callable[[TuningResult, Figure], None], result: TuningResult, plot: PlotSettings):
-    """A figure of its own, apart from pyplot."""
+Painter = Callable[["Axes", TuningResult, str], None]
+
+
+def _save(path: Path, paint: Painter, result: TuningResult, plot: PlotSettings) -> None:
+    """A picture of its own, a panel a metric, in the format of `plot`."""
     import matplotlib
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context({"font.size": plot.fontsize, "svg.hashsalt": "imputevae"}):
         figure = Figure(figsize=(10 * len(result.metrics), 7), layout="constrained")
-        draw(result, figure)
-        for axes in figure.axes if plot.despine else ():
-            axes.spines[["top", "right"]].set_visible(False)
-    return figure
-
-
-# No dates in the files: the same study draws the same bytes
-_METADATA: Mapping[str, dict] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
-
-
-def _save(path: Path, draw: Callable[[TuningResult, Figure], None], result: TuningResult, plot: PlotSettings) -> None:
-    figure = _draw(draw, result, plot)
-    with atomic_output(path) as temporary:
-        figure.savefig(temporary, format=plot.fmt, dpi=plot.dpi, metadata=_METADATA.get(plot.fmt))
-
-
-def _svg(draw: Callable[[TuningResult, Figure], None], result: TuningResult, plot: PlotSettings) -> str:
-    import matplotlib
-
-    out = io.StringIO()
-    with matplotlib.rc_context({"svg.hashsalt": "imputevae", "svg.fonttype": "none"}):
-        _draw(draw, result, plot).savefig(out, format="svg", metadata=_METADATA["svg"])
-    text = out.getvalue()
-    return text[text.index("<svg") :]
+        panels = figure.subplots(1, len(result.metrics), squeeze=False)[0]
+        for axes, metric in zip(panels, result.metrics, strict=True):
+            paint(axes, result, metric)
+            if plot.despine:
+                axes.spines[["top", "right"]].set_visible(False)
+        # No dates in the file: the same study draws the same bytes
+        metadata = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(plot.fmt)
+        with atomic_output(path) as temporary:
+            figure.savefig(temporary, format=plot.fmt, dpi=plot.dpi, metadata=metadata)
 
 
 # --- the page
 
-_TEMPLATE = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>imputevae tune: {{ result.study }}</title>
-<style>
-body { font-family: sans-serif; max-width: 70em; margin: 2em auto; padding: 0 1em; color: #222 }
-table { border-collapse: collapse; font-size: 85% } td, th { padding: .2em .6em; border-bottom: 1px solid #ddd }
-th { text-align: left } td.n { text-align: right; font-variant-numeric: tabular-nums }
-svg { max-width: 100%; height: auto } .scroll { overflow-x: auto } tr.chosen { background: #e8f4e8 }
-</style></head><body>
-<h1>Study {{ result.study }}</h1>
-<p><strong>{{ verdict }}.</strong></p>
-<table><tr><th>on {{ "{:,}".format(result.test.n) }} known calls that the study never saw</th>
-<th>chosen</th><th>settings given</th></tr>
-{% for name in result.test.chosen %}<tr><td>{{ name }}</td><td class="n">{{ "%.5f" % result.test.chosen[name] }}</td>
-<td class="n">{{ "%.5f" % result.test.defaults[name] }}</td></tr>
-{% endfor %}<tr><td>gain in {{ result.test.metric }}, and its standard error</td>
-<td class="n">{{ "%.5f" % result.test.gain }}</td><td class="n">{{ "%.5f" % result.test.noise }}</td></tr></table>
-<p>{{ result.counted|length }} trials searched {{ result.searched|length }} settings
-{%- if result.on_part %}, on {{ result.on_part[0] }} samples x {{ result.on_part[1] }} loci; the best of them were run
-again on all data{% endif %}.</p>
-{% if changed %}<h2>What the chosen trial changes</h2>
-<table><tr><th>setting</th><th>chosen</th><th>given</th></tr>
-{% for key, new, old in changed %}<tr><td>{{ key }}</td><td class="n">{{ new }}</td><td class="n">{{ old }}</td></tr>
-{% endfor %}</table>{% endif %}
-<h2>History</h2>{{ history|safe }}
-<h2>Importance of the settings</h2>{{ importance|safe }}
-<h2>Trials</h2>
-<div class="scroll"><table><tr><th>stage</th><th>trial</th><th>state</th>
-{% for metric in result.metrics %}<th>{{ metric }}</th>{% endfor %}<th>seconds</th>
-{% for key in result.searched %}<th>{{ key }}</th>{% endfor %}<th>note</th></tr>
-{% for row in result.rows %}<tr{% if row.stage == "search" and row.number == result.chosen %} class="chosen"{% endif %}>
-<td>{{ row.stage }}</td><td class="n">{{ row.number }}</td><td>{{ row.state }}</td>
-{% for metric in result.metrics %}<td class="n">{{ number(row.values[metric]) }}</td>{% endfor %}
-<td class="n">{{ number(row.seconds) }}</td>
-{% for key in result.searched %}<td class="n">{{ number(row.params[key]) if key in row.params }}</td>{% endfor %}
-<td>{{ row.label }} {{ row.note }}</td></tr>
-{% endfor %}</table></div>
-<p>imputevae {{ version }}: <code>{{ command }}</code></p>
-</body></html>
-"""
 
-
-def _page(result: TuningResult, plot: PlotSettings, command: str) -> str:
+def _page(result: TuningResult, command: str) -> str:
     """One HTML page that needs no other file."""
-    import jinja2
+    from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    template = jinja2.Environment(autoescape=True).from_string(_TEMPLATE)
-    return template.render(
+    environment = Environment(
+        loader=PackageLoader("imputevae_cli.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters["figures"] = _number
+
+    def drawn(name: str, paint: Painter) -> list[str]:
+        return [draw(f"{name}-{metric}", lambda axes, m=metric: paint(axes, result, m)) for metric in result.metrics]
+
+    return environment.get_template("tuning.html.jinja").render(
         result=result,
         verdict=verdict(result),
         changed=_changed(result),
-        history=_svg(draw_history, result, plot),
-        importance=_svg(draw_importance, result, plot),
-        number=_number,
+        history=drawn("history", paint_history),
+        importance=drawn("importance", paint_importance),
         version=__version__,
         command=command,
     )
