@@ -16,6 +16,7 @@ from imputevae_cli.errors import ConfigError, Preempted
 from imputevae_cli.stopping import Stopped, StopRequest
 
 if TYPE_CHECKING:
+    from imputevae_cli.config import TuneSettings
     from imputevae_cli.report.tuning import TuningFiles
 
 
@@ -87,7 +88,8 @@ def tune(
         from imputevae_cli.cli.summary import show_estimate
         from imputevae_cli.imputer import ImputeVAE
 
-        show_estimate(ImputeVAE(session.config.replace(searched.held)), genotypes)
+        runs = _whole_fits(session.config.tune, genotypes.calls.size)
+        show_estimate(ImputeVAE(session.config.replace(searched.held)), genotypes, runs)
         return
     where = settings.storage or f"journal:{files.journal}"
     join = settings.resume or settings.study is not None
@@ -108,6 +110,12 @@ def tune(
     if settings.storage is None and not settings.save_db:
         files.journal.unlink(missing_ok=True)
     show_tuning(result, files, clock, common.quiet)
+
+
+def _whole_fits(settings: TuneSettings, n_cells: int) -> int:
+    """About how many fits to all data a study takes as long as: trials on a part, the best again, and the test."""
+    share = min(1.0, settings.cells / n_cells)
+    return round(settings.n_trials * share + (settings.finalists + 1 if share < 1 else 0) + 2)
 
 
 def _check_outputs(files: TuningFiles, study: str, inputs: list[str | Path], common: Common) -> None:
