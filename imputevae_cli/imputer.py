@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -195,6 +195,17 @@ class ImputeVAE:
         """What the gate chose, and why: the weight of each part, and the reason for each that was left out."""
         mixture = self._require_fitted().mixture
         return "; ".join([mixture.gate.summary(), *mixture.notes])
+
+    @property
+    def part_names(self) -> tuple[str, ...]:
+        """The parts that the gate kept: "frequencies", "global", "donors", "haplotype"."""
+        return self._require_fitted().mixture.gate.parts
+
+    @property
+    def haplotype_schedule(self) -> dict[str, Any]:
+        """The schedule that the haplotype decoder ended with, by the names of `haplotype` settings; {} without it."""
+        haplotypes = self._require_fitted().mixture.haplotypes
+        return {} if haplotypes is None else asdict(haplotypes.schedule)
 
     @property
     def trained_samples(self) -> tuple[str, ...]:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from imputevae_cli.imputed import ImputedGenotypes
     from imputevae_cli.imputer import Expected, ImputeVAE
+    from imputevae_cli.report.tuning import TuningFiles
+    from imputevae_cli.tuning.result import TuningResult
 
 
 class Stopwatch:
@@ -88,6 +90,30 @@ def show_estimate(model: ImputeVAE, genotypes: GenotypeMatrix, runs: int = 1) ->
         ("Peak memory, about", f"{peak_megabytes():,.0f} MB"),
     ]
     _show("Dry run: nothing was written", rows, quiet=False)
+
+
+def show_tuning(result: TuningResult, files: TuningFiles, clock: Stopwatch, quiet: bool) -> None:
+    """The table of `tune`."""
+    from imputevae_cli.report.tuning import verdict
+
+    test, counted = result.test, result.counted
+    pruned = sum(row.state == "pruned" for row in counted)
+    rows = [
+        ("Study", result.study),
+        ("Trials", f"{len(counted)}" + (f", {pruned} of them pruned" if pruned else "")),
+        ("Verdict", verdict(result)),
+        ("Test", f"on {test.n:,} known calls that the study never saw"),
+    ]
+    rows += [
+        (f"  {name}", f"{test.chosen[name]:.5f} (settings given: {test.defaults[name]:.5f})") for name in test.chosen
+    ]
+    rows += [
+        (f"  gain in {test.metric}", f"{test.gain:.5f}, standard error {test.noise:.5f}"),
+        ("Settings", str(files.best)),
+        ("Page", str(files.page)),
+        *_cost_rows(clock),
+    ]
+    _show("Tuned", rows, quiet)
 
 
 def _size_rows(genotypes: GenotypeMatrix, has_calls: np.ndarray | None = None) -> list[tuple[str, str]]:
