@@ -7,6 +7,7 @@ trained on a part of the loci, and a file of any length is filled block by block
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,12 +17,12 @@ import msgspec
 import numpy as np
 import torch
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel
 
 from imputevae_cli.config import DonorSettings
 from imputevae_cli.engine.donor_panel import N_COVARIATES, N_FREQUENCIES, Panel, Queries
 from imputevae_cli.engine.donor_training import Examples
 from imputevae_cli.engine.donor_votes import FAR, NOBODY, Ballot, DonorVotes, one_hot
+from imputevae_cli.engine.optim import AdamW
 from imputevae_cli.errors import CheckpointError, TrainingError
 from imputevae_cli.genotypes import MISSING
 from imputevae_cli.log import NullProgress, Progress
@@ -146,10 +147,8 @@ class DonorDecoder:
         s = self.settings
         rng = np.random.default_rng(self.seed)
         votes = self._make_votes(ploidy + 1, latent is not None)
-        optimizer = torch.optim.AdamW(votes.parameters(), lr=s.learning_rate, weight_decay=s.weight_decay)
-        average = AveragedModel(
-            votes, avg_fn=lambda kept, new, n: kept + (new - kept) / (n + 1).clamp_max(s.averaged_steps)
-        )
+        optimizer = AdamW([(votes.parameters(), s.weight_decay)], s.learning_rate)
+        average = copy.deepcopy(votes).requires_grad_(False)
         losses = []
         with progress.task("training the donor decoder", s.steps) as task:
             for step in range(s.steps):
@@ -159,7 +158,7 @@ class DonorDecoder:
                     examples = Examples(panel, hidden, latent, rng)
                     if not len(examples.loci):
                         break
-                optimizer.param_groups[0]["lr"] = s.learning_rate * _warm_up_then_cosine(step, s.steps)
+                optimizer.lr = s.learning_rate * _warm_up_then_cosine(step, s.steps)
                 loss = examples.loss(votes, s.batch_loci, s.queries_per_locus, rng)
                 if not torch.isfinite(loss):
                     raise TrainingError("the donor decoder's loss is not finite; try a lower learning rate")
@@ -167,11 +166,12 @@ class DonorDecoder:
                 loss.backward()
                 torch.nn.utils.clip_grad_norm_(votes.parameters(), 1.0)
                 optimizer.step()
-                average.update_parameters(votes)
+                for kept, new in zip(average.parameters(), votes.parameters(), strict=True):
+                    kept += (new.detach() - kept) / min(step + 1, s.averaged_steps)
                 losses.append(loss.item())
                 task.advance(1, f"loss {losses[-1]:.4f}")
         self.history = [float(np.mean(part)) for part in np.array_split(losses, 10) if len(part)]
-        self._votes = average.module.requires_grad_(False)
+        self._votes = average
 
     def _fill(self, queries: Queries, visible: np.ndarray, start: int, stop: int) -> np.ndarray:
         """Probabilities of queries at loci start..stop; `visible` are their calls as they came, int8 (Q, L)."""

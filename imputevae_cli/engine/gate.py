@@ -14,6 +14,7 @@ from itertools import combinations
 
 import numpy as np
 import torch
+from scipy.optimize import minimize
 from torch import Tensor
 
 from imputevae_cli.errors import CheckpointError
@@ -27,6 +28,7 @@ ENOUGH = 50
 _FOLDS = 4
 _MAX_CELLS = 60_000  # cells to fit on: more change the third decimal of a weight
 _UNITS = 8
+_ITERATIONS = 40
 _PENALTY = 2.0  # ridge on the network's weights, in nats over all cells
 _LEAST = 1e-4  # probabilities below this are raised to it, so that no part can veto a call
 
@@ -235,21 +237,26 @@ def _network(stack: Tensor, inputs: Tensor, truth: Tensor) -> dict[str, Tensor]:
 
 
 def _minimise(start: dict[str, Tensor], stack: Tensor, inputs: Tensor, truth: Tensor) -> dict[str, Tensor]:
-    """The parameters of least penalised log loss, by L-BFGS."""
-    parameters = {name: value.clone().requires_grad_(True) for name, value in start.items()}
-    optimizer = torch.optim.LBFGS(list(parameters.values()), max_iter=40, line_search_fn="strong_wolfe")
-    shrunk = [name for name in parameters if name in ("hidden", "out")]
+    """The parameters of least penalised log loss, by L-BFGS (scipy's: torch's brings its compiler, 70 MB)."""
+    shapes = {name: value.shape for name, value in start.items()}
+    shrunk = [name for name in start if name in ("hidden", "out")]
 
-    def closure() -> Tensor:
-        optimizer.zero_grad()
+    def unpack(flat: Tensor) -> dict[str, Tensor]:
+        pieces = flat.split([shape.numel() for shape in shapes.values()])
+        return {name: piece.view(shapes[name]) for name, piece in zip(shapes, pieces, strict=True)}
+
+    def loss_and_gradient(values: np.ndarray) -> tuple[float, np.ndarray]:
+        flat = torch.from_numpy(values.copy()).requires_grad_(True)
+        parameters = unpack(flat)
         loss = torch.nn.functional.cross_entropy(_logits(parameters, stack, inputs), truth)
         loss = loss + _PENALTY / len(truth) * sum(parameters[name].square().sum() for name in shrunk)
         loss.backward()
-        return loss
+        return loss.item(), flat.grad.numpy()
 
+    first = torch.cat([value.reshape(-1) for value in start.values()]).numpy()
     with torch.enable_grad():
-        optimizer.step(closure)
-    return {name: value.detach() for name, value in parameters.items()}
+        found = minimize(loss_and_gradient, first, jac=True, method="L-BFGS-B", options={"maxiter": _ITERATIONS})
+    return unpack(torch.from_numpy(found.x))
 
 
 def _steer(parameters: dict[str, Tensor], inputs: Tensor) -> tuple[Tensor, Tensor]:

@@ -13,6 +13,7 @@ from torch import Tensor
 from imputevae_cli.config import Config
 from imputevae_cli.engine.cells import HiddenCells
 from imputevae_cli.engine.loss import class_weights, vae_loss
+from imputevae_cli.engine.optim import AdamW
 from imputevae_cli.engine.vae import GenotypeVae, VaeShape, encode_in_batches, locus_statistics
 from imputevae_cli.errors import TrainingError
 from imputevae_cli.genotypes import MISSING
@@ -52,7 +53,7 @@ class Member:
 
     index: int
     model: GenotypeVae
-    optimizer: torch.optim.Optimizer
+    optimizer: AdamW
     generator: torch.Generator
     epoch: int = 0
     best_epoch: int = -1
@@ -103,14 +104,11 @@ def _new_member(index: int, data: TrainingData, config: Config, device: torch.de
     return Member(index, model, _optimizer(model, config), generator)
 
 
-def _optimizer(model: GenotypeVae, config: Config) -> torch.optim.Optimizer:
+def _optimizer(model: GenotypeVae, config: Config) -> AdamW:
     per_locus = [model.loadings, model.intercepts]
     others = [p for p in model.parameters() if all(p is not q for q in per_locus)]
-    groups = [
-        {"params": others, "weight_decay": config.train.weight_decay},
-        {"params": per_locus, "weight_decay": 0.0},  # the loadings have their own prior, decoder_l2
-    ]
-    return torch.optim.AdamW(groups, lr=config.train.learning_rate, foreach=False)
+    # The loadings have their own prior, decoder_l2
+    return AdamW([(others, config.train.weight_decay), (per_locus, 0.0)], config.train.learning_rate)
 
 
 def _finished(member: Member, config: Config) -> bool:
@@ -125,8 +123,7 @@ def _run_epoch(member: Member, data: TrainingData, config: Config, device: torch
     """One pass over all samples in random order, then the score on the validation cells."""
     settings, model = config.train, member.model
     rate = settings.learning_rate * rate_factor(member.epoch, settings.warmup_epochs, settings.max_epochs)
-    for group in member.optimizer.param_groups:
-        group["lr"] = rate
+    member.optimizer.lr = rate
     beta = config.vae.kl_beta * _ramp(config.vae.kl_beta_schedule, member.epoch, settings.max_epochs)
     gamma = settings.gamma * _ramp(settings.gamma_schedule, member.epoch, settings.max_epochs)
     weights = class_weights(data.calls, data.n_classes, settings).to(device)
@@ -145,7 +142,7 @@ def _run_epoch(member: Member, data: TrainingData, config: Config, device: torch
         objective = loss.total + settings.decoder_l2 * model.loadings.square().sum() / n
         if settings.l1_penalty:
             objective = objective + settings.l1_penalty * sum(p.abs().sum() for p in model.parameters())
-        member.optimizer.zero_grad(set_to_none=True)
+        member.optimizer.zero_grad()
         objective.backward()
         member.optimizer.step()
         total += float(loss.reconstruction.detach().sum())

@@ -1,0 +1,73 @@
+"""AdamW without `torch.optim.Optimizer`, whose making imports torch's compiler: 70 MB and more than a second."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim.adamw import adamw
+
+
+class AdamW:
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019), by torch's own update.
+
+    groups: (parameters, weight decay). The learning rate `lr` may be changed between steps; a parameter without a
+    gradient is left as it is.
+    """
+
+    def __init__(self, groups: Iterable[tuple[Iterable[Tensor], float]], lr: float):
+        self.lr = lr
+        self._groups = [(list(parameters), decay) for parameters, decay in groups]
+        self._parameters = [p for parameters, _ in self._groups for p in parameters]
+        self._moments: dict[int, tuple[Tensor, Tensor, Tensor]] = {}  # by place: steps (), first and second moment
+
+    def zero_grad(self) -> None:
+        """Drop all gradients."""
+        for parameter in self._parameters:
+            parameter.grad = None
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Change the parameters, in place, by their gradients."""
+        place = 0
+        for parameters, decay in self._groups:
+            places = range(place, place + len(parameters))
+            place += len(parameters)
+            moved = [(p, self._moments_of(i, p)) for i, p in zip(places, parameters, strict=True) if p.grad is not None]
+            adamw(
+                [p for p, _ in moved],
+                [p.grad for p, _ in moved],
+                [first for _, (_, first, _) in moved],
+                [second for _, (_, _, second) in moved],
+                [],
+                [steps for _, (steps, _, _) in moved],
+                foreach=False,
+                amsgrad=False,
+                beta1=0.9,
+                beta2=0.999,
+                lr=self.lr,
+                weight_decay=decay,
+                eps=1e-8,
+                maximize=False,
+            )
+
+    def _moments_of(self, place: int, parameter: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        if place not in self._moments:
+            self._moments[place] = (torch.tensor(0.0), torch.zeros_like(parameter), torch.zeros_like(parameter))
+        return self._moments[place]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain types and tensors, for `load_state_dict`."""
+        return {"lr": self.lr, "moments": {place: list(moments) for place, moments in self._moments.items()}}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state_dict`. Raises ValueError where it is of other parameters."""
+        moments = {place: tuple(tensors) for place, tensors in state["moments"].items()}
+        for place, (_, first, second) in moments.items():
+            if place >= len(self._parameters) or not first.shape == second.shape == self._parameters[place].shape:
+                raise ValueError("the optimizer's state is not of these parameters")
+        device = [p.device for p in self._parameters]
+        self.lr = state["lr"]
+        self._moments = {i: (n, a.to(device[i]), b.to(device[i])) for i, (n, a, b) in moments.items()}
