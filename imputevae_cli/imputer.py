@@ -65,10 +65,12 @@ class ImputeVAE:
         generator = np.random.default_rng(seed_for(config.io.seed, "mask"))
         mask = simulate_mask(genotypes, config.sim, config.train.validation_split, generator)
         names, codes = _population_codes(genotypes.populations)
-        loci = genotypes.loci
-        full = Cohort(genotypes.calls, loci.chrom_codes, loci.positions, genotypes.ploidy, codes, len(names))
-        visible = full.with_calls(np.where(mask.hidden, np.int8(MISSING), genotypes.calls))
-        validation, test = (HiddenCells.of(where, genotypes.calls) for where in (mask.validation, mask.test))
+        loci, calls = genotypes.loci, genotypes.calls
+        validation, test = (HiddenCells.at(mask.cells[some], calls) for some in (mask.fits, ~mask.fits))
+        hidden = validation.and_also(test)
+        # Hidden in place and put back afterwards: a second matrix would take as much memory as the first
+        visible = calls if calls.flags.writeable else calls.copy()
+        cohort = Cohort(visible, loci.chrom_codes, loci.positions, genotypes.ploidy, codes, len(names))
         threads = torch.get_num_threads()
         task = Task(full, visible, validation, test, config, device, progress or NullProgress(), threads, on_epoch)
         mixture, test_gp = fit_mixture(task)

@@ -18,21 +18,36 @@ MIN_HIDDEN = 20
 
 @dataclass(frozen=True)
 class Mask:
-    """Which calls were missing in the input, and which known calls were hidden on top.
+    """Which known calls were hidden.
 
-    missing: bool (samples, loci). hidden: bool (samples, loci), disjoint from `missing`.
-    validation: bool (samples, loci), the part of `hidden` that fits what is fitted on hidden calls (when to
-    stop, the gate); the rest of `hidden` only measures.
+    shape: (samples, loci). cells: int64 (M,), the hidden cells, sample * loci + locus, rising. fits: bool (M,), those
+    that fit what is fitted on hidden calls (when to stop, the gate); the others only measure. `hidden`, `validation`
+    and `test` are the same as matrices, made when asked for.
     """
 
-    missing: np.ndarray
-    hidden: np.ndarray
-    validation: np.ndarray
+    shape: tuple[int, int]
+    cells: np.ndarray
+    fits: np.ndarray
+
+    @property
+    def hidden(self) -> np.ndarray:
+        """bool (samples, loci), all hidden calls."""
+        return self._matrix(self.cells)
+
+    @property
+    def validation(self) -> np.ndarray:
+        """bool (samples, loci), the hidden calls that fit what is fitted on hidden calls."""
+        return self._matrix(self.cells[self.fits])
 
     @property
     def test(self) -> np.ndarray:
         """bool (samples, loci), the hidden calls that nothing was fitted on."""
-        return self.hidden & ~self.validation
+        return self._matrix(self.cells[~self.fits])
+
+    def _matrix(self, cells: np.ndarray) -> np.ndarray:
+        matrix = np.zeros(self.shape, bool)
+        matrix.flat[cells] = True
+        return matrix
 
 
 def simulate_mask(
@@ -46,22 +61,32 @@ def simulate_mask(
     a known call. Raises InputError when fewer than MIN_HIDDEN calls can be hidden.
     """
     calls = genotypes.calls
-    known = calls != MISSING
-    n_known = int(known.sum())
+    n_known = sum(int(np.count_nonzero(row != MISSING)) for row in calls)
     prop = min(settings.sim_prop, settings.max_hidden / max(n_known, 1))
     if settings.sim_strategy == "observed":
-        hidden = observed_like_hidden_cells(calls, genotypes.loci.chrom_codes, prop, generator)
+        cells = observed_like_hidden_cells(calls, genotypes.loci.chrom_codes, prop, generator)
     else:
+        known = calls != MISSING
         hidden = _draw_weighted(known, _WEIGHTS[settings.sim_strategy](genotypes), prop, generator)
         hidden[:, ~_is_polymorphic(np.where(hidden, MISSING, calls), genotypes.ploidy)] = False
         _keep_last_call(hidden, known)
-    if hidden.sum() < MIN_HIDDEN:
+        cells = np.flatnonzero(hidden)
+    if len(cells) < MIN_HIDDEN:
         raise InputError(
             f"{_name(genotypes)}: only {n_known} known calls, too few to hide {prop:.0%} of them and measure "
             f"accuracy ({MIN_HIDDEN} at least); give more loci or samples"
         )
-    validation = hidden & (generator.random(known.shape, np.float32) < validation_split)
-    return Mask(~known, hidden, validation)
+    return Mask(calls.shape, cells, _drawn(cells, calls.shape, generator) < validation_split)
+
+
+def _drawn(cells: np.ndarray, shape: tuple[int, int], generator: np.random.Generator) -> np.ndarray:
+    """A uniform draw for each of the cells, float32 (M,): each cell of the matrix has its own, one row at a time."""
+    edges = np.searchsorted(cells, shape[1] * np.arange(shape[0] + 1))
+    draws = np.empty(len(cells), np.float32)
+    for sample in range(shape[0]):
+        here = slice(edges[sample], edges[sample + 1])
+        draws[here] = generator.random(shape[1], np.float32)[cells[here] - shape[1] * sample]
+    return draws
 
 
 def _draw_weighted(known: np.ndarray, weights: np.ndarray, prop: float, generator: np.random.Generator) -> np.ndarray:

@@ -29,6 +29,43 @@ class HiddenCells:
         loci, samples = (np.ascontiguousarray(index) for index in np.nonzero(where.T))
         return cls(samples, loci, calls[samples, loci].astype(np.int64))
 
+    @classmethod
+    def at(cls, cells: np.ndarray, calls: np.ndarray) -> HiddenCells:
+        """The cells of these numbers, int64 (M,), sample * loci + locus, with their calls, int8 (N, L)."""
+        samples, loci = np.divmod(cells, calls.shape[1])
+        order = np.argsort(loci, kind="stable")
+        samples, loci = samples[order], loci[order]
+        return cls(samples, loci, calls[samples, loci].astype(np.int64))
+
+    @classmethod
+    def none(cls) -> HiddenCells:
+        """No cells."""
+        nothing = np.zeros(0, np.int64)
+        return cls(nothing, nothing, nothing)
+
+    def and_also(self, other: HiddenCells) -> HiddenCells:
+        """These cells and those of `other`, by rising locus."""
+        columns = [np.concatenate(pair) for pair in zip(vars(self).values(), vars(other).values(), strict=True)]
+        order = np.lexsort((columns[0], columns[1]))
+        return HiddenCells(*(column[order] for column in columns))
+
+    def hide(self, calls: np.ndarray, start: int = 0) -> None:
+        """Set these cells missing, in place; calls: int8 (N, l), a block that begins at locus `start`."""
+        first, last = np.searchsorted(self.loci, [start, start + calls.shape[1]])
+        calls[self.samples[first:last], self.loci[first:last] - start] = MISSING
+
+    def reveal(self, calls: np.ndarray) -> None:
+        """Put the calls of these cells back, in place; calls: int8 (N, L)."""
+        calls[self.samples, self.loci] = self.truth
+
+    def at_samples(self, samples: np.ndarray, loci: np.ndarray) -> HiddenCells:
+        """Those among some samples and loci, int64 rising, by their places there."""
+        row, column = (
+            np.minimum(np.searchsorted(a, b), len(a) - 1) for a, b in ((samples, self.samples), (loci, self.loci))
+        )
+        kept = (samples[row] == self.samples) & (loci[column] == self.loci)
+        return HiddenCells(row[kept], column[kept], self.truth[kept])
+
     def blocks(self, n_loci: int, size: int = BLOCK) -> Iterator[tuple[int, int, slice]]:
         """(start, stop, cells): runs of loci that hold cells, and the cells in each."""
         for start in range(0, n_loci, size):
