@@ -83,7 +83,8 @@ def simulate(out: Path, n_samples: int, n_loci: int, missing: float, linkage: st
         text = bgzip.stdin
         text.write(b"##fileformat=VCFv4.2\n##contig=<ID=chr1>\n")
         text.write(b'##FORMAT=<ID=GT,Number=1,Type=String,Description="Genotype">\n')
-        text.write(("\t".join("#CHROM POS ID REF ALT QUAL FILTER INFO FORMAT".split() + names) + "\n").encode())
+        columns = ["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT", *names]
+        text.write(("\t".join(columns) + "\n").encode())
         for start in range(0, n_loci, BLOCK):
             for i, calls in enumerate(mosaic.calls(min(BLOCK, n_loci - start)), start):
                 # Tags are 10 kb apart, and their loci 20 bp; the loci of a chromosome are 250 bp apart

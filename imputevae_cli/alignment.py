@@ -43,6 +43,9 @@ def align_loci(genotypes: GenotypeMatrix, model_loci: Loci, ploidy: int, model_n
             f"{model_name}: was trained on ploidy {ploidy}, {file_name} has ploidy {genotypes.ploidy}; "
             "train a model on genotypes like these"
         )
+    if genotypes.loci is model_loci:  # the genotypes of the fit themselves: no copy of their calls
+        n_loci = genotypes.n_loci
+        return Alignment(genotypes, np.arange(n_loci), np.zeros(n_loci, bool), genotypes.calls, 0)
     index, swapped = _match(genotypes.loci, model_loci)
     found = index >= 0
     n_found, n_loci = int(found.sum()), genotypes.n_loci

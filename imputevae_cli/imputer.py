@@ -24,7 +24,7 @@ from imputevae_cli.engine.trainer import EpochResult
 from imputevae_cli.engine.vae import Latent
 from imputevae_cli.errors import CheckpointError, ConfigError, InputError
 from imputevae_cli.fitted import Expected, Fitted
-from imputevae_cli.genotypes import MISSING, GenotypeMatrix
+from imputevae_cli.genotypes import GenotypeMatrix
 from imputevae_cli.imputed import ImputedGenotypes
 from imputevae_cli.log import NullProgress, Progress, logger
 from imputevae_cli.masking import Mask, simulate_mask
@@ -66,15 +66,17 @@ class ImputeVAE:
         mask = simulate_mask(genotypes, config.sim, config.train.validation_split, generator)
         names, codes = _population_codes(genotypes.populations)
         loci, calls = genotypes.loci, genotypes.calls
+        calls = calls if calls.flags.writeable else calls.copy()  # hidden ones are hidden in place, and put back
+        cohort = Cohort(calls, loci.chrom_codes, loci.positions, genotypes.ploidy, codes, len(names))
         validation, test = (HiddenCells.at(mask.cells[some], calls) for some in (mask.fits, ~mask.fits))
-        hidden = validation.and_also(test)
-        # Hidden in place and put back afterwards: a second matrix would take as much memory as the first
-        visible = calls if calls.flags.writeable else calls.copy()
-        cohort = Cohort(visible, loci.chrom_codes, loci.positions, genotypes.ploidy, codes, len(names))
         threads = torch.get_num_threads()
-        task = Task(full, visible, validation, test, config, device, progress or NullProgress(), threads, on_epoch)
+        task = Task(cohort, validation, test, config, device, progress or NullProgress(), threads, on_epoch)
+        with task.hidden.hidden_in(calls):
+            means = baselines.locus_means(calls)[test.loci]
+            frequencies = FrequencyPart.of(cohort).cells(test)
         mixture, test_gp = fit_mixture(task)
-        expected = _expected(visible, test, test_gp, config.io.scoring_averaging)
+        averaging = config.io.scoring_averaging
+        expected = Expected(*(accuracy(test.truth, gp, means, averaging) for gp in (test_gp, frequencies)))
         curve = confidence_curve(test.truth, test_gp)
         self._fitted = Fitted(loci, genotypes.samples, names, mixture, mask, expected, curve)
         self._training_genotypes = genotypes
@@ -249,15 +251,6 @@ def _phase_of(mixed: Mixed, aligned: Alignment, start: int, stop: int) -> np.nda
     index, swapped = aligned.model_index[start:stop], aligned.swapped[start:stop]
     low, high = int(index.min()), int(index.max()) + 1
     return mixed.alt_first(low, high)[:, index - low] ^ swapped
-
-
-def _expected(visible: Cohort, test: HiddenCells, gp: np.ndarray, averaging: str) -> Expected:
-    means = baselines.locus_means(visible.calls)[test.loci]
-    frequencies = FrequencyPart.of(visible).cells(test)
-    return Expected(
-        accuracy(test.truth, gp, means, averaging),
-        accuracy(test.truth, frequencies, means, averaging),
-    )
 
 
 def _check_ploidy(genotypes: GenotypeMatrix, config: Config) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from imputevae_cli.config import SimSettings
 from imputevae_cli.errors import InputError
-from imputevae_cli.genotypes import MISSING, GenotypeMatrix
+from imputevae_cli.genotypes import MISSING, GenotypeMatrix, missing_per_sample
 from imputevae_cli.masking_patterns import observed_like_hidden_cells
 
 MIN_HIDDEN = 20
@@ -61,7 +61,7 @@ def simulate_mask(
     a known call. Raises InputError when fewer than MIN_HIDDEN calls can be hidden.
     """
     calls = genotypes.calls
-    n_known = sum(int(np.count_nonzero(row != MISSING)) for row in calls)
+    n_known = calls.size - int(missing_per_sample(calls).sum())
     prop = min(settings.sim_prop, settings.max_hidden / max(n_known, 1))
     if settings.sim_strategy == "observed":
         cells = observed_like_hidden_cells(calls, genotypes.loci.chrom_codes, prop, generator)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from imputevae_cli.genotypes import MISSING
+from imputevae_cli.genotypes import MISSING, missing_per_sample
 
 CLUMPED = 1.08
 """`clumping` above this means that whole runs are missing together, more than chance and depth explain."""
@@ -80,25 +80,29 @@ def _leaving_variation(cells: np.ndarray, calls: np.ndarray) -> np.ndarray:
     samples, loci = np.divmod(cells, n_loci)
     left = genotype_counts(calls)  # (C, L)
     np.subtract.at(left, (calls[samples, loci], loci), 1)
-    n_known = np.array([np.count_nonzero(row != MISSING) for row in calls])
+    n_known = n_loci - missing_per_sample(calls)
     n_known -= np.bincount(samples, minlength=n_samples)
     return cells[((left > 0).sum(0) > 1)[loci] & (n_known > 0)[samples]]
 
 
-def genotype_counts(calls: np.ndarray, n_classes: int = 3) -> np.ndarray:
-    """int64 (n_classes, loci): samples with each genotype; calls int8 (samples, loci), -1 missing."""
+def genotype_counts(calls: np.ndarray, n_classes: int = 3, samples: np.ndarray | slice = slice(None)) -> np.ndarray:
+    """int64 (n_classes, loci): samples with each genotype; calls int8 (samples, loci), -1 missing.
+
+    samples: bool (samples,), those to count; all by default. A row at a time: nothing of the size of the calls is made.
+    """
     counts = np.zeros((n_classes, calls.shape[1]), np.int64)
-    for row in calls:
+    for sample in np.arange(len(calls))[samples]:
+        row = calls[sample]
         for genotype in range(n_classes):
             counts[genotype] += row == genotype
     return counts
 
 
 def _lay_runs(calls: np.ndarray, chrom_codes: np.ndarray, prop: float, rng: np.random.Generator) -> np.ndarray:
-    """The known cells under randomly laid runs, so many that `prop` of the known cells are hidden; int64 (M,) rising."""
+    """The known cells under randomly laid runs, int64 (M,) rising, until `prop` of the known cells are hidden."""
     n_samples, n_loci = calls.shape
     runs_before = np.cumsum([0] + [len(missing_runs(row, chrom_codes)[0]) for row in calls])
-    n_runs, n_missing = int(runs_before[-1]), sum(int(np.count_nonzero(row == MISSING)) for row in calls)
+    n_runs, n_missing = int(runs_before[-1]), int(missing_per_sample(calls).sum())
     n_known = calls.size - n_missing
     wanted = prop * n_known
     expected_per_run = max(n_missing / n_runs * (n_known / calls.size), 0.5)

@@ -7,7 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from imputevae_cli.genotypes import GenotypeMatrix
+from imputevae_cli.genotypes import GenotypeMatrix, missing_per_sample
 
 if TYPE_CHECKING:
     from imputevae_cli.imputed import ImputedGenotypes
@@ -57,7 +57,7 @@ def show_estimate(model: ImputeVAE, genotypes: GenotypeMatrix) -> None:
     seconds = model.estimate_seconds(genotypes)
     rows = [
         *_size_rows(genotypes),
-        ("Missing calls", f"{(genotypes.calls < 0).mean():.1%}"),
+        ("Missing calls", f"{missing_per_sample(genotypes.calls).sum() / genotypes.calls.size:.1%}"),
         ("Time at most, about", _duration(seconds)),
         ("Peak memory, about", f"{peak_megabytes():,.0f} MB"),
     ]
@@ -69,7 +69,7 @@ def _size_rows(genotypes: GenotypeMatrix) -> list[tuple[str, str]]:
     passed = sum(genotypes.source.passed_through.values()) if genotypes.source else 0
     if passed:
         rows.append(("Records passed through", f"{passed:,}"))
-    empty = int((genotypes.calls < 0).all(1).sum())
+    empty = int((missing_per_sample(genotypes.calls) == genotypes.n_loci).sum())
     if empty:
         rows.append(("Samples without a call, left so", f"{empty:,}"))
     return rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,22 +50,37 @@ class HiddenCells:
         order = np.lexsort((columns[0], columns[1]))
         return HiddenCells(*(column[order] for column in columns))
 
+    @contextmanager
+    def hidden_in(self, calls: np.ndarray) -> Iterator[None]:
+        """Hide these cells in calls, int8 (N, L), in place, and put them back whatever happens.
+
+        A second matrix, with the cells hidden, would take as much memory as the first.
+        """
+        self.hide(calls)
+        try:
+            yield
+        finally:
+            calls[self.samples, self.loci] = self.truth
+
     def hide(self, calls: np.ndarray, start: int = 0) -> None:
         """Set these cells missing, in place; calls: int8 (N, l), a block that begins at locus `start`."""
         first, last = np.searchsorted(self.loci, [start, start + calls.shape[1]])
         calls[self.samples[first:last], self.loci[first:last] - start] = MISSING
 
-    def reveal(self, calls: np.ndarray) -> None:
-        """Put the calls of these cells back, in place; calls: int8 (N, L)."""
-        calls[self.samples, self.loci] = self.truth
+    def take(self, places: np.ndarray) -> HiddenCells:
+        """The cells at `places`, int64 rising."""
+        return HiddenCells(self.samples[places], self.loci[places], self.truth[places])
 
-    def at_samples(self, samples: np.ndarray, loci: np.ndarray) -> HiddenCells:
-        """Those among some samples and loci, int64 rising, by their places there."""
-        row, column = (
-            np.minimum(np.searchsorted(a, b), len(a) - 1) for a, b in ((samples, self.samples), (loci, self.loci))
-        )
-        kept = (samples[row] == self.samples) & (loci[column] == self.loci)
-        return HiddenCells(row[kept], column[kept], self.truth[kept])
+    def within(self, samples: np.ndarray, loci: np.ndarray) -> tuple[np.ndarray, HiddenCells]:
+        """Places, int64 (M,), of the cells of some samples at some loci, and those cells as their excerpt counts them.
+
+        samples, loci: int64, rising.
+        """
+        row, column = np.searchsorted(samples, self.samples), np.searchsorted(loci, self.loci)
+        inside = samples[np.minimum(row, len(samples) - 1)] == self.samples
+        inside &= loci[np.minimum(column, len(loci) - 1)] == self.loci
+        places = np.flatnonzero(inside)
+        return places, HiddenCells(row[places], column[places], self.truth[places])
 
     def blocks(self, n_loci: int, size: int = BLOCK) -> Iterator[tuple[int, int, slice]]:
         """(start, stop, cells): runs of loci that hold cells, and the cells in each."""

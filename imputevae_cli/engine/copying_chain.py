@@ -7,18 +7,23 @@ rates follow by expectation-maximisation. Genotype probabilities are averaged ov
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
 from imputevae_cli.engine import copying_kernel as kernel
 from imputevae_cli.engine import copying_torch, copying_windows, donor_choice, inbreeding, relatedness
 from imputevae_cli.engine.copying_numerics import mix
-from imputevae_cli.genotypes import MISSING
+from imputevae_cli.genotypes import MISSING, missing_per_sample
+from imputevae_cli.masking_patterns import genotype_counts
 
 SAMPLES_PER_SWEEP = 32
 SAMPLES_PER_CHOICE = 256  # more, since each task packs the panel first
+CHUNK_BYTES = 16 << 20  # new haplotypes that wait beside the old ones, twice
+DOSE_UNIT = 65535  # a chance of 1, in two bytes
 MAX_CANDIDATES = 4000  # haplotypes compared at once; more are drawn from afresh each time, to stay linear in samples
 NO_PRIOR = np.zeros((0, 0), np.float32)
 
@@ -90,7 +95,6 @@ class Chain:
         self.fixed_switch = switch is not None
         self.switch = switch if self.fixed_switch else self._smooth_switch(self.rate).astype(np.float32)
         self.haplotypes = initial_haplotypes(cohort.calls, cohort.ploidy, cohort.frequency)
-        self.spare = np.empty_like(self.haplotypes)
         self.paths = inbreeding.paths(cohort.calls, self.windows, cohort.ploidy, cohort.frequency)  # (W, N)
         self.candidates = [candidates(cohort, paths) for paths in self.paths]
         fewest = min(len(found.rows) for found in self.candidates) - (cohort.panel is None) * cohort.ploidy
@@ -104,35 +108,46 @@ class Chain:
         switch[self.starts] = 1.0
         return switch
 
-    def iterate(self, pool: ThreadPoolExecutor, doses: np.ndarray, at: np.ndarray) -> None:
-        """One iteration; doses float32 (missing cells, 2) gathers, or (0, 2) during burn-in; at int64 (W, N)."""
+    def iterate(self, pool: ThreadPoolExecutor, doses: np.ndarray, at: np.ndarray, unit: int) -> None:
+        """One iteration; doses uint16 (missing cells, 2) gathers, in units of a chance, or (0, 2) during burn-in.
+
+        at: int64 (W, N), see `cell_offsets`. Windows read the haplotypes as they stood before the iteration. New ones
+        wait beside them until the windows to the right, whose halo reaches back, are done: there is no second copy.
+        """
         cohort, schedule = self.cohort, self.schedule
         if self.iteration % schedule.refresh == 0:
             self._choose_donors(pool)
-        tasks = self._tasks(SAMPLES_PER_SWEEP if self.device == "cpu" else len(cohort.calls))
-        jumps = np.zeros((1 + max(block for _, block, _ in tasks), len(self.switch)), np.float32)
-        flips = np.zeros((len(self.windows), len(cohort.calls), 2), np.uint8)
-        usage = np.zeros(self.donors.shape, np.float32)
+        n_samples, size = len(cohort.calls), SAMPLES_PER_SWEEP if self.device == "cpu" else len(cohort.calls)
+        jumps = np.zeros((-(-n_samples // size), len(self.switch)), np.float32)
+        flips = np.zeros((len(self.windows), n_samples, 2), np.uint8)
+        use_usage = schedule.relatedness and cohort.likeness is not None
+        usage = np.zeros(self.donors.shape if use_usage else (1, *self.donors.shape[1:]), np.float32)
         panel = self.haplotypes if cohort.panel is None else cohort.panel
 
-        def sweep(task):
+        def sweep(task, fresh, origin):
             w, block, samples = task
             arguments = (
                 cohort.calls, self.paths[w], panel, self.haplotypes, self.donors[w], self.prior, self.switch,
                 schedule.error,
             )  # fmt: skip
             key, first_pass, window = self._key(2 * self.iteration, w), self.iteration == 0, self.windows[w]
-            results = (at[w], doses, self.spare, flips[w], jumps[block], usage[w])
+            results = (at[w], doses, unit, fresh, origin, flips[w], jumps[block], usage[w if use_usage else 0])
             if self.device == "cpu":
                 kernel.sweep(*arguments, key, first_pass, window, samples, *results)
             else:  # all samples of a window at once
                 keys = np.array([mix(key, n) for n in range(len(cohort.calls))], np.uint64)
                 copying_torch.sweep(*arguments, keys, first_pass, window, *results, self.device)
 
-        list(pool.map(sweep, tasks))
+        waiting = None
+        for chunk in self._chunks():
+            origin, end = int(self.windows[chunk[0], 1]), int(self.windows[chunk[-1], 2])
+            fresh = np.empty((len(self.haplotypes), end - origin), np.uint8)
+            list(pool.map(partial(sweep, fresh=fresh, origin=origin), self._tasks(size, chunk)))
+            self._take(waiting)
+            waiting = (origin, end, fresh)
+        self._take(waiting)
         if cohort.ploidy == 2:
-            kernel.stitch(np.ascontiguousarray(self.windows[:, 1:3]), flips, self.spare)
-        self.haplotypes, self.spare = self.spare, self.haplotypes
+            kernel.stitch(np.ascontiguousarray(self.windows[:, 1:3]), flips, self.haplotypes)
         if self.iteration % schedule.refresh == 0 and not self.fixed_switch:
             self._update_switch(jumps.sum(0, dtype=np.float64))
         if schedule.relatedness and cohort.likeness is not None:
@@ -142,13 +157,27 @@ class Chain:
     def _key(self, stream: int, window: int) -> np.uint64:
         return np.uint64(mix(np.uint64(mix(self.key, stream)), window))
 
-    def _tasks(self, size: int):
+    def _chunks(self) -> list[list[int]]:
+        """Runs of windows whose new haplotypes take about CHUNK_BYTES, each wider than a halo."""
+        least = max(self.schedule.halo, CHUNK_BYTES // len(self.haplotypes))
+        chunks, width = [[]], 0
+        for w, (_, start, stop, _) in enumerate(self.windows.tolist()):
+            if width >= least:
+                chunks, width = [*chunks, []], 0
+            chunks[-1].append(w)
+            width += stop - start
+        return chunks
+
+    def _take(self, waiting: tuple[int, int, np.ndarray] | None) -> None:
+        """Put new haplotypes, from one locus up to another, in place of the old."""
+        if waiting is not None:
+            self.haplotypes[:, waiting[0] : waiting[1]] = waiting[2]
+
+    def _tasks(self, size: int, windows: Iterable[int]):
         """Pieces of work that write apart from each other: (window, block of samples, its first and last sample)."""
         n = len(self.cohort.calls)
         return [
-            (w, block, np.array([a, min(a + size, n)]))
-            for w in range(len(self.windows))
-            for block, a in enumerate(range(0, n, size))
+            (w, block, np.array([a, min(a + size, n)])) for w in windows for block, a in enumerate(range(0, n, size))
         ]
 
     def _choose_donors(self, pool: ThreadPoolExecutor) -> None:
@@ -167,7 +196,7 @@ class Chain:
                 panel, rows, owners, self.haplotypes, found.own_rows, spans, samples, key, self.donors[w]
             )  # fmt: skip
 
-        list(pool.map(choose, self._tasks(SAMPLES_PER_CHOICE)))
+        list(pool.map(choose, self._tasks(SAMPLES_PER_CHOICE, range(len(self.windows)))))
 
     def _update_prior(self, usage: np.ndarray) -> None:
         """The prior over donors from the samples' likeness; usage float32 (W, N, K)."""
@@ -197,13 +226,15 @@ class Chain:
 
 def initial_haplotypes(calls: np.ndarray, ploidy: int, frequency: np.ndarray | None = None) -> np.ndarray:
     """uint8 (N * ploidy, L): known homozygous alleles, one half at a heterozygous call, the frequency where missing."""
-    known = calls != MISSING
     if frequency is None:
-        frequency = (np.where(known, calls, 0).sum(0) + 0.5) / (ploidy * known.sum(0) + 1.0)  # (L,)
+        counts = genotype_counts(calls, ploidy + 1)  # (C, L)
+        frequency = (np.arange(ploidy + 1) @ counts + 0.5) / (ploidy * counts.sum(0) + 1.0)  # (L,)
     table = np.array([0, 255] if ploidy == 1 else [0, 128, 255], np.uint8)
     filled = np.round(frequency * 255).astype(np.uint8)
-    one = np.where(known, table[np.maximum(calls, 0)], filled[None])
-    return np.repeat(one, ploidy, axis=0)
+    haplotypes = np.empty((len(calls), ploidy, calls.shape[1]), np.uint8)
+    for own, row in zip(haplotypes, calls, strict=True):
+        own[:] = np.where(row != MISSING, table[np.maximum(row, 0)], filled)
+    return haplotypes.reshape(len(calls) * ploidy, -1)
 
 
 @dataclass(frozen=True)
@@ -237,7 +268,7 @@ def candidates(cohort: Cohort, paths: np.ndarray) -> Candidates:
 
 def cell_offsets(calls: np.ndarray, windows: np.ndarray) -> np.ndarray:
     """int64 (W, N): the place of each core's first missing call among all missing calls, sample by sample."""
-    per_sample = (calls == MISSING).sum(1)
+    per_sample = missing_per_sample(calls)
     before = np.concatenate([[0], np.cumsum(per_sample)[:-1]])
     offsets = np.empty((len(windows), len(calls)), np.int64)
     for w, (_, start, stop, _) in enumerate(windows):

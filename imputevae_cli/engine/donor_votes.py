@@ -37,6 +37,7 @@ class Ballot:
     overall: float32 (B, H, Q, N), the part of the scores that no locus changes, from `DonorVotes.overall`.
     target: float32 (B, N, C), 1 at the donor's own call of the target locus; all 0 where it is missing.
     may_vote: bool (B, Q, N), False where a donor has no call or is the query itself; None when all may.
+    held: int64 (R,), of the W x C rows of `donor` those that are not all 0, where B is 1; None to look at all.
     """
 
     query: Tensor
@@ -46,6 +47,7 @@ class Ballot:
     overall: Tensor
     target: Tensor
     may_vote: Tensor | None = None
+    held: Tensor | None = None
 
 
 class DonorVotes(nn.Module):
@@ -93,7 +95,7 @@ class DonorVotes(nn.Module):
         batch, heads, queries, donors = weights.shape
         votes = torch.bmm(weights.view(batch, heads * queries, donors), ballot.target)
         votes = votes.view(batch, heads, queries, -1).transpose(1, 2)
-        effective = 1 / weights.square().sum(-1).transpose(1, 2)  # (B, Q, H)
+        effective = torch.linalg.vector_norm(weights, dim=-1).pow(-2).transpose(1, 2)  # (B, Q, H)
         if ballot.may_vote is not None:
             anyone = ballot.may_vote.any(-1)[..., None]  # where nobody may vote, the softmax is flat over all
             votes, effective = votes * anyone[..., None], torch.where(anyone, effective, NOBODY)
@@ -107,9 +109,12 @@ class DonorVotes(nn.Module):
         weighted = omega[:, :, None, :, None] * tables.permute(1, 0, 2)  # (B, W, C donor, H, C query)
         weighted = weighted.reshape(batch * width, classes * self.heads, classes)
         wanted = torch.bmm(weighted, ballot.query.reshape(batch * width, classes, queries))
-        wanted = wanted.view(batch, width * classes, self.heads * queries).transpose(1, 2)
-        scores = torch.bmm(wanted, ballot.donor.reshape(batch, width * classes, -1))
-        return scores.view(batch, self.heads, queries, -1) + ballot.overall
+        wanted = wanted.view(batch, width * classes, self.heads * queries)
+        donor = ballot.donor.reshape(batch, width * classes, -1)
+        if ballot.held is not None:
+            wanted, donor = wanted.index_select(1, ballot.held), donor.index_select(1, ballot.held)
+        overall = ballot.overall.reshape(batch, self.heads * queries, -1)
+        return torch.baddbmm(overall, wanted.transpose(1, 2), donor).view_as(ballot.overall)
 
     def logits(self, votes: Tensor, effective: Tensor, frequencies: Tensor, covariates: Tensor) -> Tensor:
         """Logits (..., C): votes (..., H, C), effective donors (..., H), frequencies (..., F, C), covariates (..., V).
@@ -145,7 +150,9 @@ def rows(table: Tensor, index: Tensor) -> Tensor:
 
 def one_hot(calls: Tensor, n_classes: int, dim: int = -1) -> Tensor:
     """int8 calls -> float32 with the classes along `dim`; -1 becomes zeros."""
-    return torch.stack([calls == c for c in range(n_classes)], dim).float()
+    dim %= calls.ndim + 1
+    classes = torch.arange(n_classes, dtype=calls.dtype, device=calls.device)
+    return (calls.unsqueeze(dim) == classes.view(-1, *[1] * (calls.ndim - dim))).float()
 
 
 def log_hardy_weinberg(genotypes: Tensor) -> Tensor:

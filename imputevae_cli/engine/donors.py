@@ -95,7 +95,7 @@ class DonorDecoder:
         similarity: float32 (M, N) to the training samples, needed if `fit` was given one.
         """
         latent = None if similarity is None else torch.as_tensor(similarity, dtype=torch.float32)
-        oriented = self._panel.orient(new_calls)
+        oriented = self._panel.oriented(new_calls)
         return Strangers(self, self._panel.strangers(oriented, populations, latent, self._members.scale), new_calls)
 
     def state_dict(self) -> dict:
@@ -226,14 +226,17 @@ class DonorDecoder:
             return torch.zeros(len(asked), heads, classes), torch.full((len(asked), heads), NOBODY)
         counts = (context[1] < FAR) | (context[2] > 0)
         counts[0] = True  # a locus without any still needs a column, which weighs nothing
-        around, distance, r2 = (part[counts][None] for part in context)
+        around, distance, r2 = (part[counts] for part in context)
+        of_asked = overall.index_select(1, asked)  # (H, asked, N)
         ballot = Ballot(
-            query=one_hot(queries.by_locus[around[0]].index_select(1, asked), classes, 1)[None],
-            donor=one_hot(panel.by_locus[around[0]].index_select(1, voters), classes, 1)[None],
-            distance=distance,
-            r2=r2,
-            overall=overall.index_select(1, asked).index_select(2, voters)[None],
+            query=one_hot(queries.by_locus.index_select(0, around).index_select(1, asked), classes, 1)[None],
+            donor=one_hot(panel.by_locus.index_select(0, around).index_select(1, voters), classes, 1)[None],
+            distance=distance[None],
+            r2=r2[None],
+            # By `gather`, in half the time of indexing the last dimension
+            overall=of_asked.gather(2, voters.expand(*of_asked.shape[:2], -1))[None],
             target=one_hot(panel.by_locus[locus][voters], classes)[None],
+            held=torch.nonzero(panel.counts.index_select(0, around).flatten())[:, 0],
         )
         votes, effective = self._votes.poll(ballot)
         return votes[0], effective[0]

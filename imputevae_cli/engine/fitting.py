@@ -6,8 +6,9 @@ genome shows to be useless is left out before its cost is paid.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -35,7 +36,7 @@ from imputevae_cli.engine.mixture import (
 )
 from imputevae_cli.engine.trainer import EpochResult, Member, TrainingData, train_members
 from imputevae_cli.engine.vae import Latent, encode_in_batches
-from imputevae_cli.genotypes import MISSING
+from imputevae_cli.genotypes import missing_per_sample
 from imputevae_cli.log import Progress, logger
 from imputevae_cli.metrics import log_loss
 from imputevae_cli.seeds import seed_for
@@ -56,13 +57,13 @@ LATENT_CELLS = 300_000
 
 @dataclass(frozen=True)
 class Task:
-    """What there is to fit: the cohort with all its known calls, and with the hidden ones hidden, and how.
+    """What there is to fit, and how.
 
+    cohort: with all its known calls; the hidden ones are hidden in place while parts are fitted.
     validation: hidden cells that fit what is fitted on hidden cells. test: those that only measure.
     """
 
-    full: Cohort
-    visible: Cohort
+    cohort: Cohort
     validation: HiddenCells
     test: HiddenCells
     config: Config
@@ -71,6 +72,11 @@ class Task:
     threads: int
     on_epoch: Callable[[EpochResult], Any] | None = None
 
+    @property
+    def hidden(self) -> HiddenCells:
+        """All hidden cells."""
+        return self.validation.and_also(self.test)
+
 
 View = Callable[[HiddenCells], np.ndarray]
 """Genotype probabilities, float32 (M, C), of cells that a part was not shown."""
@@ -78,18 +84,65 @@ View = Callable[[HiddenCells], np.ndarray]
 
 @dataclass(frozen=True)
 class Glimpse:
-    """What a part says after a cheap run on some of the data. cells: validation cells there. gp: float32 (M, C)."""
+    """What a part says after a cheap run on some of the data.
+
+    places: int64 (M,), of the validation cells there, among all of them. gp: float32 (M, C).
+    """
+
+    places: np.ndarray
+    gp: np.ndarray
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What the gate is fitted on: the validation cells, what each part says of them, and what is known around them.
+
+    logs: part -> float (M, C), log probabilities. around: float32 (M, F), `surroundings`.
+    """
 
     cells: HiddenCells
-    gp: np.ndarray
+    logs: dict[str, np.ndarray]
+    around: np.ndarray
+
+    @classmethod
+    def of(cls, cohort: Cohort, views: Mapping[str, View], cells: HiddenCells) -> Heard:
+        """Ask each part for the cells."""
+        around = pick(cells, cohort.n_loci, partial(surroundings, cohort.calls, cohort.chrom_codes, cohort.ploidy))
+        return cls(cells, {}, around).with_all(views)
+
+    def with_all(self, views: Mapping[str, View]) -> Heard:
+        """The same cells, with what those of `views` say that were not asked yet."""
+        late = {name: log_of(view(self.cells)) for name, view in views.items() if name not in self.logs}
+        return replace(self, logs=self.logs | late)
+
+    def beside(self, name: str, glimpse: Glimpse) -> Heard:
+        """The cells of a glimpse, with what it says of them."""
+        logs = {part: log[glimpse.places] for part, log in self.logs.items()} | {name: log_of(glimpse.gp)}
+        return Heard(self.cells.take(glimpse.places), logs, self.around[glimpse.places])
+
+    def gate(self, seed: int) -> Gate:
+        """The gate that these cells ask for."""
+        seed = seed_for(seed, "gate") % 2**31
+        return Gate.fit(
+            self.logs, self.cells.truth, self.around, fallback=FREQUENCIES, groups=self.cells.loci, seed=seed
+        )
 
 
 def fit_mixture(task: Task) -> tuple[Mixture, np.ndarray]:
     """Fit the parts that `model.decoder` asks for, and the gate; with the probabilities of the test cells, (M, C)."""
+    with task.hidden.hidden_in(task.cohort.calls):
+        mixture, likeness, test_gp = _fit_on_visible(task)
+    if mixture.haplotypes is not None:
+        mixture.haplotypes = _with_all_calls(task, likeness, mixture.haplotypes)
+    return mixture, test_gp
+
+
+def _fit_on_visible(task: Task) -> tuple[Mixture, np.ndarray | None, np.ndarray]:
+    """The mixture, the likeness that its haplotypes were fitted with, and the probabilities of the test cells."""
     decoder = task.config.model.decoder
     wanted = {FREQUENCIES, GLOBAL, DONORS, HAPLOTYPE} if decoder == "auto" else {decoder}
     notes: list[str] = []
-    thrifty = decoder == "auto" and task.visible.calls.size > SMALL
+    thrifty = decoder == "auto" and task.cohort.calls.size > SMALL
     copied = _glimpse_haplotypes(task) if thrifty else None
     alone = copied is not None and _stands_alone(task, copied, notes)
     if alone:
@@ -99,35 +152,37 @@ def fit_mixture(task: Task) -> tuple[Mixture, np.ndarray]:
     donors = _fit_donors(task, near) if DONORS in wanted else None
     views: dict[str, View] = {}
     if FREQUENCIES in wanted:
-        views[FREQUENCIES] = FrequencyPart.of(task.visible).cells
+        views[FREQUENCIES] = FrequencyPart.of(task.cohort).cells
     if donors is not None:
         views[DONORS] = lambda cells: donors.cells(cells.samples, cells.loci)
+    heard = Heard.of(task.cohort, views, task.validation)
     if thrifty and not alone:
-        _leave_out_idle(
-            task, views, {GLOBAL: _glimpse_global(task, members, thinned), HAPLOTYPE: copied}, wanted, notes
-        )
+        glimpses = {GLOBAL: _glimpse_global(task, members, thinned), HAPLOTYPE: copied}
+        _leave_out_idle(heard, glimpses, wanted, notes, task.config.io.seed)
     encoder = members[0]  # the donors were fitted with its latent, whatever becomes of the global part
     if GLOBAL in wanted:
         members = members if not thrifty else _fit_global(task, None)[0]
-        views[GLOBAL] = global_posterior(members, task.visible, task.config).cells
+        views[GLOBAL] = global_posterior(members, task.cohort, task.config).cells
     # Where the latent was fitted in passing, the genotypes' own correlations make the better copying prior
     likeness = None if thinned is not None else near
     haplotypes = _fit_haplotypes(task, likeness) if HAPLOTYPE in wanted else None
     if haplotypes is not None:
-        views[HAPLOTYPE] = lambda cells: pick(cells, task.visible.n_loci, haplotypes.shown_gp)
-    gate = _fit_gate(task, views, task.validation)
+        views[HAPLOTYPE] = lambda cells: pick(cells, task.cohort.n_loci, haplotypes.shown_gp)
+    gate = heard.with_all(views).gate(task.config.io.seed)
     for note in [gate.summary(), *notes]:
         logger.info("%s", note)
-    test_gp = gate.mix(*_inputs(task, {name: views[name] for name in gate.parts}, task.test))
+    tested = Heard.of(task.cohort, {name: views[name] for name in gate.parts}, task.test)
+    test_gp = gate.mix(tested.logs, tested.around)
     donors = donors if DONORS in gate.parts else None
-    kept = _with_all_calls(task, likeness, haplotypes) if HAPLOTYPE in gate.parts else None
+    haplotypes = haplotypes if HAPLOTYPE in gate.parts else None
     members = members if GLOBAL in gate.parts else []
-    return Mixture(task.full, encoder, thinned, latent, members, donors, kept, gate, notes), test_gp
+    mixture = Mixture(task.cohort, encoder, thinned, latent, members, donors, haplotypes, gate, notes)
+    return mixture, likeness, test_gp
 
 
 def _stands_alone(task: Task, copied: Glimpse, notes: list[str]) -> bool:
     """Whether the haplotypes, on a few stretches, are so good that the global and donor parts can add little."""
-    cohort, cells = task.visible, copied.cells
+    cohort, cells = task.cohort, task.validation.take(copied.places)
     plain = FrequencyPart.of(cohort).cells(cells)
     mixed = np.sqrt(copied.gp * plain)  # either may be too sure; what counts is what they say together
     mixed /= mixed.sum(1, keepdims=True)
@@ -142,34 +197,32 @@ def _stands_alone(task: Task, copied: Glimpse, notes: list[str]) -> bool:
 
 
 def _leave_out_idle(
-    task: Task, views: dict[str, View], glimpses: dict[str, Glimpse | None], wanted: set[str], notes: list[str]
+    heard: Heard, glimpses: dict[str, Glimpse | None], wanted: set[str], notes: list[str], seed: int
 ) -> None:
-    """Take out of `wanted` the parts that the gate would not take in beside `views`, going by a glimpse of each."""
+    """Take out of `wanted` the parts that the gate would not take in beside the others, going by a glimpse of each."""
     for name, glimpse in glimpses.items():
         if glimpse is None:
             wanted.discard(name)
             notes.append(f"{name} skipped: too few hidden calls to judge it by")
-            continue
-        gate = _fit_gate(task, {**views, name: lambda cells, gp=glimpse.gp: gp}, glimpse.cells)
-        if name not in gate.parts:
+        elif name not in heard.beside(name, glimpse).gate(seed).parts:
             wanted.discard(name)
             notes.append(f"{name} skipped: in a cheap run it adds nothing to the other parts")
 
 
 def _glimpse_global(task: Task, members: list[Member], thinned: np.ndarray | None) -> Glimpse | None:
     """What models fitted on some of the loci say there."""
-    cohort = task.visible
+    cohort = task.cohort
     loci = np.arange(cohort.n_loci) if thinned is None else thinned
-    cells, inside = _cells_at(task.validation, loci)
-    if len(cells.truth) < EXCERPT_CELLS:
+    places, inside = task.validation.within(np.arange(len(cohort.calls)), loci)
+    if len(places) < EXCERPT_CELLS:
         return None
     some = cohort.with_calls(np.ascontiguousarray(cohort.calls[:, loci]))
-    return Glimpse(cells, global_posterior(members, some, task.config).cells(inside))
+    return Glimpse(places, global_posterior(members, some, task.config).cells(inside))
 
 
 def _glimpse_haplotypes(task: Task) -> Glimpse | None:
     """Run the haplotypes on a few stretches; None where too few validation cells lie there to judge by."""
-    cohort = task.visible
+    cohort = task.cohort
     n_samples, n_loci = cohort.calls.shape
     rng = np.random.default_rng(seed_for(task.config.io.seed, "excerpt"))
     samples = np.sort(rng.choice(n_samples, min(n_samples, EXCERPT_SAMPLES), replace=False))
@@ -177,31 +230,19 @@ def _glimpse_haplotypes(task: Task) -> Glimpse | None:
     starts = [n_loci // 4 - length // 2, 3 * n_loci // 4 - length // 2]
     loci = np.unique(np.concatenate([np.arange(s, s + length) for s in np.clip(starts, 0, n_loci - length)]))
     small = cohort.excerpt(samples, loci)
-    inside = HiddenCells.of(
-        _as_mask(task.validation, cohort.calls.shape)[np.ix_(samples, loci)], task.full.calls[np.ix_(samples, loci)]
-    )
-    if len(inside.truth) < EXCERPT_CELLS:
+    places, inside = task.validation.within(samples, loci)
+    if len(places) < EXCERPT_CELLS:
         return None
     quick = HaplotypeDecoder(msgspec.structs.replace(task.config.haplotype, trial=False, chains=1), 0)
     posterior = quick.fit(
-        small.calls, small.chrom_codes, small.positions, small.ploidy, shown=small.calls, threads=task.threads
+        small.calls,
+        small.chrom_codes,
+        small.positions,
+        small.ploidy,
+        hidden=HiddenCells.none(),
+        threads=task.threads,
     )
-    cells = HiddenCells(samples[inside.samples], loci[inside.loci], inside.truth)
-    return Glimpse(cells, pick(inside, small.n_loci, posterior.shown_gp))
-
-
-def _as_mask(cells: HiddenCells, shape: tuple[int, int]) -> np.ndarray:
-    mask = np.zeros(shape, bool)
-    mask[cells.samples, cells.loci] = True
-    return mask
-
-
-def _cells_at(cells: HiddenCells, loci: np.ndarray) -> tuple[HiddenCells, HiddenCells]:
-    """The cells at some loci, int64 rising: by their place in the file, and by their place among `loci`."""
-    place = np.minimum(np.searchsorted(loci, cells.loci), len(loci) - 1)
-    kept = loci[place] == cells.loci
-    samples, truth = cells.samples[kept], cells.truth[kept]
-    return HiddenCells(samples, cells.loci[kept], truth), HiddenCells(samples, place[kept], truth)
+    return Glimpse(places, pick(inside, small.n_loci, posterior.shown_gp))
 
 
 def _epochs(task: Task, latent_only: bool) -> int:
@@ -214,14 +255,14 @@ def _fit_global(task: Task, epochs: int | None) -> tuple[list[Member], np.ndarra
 
     epochs: so many, on a thinned file where it is large, for the latent and for a glimpse; None fits in full.
     """
-    cohort, config = task.visible, task.config
+    cohort, config = task.cohort, task.config
     thinned = None
     if epochs is not None:
         config = config.replace({"train.ensemble": 1, "train.max_epochs": epochs})
         step = -(-cohort.calls.size // LATENT_CELLS)
         thinned = np.arange(0, cohort.n_loci, step) if step > 1 else None
     loci = np.arange(cohort.n_loci) if thinned is None else thinned
-    _, cells = _cells_at(task.validation, loci)
+    _, cells = task.validation.within(np.arange(len(cohort.calls)), loci)
     data = TrainingData(
         calls=torch.from_numpy(cohort.calls if thinned is None else np.ascontiguousarray(cohort.calls[:, loci])),
         n_classes=cohort.ploidy + 1,
@@ -236,7 +277,7 @@ def _fit_global(task: Task, epochs: int | None) -> tuple[list[Member], np.ndarra
 
 
 def _fit_donors(task: Task, near: np.ndarray) -> DonorDecoder:
-    cohort = task.visible
+    cohort = task.cohort
     decoder = DonorDecoder(task.config.donors, seed_for(task.config.io.seed, "donors") % 2**31)
     return decoder.fit(
         cohort.calls,
@@ -251,50 +292,31 @@ def _fit_donors(task: Task, near: np.ndarray) -> DonorDecoder:
 
 def _fit_haplotypes(task: Task, likeness: np.ndarray | None) -> HaplotypePosterior:
     """The haplotypes of the visible calls, calibrated on the validation cells."""
-    posterior = _run_haplotypes(task, task.visible.calls, likeness, None)
-    return posterior.calibrated(_as_mask(task.validation, task.visible.calls.shape))
+    return _run_haplotypes(task, task.hidden, likeness, None).calibrated(task.validation)
 
 
 def _with_all_calls(task: Task, likeness: np.ndarray | None, fitted: HaplotypePosterior) -> HaplotypePosterior:
     """The haplotypes once more, from all known calls, where so many were hidden that it tells."""
-    calls = task.full.calls
-    n_hidden = len(task.validation.truth) + len(task.test.truth)
-    if n_hidden < HIDDEN_TELLS * (calls != MISSING).sum():
+    calls, n_hidden = task.cohort.calls, len(task.validation.truth) + len(task.test.truth)
+    if n_hidden < HIDDEN_TELLS * (calls.size - missing_per_sample(calls).sum()):
         return fitted
-    again = _run_haplotypes(task, calls, likeness, fitted.schedule)
+    again = _run_haplotypes(task, HiddenCells.none(), likeness, fitted.schedule)
     return replace(again, calibration=fitted.calibration)
 
 
 def _run_haplotypes(
-    task: Task, shown: np.ndarray, likeness: np.ndarray | None, schedule: Schedule | None
+    task: Task, hidden: HiddenCells, likeness: np.ndarray | None, schedule: Schedule | None
 ) -> HaplotypePosterior:
-    cohort = task.full
+    cohort = task.cohort
     decoder = HaplotypeDecoder(task.config.haplotype, seed_for(task.config.io.seed, "haplotype") % 2**31)
     return decoder.fit(
         cohort.calls,
         cohort.chrom_codes,
         cohort.positions,
         cohort.ploidy,
-        shown=shown,
+        hidden=hidden,
         likeness=likeness,
         schedule=schedule,
         progress=task.progress,
         threads=task.threads,
     )
-
-
-def _inputs(task: Task, views: dict[str, View], cells: HiddenCells) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """What the gate takes: log probabilities of each part, (M, C), and the cells' surroundings, (M, F)."""
-    cohort = task.visible
-    around = pick(
-        cells,
-        cohort.n_loci,
-        lambda start, stop: surroundings(cohort.calls, cohort.chrom_codes, cohort.ploidy, start, stop),
-    )
-    return {name: log_of(view(cells)) for name, view in views.items()}, around
-
-
-def _fit_gate(task: Task, views: dict[str, View], cells: HiddenCells) -> Gate:
-    logs, around = _inputs(task, views, cells)
-    seed = seed_for(task.config.io.seed, "gate") % 2**31
-    return Gate.fit(logs, cells.truth, around, fallback=FREQUENCIES, groups=cells.loci, seed=seed)

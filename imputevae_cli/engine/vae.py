@@ -60,13 +60,22 @@ class Latent(NamedTuple):
         return 0.5 * (self.mu.square() + self.logvar.exp() - 1.0 - self.logvar).sum(1)
 
 
+def genotype_totals(calls: Tensor, n_classes: int, at_once: int = 64) -> Tensor:
+    """int64 (L, C): samples with each genotype; calls int8 (N, L). Some samples at a time, to hold little."""
+    total = torch.zeros(calls.shape[1], n_classes, dtype=torch.int64)
+    for some in calls.split(at_once):
+        for genotype in range(n_classes):
+            total[:, genotype] += (some == genotype).sum(0)
+    return total
+
+
 def locus_statistics(calls: Tensor, n_classes: int, pseudo_count: float = 0.5) -> LocusStatistics:
     """Statistics of the known calls of each locus; calls: int8 (N, L), -1 missing.
 
     Genotype frequencies are shrunk towards Hardy-Weinberg proportions by `pseudo_count` samples' worth, so
     that a genotype not yet seen at a locus keeps the probability that its allele frequency gives it.
     """
-    counts = torch.stack([(calls == g).sum(0) for g in range(n_classes)], 1).float()  # (L, C)
+    counts = genotype_totals(calls, n_classes).float()  # (L, C)
     n_known = counts.sum(1, keepdim=True)  # (L, 1)
     ploidy = n_classes - 1
     dosage = torch.arange(n_classes, dtype=torch.float32)  # (C,)
