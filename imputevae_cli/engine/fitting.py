@@ -36,6 +36,7 @@ from imputevae_cli.engine.mixture import (
 )
 from imputevae_cli.engine.trainer import EpochResult, Member, TrainingData, train_members
 from imputevae_cli.engine.vae import Latent, encode_in_batches
+from imputevae_cli.engine.wide import WideVae, trained_loci
 from imputevae_cli.genotypes import missing_per_sample
 from imputevae_cli.log import Progress, logger
 from imputevae_cli.metrics import log_loss
@@ -251,16 +252,17 @@ def _epochs(task: Task, latent_only: bool) -> int:
 
 
 def _fit_global(task: Task, epochs: int | None) -> tuple[list[Member], np.ndarray | None, Latent]:
-    """The models of the global decoder, the loci that they were fitted on (None: all), and the latent.
+    """The models of the global decoder, the loci that they were trained on (None: all), and the latent.
 
     epochs: so many, on a thinned file where it is large, for the latent and for a glimpse; None fits in full.
     """
     cohort, config = task.cohort, task.config
-    thinned = None
     if epochs is not None:
         config = config.replace({"train.ensemble": 1, "train.max_epochs": epochs})
         step = -(-cohort.calls.size // LATENT_CELLS)
         thinned = np.arange(0, cohort.n_loci, step) if step > 1 else None
+    else:
+        thinned = trained_loci(cohort.n_loci)
     loci = np.arange(cohort.n_loci) if thinned is None else thinned
     _, cells = task.validation.within(np.arange(len(cohort.calls)), loci)
     data = TrainingData(
@@ -272,6 +274,10 @@ def _fit_global(task: Task, epochs: int | None) -> tuple[list[Member], np.ndarra
     )
     members = train_members(data, config, task.device, task.progress, task.on_epoch)
     populations = None if data.populations is None else data.populations.to(task.device)
+    if epochs is None and thinned is not None:
+        calls = torch.from_numpy(cohort.calls)
+        for member in members:
+            member.wide = WideVae.fit(member.model, calls, thinned, populations, config.train.decoder_l2)
     latent = encode_in_batches(members[0].model, data.calls, populations)
     return members, thinned, Latent(latent.mu.cpu(), latent.logvar.cpu())
 

@@ -221,7 +221,7 @@ class Mixture:
 def global_posterior(members: list[Member], cohort: Cohort, config: Config) -> VaePosterior:
     """The global decoder's view of a cohort."""
     return VaePosterior(
-        [member.model for member in members],
+        [member.decoder for member in members],
         torch.from_numpy(cohort.calls),
         cohort.population_tensor,
         draws=config.vae.draws,
