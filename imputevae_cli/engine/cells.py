@@ -12,6 +12,8 @@ from imputevae_cli.genotypes import MISSING
 
 BLOCK = 2048
 """Loci at a time."""
+BLOCK_CELLS = 1 << 18
+"""Cells at a time, where whole blocks are worked out to pick some of their cells."""
 FAR = 32
 """Distances to the nearest known call are counted up to this many loci."""
 
@@ -94,7 +96,8 @@ class HiddenCells:
 def pick(cells: HiddenCells, n_loci: int, block: Callable[[int, int], np.ndarray]) -> np.ndarray:
     """Values of the cells, (M, ...), from a function that gives those of whole blocks, (N, stop - start, ...)."""
     parts = []
-    for start, stop, some in cells.blocks(n_loci):
+    n_samples = int(cells.samples.max(initial=0)) + 1
+    for start, stop, some in cells.blocks(n_loci, int(np.clip(BLOCK_CELLS // n_samples, 64, BLOCK))):
         parts.append(block(start, stop)[cells.samples[some], cells.loci[some] - start])
     return np.concatenate(parts)
 

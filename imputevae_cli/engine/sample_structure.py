@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Protocol
 
 import torch
@@ -9,8 +10,8 @@ from torch import Tensor
 
 from imputevae_cli.genotypes import MISSING
 
-_BLOCK = 4096  # loci per step where float copies of the calls are needed
-_REGRESSION_CELLS = 2_000_000  # entries of the normal matrices held at a time
+_BLOCK_CELLS = 1 << 20  # cells per step where float copies of the calls are needed
+_REGRESSION_CELLS = 500_000  # entries of the normal matrices held at a time
 
 
 RIDGES = (0.5, 2.0)
@@ -115,18 +116,24 @@ def overall_similarity(
     of_donors = panel.structure.of_donors
     norms = related.square().sum(1)[:, None], of_donors.square().sum(1)
     products = related @ of_donors.T
-    channels = [
-        related,
-        _identity_by_state(panel, calls),
-        2 * products - norms[0] - norms[1],
-        products / (norms[0] * norms[1]).sqrt().clamp_min(1e-6),
+    channels = [  # made one after the other: each takes 4 bytes a pair
+        lambda: related,
+        lambda: _identity_by_state(panel, calls),
+        lambda: 2 * products - norms[0] - norms[1],
+        lambda: products / (norms[0] * norms[1]).sqrt().clamp_min(1e-6),
     ]
     if latent is not None:
-        channels.append(latent)
-    if scale is None:
-        pairs = [channel[~itself] for channel in channels]
-        scale = torch.stack([torch.stack([p.mean(), p.std().clamp_min(1e-6)]) for p in pairs], 1)
-    return (torch.stack(channels, -1) - scale[0]) / scale[1], scale
+        channels.append(lambda: latent)
+    given = scale is not None
+    scale = scale if given else torch.empty(2, len(channels))
+    similarity = torch.empty(*related.shape, len(channels))
+    for s, channel in enumerate(channels):
+        values = channel()
+        if not given:
+            pairs = values[~itself]
+            scale[0, s], scale[1, s] = pairs.mean(), pairs.std().clamp_min(1e-6)
+        torch.sub(values, scale[0, s], out=similarity[..., s]).div_(scale[1, s])
+    return similarity, scale
 
 
 def relationship(panel: Donors, calls: Tensor, samples: Tensor | None = None) -> Tensor:
@@ -137,8 +144,7 @@ def relationship(panel: Donors, calls: Tensor, samples: Tensor | None = None) ->
     scale = _scale(panel)
     n_queries = calls.shape[1] if samples is None else len(samples)
     total, shared = torch.zeros(2, n_queries, panel.n_donors)
-    for a in range(0, panel.n_loci, _BLOCK):
-        part = slice(a, a + _BLOCK)
+    for part in _parts(panel.n_loci, n_queries):
         own, donors = _block(calls, part, samples), _block(panel.shown, part, panel.donors)
         known, donor_known = own != MISSING, donors != MISSING
         x = torch.where(known, (own - panel.mean[part]) / scale[part], 0.0)
@@ -146,6 +152,13 @@ def relationship(panel: Donors, calls: Tensor, samples: Tensor | None = None) ->
         total += x @ y.T
         shared += known.float() @ donor_known.float().T
     return total / shared.clamp_min(1)
+
+
+def _parts(n_loci: int, n_samples: int) -> Iterator[slice]:
+    """The loci in pieces that keep float copies small."""
+    size = min(max(_BLOCK_CELLS // n_samples, 128), 4096)
+    for start in range(0, n_loci, size):
+        yield slice(start, start + size)
 
 
 def _block(by_locus: Tensor, loci: slice, samples: Tensor | None) -> Tensor:
@@ -157,8 +170,7 @@ def _block(by_locus: Tensor, loci: slice, samples: Tensor | None) -> Tensor:
 def _identity_by_state(panel: Donors, calls: Tensor) -> Tensor:
     """Minus the mean difference in allele count over the loci known in both, float32 (Q, N)."""
     difference, shared = torch.zeros(2, calls.shape[1], panel.n_donors)
-    for a in range(0, panel.n_loci, _BLOCK):
-        part = slice(a, a + _BLOCK)
+    for part in _parts(panel.n_loci, calls.shape[1]):
         x, y = _block(calls, part, None), _block(panel.shown, part, panel.donors)
         x_known, y_known = (x != MISSING).float(), (y != MISSING).float()
         shared += x_known @ y_known.T
