@@ -19,6 +19,7 @@ from imputevae_cli.engine.cells import HiddenCells
 from imputevae_cli.engine.checkpoint import load_checkpoint, save_checkpoint
 from imputevae_cli.engine.device import choose_device
 from imputevae_cli.engine.fitting import Task, fit_mixture
+from imputevae_cli.engine.forecast import Forecast, forecast
 from imputevae_cli.engine.mixture import Cohort, FrequencyPart, Mixed
 from imputevae_cli.engine.trainer import EpochResult
 from imputevae_cli.engine.vae import Latent
@@ -31,8 +32,8 @@ from imputevae_cli.masking import Mask, simulate_mask
 from imputevae_cli.metrics import ConfidencePoint, accuracy, confidence_curve
 from imputevae_cli.seeds import seed_for
 
-ESTIMATE_LOCI = (200, 400)
-"""Sizes of the parts that an estimate of time goes by."""
+FORECAST_LOCI = 400
+"""Loci that are filled to foretell how long a fitted model takes to fill all."""
 
 
 class ImputeVAE:
@@ -59,6 +60,23 @@ class ImputeVAE:
         Threads are torch's. Raises ConfigError for settings that do not hold, InputError for too few known calls,
         TrainingError.
         """
+        mask, names, task = self._task(genotypes, progress, on_epoch)
+        loci, cohort, test, config = genotypes.loci, task.cohort, task.test, self.config
+        with task.hidden.hidden_in(cohort.calls):
+            means = baselines.locus_means(cohort.calls)[test.loci]
+            frequencies = FrequencyPart.of(cohort).cells(test)
+        mixture, test_gp = fit_mixture(task)
+        averaging = config.io.scoring_averaging
+        expected = Expected(*(accuracy(test.truth, gp, means, averaging) for gp in (test_gp, frequencies)))
+        curve = confidence_curve(test.truth, test_gp)
+        self._fitted = Fitted(loci, genotypes.samples, names, mixture, mask, expected, curve)
+        self._training_genotypes = genotypes
+        return self
+
+    def _task(
+        self, genotypes: GenotypeMatrix, progress: Progress | None, on_epoch: Callable[[EpochResult], Any] | None = None
+    ) -> tuple[Mask, tuple[str, ...], Task]:
+        """What there is to fit, with the hidden calls and the populations' names."""
         config = self.config = self.config.checked()
         _check_ploidy(genotypes, config)
         device = choose_device(config.train.device)
@@ -71,16 +89,7 @@ class ImputeVAE:
         validation, test = (HiddenCells.at(mask.cells[some], calls) for some in (mask.fits, ~mask.fits))
         threads = torch.get_num_threads()
         task = Task(cohort, validation, test, config, device, progress or NullProgress(), threads, on_epoch)
-        with task.hidden.hidden_in(calls):
-            means = baselines.locus_means(calls)[test.loci]
-            frequencies = FrequencyPart.of(cohort).cells(test)
-        mixture, test_gp = fit_mixture(task)
-        averaging = config.io.scoring_averaging
-        expected = Expected(*(accuracy(test.truth, gp, means, averaging) for gp in (test_gp, frequencies)))
-        curve = confidence_curve(test.truth, test_gp)
-        self._fitted = Fitted(loci, genotypes.samples, names, mixture, mask, expected, curve)
-        self._training_genotypes = genotypes
-        return self
+        return mask, names, task
 
     def transform(
         self,
@@ -143,26 +152,16 @@ class ImputeVAE:
         fitted = self._require_fitted()
         return replace(fitted.mixture.cohort, calls=aligned.calls, populations=fitted.codes_for(aligned.genotypes))
 
-    def estimate_seconds(self, genotypes: GenotypeMatrix) -> float:
-        """Seconds that fitting (unless fitted) and filling would take, about: from a run on two parts of the loci.
-
-        Time is taken to be a fixed part and one that grows with the loci.
-        """
-        sizes = [size for size in ESTIMATE_LOCI if size < genotypes.n_loci] or [genotypes.n_loci]
-        took = [self._trial_seconds(genotypes, size) for size in sizes]
-        if len(sizes) == 1:
-            return took[0] * genotypes.n_loci / sizes[0]
-        per_locus = max(0.0, (took[1] - took[0]) / (sizes[1] - sizes[0]))
-        return took[1] + per_locus * (genotypes.n_loci - sizes[1])
-
-    def _trial_seconds(self, genotypes: GenotypeMatrix, n_loci: int) -> float:
-        """Seconds for the first `n_loci` loci."""
+    def forecast(self, genotypes: GenotypeMatrix) -> Forecast:
+        """What fitting (unless fitted) and filling would take, about, from a run on some of the data."""
+        if self._fitted is None:
+            return forecast(self._task(genotypes, None)[2])
+        n_loci = min(FORECAST_LOCI, genotypes.n_loci)
         part = replace(genotypes, calls=genotypes.calls[:, :n_loci], loci=genotypes.loci.take(np.arange(n_loci)))
         start = time.monotonic()
-        model = self if self._fitted is not None else ImputeVAE(self.config).fit(part)
-        for _ in model.transform(part).blocks():
+        for _ in self.transform(part).blocks():
             pass
-        return time.monotonic() - start
+        return Forecast((time.monotonic() - start) * genotypes.n_loci / n_loci, 2 * genotypes.calls.size)
 
     @property
     def expected(self) -> Expected:

@@ -72,7 +72,7 @@ def impute(
     from imputevae_cli.imputer import ImputeVAE
 
     if common.dry_run:
-        show_estimate(fitted or ImputeVAE(session.config), genotypes)
+        show_estimate(fitted or ImputeVAE(session.config), genotypes, clock)
         return
     fitted = fitted or ImputeVAE(session.config).fit(genotypes, session.progress)
     if target_accuracy is not None:

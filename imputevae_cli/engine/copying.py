@@ -71,14 +71,18 @@ class HaplotypeDecoder:
         likeness = relatedness.correlations(calls, ploidy) if compare else likeness
         cohort = Cohort(calls, chrom_codes, positions, ploidy, prior, likeness)
         with ThreadPoolExecutor(threads) as pool:
-            if schedule is None:
-                schedule = recipe.overlaid(recipe.by_rule(len(calls)), self.settings)
-                if self.settings.trial:
-                    schedule = recipe.overlaid(recipe.by_trial(cohort, schedule, self.seed, pool), self.settings)
+            schedule = schedule or self.schedule_for(cohort, pool)
             doses, chain = self._run(cohort, schedule, pool, progress or NullProgress(), device=device)
         haplotypes = restored(chain.haplotypes, calls, ploidy, hidden)
         posterior = _posterior(hidden, chain, doses, haplotypes, genotype_frequencies(calls, ploidy))
         return posterior if given else posterior.calibrated(hidden)
+
+    def schedule_for(self, cohort: Cohort, pool: ThreadPoolExecutor) -> Schedule:
+        """What the settings, the rules and, unless it is switched off, a trial say."""
+        schedule = recipe.overlaid(recipe.by_rule(len(cohort.calls)), self.settings)
+        if not self.settings.trial:
+            return schedule
+        return recipe.overlaid(recipe.by_trial(cohort, schedule, self.seed, pool), self.settings)
 
     def impute_new(
         self,
