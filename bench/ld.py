@@ -95,8 +95,21 @@ def as_table(rows: list[dict], total: dict) -> str:
     return "\n".join(lines)
 
 
+def rare_table(rows: list[dict]) -> str:
+    """NRD by minor-allele frequency, markdown."""
+    done = [row for row in rows if "failed" not in row]
+    if not done:
+        return ""
+    bins = list(done[0]["nrd_by_maf"])
+    lines = [f"| NRD, by MAF | method | {' | '.join(bins)} |", "|---|---|" + "---|" * len(bins)]
+    for row in done:
+        shown = ["-" if row["nrd_by_maf"][name] is None else f"{row['nrd_by_maf'][name]:.4f}" for name in bins]
+        lines.append("| " + " | ".join([row["case"], row["method"], *shown]) + " |")
+    return "\n".join(lines)
+
+
 def main() -> None:
-    """Run the cases, write JSON, print the table."""
+    """Run the cases, write JSON, print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=Path, required=True)
     parser.add_argument("--only")
@@ -112,7 +125,7 @@ def main() -> None:
                 rows.append(row_of(method, run, case, args.threads, Path(folder)))
                 print(rows[-1], file=sys.stderr, flush=True)
             args.out.write_text(json.dumps({**head, "rows": rows, "wall_s": totals(rows)}, indent=1) + "\n")
-    print(as_table(rows, totals(rows)))
+    print(as_table(rows, totals(rows)), rare_table(rows), sep="\n\n")
 
 
 if __name__ == "__main__":

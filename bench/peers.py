@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from imputevae_cli import baselines
+from imputevae_cli import ld_knni as knni
 from imputevae_cli.genotypes import MISSING, GenotypeMatrix
-from imputevae_cli.masking_patterns import observed_like_hidden_cells
+from imputevae_cli.masking_patterns import as_matrix, observed_like_hidden_cells
 
 HIDDEN_SHARE = 0.05
 
@@ -30,7 +31,8 @@ class Filled:
 
 def hide(genotypes: GenotypeMatrix, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Calls with some known ones hidden, int8 (N, L), and which, bool (N, L)."""
-    hidden = observed_like_hidden_cells(genotypes.calls, genotypes.loci.chrom_codes, HIDDEN_SHARE, rng)
+    calls, codes = genotypes.calls, genotypes.loci.chrom_codes
+    hidden = as_matrix(observed_like_hidden_cells(calls, codes, HIDDEN_SHARE, rng), calls.shape)
     return np.where(hidden, MISSING, genotypes.calls).astype(np.int8), hidden
 
 
@@ -143,88 +145,13 @@ def soft_impute(genotypes: GenotypeMatrix, rng: np.random.Generator) -> Filled:
     return _from_dosage(genotypes, dosage, {"lambda": round(float(best_penalty), 3)})
 
 
-# LD-kNNi.
-
-LOCI_TRIED = (5, 10, 20, 40)
-NEIGHBOURS_TRIED = (3, 5, 10, 20, 40)
-SHARES_TRIED = (0.01, 0.03, 0.1, 0.2, 0.3, 0.5)
-
-
-def correlated_loci(calls: np.ndarray, n: int, block: int = 512) -> np.ndarray:
-    """The n loci most correlated with each locus, itself left out, int (L, n), best first.
-
-    Correlated: by squared Pearson correlation of the calls, over the samples known at both loci.
-    """
-    known = (calls != MISSING).astype(np.float32)
-    value = np.where(calls == MISSING, 0, calls).astype(np.float32)
-    square = value**2
-    chosen = np.empty((calls.shape[1], n), np.int64)
-    for start in range(0, calls.shape[1], block):
-        span = slice(start, start + block)
-        k, v, s = known[:, span].T, value[:, span].T, square[:, span].T  # (b, N)
-        pairs = np.maximum(k @ known, 1.0)  # (b, L)
-        mean_a, mean_b = v @ known / pairs, k @ value / pairs
-        variance = (s @ known / pairs - mean_a**2) * (k @ square / pairs - mean_b**2)
-        r2 = (v @ value / pairs - mean_a * mean_b) ** 2 / np.maximum(variance, 1e-6)
-        r2[np.arange(len(r2)), np.arange(start, start + len(r2))] = -1.0
-        top = np.argpartition(-r2, n - 1, axis=1)[:, :n]
-        chosen[span] = np.take_along_axis(top, np.argsort(-np.take_along_axis(r2, top, 1), axis=1, kind="stable"), 1)
-    return chosen
-
-
-def votes_at(calls: np.ndarray, locus: int, rows: np.ndarray, loci: np.ndarray, ks: tuple[int, ...], n_classes: int):
-    """Shares of the votes for each genotype, float (len(ks), rows, classes), of the k nearest samples with a call.
-
-    Taxicab distance over `loci`; a locus that either sample lacks counts 1. A vote weighs 1 / distance; identical
-    neighbours would weigh without bound and count as at distance 1/2.
-    """
-    donors = np.flatnonzero(calls[:, locus] != MISSING)
-    a, b = calls[rows][:, None, loci], calls[donors][None, :, loci]
-    distance = np.where((a == MISSING) | (b == MISSING), 1, np.abs(a - b)).sum(2)  # (rows, donors)
-    order = np.argsort(distance, axis=1, kind="stable")[:, : max(ks)]
-    weight = 1.0 / np.maximum(np.take_along_axis(distance, order, 1), 0.5)
-    genotype = calls[donors, locus][order]
-    votes = np.cumsum(weight[:, :, None] * (genotype[:, :, None] == np.arange(n_classes)), axis=1)  # (rows, k, C)
-    shares = votes[:, [min(k, order.shape[1]) - 1 for k in ks]].transpose(1, 0, 2)
-    return shares / shares.sum(2, keepdims=True)
-
-
 def ld_knni(genotypes: GenotypeMatrix, rng: np.random.Generator) -> Filled:
-    """LD-kNNi (Money et al. 2015, LinkImpute); l and k have the highest concordance on hidden calls.
-
-    The paper gives calls alone. For genotype probabilities, the shares of the votes are mixed with the locus's
-    genotype frequencies; how much of those has the least log loss on the hidden calls.
-    """
-    classes, n_loci = genotypes.n_classes, genotypes.n_loci
-    seen, hidden = hide(genotypes, rng)
-    most = min(max(LOCI_TRIED), n_loci - 1)
-    near = correlated_loci(seen, most)
-    tried, truth, frequency = {n: [] for n in LOCI_TRIED if n <= most} or {most: []}, [], []
-    shares = baselines.genotype_frequencies(seen, classes)[-1]  # (L, C)
-    for locus in rng.permutation(np.flatnonzero(hidden.any(0)))[:2000]:
-        rows = np.flatnonzero(hidden[:, locus])
-        truth.append(genotypes.calls[rows, locus])
-        frequency.append(np.repeat(shares[locus][None], len(rows), 0))
-        for n, found in tried.items():
-            found.append(votes_at(seen, locus, rows, near[locus, :n], NEIGHBOURS_TRIED, classes))
-    y, frequency = np.concatenate(truth), np.concatenate(frequency)
-    found = {n: np.concatenate(votes, axis=1) for n, votes in tried.items()}  # (k, cells, C)
-    n, k = max(
-        ((n, k) for n in found for k in range(len(NEIGHBOURS_TRIED))),
-        key=lambda nk: (found[nk[0]][nk[1]].argmax(1) == y).mean(),
-    )
-    mix = min(SHARES_TRIED, key=lambda w: -np.log(((1 - w) * found[n][k] + w * frequency)[np.arange(len(y)), y]).mean())
-
-    near = correlated_loci(genotypes.calls, n)
-    shares = baselines.genotype_frequencies(genotypes.calls, classes)[-1]
-    gp = np.zeros((*genotypes.calls.shape, classes), np.float32)
-    guess = np.zeros_like(genotypes.calls)
-    for locus in range(n_loci):
-        rows = np.flatnonzero(genotypes.calls[:, locus] == MISSING)
-        votes = votes_at(genotypes.calls, locus, rows, near[locus], (NEIGHBOURS_TRIED[k],), classes)[0]
-        guess[rows, locus] = votes.argmax(1)
-        gp[rows, locus] = (1 - mix) * votes + mix * shares[locus]
-    return Filled(keep_known(genotypes, guess), gp, chosen={"l": int(n), "k": NEIGHBOURS_TRIED[k], "mixed in": mix})
+    """LD-kNNi (Money et al. 2015), as `evaluate` has it."""
+    samples, loci = np.nonzero(genotypes.calls == MISSING)
+    call, gp, chosen = knni.ld_knni(genotypes.calls, genotypes.loci.chrom_codes, genotypes.ploidy, samples, loci, rng)
+    filled, shares = genotypes.calls.copy(), np.zeros((*genotypes.calls.shape, genotypes.n_classes), np.float32)
+    filled[samples, loci], shares[samples, loci] = call, gp
+    return Filled(filled, shares, chosen=chosen)
 
 
 PEERS: dict[str, Callable[[GenotypeMatrix, np.random.Generator], Filled]] = {

@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 import time
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from cyvcf2 import VCF
 
 from imputevae_cli import metrics
 from imputevae_cli.genotypes import MISSING
+from imputevae_cli.strata import MAF_EDGES, minor_allele_frequencies
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,21 @@ def score(case: Path, imputed: Path) -> dict[str, float | int | None]:
     return score_arrays(truth, masked, calls, read_gp(imputed))
 
 
+def nrd_by_maf(truth: np.ndarray, cells: np.ndarray, calls: np.ndarray) -> dict[str, float | None]:
+    """NRD of the loci in each bin (lo, hi] of the true minor-allele frequency; None for a bin without scored cells.
+
+    truth, calls: int8 (records, samples), -1 missing. cells: bool, the scored ones.
+    """
+    ploidy = max(int(truth.max()), 1)
+    place = np.searchsorted(MAF_EDGES, minor_allele_frequencies(truth.T, ploidy), side="left")
+    found = {}
+    for number, (low, high) in enumerate(pairwise(MAF_EDGES), 1):
+        here = cells & (place == number)[:, None]
+        nrd = metrics.non_reference_discordance(truth[here], calls[here]) if here.any() else None
+        found[f"({low:g}, {high:g}]"] = nrd
+    return found
+
+
 def score_arrays(
     truth: np.ndarray,
     masked: np.ndarray,
@@ -117,6 +134,7 @@ def score_arrays(
         "skill_r2": metrics.skill_r2(y, np.where(call < 0, mean, expected), mean),
         "log_loss": None if p is None else metrics.log_loss(y, p),
         "ece": None if p is None else metrics.expected_calibration_error(y, p),
+        "nrd_by_maf": nrd_by_maf(truth, cells, calls),
         "known_kept": bool((calls[known] == masked[known]).all()),
     }
 

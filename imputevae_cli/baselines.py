@@ -43,3 +43,14 @@ def locus_means(calls: np.ndarray) -> np.ndarray:
         total += np.maximum(row, 0)
         n_known += row != MISSING
     return total / np.maximum(n_known, 1)
+
+
+def commonest_genotype(
+    calls: np.ndarray, n_classes: int, populations: np.ndarray | None = None, n_populations: int = 0
+) -> np.ndarray:
+    """The commonest genotype of each population at each locus, int8 (populations + 1, loci); the last row is of all.
+
+    Arguments as in `genotype_frequencies`. Where genotypes of a population are equally common, or it has no call, the
+    one that is commoner among all samples is taken, and the lesser count at last.
+    """
+    return genotype_frequencies(calls, n_classes, populations, n_populations, shrinkage=1e-3).argmax(2).astype(np.int8)

@@ -21,6 +21,9 @@ OpenShare = Annotated[float, Meta(gt=0.0, lt=1.0)]
 Positive = Annotated[float, Meta(gt=0.0)]
 NonNegative = Annotated[float, Meta(ge=0.0)]
 Count = Annotated[int, Meta(ge=1)]
+Strategy = Literal[
+    "observed", "random", "random_weighted", "random_weighted_inv", "nonrandom", "nonrandom_weighted", "dropout"
+]
 
 
 class _Section(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -147,12 +150,12 @@ class HaplotypeSettings(_Section):
 class SimSettings(_Section):
     """Simulated missingness: the known calls that are hidden from training, to stop it and to score it.
 
-    sim_strategy: observed hides calls in the way that the missing ones are missing. sim_prop: share of the known
-    calls; max_hidden: their number, since hidden calls are lost to training. sim_kwargs: none of today's
-    strategies takes any.
+    sim_strategy: observed hides calls in the way that the missing ones are missing; the others are those of
+    `masking.hide`. sim_prop: share of the known calls; max_hidden: their number, since hidden calls are lost to
+    training. sim_kwargs: none of today's strategies takes any.
     """
 
-    sim_strategy: Literal["observed", "random", "random_weighted", "random_weighted_inv"] = "observed"
+    sim_strategy: Strategy = "observed"
     sim_prop: OpenShare = 0.1
     max_hidden: Count = 20_000
     sim_kwargs: dict[str, Any] = {}

@@ -31,7 +31,19 @@ class CheckpointError(ImputeVAEError):
     exit_code = 4
 
 
+class Preempted(ImputeVAEError):
+    """A run that a signal stopped, and that can be taken up where it was."""
+
+    exit_code = 75
+
+
 class TrainingError(ImputeVAEError):
     """Training that cannot go on, such as a loss that is not finite."""
 
     exit_code = 5
+
+
+class LostToBaselineError(ImputeVAEError):
+    """An evaluation in which the model does worse than a baseline, where that is not to pass."""
+
+    exit_code = 6

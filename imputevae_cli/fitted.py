@@ -49,12 +49,21 @@ class Fitted:
     def ploidy(self) -> int:
         return self.mixture.cohort.ploidy
 
-    def is_trained_on(self, samples: tuple[str, ...], calls: np.ndarray) -> bool:
-        """Whether these are the very genotypes of the fit; calls: int8 (N, model loci)."""
+    def rows_of(self, samples: tuple[str, ...], calls: np.ndarray, seen: np.ndarray) -> np.ndarray | None:
+        """Rows of the fitted cohort, int64 (N,), where these are samples of the fit, with the very calls of the fit.
+
+        calls: int8 (N, model loci). seen: bool (model loci,), the loci to go by, such as a region's.
+        None where any sample is another.
+        """
         known = self.mixture.cohort.calls
-        return samples == self.samples and (
-            calls is known or all(np.array_equal(a, b) for a, b in zip(calls, known, strict=True))
-        )
+        if calls is known and samples == self.samples:
+            return np.arange(len(samples))
+        row_of = {name: row for row, name in enumerate(self.samples)}
+        rows = [row_of.get(name, -1) for name in samples]
+        for row, mine in zip(rows, calls, strict=True):
+            if row < 0 or not np.array_equal(mine[seen], known[row, seen]):
+                return None
+        return np.array(rows, np.int64)
 
     def codes_for(self, genotypes: GenotypeMatrix) -> np.ndarray | None:
         """Population codes, int64 (N,): by popmap, else by the training samples' names, else none."""

@@ -10,6 +10,8 @@ from typing import Protocol
 
 import numpy as np
 
+from imputevae_cli.region import Region
+
 MISSING = -1
 """The value of a call that is missing, in every array of calls."""
 
@@ -61,10 +63,12 @@ class VcfSource:
 
     path: the file to walk; a spooled copy when the input was standard input.
     name: what the user called it.
-    rows: int64 (loci,), each locus's place among the records kept by `region` (0-based).
+    n_records: records of the file, or of `region`.
+    rows: int64 (loci,), each locus's place among the records of `region` (0-based); -1 for a locus outside it, which
+        the model sees as context and nobody writes.
     columns: int64 (samples,), each sample's place among the file's samples (0-based).
     passed_through: reason -> number of records that are not modelled.
-    region: `chrom:start-end` (1-based, inclusive), or None for the whole file.
+    region: what is to be written, or None for the whole file.
     """
 
     path: Path
@@ -73,7 +77,7 @@ class VcfSource:
     rows: np.ndarray
     columns: np.ndarray
     passed_through: Mapping[str, int] = field(default_factory=dict)
-    region: str | None = None
+    region: Region | None = None
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,18 @@ class GenotypeMatrix:
     @property
     def n_loci(self) -> int:
         return self.calls.shape[1]
+
+    @property
+    def is_context(self) -> np.ndarray:
+        """bool (loci,): loci outside the region that was asked for, read so that the model sees them."""
+        return np.zeros(self.n_loci, bool) if self.source is None else self.source.rows < 0
+
+    def at_loci(self, keep: np.ndarray) -> GenotypeMatrix:
+        """The same samples at the loci of `keep`, bool (loci,) alone."""
+        if keep.all():
+            return self
+        source = None if self.source is None else replace(self.source, rows=self.source.rows[keep])
+        return replace(self, calls=self.calls[:, keep], loci=self.loci.take(keep), source=source)
 
     @property
     def n_classes(self) -> int:

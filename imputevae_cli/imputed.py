@@ -28,17 +28,24 @@ class ImputedGenotypes:
     """
 
     def __init__(
-        self, genotypes: GenotypeMatrix, gp: BlockFunction, min_gp: float = 0.0, phase: BlockFunction | None = None
+        self,
+        genotypes: GenotypeMatrix,
+        gp: BlockFunction,
+        min_gp: float = 0.0,
+        phase: BlockFunction | None = None,
+        has_calls: np.ndarray | None = None,
     ):
         """gp: genotype probabilities of loci start..stop, float32 (samples, stop - start, classes). phase: whether a
         heterozygote's ALT comes first, bool (samples, stop - start), or None. min_gp: a filled call whose best
-        probability is under this is left missing, with its GP kept.
+        probability is under this is left missing, with its GP kept. has_calls: bool (samples,), samples with any
+        call to go by, here or elsewhere; None goes by these genotypes.
         """
         self.genotypes = genotypes
         self._gp = gp
         self._phase = phase
         self._min_thousandths = round(min_gp * 1000)
-        self._has_calls = missing_per_sample(genotypes.calls) < genotypes.n_loci  # (N,)
+        with_calls = missing_per_sample(genotypes.calls) < genotypes.n_loci if has_calls is None else has_calls
+        self.has_calls = with_calls  # (N,)
 
     def block(self, start: int, stop: int) -> ImputedBlock:
         """Loci start..stop (exclusive). A sample without any call stays missing, with GP 0."""
@@ -48,7 +55,7 @@ class ImputedGenotypes:
         gp = np.zeros((*known_calls.shape, n_classes), np.uint16)
         for genotype in range(n_classes):
             gp[..., genotype] = np.where(known_calls == genotype, 1000, 0)
-        missing = ~known & self._has_calls[:, None]
+        missing = ~known & self.has_calls[:, None]
         filled = to_thousandths(self._gp(start, stop)[missing])  # (M, C)
         gp[missing] = filled
         calls = known_calls.copy()
@@ -72,7 +79,7 @@ class ImputedGenotypes:
         """Missing calls that are filled; all of them, but for `min_gp` and samples without any call."""
         if self._min_thousandths:
             return sum(int(block.imputed.sum()) for _, block in self.blocks())
-        return int(missing_per_sample(self.genotypes.calls)[self._has_calls].sum())
+        return int(missing_per_sample(self.genotypes.calls)[self.has_calls].sum())
 
     def _gather(self, shape: tuple[int, ...], dtype: type, part: Callable[[ImputedBlock], np.ndarray]) -> np.ndarray:
         out = np.empty((self.genotypes.n_samples, self.genotypes.n_loci, *shape), dtype)
@@ -95,7 +102,7 @@ class ImputedGenotypes:
         """float32 (samples, loci): expected ALT-allele count; NaN for a sample without any call."""
         dose = np.arange(self.genotypes.n_classes, dtype=np.float32)
         dosage = self._gather((), np.float32, lambda block: (block.gp @ dose) / np.float32(1000))
-        dosage[~self._has_calls[:, None] & (self.genotypes.calls == MISSING)] = np.nan
+        dosage[~self.has_calls[:, None] & (self.genotypes.calls == MISSING)] = np.nan
         return dosage
 
     @property

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +20,12 @@ from imputevae_cli.engine.device import choose_device
 from imputevae_cli.engine.fitting import Task, fit_mixture
 from imputevae_cli.engine.forecast import Forecast, forecast
 from imputevae_cli.engine.mixture import Cohort, FrequencyPart, Mixed
+from imputevae_cli.engine.stages import Stages
 from imputevae_cli.engine.trainer import EpochResult
 from imputevae_cli.engine.vae import Latent
 from imputevae_cli.errors import CheckpointError, ConfigError, InputError
 from imputevae_cli.fitted import Expected, Fitted
-from imputevae_cli.genotypes import GenotypeMatrix
+from imputevae_cli.genotypes import GenotypeMatrix, missing_per_sample
 from imputevae_cli.imputed import ImputedGenotypes
 from imputevae_cli.log import NullProgress, Progress, logger
 from imputevae_cli.masking import Mask, simulate_mask
@@ -54,13 +54,14 @@ class ImputeVAE:
         genotypes: GenotypeMatrix,
         progress: Progress | None = None,
         on_epoch: Callable[[EpochResult], Any] | None = None,
+        stages: Stages | None = None,
     ) -> ImputeVAE:
         """Train on the known calls of `genotypes`; some are hidden to weigh the parts of the model and to score it.
 
-        Threads are torch's. Raises ConfigError for settings that do not hold, InputError for too few known calls,
-        TrainingError.
+        Threads are torch's. stages: a `Journal`, for a fit that can be stopped and taken up again. Raises ConfigError
+        for settings that do not hold, InputError for too few known calls, TrainingError.
         """
-        mask, names, task = self._task(genotypes, progress, on_epoch)
+        mask, names, task = self._task(genotypes, progress, on_epoch, stages)
         loci, cohort, test, config = genotypes.loci, task.cohort, task.test, self.config
         with task.hidden.hidden_in(cohort.calls):
             means = baselines.locus_means(cohort.calls)[test.loci]
@@ -74,7 +75,11 @@ class ImputeVAE:
         return self
 
     def _task(
-        self, genotypes: GenotypeMatrix, progress: Progress | None, on_epoch: Callable[[EpochResult], Any] | None = None
+        self,
+        genotypes: GenotypeMatrix,
+        progress: Progress | None,
+        on_epoch: Callable[[EpochResult], Any] | None,
+        stages: Stages | None,
     ) -> tuple[Mask, tuple[str, ...], Task]:
         """What there is to fit, with the hidden calls and the populations' names."""
         config = self.config = self.config.checked()
@@ -88,8 +93,8 @@ class ImputeVAE:
         cohort = Cohort(calls, loci.chrom_codes, loci.positions, genotypes.ploidy, codes, len(names))
         validation, test = (HiddenCells.at(mask.cells[some], calls) for some in (mask.fits, ~mask.fits))
         threads = torch.get_num_threads()
-        task = Task(cohort, validation, test, config, device, progress or NullProgress(), threads, on_epoch)
-        return mask, names, task
+        how = (config, device, progress or NullProgress(), threads, on_epoch, stages or Stages())
+        return mask, names, Task(cohort, validation, test, *how)
 
     def transform(
         self,
@@ -98,12 +103,13 @@ class ImputeVAE:
         min_gp: float = 0.0,
         phased: bool = False,
         progress: Progress | None = None,
+        stages: Stages | None = None,
     ) -> ImputedGenotypes:
         """Fill the missing calls of `genotypes`, or of those that were fitted; the same each time it is called.
 
         min_gp: a filled call whose best probability is under this stays missing. phased: write `|`, in the phase
-        that the haplotype decoder found. Raises CheckpointError when too few of the loci are known to the model;
-        ConfigError where phase is asked for and there is none.
+        that the haplotype decoder found. stages: see `fit`. Raises CheckpointError when too few of the loci are known
+        to the model; ConfigError where phase is asked for and there is none.
         """
         fitted = self._require_fitted()
         genotypes = self._training_genotypes if genotypes is None else genotypes
@@ -114,16 +120,16 @@ class ImputeVAE:
             logger.warning(
                 "%d of %d loci are not in the model and pass through unchanged", aligned.n_unknown, genotypes.n_loci
             )
-        mixed = self._mixed(aligned, progress)
+        view = self._view(aligned, progress, stages)
         phase = None
         if phased:
-            if not mixed.has_phase:
+            if not view.mixed.has_phase:
                 raise ConfigError(
                     "phased output needs the haplotype decoder, which this model left out; "
                     "set model.decoder=haplotype or leave --phased out"
                 )
-            phase = partial(_phase_of, mixed, aligned)
-        return ImputedGenotypes(aligned.genotypes, partial(_gp_of, mixed, aligned), min_gp, phase)
+            phase = view.phase
+        return ImputedGenotypes(aligned.genotypes, view.gp, min_gp, phase, view.has_calls)
 
     def min_gp_for(self, accuracy: float) -> ConfidencePoint:
         """The least threshold on GP that should give filled calls of this accuracy, and what it keeps.
@@ -140,12 +146,17 @@ class ImputeVAE:
             f"with --min-gp {best.min_gp:.2f}"
         )
 
-    def _mixed(self, aligned: Alignment, progress: Progress | None) -> Mixed:
-        """The model's view of a file's samples, at the model's loci."""
+    def _view(self, aligned: Alignment, progress: Progress | None, stages: Stages | None) -> _View:
+        """The model's view of a file: samples of the fit are as the fit has them, others are filled anew."""
         fitted, threads = self._require_fitted(), torch.get_num_threads()
-        if fitted.is_trained_on(aligned.genotypes.samples, aligned.calls):
-            return fitted.mixture.fill(self.config, threads)
-        return fitted.mixture.fill_others(self._cohort(aligned), self.config, threads, progress)
+        rows = fitted.rows_of(aligned.genotypes.samples, aligned.calls, aligned.seen)
+        if rows is not None:
+            return _View(fitted.mixture.fill(self.config, threads), rows, aligned)
+        others = self._cohort(aligned)
+        index = aligned.model_index
+        wanted = (int(index.min()), int(index.max()) + 1) if len(index) else (0, 1)
+        mixed = fitted.mixture.fill_others(others, self.config, threads, progress, stages, wanted)
+        return _View(mixed, np.arange(len(others.calls)), aligned)
 
     def _cohort(self, aligned: Alignment) -> Cohort:
         """A file's samples at the model's loci."""
@@ -155,7 +166,7 @@ class ImputeVAE:
     def forecast(self, genotypes: GenotypeMatrix) -> Forecast:
         """What fitting (unless fitted) and filling would take, about, from a run on some of the data."""
         if self._fitted is None:
-            return forecast(self._task(genotypes, None)[2])
+            return forecast(self._task(genotypes, None, None, None)[2])
         n_loci = min(FORECAST_LOCI, genotypes.n_loci)
         part = replace(genotypes, calls=genotypes.calls[:, :n_loci], loci=genotypes.loci.take(np.arange(n_loci)))
         start = time.monotonic()
@@ -187,6 +198,11 @@ class ImputeVAE:
         """What the gate chose, and why: the weight of each part, and the reason for each that was left out."""
         mixture = self._require_fitted().mixture
         return "; ".join([mixture.gate.summary(), *mixture.notes])
+
+    @property
+    def trained_samples(self) -> tuple[str, ...]:
+        """Names of the samples that the fit saw; none where the checkpoint was saved without them."""
+        return self._require_fitted().samples
 
     @property
     def mask(self) -> Mask:
@@ -232,24 +248,37 @@ class ImputeVAE:
         return self._fitted
 
 
-def _gp_of(mixed: Mixed, aligned: Alignment, start: int, stop: int) -> np.ndarray:
-    """Genotype probabilities of loci start..stop of the file, float32 (N, stop - start, C)."""
-    index, swapped = aligned.model_index[start:stop], aligned.swapped[start:stop]
-    out = np.empty((len(aligned.calls), len(index), mixed.cohort.ploidy + 1), np.float32)
-    # Runs of loci that follow one another in the model too, which is nearly all of a file
-    edges = np.r_[0, np.flatnonzero(np.diff(index) != 1) + 1, len(index)]
-    for first, last in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
-        if last > first:
-            out[:, first:last] = mixed.gp(int(index[first]), int(index[last - 1]) + 1)
-    out[:, swapped] = out[:, swapped, ::-1]
-    return out
+@dataclass(frozen=True)
+class _View:
+    """What a model says of a file. rows: int64 (N,), the file's samples in the model's cohort."""
 
+    mixed: Mixed
+    rows: np.ndarray
+    aligned: Alignment
 
-def _phase_of(mixed: Mixed, aligned: Alignment, start: int, stop: int) -> np.ndarray:
-    """bool (N, stop - start): whether a heterozygote's ALT comes first, at loci start..stop of the file."""
-    index, swapped = aligned.model_index[start:stop], aligned.swapped[start:stop]
-    low, high = int(index.min()), int(index.max()) + 1
-    return mixed.alt_first(low, high)[:, index - low] ^ swapped
+    @property
+    def has_calls(self) -> np.ndarray:
+        """bool (N,): samples with any call that the model goes by."""
+        calls = self.mixed.cohort.calls
+        return (missing_per_sample(calls) < calls.shape[1])[self.rows]
+
+    def gp(self, start: int, stop: int) -> np.ndarray:
+        """Genotype probabilities of loci start..stop of the file, float32 (N, stop - start, C)."""
+        index, swapped = self.aligned.model_index[start:stop], self.aligned.swapped[start:stop]
+        out = np.empty((len(self.rows), len(index), self.mixed.cohort.ploidy + 1), np.float32)
+        # Runs of loci that follow one another in the model too, which is nearly all of a file
+        edges = np.r_[0, np.flatnonzero(np.diff(index) != 1) + 1, len(index)]
+        for first, last in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+            if last > first:
+                out[:, first:last] = self.mixed.gp(int(index[first]), int(index[last - 1]) + 1)[self.rows]
+        out[:, swapped] = out[:, swapped, ::-1]
+        return out
+
+    def phase(self, start: int, stop: int) -> np.ndarray:
+        """bool (N, stop - start): whether a heterozygote's ALT comes first, at loci start..stop of the file."""
+        index, swapped = self.aligned.model_index[start:stop], self.aligned.swapped[start:stop]
+        low, high = int(index.min()), int(index.max()) + 1
+        return self.mixed.alt_first(low, high)[np.ix_(self.rows, index - low)] ^ swapped
 
 
 def _check_ploidy(genotypes: GenotypeMatrix, config: Config) -> None:

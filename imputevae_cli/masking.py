@@ -1,4 +1,4 @@
-"""Simulated missingness: known calls that are hidden from training, to stop it and to score it."""
+"""Simulated missingness: known calls that are hidden, from training to stop it, or from a whole fit to score it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from imputevae_cli.config import SimSettings
-from imputevae_cli.errors import InputError
+from imputevae_cli.errors import ConfigError, InputError
 from imputevae_cli.genotypes import MISSING, GenotypeMatrix, missing_per_sample
-from imputevae_cli.masking_patterns import observed_like_hidden_cells
+from imputevae_cli.masking_patterns import as_matrix, dropped_loci, hidden_clades, observed_like_hidden_cells
+from imputevae_cli.trees import Clades, distances, neighbour_joining
 
 MIN_HIDDEN = 20
 """Fewer hidden calls than this say nothing about accuracy."""
@@ -45,9 +46,7 @@ class Mask:
         return self._matrix(self.cells[~self.fits])
 
     def _matrix(self, cells: np.ndarray) -> np.ndarray:
-        matrix = np.zeros(self.shape, bool)
-        matrix.flat[cells] = True
-        return matrix
+        return as_matrix(cells, self.shape)
 
 
 def simulate_mask(
@@ -55,28 +54,13 @@ def simulate_mask(
 ) -> Mask:
     """Hide known calls by `settings.sim_strategy`; a share `validation_split` of them fits what is fitted on them.
 
-    observed: as the missing calls are missing (`masking_patterns`). random: every known call alike.
-    random_weighted: in proportion to its genotype's frequency at the locus. random_weighted_inv: to its inverse.
-    A locus that would show a single allele is left out, since its file would not hold it either; a sample keeps
-    a known call. Raises InputError when fewer than MIN_HIDDEN calls can be hidden.
+    Strategies are those of `hide`. Raises InputError when fewer than MIN_HIDDEN calls can be hidden.
     """
-    calls = genotypes.calls
-    n_known = calls.size - int(missing_per_sample(calls).sum())
+    shape = genotypes.calls.shape
+    n_known = genotypes.calls.size - int(missing_per_sample(genotypes.calls).sum())
     prop = min(settings.sim_prop, settings.max_hidden / max(n_known, 1))
-    if settings.sim_strategy == "observed":
-        cells = observed_like_hidden_cells(calls, genotypes.loci.chrom_codes, prop, generator)
-    else:
-        known = calls != MISSING
-        hidden = _draw_weighted(known, _WEIGHTS[settings.sim_strategy](genotypes), prop, generator)
-        hidden[:, ~_is_polymorphic(np.where(hidden, MISSING, calls), genotypes.ploidy)] = False
-        _keep_last_call(hidden, known)
-        cells = np.flatnonzero(hidden)
-    if len(cells) < MIN_HIDDEN:
-        raise InputError(
-            f"{_name(genotypes)}: only {n_known} known calls, too few to hide {prop:.0%} of them and measure "
-            f"accuracy ({MIN_HIDDEN} at least); give more loci or samples"
-        )
-    return Mask(calls.shape, cells, _drawn(cells, calls.shape, generator) < validation_split)
+    cells = hidden_cells(genotypes, settings.sim_strategy, prop, generator)
+    return Mask(shape, cells, _drawn(cells, shape, generator) < validation_split)
 
 
 def _drawn(cells: np.ndarray, shape: tuple[int, int], generator: np.random.Generator) -> np.ndarray:
@@ -87,6 +71,73 @@ def _drawn(cells: np.ndarray, shape: tuple[int, int], generator: np.random.Gener
         here = slice(edges[sample], edges[sample + 1])
         draws[here] = generator.random(shape[1], np.float32)[cells[here] - shape[1] * sample]
     return draws
+
+
+def hide(
+    genotypes: GenotypeMatrix, strategy: str, prop: float, generator: np.random.Generator, tree: Clades | None = None
+) -> np.ndarray:
+    """What `hidden_cells` gives, as bool (samples, loci)."""
+    return as_matrix(hidden_cells(genotypes, strategy, prop, generator, tree), genotypes.calls.shape)
+
+
+def hidden_cells(
+    genotypes: GenotypeMatrix, strategy: str, prop: float, generator: np.random.Generator, tree: Clades | None = None
+) -> np.ndarray:
+    """Known calls to hide, about a share `prop` of them, int64 (cells,), sample * loci + locus, rising.
+
+    observed: as the missing calls are missing (`masking_patterns`). random: every known call alike.
+    random_weighted: in proportion to its genotype's frequency at the locus. random_weighted_inv: to its inverse.
+    nonrandom: clades of `tree`, or of a neighbour-joining tree, lose a locus together; nonrandom_weighted: drawn in
+    proportion to the length of the branch above them. dropout: a population loses a locus, loci of rare alleles first.
+    A locus that would show a single allele is left out, since its file would not hold it either; a sample keeps
+    a known call. Raises InputError when fewer than MIN_HIDDEN calls can be hidden, or there is no tree to be had;
+    ConfigError for dropout without populations.
+    """
+    calls = genotypes.calls
+    if strategy == "observed":
+        cells = observed_like_hidden_cells(calls, genotypes.loci.chrom_codes, prop, generator)
+    else:
+        known = calls != MISSING
+        hidden = _CHOICES[strategy](genotypes, known, prop, generator, tree)
+        hidden[:, ~_is_polymorphic(np.where(hidden, MISSING, calls), genotypes.ploidy)] = False
+        _keep_last_call(hidden, known)
+        cells = np.flatnonzero(hidden)
+    if len(cells) < MIN_HIDDEN:
+        n_known = calls.size - int(missing_per_sample(calls).sum())
+        raise InputError(
+            f"{_name(genotypes)}: only {n_known} known calls, too few to hide {prop:.0%} of them and measure "
+            f"accuracy ({MIN_HIDDEN} at least); give more loci or samples"
+        )
+    return cells
+
+
+def _draw_clades(weighted: bool) -> Callable[..., np.ndarray]:
+    def choice(
+        genotypes: GenotypeMatrix, known: np.ndarray, prop: float, generator: np.random.Generator, tree: Clades | None
+    ) -> np.ndarray:
+        tree = tree or neighbour_joining(distances(genotypes.calls))
+        weights = tree.lengths if weighted else np.ones(len(tree.lengths))
+        return hidden_clades(known, tree.members, weights, prop, generator)
+
+    return choice
+
+
+def _draw_dropout(
+    genotypes: GenotypeMatrix, known: np.ndarray, prop: float, generator: np.random.Generator, tree: Clades | None
+) -> np.ndarray:
+    if genotypes.populations is None or len(set(genotypes.populations)) < 2:
+        raise ConfigError("the strategy `dropout` takes loci from single populations; give --popmap with two or more")
+    _, codes = np.unique(genotypes.populations.astype(str), return_inverse=True)
+    return dropped_loci(genotypes.calls, genotypes.ploidy, codes, prop, generator)
+
+
+def _draw_cells(weights_of: Callable[[GenotypeMatrix], np.ndarray]) -> Callable[..., np.ndarray]:
+    def choice(
+        genotypes: GenotypeMatrix, known: np.ndarray, prop: float, generator: np.random.Generator, tree: Clades | None
+    ) -> np.ndarray:
+        return _draw_weighted(known, weights_of(genotypes), prop, generator)
+
+    return choice
 
 
 def _draw_weighted(known: np.ndarray, weights: np.ndarray, prop: float, generator: np.random.Generator) -> np.ndarray:
@@ -124,10 +175,13 @@ def _genotype_frequency(genotypes: GenotypeMatrix) -> np.ndarray:
     return out
 
 
-_WEIGHTS: dict[str, Callable[[GenotypeMatrix], np.ndarray]] = {
-    "random": lambda g: np.ones(g.calls.shape, np.float32),
-    "random_weighted": _genotype_frequency,
-    "random_weighted_inv": lambda g: 1.0 / _genotype_frequency(g),
+_CHOICES: dict[str, Callable[..., np.ndarray]] = {
+    "random": _draw_cells(lambda g: np.ones(g.calls.shape, np.float32)),
+    "random_weighted": _draw_cells(_genotype_frequency),
+    "random_weighted_inv": _draw_cells(lambda g: 1.0 / _genotype_frequency(g)),
+    "nonrandom": _draw_clades(weighted=False),
+    "nonrandom_weighted": _draw_clades(weighted=True),
+    "dropout": _draw_dropout,
 }
 
 

@@ -74,6 +74,13 @@ def observed_like_hidden_cells(
     return _leaving_variation(cells, calls)
 
 
+def as_matrix(cells: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """bool (samples, loci), True at cells int64 (M,), sample * loci + locus."""
+    matrix = np.zeros(shape, bool)
+    matrix.flat[cells] = True
+    return matrix
+
+
 def _leaving_variation(cells: np.ndarray, calls: np.ndarray) -> np.ndarray:
     """Those of `cells`, int64 (M,), that leave their locus varying and their sample a known call."""
     n_samples, n_loci = calls.shape
@@ -133,3 +140,51 @@ def _runs_at(
         number = draws[here] - runs_before[sample]
         starts[here], lengths[here] = first[number], (end - first)[number]
     return starts, lengths
+
+
+def hidden_clades(
+    known: np.ndarray, members: np.ndarray, weights: np.ndarray, prop: float, rng: np.random.Generator
+) -> np.ndarray:
+    """Known cells to hide, bool (samples, loci): clades drawn by weight lose loci drawn at random.
+
+    known: bool (samples, loci). members: bool (clades, samples). weights: float (clades,), not all 0. prop: share of
+    the known cells; where the clades cannot give as many, all that they give in a bounded number of rounds.
+    """
+    n_loci = known.shape[1]
+    wanted = round(prop * known.sum())
+    hidden = np.zeros_like(known)
+    shares = weights / weights.sum()
+    expected_per_draw = max(float(shares @ members.sum(1)) * known.mean(), 0.5)
+    for _ in range(100):
+        short = wanted - int(hidden.sum())
+        if short <= 0:
+            break
+        drawn = rng.choice(len(members), size=max(int(short / expected_per_draw), 1), p=shares)
+        loci = rng.integers(n_loci, size=len(drawn))
+        for clade in np.unique(drawn).tolist():
+            hidden[np.ix_(members[clade], np.unique(loci[drawn == clade]))] = True
+        hidden &= known
+    return hidden
+
+
+def dropped_loci(
+    calls: np.ndarray, ploidy: int, populations: np.ndarray, prop: float, rng: np.random.Generator
+) -> np.ndarray:
+    """Known cells to hide, bool (samples, loci): loci that one population loses, those of rare alleles first.
+
+    A locus is drawn with a chance in inverse proportion to its minor-allele frequency, and lost in one population, as
+    where a mutation in a restriction site, or a primer that no longer fits, has become common there.
+    calls: int8 (samples, loci), -1 missing. populations: int (samples,) codes. prop: share of the known cells; where
+    one population at every locus does not come to as many, fewer are hidden.
+    """
+    known = calls != MISSING
+    n_known = np.maximum(known.sum(0), 1)
+    frequency = np.where(known, calls, 0).sum(0) / (ploidy * n_known)
+    rarity = 1.0 / np.maximum(np.minimum(frequency, 1 - frequency), 0.5 / (ploidy * n_known))
+    order = np.argsort(np.log(rng.random(len(rarity)).clip(1e-12)) / rarity, kind="stable")[::-1]
+    lost_in = rng.integers(populations.max() + 1, size=len(order))
+    lost = known & (populations[:, None] == lost_in)
+    enough = np.cumsum(lost[:, order].sum(0)) <= prop * known.sum()
+    keep = np.zeros(len(order), bool)
+    keep[order[enough]] = True
+    return lost & keep

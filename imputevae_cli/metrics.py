@@ -1,17 +1,20 @@
 """Accuracy over scored cells: known calls that were hidden from the imputer.
 
-Shapes: M scored cells. truth: int (M,), the ALT-allele count. gp: float (M, C), genotype probabilities.
-call: int (M,), the argmax of gp, or -1 for a cell that was left missing.
+Shapes: M scored cells. truth: int (M,), the ALT-allele count. gp: float (M, C), genotype probabilities, NaN where
+a cell has none. call: int (M,), the genotype called, -1 for a cell that was left missing, which counts as wrong.
+scikit-learn is imported where it is needed: importing it takes 80 MB and a second, which `impute` need not pay.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 LEAST_PROBABILITY = 1e-3
-"""GP are written with 3 decimals: a probability below this is counted as this, in log loss and scores of it."""
+"""GP are written with 3 decimals: a probability below this is counted as this, in log loss and in calibration."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ def f1(truth: np.ndarray, call: np.ndarray, averaging: str = "macro") -> float:
     """F1 averaged over the genotype classes that occur in `truth`, as scikit-learn's f1_score with those labels.
 
     averaging: macro (classes alike), weighted (by their cells) or micro (over all cells at once). Counted here,
-    since importing scikit-learn takes 80 MB and a second of every run.
+    since `impute` reports it and is to do without scikit-learn.
     """
     classes, cells = np.unique(truth, return_counts=True)
     right = np.array([np.sum((truth == c) & (call == c)) for c in classes])
@@ -98,11 +101,15 @@ def skill_r2(truth: np.ndarray, dosage: np.ndarray, locus_mean: np.ndarray) -> f
     return 1.0 - float(np.square(truth - dosage).sum()) / total if total else float("nan")
 
 
+def bounded(gp: np.ndarray) -> np.ndarray:
+    """The same probabilities, none of them below LEAST_PROBABILITY."""
+    clipped = np.clip(gp, LEAST_PROBABILITY, 1.0)
+    return clipped / clipped.sum(1, keepdims=True)
+
+
 def log_loss(truth: np.ndarray, gp: np.ndarray) -> float:
     """Mean of -ln p(truth), in nats."""
-    bounded = np.clip(gp, LEAST_PROBABILITY, 1.0)
-    bounded = bounded / bounded.sum(1, keepdims=True)
-    return float(-np.log(bounded[np.arange(len(truth)), truth]).mean())
+    return float(-np.log(bounded(gp)[np.arange(len(truth)), truth]).mean())
 
 
 def expected_calibration_error(truth: np.ndarray, gp: np.ndarray, n_bins: int = 15) -> float:
@@ -112,3 +119,199 @@ def expected_calibration_error(truth: np.ndarray, gp: np.ndarray, n_bins: int = 
     weights = np.bincount(bins, minlength=n_bins)
     gaps = np.bincount(bins, confidence - right, minlength=n_bins)
     return float(np.abs(gaps).sum() / weights.sum())
+
+
+def brier(truth: np.ndarray, gp: np.ndarray) -> float:
+    """Mean over cells of the squared distance between gp and the truth, 0 to 2 (Brier 1950)."""
+    return float((np.square(gp).sum(1) - 2 * gp[np.arange(len(truth)), truth] + 1).mean())
+
+
+def hellinger_score(truth: np.ndarray, gp: np.ndarray) -> float:
+    """Mean of 1 - sqrt(1 - sqrt(p of the truth)); 1 is best (Roshyara et al. 2014)."""
+    return float((1 - np.sqrt(1 - np.sqrt(gp[np.arange(len(truth)), truth].clip(0, 1)))).mean())
+
+
+def dosage_r2(truth: np.ndarray, dosage: np.ndarray) -> float:
+    """Squared correlation of dosage and truth over all cells pooled; NaN where either is constant."""
+    x, y = dosage - dosage.mean(), truth - truth.mean()
+    spread = float(np.square(x).sum()) * float(np.square(y).sum())
+    return float(x @ y) ** 2 / spread if spread > 1e-12 * len(truth) else float("nan")
+
+
+def quality_by_locus(
+    truth: np.ndarray, weights: np.ndarray, locus: np.ndarray, n_loci: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Imputation quality score (Lin et al. 2010) of each locus, float (n_loci,), and its scored cells, float (n_loci,).
+
+    (Po - Pc) / (1 - Pc), with Po the agreement and Pc the agreement that chance gives; NaN where Pc is 1 and
+    where nothing is scored. weights: float (M, C), the posterior of each call, or 0 and 1 for hard calls; a row of
+    zeros (left missing) agrees with nothing. locus: int (M,), 0..n_loci - 1.
+    """
+    cells = np.bincount(locus, minlength=n_loci).astype(float)
+    right = np.bincount(locus, weights[np.arange(len(truth)), truth], minlength=n_loci)
+    chance = np.zeros(n_loci)
+    for genotype in range(weights.shape[1]):
+        true_here = np.bincount(locus, truth == genotype, minlength=n_loci)
+        chance += true_here * np.bincount(locus, weights[:, genotype], minlength=n_loci)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        agreed, by_chance = right / cells, chance / cells**2
+        # GP in float32 sum to one but for 1e-7: a locus of one genotype, called so, must not slip through
+        score = np.where(by_chance < 1 - 1e-6, (agreed - by_chance) / (1 - by_chance), np.nan)
+    return score, cells
+
+
+def imputation_quality_score(truth: np.ndarray, weights: np.ndarray, locus: np.ndarray) -> float:
+    """`quality_by_locus` averaged over loci, weighed by their scored cells; NaN where no locus has one."""
+    score, cells = quality_by_locus(truth, weights, locus, int(locus.max(initial=-1)) + 1)
+    defined = np.isfinite(score)
+    return float(np.average(score[defined], weights=cells[defined])) if defined.any() else float("nan")
+
+
+def impute_info(gp: np.ndarray, locus: np.ndarray, n_loci: int) -> np.ndarray:
+    """The IMPUTE info score of each locus over cells with probabilities gp, float (M, C); NaN where there is none.
+
+    1 - sum(f - e^2) / (P N theta (1 - theta)), with e the dosage, f its second moment, theta the mean of e / P and P
+    the ploidy; 1 where theta is 0 or 1; clipped at 0 (Marchini & Howie 2010).
+    """
+    ploidy = gp.shape[1] - 1
+    e, f = (gp @ np.arange(ploidy + 1, dtype=float) ** power for power in (1, 2))
+    n, total, spread = (np.bincount(locus, w, minlength=n_loci) for w in (None, e, f - e**2))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        theta = total / (ploidy * n)
+        score = np.maximum(1 - spread / (ploidy * n * theta * (1 - theta)), 0)
+    return np.where((theta <= 0) | (theta >= 1 - 1e-9), 1.0, score) + 0 * theta
+
+
+def certain(call: np.ndarray, n_classes: int) -> np.ndarray:
+    """Probability 1 of each call, float32 (M, C); a row of zeros for a call of -1."""
+    return (call[:, None] == np.arange(n_classes)).astype(np.float32)
+
+
+def matthews(truth: np.ndarray, call: np.ndarray) -> float:
+    """Matthews correlation over all classes (Gorodkin 2004); a call left missing is a class of its own."""
+    from sklearn.metrics import matthews_corrcoef
+
+    return float(matthews_corrcoef(truth, call))
+
+
+def _averaged(name: str) -> Callable[[Cells], float]:
+    """scikit-learn's precision, recall or jaccard, the plain mean over the classes that occur in the truth."""
+
+    def metric(cells: Cells) -> float:
+        from sklearn import metrics
+
+        function = getattr(metrics, f"{name}_score")
+        return float(function(cells.truth, cells.call, labels=np.unique(cells.truth), average="macro", zero_division=0))
+
+    return metric
+
+
+def by_class(truth: np.ndarray, gp: np.ndarray, name: str) -> dict[int, float]:
+    """scikit-learn's `average_precision_score` or `roc_auc_score` of each class against the rest.
+
+    A class that does not occur in the truth, or is all of it, is left out.
+    """
+    from sklearn import metrics
+
+    function = getattr(metrics, name)
+    present = [c for c in range(gp.shape[1]) if 0 < (truth == c).sum() < len(truth)]
+    return {c: float(function(truth == c, gp[:, c])) for c in present}
+
+
+def _mean_over_classes(name: str) -> Callable[[Cells], float]:
+    def metric(cells: Cells) -> float:
+        truth, gp = cells.with_probabilities()
+        values = list(by_class(truth, gp, name).values())
+        return float(np.mean(values)) if values else float("nan")
+
+    return metric
+
+
+def _of_probabilities(function: Callable[[np.ndarray, np.ndarray], float]) -> Callable[[Cells], float]:
+    def metric(cells: Cells) -> float:
+        truth, gp = cells.with_probabilities()
+        return function(truth, gp) if len(truth) else float("nan")
+
+    return metric
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Scored cells. locus_mean: float (M,), mean dosage of the visible calls at each cell's locus. locus: int (M,),
+    or None: then metrics that are taken locus by locus are left out. dosage: float (M,), finite.
+    """
+
+    truth: np.ndarray
+    gp: np.ndarray
+    call: np.ndarray
+    locus_mean: np.ndarray
+    locus: np.ndarray | None
+    dosage: np.ndarray
+
+    def with_probabilities(self) -> tuple[np.ndarray, np.ndarray]:
+        """Truth and gp of the cells that have probabilities."""
+        there = np.isfinite(self.gp[:, 0])
+        return (self.truth, self.gp) if there.all() else (self.truth[there], self.gp[there])
+
+    def take(self, index: np.ndarray) -> Cells:
+        """The cells at `index`, int or bool."""
+        locus = None if self.locus is None else self.locus[index]
+        arrays = (self.truth, self.gp, self.call, self.locus_mean)
+        return Cells(*(array[index] for array in arrays), locus, self.dosage[index])
+
+
+class Metric(NamedTuple):
+    """A figure over cells: its function, and whether less is better."""
+
+    function: Callable[[Cells], float]
+    lower_is_better: bool
+
+
+METRICS: dict[str, Metric] = {
+    "concordance": Metric(lambda c: concordance(c.truth, c.call), False),
+    "nrd": Metric(lambda c: non_reference_discordance(c.truth, c.call), True),
+    "f1": Metric(lambda c: f1(c.truth, c.call), False),
+    "skill_r2": Metric(lambda c: skill_r2(c.truth, c.dosage, c.locus_mean), False),
+    "iqs": Metric(lambda c: imputation_quality_score(c.truth, np.nan_to_num(c.gp), c.locus), False),
+    "log_loss": Metric(_of_probabilities(log_loss), True),
+    "dosage_r2": Metric(lambda c: dosage_r2(c.truth, c.dosage), False),
+    "mcc": Metric(lambda c: matthews(c.truth, c.call), False),
+    "precision": Metric(_averaged("precision"), False),
+    "recall": Metric(_averaged("recall"), False),
+    "jaccard": Metric(_averaged("jaccard"), False),
+    "average_precision": Metric(_mean_over_classes("average_precision_score"), False),
+    "roc_auc": Metric(_mean_over_classes("roc_auc_score"), False),
+    "brier": Metric(_of_probabilities(brier), True),
+    "hellinger": Metric(_of_probabilities(hellinger_score), False),
+    "ece": Metric(_of_probabilities(lambda truth, gp: expected_calibration_error(truth, bounded(gp))), True),
+    "iqs_calls": Metric(lambda c: imputation_quality_score(c.truth, certain(c.call, c.gp.shape[1]), c.locus), False),
+}
+"""Every figure by name. `iqs` goes by the posteriors, `iqs_calls` by the hard calls; both need `locus`."""
+
+BY_LOCUS = ("iqs", "iqs_calls")
+OF_PROBABILITIES = ("log_loss", "brier", "hellinger", "ece")
+"""These say nothing of a method that gives calls or dosages alone."""
+
+
+def score_cells(
+    truth: np.ndarray,
+    gp: np.ndarray,
+    call: np.ndarray,
+    locus_mean: np.ndarray,
+    locus: np.ndarray | None = None,
+    doses: np.ndarray | None = None,
+) -> dict[str, float]:
+    """METRICS of the cells, NaN where undefined; those of BY_LOCUS only where `locus`, int (M,), is given.
+
+    doses: float (M,), where they are known apart from gp; else from gp, then the call, then the locus mean.
+    """
+    gp = np.asarray(gp)
+    if doses is None:
+        doses = fill_dosage(dosage(gp), call, locus_mean)
+    cells = Cells(np.asarray(truth).astype(np.int64), gp, call, locus_mean, locus, doses)
+    return {name: m.function(cells) for name, m in METRICS.items() if locus is not None or name not in BY_LOCUS}
+
+
+def fill_dosage(doses: np.ndarray, call: np.ndarray, locus_mean: np.ndarray) -> np.ndarray:
+    """Dosages, float (M,), with those that are not finite replaced by the call, or by the mean where it is missing."""
+    return np.where(np.isfinite(doses), doses, np.where(call >= 0, call, locus_mean))

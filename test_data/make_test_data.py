@@ -30,8 +30,7 @@ MISSING_RATE = 0.25
 HEADER = """##fileformat=VCFv4.2
 ##FILTER=<ID=PASS,Description="All filters passed">
 ##source=make_test_data.py
-##contig=<ID=chr1,length=2000000>
-##contig=<ID=chr2,length=1500000>
+{contigs}
 ##ALT=<ID=DEL,Description="Deletion">
 ##INFO=<ID=AC,Number=A,Type=Integer,Description="Allele count in genotypes">
 ##INFO=<ID=AN,Number=1,Type=Integer,Description="Total number of alleles in called genotypes">
@@ -136,11 +135,12 @@ def odd_records(rng: np.random.Generator, n_samples: int) -> list[tuple[str, int
     return [(chrom, pos, record(chrom, pos, ref, alt, line)) for chrom, pos, ref, alt, line in places]
 
 
-def make(folder: Path) -> None:
+def make(folder: Path, name: str = "example", contigs: dict[str, tuple[int, int]] = CONTIGS) -> None:
+    """Write `name`.vcf.gz with its index and `name`.popmap; contigs: as CONTIGS, chr1 and chr2 among them."""
     rng = np.random.default_rng(SEED)
     samples = [f"{name}_{i + 1:02d}" for name, n in POPULATIONS.items() for i in range(n)]
     lines = odd_records(rng, len(samples))
-    for chrom, (length, n_loci) in CONTIGS.items():
+    for chrom, (length, n_loci) in contigs.items():
         pos, alleles = simulate_contig(rng, length, n_loci)
         missing = hide_calls(rng, len(samples), n_loci)
         depths = rng.poisson(6, missing.shape) + 1
@@ -153,12 +153,13 @@ def make(folder: Path) -> None:
             lines.append((chrom, int(pos[j]), record(chrom, int(pos[j]), ref, alt, cells)))
     lines.sort(key=lambda line: line[:2])
     columns = "\t".join(["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT", *samples]) + "\n"
-    target = folder / "example.vcf.gz"
+    header = HEADER.format(contigs="\n".join(f"##contig=<ID={c},length={n}>" for c, (n, _) in contigs.items()))
+    target = folder / f"{name}.vcf.gz"
     with pysam.BGZFile(str(target), "w9") as file:
-        file.write((HEADER + columns + "".join(line for _, _, line in lines)).encode())
+        file.write((header + columns + "".join(line for _, _, line in lines)).encode())
     pysam.tabix_index(str(target), preset="vcf", force=True)
     popmap = "".join(f"{sample}\t{sample.rsplit('_', 1)[0]}\n" for sample in samples)
-    (folder / "example.popmap").write_text(popmap, encoding="utf-8")
+    (folder / f"{name}.popmap").write_text(popmap, encoding="utf-8")
 
 
 if __name__ == "__main__":

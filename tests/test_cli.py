@@ -73,7 +73,9 @@ def imputed(cohort, tmp_path_factory):
 # --- help, version, settings: no need of the heavy libraries
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["impute", "-h"], ["train", "--help"], ["--version"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["impute", "-h"], ["train", "--help"], ["evaluate", "-h"], ["--version"]]
+)
 def test_help_imports_nothing_heavy(arguments):
     code = f"""
 import sys
@@ -417,32 +419,42 @@ def test_nothing_is_written_beside_the_input(cohort, imputed):
 # --- signals
 
 
-def test_a_signal_in_the_middle_of_training(cohort, tmp_path):
+@pytest.mark.parametrize(
+    ("number", "output", "code", "said"),
+    [
+        (signal.SIGTERM, "o.vcf.gz", 75, b"--resume"),
+        (signal.SIGUSR1, "o.vcf.gz", 75, b"--resume"),
+        (signal.SIGINT, "o.vcf.gz", 130, b"nothing was written"),
+        (signal.SIGTERM, "-", 143, b"nothing was written"),
+    ],
+)
+def test_a_signal_in_the_middle_of_training(cohort, tmp_path, number, output, code, said):
+    out = "-" if output == "-" else tmp_path / output
     flags = ["--set", "train.max_epochs=1000000", "--set", "train.min_epochs=1000000", "-v"]
-    for number, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "imputevae_cli", "impute", cohort / "in.vcf", "-o", tmp_path / "o.vcf.gz", *flags],
-            stderr=subprocess.PIPE,
-            env=environment(),
-        )
-        try:
-            for line in process.stderr:
-                if b"epoch 3:" in line:
-                    break
-            process.send_signal(number)
-            rest = process.communicate(timeout=30)[1]
-        finally:
-            process.kill()
-        assert process.returncode == code
-        assert b"Traceback" not in rest
-        assert b"nothing was written" in rest.rstrip().split(b"\n")[-1]
-        assert names(tmp_path) == []
+    process = subprocess.Popen(
+        [sys.executable, "-m", "imputevae_cli", "impute", cohort / "in.vcf", "-o", out, *flags],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env=environment(),
+    )
+    try:
+        for line in process.stderr:
+            if b"epoch 3:" in line:
+                break
+        process.send_signal(number)
+        rest = process.communicate(timeout=30)[1]
+    finally:
+        process.kill()
+    assert process.returncode == code
+    assert b"Traceback" not in rest
+    assert said in rest.rstrip().split(b"\n")[-1]
+    assert names(tmp_path) == ([f"{output}.ckpt"] if code == 75 else [])
 
 
 STOPPED_WRITING = """
 import os, signal, sys, time
 import imputevae_cli.io.vcf_writer as writer
-whole = writer._Walk.copy_into
+whole = writer.Walk.copy_into
 
 class Stopping:
     def __init__(self, out):
@@ -454,7 +466,7 @@ class Stopping:
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(20)
 
-writer._Walk.copy_into = lambda self, out, **options: whole(self, Stopping(out), **options)
+writer.Walk.copy_into = lambda self, out, **options: whole(self, Stopping(out), **options)
 from imputevae_cli.cli.main import run
 run()
 """

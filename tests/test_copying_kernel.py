@@ -7,7 +7,7 @@ import pytest
 
 from imputevae_cli.engine import copying_kernel as kernel
 from imputevae_cli.engine import copying_torch
-from imputevae_cli.engine.copying_numerics import mix, uniform
+from imputevae_cli.engine.copying_numerics import mix, mix_each, uniform
 
 ERROR = 0.01
 UNIT = 65535
@@ -36,9 +36,10 @@ def run(calls, panel, donors, switch, *, paths=None, key=1, window=None, prior=N
     at = np.concatenate([[0], np.cumsum(missing)[:-1]])
     doses = np.zeros((missing.sum(), 2), np.uint16)
     flips, usage = np.zeros((n, 2), np.uint8), np.zeros(donors.shape, np.float32)
+    keys = mix_each(np.uint64(key), np.arange(n, dtype=np.uint64))
     kernel.sweep(
-        calls, paths, panel, state, donors, prior, switch, ERROR, np.uint64(key), first_pass, window, np.array([0, n]),
-        at, doses, UNIT, out, 0, flips, jumps, usage,
+        calls, paths, panel, state, donors, prior, switch, ERROR, keys, first_pass, window, np.array([0, n]), at,
+        doses, UNIT, out, 0, flips, jumps, usage,
     )  # fmt: skip
     return out, jumps, doses / UNIT, flips, usage
 
@@ -172,7 +173,7 @@ def test_the_kernel_equals_torch(seed, first_pass):
     )
     usage2 = np.zeros_like(usage)
     missing = (calls[:, 15:45] < 0).sum(1)
-    keys = np.array([mix(np.uint64(9), i) for i in range(n)], np.uint64)
+    keys = np.array([mix(np.uint64(9), i) for i in range(n)], np.uint64)  # as `run` makes them
     copying_torch.sweep(
         calls, paths, panel, state, donors, prior, switch, ERROR, keys, first_pass, window,
         np.concatenate([[0], np.cumsum(missing)[:-1]]), doses2, UNIT, out2, 0, flips2, jumps2, usage2, "cpu",

@@ -8,12 +8,23 @@ from imputevae_cli.engine import donor_choice
 def test_similarity_counts_agreements_less_differences_of_sure_alleles():
     rng = np.random.default_rng(0)
     panel = rng.choice(np.array([0, 128, 255], np.uint8), (9, 150))
-    rows = np.arange(9, dtype=np.int32)
-    alt, sure = donor_choice.pack(panel, rows, 10, 140)
-    scores = np.empty(9, np.int32)
-    donor_choice.similarity(alt, sure, alt[:, 2].copy(), sure[:, 2].copy(), scores)
-    sign = np.sign(panel[:, 10:140].astype(int) - 128)
-    np.testing.assert_array_equal(scores, sign @ sign[2])
+    segments = np.array([[10, 90], [90, 140]])
+    alt, sure = donor_choice.pack(panel, np.arange(9, dtype=np.int32), segments)
+    words = donor_choice.words_before(segments)
+    sums = np.empty((2, 3, 9), np.int32)
+    donor_choice.similarity(alt, sure, words, alt[:, 2:4], sure[:, 2:4], sums)
+    sign = np.sign(panel.astype(int) - 128)
+    for own, found in zip((2, 3), sums, strict=True):
+        np.testing.assert_array_equal(found[1], sign[:, 10:90] @ sign[own, 10:90])
+        np.testing.assert_array_equal(found[2], sign[:, 10:140] @ sign[own, 10:140])
+
+
+def test_stretches_are_cut_where_any_of_them_ends():
+    stretches = np.array([[5, 20], [20, 40], [0, 30]])
+    segments, spans = donor_choice.cut(stretches)
+    np.testing.assert_array_equal(segments, [[0, 5], [5, 20], [20, 30], [30, 40]])
+    for stretch, (first, last) in zip(stretches, spans, strict=True):
+        np.testing.assert_array_equal(stretch, [segments[first, 0], segments[last - 1, 1]])
 
 
 def test_best_takes_the_highest_scores():
@@ -23,6 +34,15 @@ def test_best_takes_the_highest_scores():
     assert donor_choice.best(scores, 20, np.uint64(3), chosen) == 20
     assert len(set(chosen.tolist())) == 20
     np.testing.assert_array_equal(scores[chosen], np.sort(scores)[::-1][:20])
+
+
+def test_best_never_takes_what_may_not_be_chosen():
+    scores = np.full(10, donor_choice.NEVER, np.int32)
+    chosen = np.empty(5, np.int32)
+    assert donor_choice.best(scores, 5, np.uint64(1), chosen) == 0
+    scores[[2, 7]] = 3, 4
+    assert donor_choice.best(scores, 5, np.uint64(1), chosen) == 2
+    assert chosen[:2].tolist() == [7, 2]
 
 
 def test_best_breaks_ties_by_the_key():
@@ -39,9 +59,9 @@ def test_a_sample_never_copies_itself_and_finds_its_twin():
     panel[10] = panel[30]  # samples 5 and 15 share a haplotype
     rows = np.arange(40, dtype=np.int32)
     own = np.stack([2 * np.arange(20), 2 * np.arange(20) + 1], 1).astype(np.int32)
-    donors = np.zeros((20, 4), np.int32)
+    donors, keys = np.zeros((20, 4), np.int32), np.arange(20, dtype=np.uint64)
     donor_choice.choose(
-        panel, rows, rows // 2, panel, own, np.array([[0, 128], [0, 64]]), np.array([0, 20]), np.uint64(1), donors
+        panel, rows, rows // 2, panel, own, np.array([[0, 128], [0, 64]]), np.array([0, 20]), keys, donors
     )
     assert not (donors // 2 == np.arange(20)[:, None]).any()
     assert 30 in donors[5]

@@ -74,6 +74,12 @@ def test_the_very_genotypes_of_the_fit_are_known_again(model):
     samples = model._fitted.samples
     other = calls.copy()
     other[0, 0] = -1 if calls[0, 0] >= 0 else 0
-    assert model._fitted.is_trained_on(samples, calls.copy())
-    assert not model._fitted.is_trained_on(samples, other)
-    assert not model._fitted.is_trained_on(samples[::-1], calls)
+    everywhere = np.ones(calls.shape[1], bool)
+    elsewhere = np.arange(calls.shape[1]) > 0
+    rows_of = model._fitted.rows_of
+    assert rows_of(samples, calls.copy(), everywhere).tolist() == list(range(20))
+    assert rows_of(samples[7:3:-1], calls[7:3:-1], everywhere).tolist() == [7, 6, 5, 4]
+    assert rows_of(samples, other, everywhere) is None
+    assert rows_of(samples, other, elsewhere).tolist() == list(range(20)), "what the file lacks cannot differ"
+    assert rows_of(samples[::-1], calls, everywhere) is None
+    assert rows_of(("stranger", *samples[1:]), calls, everywhere) is None

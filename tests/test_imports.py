@@ -9,13 +9,15 @@ from conftest import REPOSITORY
 
 PACKAGE = REPOSITORY / "imputevae_cli"
 LAYERS = [
-    ["errors", "config", "seeds", "log"],
+    ["errors", "config", "seeds", "log", "stopping", "region"],
     ["genotypes", "popmap", "genetic_map"],
-    ["io", "alignment", "masking_patterns", "masking", "metrics", "baselines"],
+    ["io", "alignment", "trees", "masking_patterns", "masking"],
+    ["metrics", "locus_sums", "baselines", "ld_knni", "pca", "popgen"],
     ["imputed"],
     ["engine"],
     ["fitted"],
     ["imputer"],
+    ["strata", "curves", "evaluation", "truth"],
     ["report"],
     ["cli"],
     ["__main__"],

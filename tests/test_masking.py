@@ -5,9 +5,10 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from imputevae_cli.config import SimSettings
-from imputevae_cli.errors import InputError
+from imputevae_cli.errors import ConfigError, InputError
 from imputevae_cli.genotypes import MISSING
-from imputevae_cli.masking import MIN_HIDDEN, simulate_mask
+from imputevae_cli.masking import MIN_HIDDEN, hide, simulate_mask
+from imputevae_cli.trees import Clades
 
 WEIGHTED = ("random", "random_weighted", "random_weighted_inv")
 STRATEGIES = ("observed", *WEIGHTED)
@@ -150,3 +151,49 @@ def test_the_genotypes_are_left_alone():
     before = genotypes.calls.copy()
     mask_of(genotypes)
     assert np.array_equal(genotypes.calls, before)
+
+
+def test_clades_lose_loci_together():
+    genotypes, _ = simulate(24, 300, missing=0.0, seed=2)
+    members = np.zeros((2, 24), bool)
+    members[0, :4] = members[1, 4:10] = True
+    tree = Clades(members, np.array([1.0, 0.0]))
+    by_length = hide(genotypes, "nonrandom_weighted", 0.05, np.random.default_rng(1), tree)
+    assert by_length[:4].all(0).sum() > 50
+    assert not by_length[4:].any()  # the other clade's branch has no length
+    alike = hide(genotypes, "nonrandom", 0.1, np.random.default_rng(1), tree)
+    assert alike[4:10].any()
+    for group in (slice(0, 4), slice(4, 10)):
+        assert (alike[group].all(0) == alike[group].any(0)).all()
+
+
+def test_clades_come_from_the_genotypes_where_no_tree_is_given():
+    genotypes, _ = simulate(30, 200, missing=0.1, seed=3)
+    hidden = hide(genotypes, "nonrandom", 0.2, np.random.default_rng(1))
+    assert hidden.sum() == pytest.approx(0.2 * (genotypes.calls != MISSING).sum(), rel=0.3)
+    # Samples of one population are missing together more often than those of two
+    together = hidden.astype(float) @ hidden.T
+    same = genotypes.populations[:, None] == genotypes.populations
+    off_diagonal = ~np.eye(30, dtype=bool)
+    assert together[same & off_diagonal].mean() > 2 * together[~same].mean()
+
+
+def test_dropout_takes_a_locus_from_one_population_rare_alleles_first():
+    genotypes, _ = simulate(60, 400, missing=0.1, seed=4)
+    hidden = hide(genotypes, "dropout", 0.05, np.random.default_rng(1))
+    known = genotypes.calls != MISSING
+    lost = np.flatnonzero(hidden.any(0))
+    for locus in lost:
+        (population,) = set(genotypes.populations[hidden[:, locus]])
+        there = genotypes.populations == population
+        assert np.array_equal(hidden[:, locus], there & known[:, locus])
+    frequency = np.where(known, genotypes.calls, 0).sum(0) / (2 * known.sum(0))
+    maf = np.minimum(frequency, 1 - frequency)
+    kept = np.setdiff1d(np.flatnonzero(polymorphic(genotypes.calls, 2)), lost)
+    assert maf[lost].mean() < 0.8 * maf[kept].mean()
+
+
+def test_dropout_needs_populations():
+    genotypes, _ = simulate(popmap=False)
+    with pytest.raises(ConfigError, match="popmap"):
+        hide(genotypes, "dropout", 0.1, np.random.default_rng(1))

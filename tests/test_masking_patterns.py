@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from imputevae_cli.masking_patterns import clumping, missing_runs, observed_like_hidden_cells
+from imputevae_cli.masking_patterns import as_matrix, clumping, missing_runs, observed_like_hidden_cells
 
 TAGS = np.repeat(np.arange(50), 4).astype(np.int32)
 
@@ -14,12 +14,6 @@ def random_calls(rng, n_samples=40):
 def hide_tags(calls, rng, share=0.3):
     gone = (rng.random((len(calls), 50)) < share)[:, TAGS]
     return np.where(gone, -1, calls).astype(np.int8)
-
-
-def as_matrix(cells, calls):
-    hidden = np.zeros(calls.shape, bool)
-    hidden.flat[cells] = True
-    return hidden
 
 
 def test_clumping_is_one_by_chance_and_more_where_tags_go_missing_together():
@@ -48,7 +42,7 @@ def test_runs_end_at_chromosomes():
 def test_whole_tags_are_hidden_where_tags_go_missing():
     rng = np.random.default_rng(2)
     calls = hide_tags(random_calls(rng), rng)
-    hidden = as_matrix(observed_like_hidden_cells(calls, TAGS, 0.1, rng), calls)
+    hidden = as_matrix(observed_like_hidden_cells(calls, TAGS, 0.1, rng), calls.shape)
     assert not (hidden & (calls < 0)).any()
     assert hidden.sum() == pytest.approx(0.1 * (calls >= 0).sum(), rel=0.1)
     by_tag = hidden.reshape(len(calls), 50, 4).sum(2)
@@ -58,7 +52,7 @@ def test_whole_tags_are_hidden_where_tags_go_missing():
 def test_every_sample_keeps_a_call_and_every_varying_locus_varies():
     rng = np.random.default_rng(3)
     calls = rng.binomial(2, 0.05, (15, 30)).astype(np.int8)
-    hidden = as_matrix(observed_like_hidden_cells(calls, np.zeros(30, np.int32), 0.5, rng), calls)
+    hidden = as_matrix(observed_like_hidden_cells(calls, np.zeros(30, np.int32), 0.5, rng), calls.shape)
     left = np.ma.array(calls, mask=hidden)
     varied = calls.min(0) < calls.max(0)
     assert (left.min(0) < left.max(0)).filled(False)[varied].all()

@@ -141,3 +141,76 @@ def test_confidence_curve_counts_what_each_threshold_keeps():
     assert (by_threshold[0.58].kept, by_threshold[0.58].accuracy) == (0.75, 2 / 3)
     assert (by_threshold[0.7].kept, by_threshold[0.7].accuracy) == (0.5, 1.0)
     assert max(by_threshold) == 0.9
+
+
+def test_brier_and_hellinger_by_hand():
+    truth, gp = np.array([0, 1]), np.array([[0.5, 0.25, 0.25], [0.0, 1.0, 0.0]])
+    assert metrics.brier(truth, gp) == pytest.approx((0.25 + 0.0625 * 2) / 2)
+    assert metrics.hellinger_score(truth, gp) == pytest.approx((1 - np.sqrt(1 - np.sqrt(0.5)) + 1) / 2)
+
+
+def test_dosage_r2_is_the_squared_correlation(scored):
+    truth, gp = scored
+    dosage = metrics.dosage(gp)
+    assert metrics.dosage_r2(truth, dosage) == pytest.approx(np.corrcoef(truth, dosage)[0, 1] ** 2)
+    assert np.isnan(metrics.dosage_r2(np.ones(5), np.arange(5.0)))
+    assert np.isnan(metrics.dosage_r2(np.arange(5.0), np.full(5, 0.3)))
+
+
+def test_quality_score_is_kappa_for_hard_calls(scored):
+    truth, gp = scored
+    call = gp.argmax(1)
+    one_locus = np.zeros(len(truth), int)
+    got = metrics.imputation_quality_score(truth, metrics.certain(call, 3), one_locus)
+    assert got == pytest.approx(reference.cohen_kappa_score(truth, call))
+
+
+def test_quality_score_by_hand_from_posteriors():
+    truth = np.array([0, 0, 1, 2])
+    gp = np.array([[0.8, 0.2, 0], [1, 0, 0], [0.5, 0.5, 0], [0, 0.4, 0.6]])
+    agreed = (0.8 + 1 + 0.5 + 0.6) / 4
+    chance = (2 * 2.3 + 1 * 1.1 + 1 * 0.6) / 16
+    score, cells = metrics.quality_by_locus(truth, gp, np.full(4, 1), 3)
+    assert score[1] == pytest.approx((agreed - chance) / (1 - chance))
+    assert cells.tolist() == [0, 4, 0]
+    assert np.isnan(score[[0, 2]]).all()
+
+
+def test_quality_score_weighs_loci_by_their_cells_and_skips_those_of_one_genotype():
+    truth, call = np.array([0, 1, 0, 1, 1, 0, 0]), np.array([0, 1, 1, 1, 1, 0, 0])
+    locus = np.array([0, 0, 1, 1, 1, 2, 2])
+    by_locus = [1.0, reference.cohen_kappa_score(truth[2:5], call[2:5])]
+    got = metrics.imputation_quality_score(truth, metrics.certain(call, 3), locus)
+    assert got == pytest.approx((2 * by_locus[0] + 3 * by_locus[1]) / 5)
+
+
+def test_registry_agrees_with_scikit_learn(scored):
+    truth, gp = scored
+    call, mean = gp.argmax(1), np.full(len(truth), 0.6)
+    got = metrics.score_cells(truth, gp, call, mean, np.arange(len(truth)) // 50)
+    assert got.keys() == metrics.METRICS.keys()
+    assert got["mcc"] == pytest.approx(reference.matthews_corrcoef(truth, call))
+    assert got["jaccard"] == pytest.approx(reference.jaccard_score(truth, call, average="macro"))
+    assert got["roc_auc"] == pytest.approx(reference.roc_auc_score(truth, gp, multi_class="ovr"))
+    assert got["average_precision"] == pytest.approx(reference.average_precision_score(np.eye(3)[truth], gp))
+    assert got["brier"] == pytest.approx(np.square(gp - np.eye(3)[truth]).sum(1).mean())
+    for name, metric in metrics.METRICS.items():
+        right = metrics.score_cells(truth, np.eye(3)[truth], truth, mean, np.arange(len(truth)) // 50)[name]
+        assert (right < got[name]) == metric.lower_is_better, name
+
+
+def test_without_loci_what_goes_by_locus_is_left_out(scored):
+    truth, gp = scored
+    got = metrics.score_cells(truth, gp, gp.argmax(1), np.full(len(truth), 0.6))
+    assert metrics.METRICS.keys() - got.keys() == set(metrics.BY_LOCUS)
+
+
+def test_cells_left_missing_are_wrong_and_at_the_mean():
+    truth, call = np.array([0, 1, 2]), np.array([0, -1, 2])
+    gp = np.array([[1, 0, 0], [np.nan] * 3, [0, 0, 1]])
+    got = metrics.score_cells(truth, gp, call, np.full(3, 0.5), np.zeros(3, int))
+    assert got["concordance"] == pytest.approx(2 / 3)
+    assert got["nrd"] == pytest.approx(1 / 2)
+    assert got["skill_r2"] == pytest.approx(1 - 0.25 / (0.25 + 0.25 + 2.25))
+    assert got["brier"] == 0.0
+    assert got["iqs"] == got["iqs_calls"] < 1

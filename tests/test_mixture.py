@@ -106,3 +106,28 @@ def test_only_missing_calls_are_mixed():
     assert np.array_equal(mixed.gp(2, 5), gp[:, 2:5])
     nothing = Mixed(one.with_calls(np.zeros_like(one.calls)), {"frequencies": part}, gate)
     assert (nothing.gp(0, 10) == 0).all()
+
+
+class Uniform:
+    """A part that notes what it is asked for."""
+
+    def __init__(self):
+        self.asked = []
+
+    def gp(self, start, stop):
+        self.asked.append((start, stop))
+        return np.full((8, stop - start, 3), 1 / 3, np.float32)
+
+
+def test_loci_are_computed_in_blocks_that_do_not_hang_on_what_is_asked_for(monkeypatch):
+    monkeypatch.setattr("imputevae_cli.engine.mixture._loci_at_once", lambda n_samples: 4)
+    gate = Gate.fit({"frequencies": np.zeros((10, 3))}, np.zeros(10, np.int64), np.zeros((10, 4)))
+    blocks = [(0, 4), (4, 8), (8, 10)]
+    part = Uniform()
+    whole = Mixed(cohort_of(), {"frequencies": part}, gate).gp(0, 10)
+    assert part.asked == blocks
+    part = Uniform()
+    mixed = Mixed(cohort_of(), {"frequencies": part}, gate)
+    for start, stop in ((1, 2), (2, 3), (3, 7), (7, 10)):
+        assert np.array_equal(mixed.gp(start, stop), whole[:, start:stop])
+    assert part.asked == blocks, "none is computed twice"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imputevae_cli.cli.options import Common, Input, LatentFile, MapFile, Popmap, with_common
+from imputevae_cli.cli.options import OVERLAP, Common, Input, LatentFile, MapFile, Overlap, Popmap, with_common
 from imputevae_cli.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def impute(
     ] = None,
     popmap: Popmap = None,
     map_: MapFile = None,
+    overlap: Overlap = OVERLAP,
     output_type: Annotated[
         str | None, typer.Option("--output-type", metavar="v|z|b|p", help="VCF, VCF.gz, BCF, PHYLIP.")
     ] = None,
@@ -47,6 +48,7 @@ def impute(
 ) -> None:
     """Fill the missing calls of INPUT; every known call stays as it is."""
     from imputevae_cli.cli import session as this
+    from imputevae_cli.cli.signals import check_run_folder, resumable
     from imputevae_cli.cli.summary import Stopwatch, show_estimate, show_imputation
 
     clock = Stopwatch()
@@ -61,11 +63,13 @@ def impute(
     if target_accuracy is not None and min_gp:
         raise ConfigError("give --min-gp or --target-accuracy, not both")
     inputs = [p for p in (input, popmap, model, map_) if p is not None]
+    force = check_run_folder(path, common) or common.force
     for target in (path, latent):
         if target is not None:
-            check_output(target, inputs=inputs, force=common.force)
+            check_output(target, inputs=inputs, force=force)
     fitted = _load(model, session) if model else None
-    genotypes = this.read(input, popmap, session, map_)
+    # A model reads all of the file, so that samples are known, or encoded, by all of their calls whatever the region
+    genotypes = this.read(input, popmap, session, map_, context=None if model else overlap)
     if kind == "p":
         check_names(genotypes.samples, phylip_names)
     this.limit_threads(session)
@@ -74,16 +78,17 @@ def impute(
     if common.dry_run:
         show_estimate(fitted or ImputeVAE(session.config), genotypes, clock)
         return
-    fitted = fitted or ImputeVAE(session.config).fit(genotypes, session.progress)
-    if target_accuracy is not None:
-        min_gp = _threshold(fitted, target_accuracy)
-    imputed = fitted.transform(genotypes, min_gp=min_gp, phased=phased, progress=session.progress)
-    if kind == "p":
-        imputed.write_phylip(path, names=phylip_names, force=common.force)
-    else:
-        settings = {"command": session.command, "threads": session.threads, "progress": session.progress}
-        imputed.write_vcf(path, kind, force=common.force, **settings)
-    this.write_latent(latent, fitted, imputed.genotypes)
+    with resumable(path, common, genotypes, (fitted or session).config, model) as stages:
+        fitted = fitted or ImputeVAE(session.config).fit(genotypes, session.progress, stages=stages)
+        if target_accuracy is not None:
+            min_gp = _threshold(fitted, target_accuracy)
+        imputed = fitted.transform(genotypes, min_gp=min_gp, phased=phased, progress=session.progress, stages=stages)
+        if kind == "p":
+            imputed.write_phylip(path, names=phylip_names, force=force)
+        else:
+            settings = {"command": session.command, "threads": session.threads, "progress": session.progress}
+            imputed.write_vcf(path, kind, force=force, **settings)
+        this.write_latent(latent, fitted, genotypes)
     show_imputation(fitted, imputed, path, clock, common.quiet)
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from typing import Annotated
 
 import typer
 
+from imputevae_cli.cli import signals
+from imputevae_cli.cli.evaluate import evaluate
 from imputevae_cli.cli.impute import impute
 from imputevae_cli.cli.train import train
 from imputevae_cli.errors import ImputeVAEError
+from imputevae_cli.stopping import Stopped
 
 EXIT_BUG = 1
-STOPPED_BY = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
 app = typer.Typer(
     name="imputevae",
@@ -24,17 +25,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done, 1 a bug, 2 usage, settings or output, 3 input, 4 checkpoint, 5 training failed, "
-    "130 and 143 interrupted.",
+    "6 the model lost to a baseline and --strict was given, 75 stopped with a checkpoint saved (run again with "
+    "--resume), 130, 138 and 143 interrupted with nothing saved.",
 )
 app.command()(train)
 app.command()(impute)
-
-
-class _Stopped(BaseException):
-    """A signal, raised where the program happens to be, so that temporary files are cleared away."""
-
-    def __init__(self, number: int):
-        self.number = number
+app.command()(evaluate)
 
 
 def _show_version(wanted: bool) -> None:
@@ -54,22 +50,16 @@ def _main(
     pass
 
 
-def _stop(number, frame) -> None:
-    raise _Stopped(number)
-
-
 def run() -> None:
     """Entry point: run a subcommand and end with its exit code."""
-    for number in STOPPED_BY:
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup, or in the background of a script
-            signal.signal(number, _stop)
+    signals.listen()
     debug = "--debug" in sys.argv
     try:
         app()
     except ImputeVAEError as error:
         _fail(str(error), error.exit_code, debug)
-    except _Stopped as stopped:
-        _fail(f"{STOPPED_BY[stopped.number]}; nothing was written", 128 + stopped.number, debug)
+    except Stopped as stopped:
+        _fail(f"{signals.STOPPED_BY[stopped.number]}; nothing was written", 128 + stopped.number, debug)
     except MemoryError:
         _fail("out of memory; give fewer samples or loci at a time (--region)", EXIT_BUG, debug)
     except Exception as error:

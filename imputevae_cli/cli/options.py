@@ -25,6 +25,11 @@ LatentFile = Annotated[
     Path | None,
     typer.Option("--latent", metavar="FILE.tsv", help="Write the latent of each sample here; train draws it too."),
 ]
+Overlap = Annotated[
+    int, typer.Option("--overlap", metavar="LOCI", min=0, help="Loci on either side of --region that the fit sees too.")
+]
+OVERLAP = 1000
+"""Reaches as far as the haplotype decoder compares samples around a window."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +55,13 @@ class Common:
     ] = None
     region: Annotated[str | None, typer.Option("--region", metavar="CHR:A-B", help="Keep this region.")] = None
     force: Annotated[bool, typer.Option("--force", help="Overwrite the output.")] = False
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a stopped run, kept in OUT.ckpt; without one, start.")
+    ] = False
+    checkpoint_every: Annotated[
+        float,
+        typer.Option("--checkpoint-every", min=0.0, metavar="MINUTES", help="Save what is done; 0: when stopped only."),
+    ] = 15.0
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Say more.")] = False
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only warnings and errors.")] = False
     log_file: Annotated[Path | None, typer.Option("--log-file", metavar="FILE", help="Write the log here too.")] = None

@@ -58,15 +58,36 @@ def start(common: Common) -> Session:
         from imputevae_cli.engine.device import choose_device
 
         choose_device(config.train.device)
-    return Session(common, config, progress, threads, shlex.join(["imputevae", *sys.argv[1:]]))
+    return Session(common, config, progress, threads, _provenance(sys.argv[1:]))
+
+
+def _provenance(arguments: list[str]) -> str:
+    """The command line less how often it was stopped and saved, so that a resumed run names the same command."""
+    kept, words = ["imputevae"], iter(arguments)
+    for word in words:
+        if word == "--checkpoint-every":
+            next(words, None)
+        elif word != "--resume" and not word.startswith("--checkpoint-every="):
+            kept.append(word)
+    return shlex.join(kept)
 
 
 def allotted_threads() -> int:
-    """Cores that the scheduler gave this job, or that this process may run on."""
+    """Cores that the scheduler gave this job, or that this process and its container may run on."""
     slurm = os.environ.get("SLURM_CPUS_PER_TASK", "")
     if slurm.isdigit() and int(slurm) > 0:
         return int(slurm)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, _container_share() or cores)
+
+
+def _container_share(limit: Path = Path("/sys/fs/cgroup/cpu.max")) -> int | None:
+    """Processors that the control group grants, rounded up, at least 1; None where it sets no bound."""
+    try:
+        quota, period = limit.read_text().split()
+        return max(1, -(-int(quota) // int(period)))
+    except (OSError, ValueError):  # no control groups, another version of them, or "max"
+        return None
 
 
 def output_path(output: str | None, session: Session, ending: str) -> str:
@@ -78,8 +99,18 @@ def output_path(output: str | None, session: Session, ending: str) -> str:
     return session.config.io.prefix + ending
 
 
-def read(source: str | None, popmap: Path | None, session: Session, genetic_map: Path | None = None) -> GenotypeMatrix:
-    """The genotypes that the options ask for, with genetic positions where there is a map."""
+def read(
+    source: str | None,
+    popmap: Path | None,
+    session: Session,
+    genetic_map: Path | None = None,
+    *,
+    context: int | None = 0,
+) -> GenotypeMatrix:
+    """The genotypes that the options ask for, with genetic positions where there is a map.
+
+    context: with --region, loci on either side of it to be read as well; None for all loci of the file.
+    """
     from imputevae_cli.genetic_map import GeneticMap
     from imputevae_cli.io.vcf_reader import read_vcf
 
@@ -93,6 +124,7 @@ def read(source: str | None, popmap: Path | None, session: Session, genetic_map:
         samples=_chosen_samples(common),
         include_pops=common.include_pops.split(",") if common.include_pops else None,
         region=common.region,
+        context=context,
         progress=session.progress,
     )
     for reason, count in genotypes.source.passed_through.items():

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from imputevae_cli.genotypes import GenotypeMatrix, missing_per_sample
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from imputevae_cli.imputed import ImputedGenotypes
     from imputevae_cli.imputer import Expected, ImputeVAE
 
@@ -44,9 +46,9 @@ def show_imputation(model: ImputeVAE, imputed: ImputedGenotypes, path: str, cloc
     """The table of `impute`."""
     genotypes = imputed.genotypes
     n_missing, n_imputed = imputed.n_missing, imputed.n_imputed
-    share = n_missing / genotypes.calls.size
+    share = n_missing / max(genotypes.calls.size, 1)
     rows = [
-        *_size_rows(genotypes),
+        *_size_rows(genotypes, imputed.has_calls),
         ("Missing calls", f"{n_missing:,} ({share:.1%})"),
         ("Imputed", f"{n_imputed:,}"),
     ]
@@ -56,8 +58,35 @@ def show_imputation(model: ImputeVAE, imputed: ImputedGenotypes, path: str, cloc
     _show("Imputed", rows, quiet)
 
 
-def show_estimate(model: ImputeVAE, genotypes: GenotypeMatrix, clock: Stopwatch) -> None:
-    """What --dry-run says: sizes, and time and memory as a short run of each part suggests. clock: since the start."""
+def show_evaluation(report: dict, output: str | None, clock: Stopwatch, quiet: bool) -> None:
+    """Five lines of `evaluate`: the model and the baselines by the figures that are read together."""
+    if quiet:
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    from imputevae_cli.report.labels import method_name
+
+    names = ("concordance", "nrd", "f1", "skill_r2", "iqs", "log_loss")
+    verdict = report["verdict"]
+    print(f"{verdict['headline']}. {verdict['sentences'][0]}", file=sys.stderr)
+    cells = report["masking"]["cells"]
+    table = Table(title=f"Scored on {cells:,} calls that were hidden", title_justify="left")
+    for name in ("method", *names):
+        table.add_column(name.replace("_", " "), justify="left" if name == "method" else "right", no_wrap=True)
+    for method in report["methods"]:
+        values = [report["metrics"][method].get(name, {}).get("value") for name in names]
+        table.add_row(method_name(report, method, short=True), *("-" if v is None else f"{v:.4f}" for v in values))
+    Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 100).print(table)
+    where = f"{output}: " if output else ""
+    print(f"{where}{_duration(clock.seconds())}, {peak_megabytes():,.0f} MB at most", file=sys.stderr)
+
+
+def show_estimate(model: ImputeVAE, genotypes: GenotypeMatrix, clock: Stopwatch, runs: int = 1) -> None:
+    """What --dry-run says: sizes, and time and memory as a short run of each part suggests. clock: since the start.
+
+    runs: of the model.
+    """
     to_here = clock.seconds()
     ahead = model.forecast(genotypes)
     n_missing = missing_per_sample(genotypes.calls).sum()
@@ -65,18 +94,22 @@ def show_estimate(model: ImputeVAE, genotypes: GenotypeMatrix, clock: Stopwatch)
     rows = [
         *_size_rows(genotypes),
         ("Missing calls", f"{n_missing / genotypes.calls.size:.1%}"),
-        ("Time, about", _duration(to_here + ahead.seconds + writing)),
+        ("Time, about", _duration(to_here + runs * ahead.seconds + writing)),
         ("Peak memory, about", f"{peak_megabytes() + ahead.bytes / 1e6:,.0f} MB"),
     ]
     _show("Dry run: nothing was written", rows, quiet=False)
 
 
-def _size_rows(genotypes: GenotypeMatrix) -> list[tuple[str, str]]:
+def _size_rows(genotypes: GenotypeMatrix, has_calls: np.ndarray | None = None) -> list[tuple[str, str]]:
     rows = [("Samples", f"{genotypes.n_samples:,}"), ("Loci", f"{genotypes.n_loci:,}")]
+    context = int(genotypes.is_context.sum())
+    if context:
+        rows.append(("  read beside the region", f"{context:,}"))
     passed = sum(genotypes.source.passed_through.values()) if genotypes.source else 0
     if passed:
         rows.append(("Records passed through", f"{passed:,}"))
-    empty = int((missing_per_sample(genotypes.calls) == genotypes.n_loci).sum())
+    empty = (missing_per_sample(genotypes.calls) == genotypes.n_loci) if has_calls is None else ~has_calls
+    empty = int(empty.sum())
     if empty:
         rows.append(("Samples without a call, left so", f"{empty:,}"))
     return rows

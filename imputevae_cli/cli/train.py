@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imputevae_cli.cli.options import Common, Input, LatentFile, MapFile, Popmap, with_common
+from imputevae_cli.cli.options import OVERLAP, Common, Input, LatentFile, MapFile, Overlap, Popmap, with_common
 
 if TYPE_CHECKING:
     from imputevae_cli.config import Config
@@ -21,6 +21,7 @@ def train(
     ] = None,
     popmap: Popmap = None,
     map_: MapFile = None,
+    overlap: Overlap = OVERLAP,
     latent: LatentFile = None,
     no_panel: Annotated[
         bool, typer.Option("--no-panel", help="Keep the samples' calls out of the checkpoint: the global part alone.")
@@ -28,6 +29,7 @@ def train(
 ) -> None:
     """Fit a model on INPUT and save it as a checkpoint, for `impute --model`."""
     from imputevae_cli.cli import session as this
+    from imputevae_cli.cli.signals import check_run_folder, resumable
     from imputevae_cli.cli.summary import Stopwatch, show_estimate, show_fit
 
     clock = Stopwatch()
@@ -36,10 +38,11 @@ def train(
 
     path = this.output_path(output, session, ".ivae")
     inputs = [p for p in (input, popmap, map_) if p is not None]
-    check_output(path, inputs=inputs, force=common.force)
+    force = check_run_folder(path, common) or common.force
+    check_output(path, inputs=inputs, force=force)
     if latent is not None:
-        check_output(latent, inputs=inputs, force=common.force)
-    genotypes = this.read(input, popmap, session, map_)
+        check_output(latent, inputs=inputs, force=force)
+    genotypes = this.read(input, popmap, session, map_, context=overlap)
     this.limit_threads(session)
     from imputevae_cli.imputer import ImputeVAE
 
@@ -47,9 +50,10 @@ def train(
         show_estimate(ImputeVAE(session.config), genotypes, clock)
         return
     config = _without_panel(session.config) if no_panel else session.config
-    model = ImputeVAE(config).fit(genotypes, session.progress)
-    model.save(path, session.command, panel=not no_panel)
-    this.write_latent(latent, model, genotypes, picture=True)
+    with resumable(path, common, genotypes, config) as stages:
+        model = ImputeVAE(config).fit(genotypes, session.progress, stages=stages)
+        model.save(path, session.command, panel=not no_panel)
+        this.write_latent(latent, model, genotypes, picture=True)
     show_fit(model, genotypes, path, clock, common.quiet)
 
 

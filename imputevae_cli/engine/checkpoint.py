@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from imputevae_cli.engine.plain import canonical
 from imputevae_cli.errors import CheckpointError
 from imputevae_cli.io.outputs import atomic_output
 
@@ -35,10 +36,10 @@ KEYS = frozenset(
 
 def save_checkpoint(path: str | Path, content: dict[str, Any]) -> None:
     """Write `content` (the KEYS less format and format_version) to `path`, replacing it in one step."""
-    payload = {"format": FORMAT, "format_version": FORMAT_VERSION, **content}
+    payload = canonical({"format": FORMAT, "format_version": FORMAT_VERSION, **content})
     assert payload.keys() == KEYS, sorted(payload.keys() ^ KEYS)
-    with atomic_output(path) as temporary:
-        torch.save(payload, temporary)
+    with atomic_output(path) as temporary, open(temporary, "wb") as file:
+        torch.save(payload, file)  # given a path, it would write the temporary name into the file
 
 
 def load_checkpoint(path: str | Path) -> dict[str, Any]:

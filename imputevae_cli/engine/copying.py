@@ -10,12 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
+import torch
 
 from imputevae_cli.config import HaplotypeSettings
 from imputevae_cli.engine import copying_windows, inbreeding, recipe, relatedness
 from imputevae_cli.engine.cells import HiddenCells
-from imputevae_cli.engine.copying_chain import DOSE_UNIT, NO_PRIOR, Chain, Cohort, Schedule, cell_offsets
-from imputevae_cli.engine.copying_posterior import HaplotypePanel, HaplotypePosterior, genotype_frequencies
+from imputevae_cli.engine.copying_chain import DOSE_UNIT, NO_PRIOR, Chain, Cohort, Schedule, cell_offsets, frame_of
+from imputevae_cli.engine.copying_posterior import HaplotypePanel, HaplotypePosterior, Stretch, genotype_frequencies
+from imputevae_cli.engine.stages import Stages
 from imputevae_cli.errors import InputError
 from imputevae_cli.genotypes import MISSING, missing_per_sample
 from imputevae_cli.log import NullProgress, Progress
@@ -24,6 +26,8 @@ MAX_LIKENESS_SAMPLES = 3000  # above it the N x N matrix costs more than it tell
 
 
 SCALED_AT_ONCE = 1 << 20  # cells whose doses are scaled together
+BESIDE = 2  # windows on either side of a region that are read too: as far as donors are compared
+NO_PANEL = np.zeros((0, 0), np.uint8)
 
 HIDDEN_SHARE, MAX_HIDDEN = 0.01, 20_000  # known calls hidden to calibrate on, where the caller hides none
 
@@ -49,6 +53,7 @@ class HaplotypeDecoder:
         progress: Progress | None = None,
         threads: int = 1,
         device: str = "cpu",
+        stages: Stages | None = None,
     ) -> HaplotypePosterior:
         """Phase the samples and fill their missing calls.
 
@@ -61,7 +66,7 @@ class HaplotypeDecoder:
         schedule: of an earlier fit, to be followed again; None: by rules and trial. device: a torch device; on
         `cpu` the compiled kernel runs, with `threads` threads.
         """
-        given = hidden is not None
+        given, stages = hidden is not None, stages or Stages()
         if hidden is None:
             hidden = self._choose_hidden(calls, np.random.default_rng(self.seed))
             calls = calls.copy()
@@ -71,18 +76,19 @@ class HaplotypeDecoder:
         likeness = relatedness.correlations(calls, ploidy) if compare else likeness
         cohort = Cohort(calls, chrom_codes, positions, ploidy, prior, likeness)
         with ThreadPoolExecutor(threads) as pool:
-            schedule = schedule or self.schedule_for(cohort, pool)
-            doses, chain = self._run(cohort, schedule, pool, progress or NullProgress(), device=device)
+            schedule = schedule or self.schedule_for(cohort, pool, stages)
+            doses, chain = self._run(cohort, schedule, pool, progress or NullProgress(), stages, device=device)
         haplotypes = restored(chain.haplotypes, calls, ploidy, hidden)
         posterior = _posterior(hidden, chain, doses, haplotypes, genotype_frequencies(calls, ploidy))
         return posterior if given else posterior.calibrated(hidden)
 
-    def schedule_for(self, cohort: Cohort, pool: ThreadPoolExecutor) -> Schedule:
+    def schedule_for(self, cohort: Cohort, pool: ThreadPoolExecutor, stages: Stages | None = None) -> Schedule:
         """What the settings, the rules and, unless it is switched off, a trial say."""
         schedule = recipe.overlaid(recipe.by_rule(len(cohort.calls)), self.settings)
         if not self.settings.trial:
             return schedule
-        return recipe.overlaid(recipe.by_trial(cohort, schedule, self.seed, pool), self.settings)
+        tried = recipe.by_trial(cohort, schedule, self.seed, pool, stages or Stages())
+        return recipe.overlaid(tried, self.settings)
 
     def impute_new(
         self,
@@ -91,13 +97,16 @@ class HaplotypeDecoder:
         chrom_codes: np.ndarray,
         positions: np.ndarray,
         *,
+        wanted: tuple[int, int] | None = None,
         progress: Progress | None = None,
         threads: int = 1,
-    ) -> HaplotypePosterior:
+        stages: Stages | None = None,
+    ) -> Stretch:
         """Fill the missing calls of samples that were not in the cohort of `panel`, from the panel alone.
 
-        calls: int8 (M, L) at the panel's loci. The other samples do not matter, only
-        a sample's own calls, its place among them (which draws it gets), and the panel.
+        calls: int8 (M, L) at the panel's loci. Only a sample's own calls and the panel matter, not the other samples.
+        wanted: the loci start..stop (exclusive) that will be asked for, None for all: windows further off than BESIDE
+        are not read, which may change a call where donors are chosen by what is likely there.
         Raises InputError where the loci do not number as the panel's do.
         """
         if calls.shape[1] != len(panel.switch):
@@ -106,12 +115,23 @@ class HaplotypeDecoder:
             )
         ploidy = panel.ploidy
         frequency = panel.frequencies @ np.arange(ploidy + 1, dtype=np.float32) / ploidy
-        cohort = Cohort(calls, chrom_codes, positions, ploidy, panel=panel.haplotypes, frequency=frequency)
         schedule = replace(panel.schedule, relatedness=False)
+        whole = Cohort(calls, chrom_codes, positions, ploidy, panel=NO_PANEL, frequency=frequency)
+        frame = frame_of(whole, schedule)
+        windows = copying_windows.near(frame.windows, *(wanted or (0, calls.shape[1])), BESIDE)
+        start, stop = int(frame.windows[windows[0], 1]), int(frame.windows[windows[1] - 1, 2])
+        part = slice(start, stop)
+        cohort = Cohort(
+            np.ascontiguousarray(calls[:, part]), chrom_codes[part], positions[part], ploidy,
+            panel=panel.stretch(start, stop), frequency=frequency[part], frame=frame.part(*windows),
+        )  # fmt: skip
         with ThreadPoolExecutor(threads) as pool:
-            doses, chain = self._run(cohort, schedule, pool, progress or NullProgress(), panel.switch)
-        posterior = _posterior(HiddenCells.none(), chain, doses, chain.haplotypes, panel.frequencies)
-        return replace(posterior, calibration=panel.calibration)
+            doses, chain = self._run(
+                cohort, schedule, pool, progress or NullProgress(), stages or Stages(), panel.switch[part]
+            )
+        posterior = _posterior(HiddenCells.none(), chain, doses, chain.haplotypes, panel.frequencies[part])
+        left = inbreeding.residual_coefficients(calls, frame.windows, frame.paths, ploidy, frequency)
+        return Stretch(replace(posterior, inbreeding=left, calibration=panel.calibration), start)
 
     def _choose_hidden(self, calls: np.ndarray, rng: np.random.Generator) -> HiddenCells:
         """Some known calls, to calibrate on."""
@@ -124,19 +144,31 @@ class HaplotypeDecoder:
         ]
         return HiddenCells.at(np.concatenate(drawn), calls)
 
-    def _run(self, cohort: Cohort, schedule: Schedule, pool, progress: Progress, switch=None, device="cpu"):
+    def _run(
+        self, cohort: Cohort, schedule: Schedule, pool, progress: Progress, stages: Stages, switch=None, device="cpu"
+    ):
         """(mean doses uint16 (missing cells, 2), see `HaplotypePosterior`, and the last chain)."""
         doses = np.zeros((int(missing_per_sample(cohort.calls).sum()), 2), np.uint16)
         n_kept = schedule.chains * (schedule.iterations - schedule.burn_in)
         unit = DOSE_UNIT // n_kept  # whole numbers, so that two bytes a chance do
+        begun = stages.resumed()
         with progress.task("haplotypes", schedule.chains * schedule.iterations) as task:
-            for c in range(schedule.chains):
+            for c in range(begun["chain"] if begun else 0, schedule.chains):
                 chain = None  # the one before goes before the next comes
                 chain = Chain(cohort, schedule, self.seed * 1000 + c, switch, device)
                 at = cell_offsets(cohort.calls, chain.windows)
-                for iteration in range(schedule.iterations):
-                    chain.iterate(pool, doses if iteration >= schedule.burn_in else doses[:0], at, unit)
-                    task.advance(1, f"switch rate {chain.rate:.4f}")
+                if begun:
+                    chain.take_up(begun["state"])
+                    doses[:] = begun["doses"].numpy()
+                    task.advance(c * schedule.iterations + chain.iteration)
+                    begun = None
+                while chain.iteration < schedule.iterations:
+                    stages.safe_point(
+                        lambda c=c, chain=chain: {"chain": c, "state": chain.state(), "doses": torch.from_numpy(doses)}
+                    )
+                    before = chain.iteration
+                    chain.iterate(pool, doses if before >= schedule.burn_in else doses[:0], at, unit, stages.is_due)
+                    task.advance(chain.iteration - before, f"switch rate {chain.rate:.4f}")
         for start in range(0, len(doses), SCALED_AT_ONCE):
             some = doses[start : start + SCALED_AT_ONCE]
             some[:] = np.rint(some * np.float32(DOSE_UNIT / (unit * n_kept)))

@@ -7,16 +7,18 @@ rates follow by expectation-maximisation. Genotype probabilities are averaged ov
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
+from typing import Any
 
 import numpy as np
 
+from imputevae_cli.engine import copying_frame, copying_torch, copying_windows, donor_choice, inbreeding, relatedness
 from imputevae_cli.engine import copying_kernel as kernel
-from imputevae_cli.engine import copying_torch, copying_windows, donor_choice, inbreeding, relatedness
+from imputevae_cli.engine.copying_frame import Frame
 from imputevae_cli.engine.copying_numerics import mix
+from imputevae_cli.engine.plain import as_arrays, as_tensors
 from imputevae_cli.genotypes import MISSING, missing_per_sample
 from imputevae_cli.masking_patterns import genotype_counts
 
@@ -68,6 +70,7 @@ class Cohort:
     likeness: float32 (N, N) that a prior may be fitted on, or None.
     panel: uint8 (panel samples * ploidy, L) to copy from, or None to copy from each other.
     frequency: float32 (L,) of ALT, where missing calls start; None for the calls' own.
+    frame: of these loci, where they are a stretch of more; None: they are all there are.
     """
 
     calls: np.ndarray
@@ -78,6 +81,35 @@ class Cohort:
     likeness: np.ndarray | None = None
     panel: np.ndarray | None = None
     frequency: np.ndarray | None = None
+    frame: Frame | None = None
+
+
+@dataclass
+class Sweep:
+    """How far an iteration has come, and what it has gathered.
+
+    chunk: the run of windows that is read now. done: bool (its tasks,). fresh: uint8 (rows, loci), the haplotypes that
+    they make; waiting: those of the chunk before, which the halos of this one still read as they were. jumps: float32
+    (blocks of samples, L), switches expected. flips: uint8 (W, N, 2), phases at the edges of the cores. usage: float32
+    (W, N, K), how often each donor is copied; (1, N, K), of no use, where nothing asks for it.
+    """
+
+    chunk: int
+    done: np.ndarray
+    fresh: np.ndarray
+    waiting: np.ndarray
+    jumps: np.ndarray
+    flips: np.ndarray
+    usage: np.ndarray
+
+
+def frame_of(cohort: Cohort, schedule: Schedule) -> Frame:
+    """The frame of all loci of a cohort."""
+    windows = copying_windows.windows(cohort.chrom_codes, schedule.core, schedule.halo)
+    paths = inbreeding.paths(cohort.calls, windows, cohort.ploidy, cohort.frequency)
+    if cohort.panel is None:
+        return Frame(windows, paths, copying_frame.places(cohort.calls, windows))
+    return Frame(windows, paths, copying_frame.digests(cohort.calls, windows))
 
 
 class Chain:
@@ -88,74 +120,114 @@ class Chain:
     ):
         self.cohort, self.schedule, self.device = cohort, schedule, device
         self.key = np.uint64(seed)
-        self.windows = copying_windows.windows(cohort.chrom_codes, schedule.core, schedule.halo)
+        self.frame = frame_of(cohort, schedule) if cohort.frame is None else cohort.frame
+        self.windows, self.paths = self.frame.windows, self.frame.paths
         self.starts = copying_windows.chrom_starts(cohort.chrom_codes)
         self.distances = copying_windows.relative_distances(cohort.chrom_codes, cohort.positions)
         self.rate = schedule.start_rate
         self.fixed_switch = switch is not None
         self.switch = switch if self.fixed_switch else self._smooth_switch(self.rate).astype(np.float32)
         self.haplotypes = initial_haplotypes(cohort.calls, cohort.ploidy, cohort.frequency)
-        self.paths = inbreeding.paths(cohort.calls, self.windows, cohort.ploidy, cohort.frequency)  # (W, N)
         self.candidates = [candidates(cohort, paths) for paths in self.paths]
         fewest = min(len(found.rows) for found in self.candidates) - (cohort.panel is None) * cohort.ploidy
         n_donors = max(1, min(schedule.donors, fewest))
         self.donors = np.zeros((len(self.windows), len(cohort.calls), n_donors), np.int32)
         self.prior, self.steepness = cohort.prior, 0.0
+        self.chunks = self._chunks()
         self.iteration = 0
+        self.sweep: Sweep | None = None  # of an iteration that is not at its end
+
+    def state(self) -> dict[str, Any]:
+        """What the rest of the chain depends on, as plain types and tensors that share memory with the chain."""
+        arrays = {name: getattr(self, name) for name in ("haplotypes", "donors", "switch")}
+        if self.sweep is not None:
+            arrays |= {"sweep": vars(self.sweep)}
+        own = {"iteration": self.iteration, "rate": self.rate, "steepness": self.steepness}
+        return own | as_tensors(arrays) | {"prior_is_fitted": self.prior is not self.cohort.prior}
+
+    def take_up(self, state: dict[str, Any]) -> None:
+        """Go on from a `state` of the same chain."""
+        state = as_arrays(state)
+        self.iteration, self.rate, self.steepness = state["iteration"], state["rate"], state["steepness"]
+        self.haplotypes, self.donors, self.switch = state["haplotypes"], state["donors"], state["switch"]
+        if "sweep" in state:
+            self.sweep = Sweep(**state["sweep"])
+        if state["prior_is_fitted"]:
+            self.prior = self._steep_prior()
 
     def _smooth_switch(self, rate: float) -> np.ndarray:
         switch = 1.0 - np.exp(-rate * self.distances)
         switch[self.starts] = 1.0
         return switch
 
-    def iterate(self, pool: ThreadPoolExecutor, doses: np.ndarray, at: np.ndarray, unit: int) -> None:
-        """One iteration; doses uint16 (missing cells, 2) gathers, in units of a chance, or (0, 2) during burn-in.
+    def iterate(
+        self,
+        pool: ThreadPoolExecutor,
+        doses: np.ndarray,
+        at: np.ndarray,
+        unit: int,
+        is_due: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """One iteration, or a part of it: where `is_due()`, it is left where its state is whole, to be called again.
 
-        at: int64 (W, N), see `cell_offsets`. Windows read the haplotypes as they stood before the iteration. New ones
-        wait beside them until the windows to the right, whose halo reaches back, are done: there is no second copy.
+        doses: uint16 (missing cells, 2), gathers, in units of a chance; or (0, 2) during burn-in. at: int64 (W, N), see
+        `cell_offsets`. Windows read the haplotypes as they stood before the iteration. New ones wait beside them until
+        the windows to the right, whose halo reaches back, are done: there is no second copy of all.
         """
-        cohort, schedule = self.cohort, self.schedule
-        if self.iteration % schedule.refresh == 0:
-            self._choose_donors(pool)
-        n_samples, size = len(cohort.calls), SAMPLES_PER_SWEEP if self.device == "cpu" else len(cohort.calls)
-        jumps = np.zeros((-(-n_samples // size), len(self.switch)), np.float32)
-        flips = np.zeros((len(self.windows), n_samples, 2), np.uint8)
-        use_usage = schedule.relatedness and cohort.likeness is not None
-        usage = np.zeros(self.donors.shape if use_usage else (1, *self.donors.shape[1:]), np.float32)
-        panel = self.haplotypes if cohort.panel is None else cohort.panel
+        if self.sweep is None:
+            if self.iteration % self.schedule.refresh == 0:
+                self._choose_donors(pool)
+            self.sweep = self._new_sweep()
+        while self.sweep.chunk < len(self.chunks):
+            tasks = self._sweep_tasks(self.sweep.chunk)
+            to_do = np.flatnonzero(~self.sweep.done)
 
-        def sweep(task, fresh, origin):
-            w, block, samples = task
-            arguments = (
-                cohort.calls, self.paths[w], panel, self.haplotypes, self.donors[w], self.prior, self.switch,
-                schedule.error,
-            )  # fmt: skip
-            key, first_pass, window = self._key(2 * self.iteration, w), self.iteration == 0, self.windows[w]
-            results = (at[w], doses, unit, fresh, origin, flips[w], jumps[block], usage[w if use_usage else 0])
-            if self.device == "cpu":
-                kernel.sweep(*arguments, key, first_pass, window, samples, *results)
-            else:  # all samples of a window at once
-                keys = np.array([mix(key, n) for n in range(len(cohort.calls))], np.uint64)
-                copying_torch.sweep(*arguments, keys, first_pass, window, *results, self.device)
+            def read(i: int, tasks=tasks, first=to_do[0]) -> None:
+                if i == first or not is_due():  # one at least, so that every call comes closer to the end
+                    self._read(tasks[i], doses, at, unit)
+                    self.sweep.done[i] = True
 
-        waiting = None
-        for chunk in self._chunks():
-            origin, end = int(self.windows[chunk[0], 1]), int(self.windows[chunk[-1], 2])
-            fresh = np.empty((len(self.haplotypes), end - origin), np.uint8)
-            list(pool.map(partial(sweep, fresh=fresh, origin=origin), self._tasks(size, chunk)))
-            self._take(waiting)
-            waiting = (origin, end, fresh)
-        self._take(waiting)
-        if cohort.ploidy == 2:
-            kernel.stitch(np.ascontiguousarray(self.windows[:, 1:3]), flips, self.haplotypes)
-        if self.iteration % schedule.refresh == 0 and not self.fixed_switch:
-            self._update_switch(jumps.sum(0, dtype=np.float64))
-        if schedule.relatedness and cohort.likeness is not None:
-            self._update_prior(usage)
+            list(pool.map(read, to_do))
+            if not self.sweep.done.all():
+                return
+            self._next_chunk()
+        self._finish(self.sweep)
+        self.sweep = None
         self.iteration += 1
 
-    def _key(self, stream: int, window: int) -> np.uint64:
-        return np.uint64(mix(np.uint64(mix(self.key, stream)), window))
+    def _new_sweep(self) -> Sweep:
+        n_samples = len(self.cohort.calls)
+        asked = self.schedule.relatedness and self.cohort.likeness is not None
+        return Sweep(
+            chunk=0,
+            done=np.zeros(len(self._sweep_tasks(0)), bool),
+            fresh=self._room(0),
+            waiting=np.zeros((len(self.haplotypes), 0), np.uint8),
+            jumps=np.zeros((-(-n_samples // self._block_size), len(self.switch)), np.float32),
+            flips=np.zeros((len(self.windows), n_samples, 2), np.uint8),
+            usage=np.zeros(self.donors.shape if asked else (1, *self.donors.shape[1:]), np.float32),
+        )
+
+    def _next_chunk(self) -> None:
+        """Put the haplotypes that waited in place, and let the fresh ones wait."""
+        sweep = self.sweep
+        self._take(sweep.waiting, self._origin(sweep.chunk))
+        sweep.waiting = sweep.fresh
+        sweep.chunk += 1
+        if sweep.chunk < len(self.chunks):
+            sweep.fresh, sweep.done = self._room(sweep.chunk), np.zeros(len(self._sweep_tasks(sweep.chunk)), bool)
+
+    def _take(self, haplotypes: np.ndarray, stop: int) -> None:
+        """Put new haplotypes, up to locus `stop`, in place of the old."""
+        self.haplotypes[:, stop - haplotypes.shape[1] : stop] = haplotypes
+
+    def _room(self, chunk: int) -> np.ndarray:
+        stop = int(self.windows[self.chunks[chunk][-1], 2])
+        return np.empty((len(self.haplotypes), stop - self._origin(chunk)), np.uint8)
+
+    def _origin(self, chunk: int) -> int:
+        """The first locus of a chunk's first core."""
+        return int(self.windows[self.chunks[chunk][0], 1])
 
     def _chunks(self) -> list[list[int]]:
         """Runs of windows whose new haplotypes take about CHUNK_BYTES, each wider than a halo."""
@@ -168,12 +240,54 @@ class Chain:
             width += stop - start
         return chunks
 
-    def _take(self, waiting: tuple[int, int, np.ndarray] | None) -> None:
-        """Put new haplotypes, from one locus up to another, in place of the old."""
-        if waiting is not None:
-            self.haplotypes[:, waiting[0] : waiting[1]] = waiting[2]
+    def _read(self, task: tuple[int, int, np.ndarray], doses: np.ndarray, at: np.ndarray, unit: int) -> None:
+        """Read one block of samples in one window against the haplotypes as they stood before the iteration."""
+        cohort, sweep, (w, block, samples) = self.cohort, self.sweep, task
+        panel = self.haplotypes if cohort.panel is None else cohort.panel
+        arguments = (
+            cohort.calls, self.paths[w], panel, self.haplotypes, self.donors[w], self.prior, self.switch,
+            self.schedule.error,
+        )  # fmt: skip
+        keys = self.frame.keys(self._key(2 * self.iteration, w), w)
+        first_pass, window = self.iteration == 0, self.windows[w]
+        usage = sweep.usage[w if len(sweep.usage) == len(self.windows) else 0]
+        results = (
+            at[w],
+            doses,
+            unit,
+            sweep.fresh,
+            self._origin(sweep.chunk),
+            sweep.flips[w],
+            sweep.jumps[block],
+            usage,
+        )
+        if self.device == "cpu":
+            kernel.sweep(*arguments, keys, first_pass, window, samples, *results)
+        else:  # all samples of a window at once
+            copying_torch.sweep(*arguments, keys, first_pass, window, *results, self.device)
 
-    def _tasks(self, size: int, windows: Iterable[int]):
+    def _finish(self, sweep: Sweep) -> None:
+        """Put the windows together, and update the rates and the prior."""
+        cohort, schedule = self.cohort, self.schedule
+        self._take(sweep.waiting, len(self.switch))
+        if cohort.ploidy == 2:
+            kernel.stitch(np.ascontiguousarray(self.windows[:, 1:3]), sweep.flips, self.haplotypes)
+        if self.iteration % schedule.refresh == 0 and not self.fixed_switch:
+            self._update_switch(sweep.jumps.sum(0, dtype=np.float64))
+        if schedule.relatedness and cohort.likeness is not None:
+            self._update_prior(sweep.usage)
+
+    def _key(self, stream: int, window: int) -> np.uint64:
+        return np.uint64(mix(np.uint64(mix(self.key, stream)), self.frame.first + window))
+
+    @property
+    def _block_size(self) -> int:
+        return SAMPLES_PER_SWEEP if self.device == "cpu" else len(self.cohort.calls)
+
+    def _sweep_tasks(self, chunk: int) -> list[tuple[int, int, np.ndarray]]:
+        return self._tasks(self._block_size, self.chunks[chunk])
+
+    def _tasks(self, size: int, windows: Iterable[int]) -> list[tuple[int, int, np.ndarray]]:
         """Pieces of work that write apart from each other: (window, block of samples, its first and last sample)."""
         n = len(self.cohort.calls)
         return [
@@ -185,15 +299,16 @@ class Chain:
         if cohort.panel is None and len(cohort.calls) < 2:
             return  # nobody else to copy from: the sample's own frequencies stand
         panel = self.haplotypes if cohort.panel is None else cohort.panel
+        keys = [self._key(2 * self.iteration + 1, w) for w in range(len(self.windows))]
+        keys_of = [self.frame.keys(key, w) for w, key in enumerate(keys)]
 
         def choose(task):
             w, _, samples = task
             found = self.candidates[w]
-            key = self._key(2 * self.iteration + 1, w)
-            rows, owners = found.drawn(MAX_CANDIDATES, int(key))
+            rows, owners = found.drawn(MAX_CANDIDATES, int(keys[w]))
             spans = copying_windows.stretches(self.windows[w], len(self.switch), schedule.pieces, schedule.scales)
             donor_choice.choose(
-                panel, rows, owners, self.haplotypes, found.own_rows, spans, samples, key, self.donors[w]
+                panel, rows, owners, self.haplotypes, found.own_rows, spans, samples, keys_of[w], self.donors[w]
             )  # fmt: skip
 
         list(pool.map(choose, self._tasks(SAMPLES_PER_CHOICE, range(len(self.windows)))))
@@ -204,7 +319,11 @@ class Chain:
         likeness = self.cohort.likeness[n, self.donors // self.cohort.ploidy]  # (W, N, K)
         k = usage.shape[2]
         self.steepness = relatedness.fit_steepness(likeness.reshape(-1, k), usage.reshape(-1, k))
-        self.prior = np.exp(self.steepness * self.cohort.likeness)
+        self.prior = self._steep_prior()
+
+    def _steep_prior(self) -> np.ndarray:
+        """How readily each sample is copied, float32 (N, N): it grows with likeness."""
+        return np.exp(self.steepness * self.cohort.likeness)
 
     def _update_switch(self, jumps: np.ndarray) -> None:
         """Expectation-maximisation of the switch probabilities; jumps float64 (L,): switches expected per locus."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from imputevae_cli.engine.copying_numerics import BYTE, TINY, F, byte, fast, fill_prior, gather, mix, share, uniform
+from imputevae_cli.engine.copying_numerics import BYTE, TINY, F, byte, fast, fill_prior, gather, share, uniform
 from imputevae_cli.engine.copying_one_path import backward_one, forward_one
 
 
@@ -241,7 +241,7 @@ def forward_pair(
             continue
         alt0 = alt1 = call == 2
         if call == 1:
-            allele, swap = draw_phase(theta, t, error, m, b, uniform(key, locus))
+            allele, swap = draw_phase(theta, t, error, m, b, uniform(key, t))
             alt0 = allele == 1
             alt1 = not alt0
             flip = allele ^ (1 if alleles[locus] >= 128 else 0)
@@ -263,17 +263,17 @@ def forward_pair(
 
 @fast
 def sweep(
-    calls, paths, panel, state, donors, prior, switch, error, key, first_pass, window, samples, at, doses, unit, out,
+    calls, paths, panel, state, donors, prior, switch, error, keys, first_pass, window, samples, at, doses, unit, out,
     origin, flips, jumps, usage,
 ):  # fmt: skip
     """One window of the samples `samples[0]` .. `samples[1]` (exclusive): new haplotypes, switches, doses.
 
     calls int8 (N, L); paths uint8 (N,): the paths that a sample follows, 1 or 2; panel uint8 (rows, L): the donors;
     state uint8 (N * ploidy, L): the samples' haplotypes so far; donors int32 (N, K): rows of the panel;
-    prior float32 (N, panel samples), or (0, 0) for a uniform one; switch float32 (L,); at int64 (N,): each sample's
-    first row of doses in this window; out uint8 (N * ploidy, ...): the new haplotypes from locus `origin` on;
-    flips uint8 (N, 2): whether the new phase is the reverse of the old before the core and at its end;
-    jumps float32 (L,); usage float32 (N, K), see `record_usage`.
+    prior float32 (N, panel samples), or (0, 0) for a uniform one; switch float32 (L,); keys uint64 (N,): of each
+    sample's draws; at int64 (N,): its first row of doses in this window; out uint8 (N * ploidy, ...): the new
+    haplotypes from locus `origin` on; flips uint8 (N, 2): whether the new phase is the reverse of the old before the
+    core and at its end; jumps float32 (L,); usage float32 (N, K), see `record_usage`.
     """
     ploidy = state.shape[0] // calls.shape[0]
     first, stop = window[0], window[3]
@@ -313,7 +313,6 @@ def sweep(
                 core = slice(window[1] - origin, window[2] - origin)
                 out[row + 1, core] = out[row, core]
             continue
-        item_key = mix(key, n)
         backward_pair(calls[n], first, theta, state[row], switch, error, first_pass, pi, b, sums, work)
         flips[n, 0], flips[n, 1] = forward_pair(
             calls[n],
@@ -327,7 +326,7 @@ def sweep(
             sums,
             m,
             work,
-            item_key,
+            keys[n],
             out[row],
             out[row + 1],
             origin,

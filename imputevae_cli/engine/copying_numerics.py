@@ -23,6 +23,15 @@ def mix(key, counter):
 
 
 @njit(cache=True, nogil=True)
+def mix_each(key, counters):
+    """`mix` of one key and each of `counters`, uint64 (N,)."""
+    mixed = np.empty_like(counters)
+    for i in range(counters.shape[0]):
+        mixed[i] = mix(key, counters[i])
+    return mixed
+
+
+@njit(cache=True, nogil=True)
 def uniform(key, counter):
     """A float32 in [0, 1) that depends on `key` and `counter` alone, whatever the order of the work."""
     return F(mix(key, counter) >> _U64(40)) * F(1.0 / 16777216.0)

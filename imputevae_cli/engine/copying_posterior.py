@@ -11,6 +11,7 @@ from imputevae_cli.engine import copying_calibration
 from imputevae_cli.engine.cells import HiddenCells
 from imputevae_cli.engine.copying_calibration import Calibration
 from imputevae_cli.engine.copying_chain import DOSE_UNIT, Schedule
+from imputevae_cli.engine.plain import as_arrays, as_tensors
 from imputevae_cli.errors import CheckpointError
 from imputevae_cli.genotypes import MISSING
 from imputevae_cli.masking_patterns import genotype_counts
@@ -36,7 +37,13 @@ class HaplotypePanel:
     @property
     def haplotypes(self) -> np.ndarray:
         """uint8 (rows, L): 0 REF, 255 ALT."""
-        return np.unpackbits(self.packed, axis=1, count=len(self.switch)) * np.uint8(255)
+        return self.stretch(0, len(self.switch))
+
+    def stretch(self, start: int, stop: int) -> np.ndarray:
+        """uint8 (rows, stop - start): `haplotypes` of some loci."""
+        first = start // 8
+        bits = np.unpackbits(self.packed[:, first : -(-stop // 8)], axis=1)
+        return np.ascontiguousarray(bits[:, start - 8 * first : stop - 8 * first]) * np.uint8(255)
 
     def to_dict(self) -> dict:
         """Arrays and plain values, for a checkpoint."""
@@ -47,9 +54,8 @@ class HaplotypePanel:
     def from_dict(cls, values: dict) -> HaplotypePanel:
         """The panel that `to_dict` wrote. Raises CheckpointError where a part is missing or unknown."""
         try:
-            schedule = values["schedule"] | {"scales": tuple(values["schedule"]["scales"])}
-            rest = values | {"schedule": Schedule(**schedule), "calibration": Calibration(**values["calibration"])}
-            return cls(**rest)
+            learned = {"schedule": _schedule(values["schedule"]), "calibration": Calibration(**values["calibration"])}
+            return cls(**values | learned)
         except (KeyError, TypeError) as error:
             raise CheckpointError(f"the checkpoint's haplotype panel is not of this version: {error}") from error
 
@@ -154,6 +160,20 @@ class HaplotypePosterior:
         """uint8 (N * ploidy, L): 0 REF, 255 ALT."""
         return self.panel().haplotypes
 
+    def state(self) -> dict:
+        """All but the calls as tensors and plain values; unlike `to_dict`, with what `ahead` knows of soft alleles."""
+        arrays = {
+            name: getattr(self, name) for name in ("paths", "window_of", "inbreeding", "doses", "packed", "ahead")
+        }
+        rest = {name: getattr(self, name) for name in ("ploidy", "switch", "frequencies")}
+        return as_tensors(arrays | rest) | {"schedule": asdict(self.schedule), "calibration": asdict(self.calibration)}
+
+    @classmethod
+    def from_state(cls, values: dict, calls: np.ndarray, hidden: HiddenCells) -> HaplotypePosterior:
+        """The posterior that `state` took down."""
+        learned = {"schedule": _schedule(values["schedule"]), "calibration": Calibration(**values["calibration"])}
+        return cls(calls=calls, hidden=hidden, **as_arrays(values) | learned)
+
     @cached_property
     def _counted(self) -> np.ndarray:
         """int64 (1 + L // GRID, N): unseen cells of all samples before, and of each sample's loci before g * GRID."""
@@ -180,6 +200,37 @@ class HaplotypePosterior:
         one = self.paths[self.window_of[loci], samples] == 1
         gp[one] = copying_calibration.inbred_gp(doses[one], self.inbreeding[samples[one]])
         return np.clip(gp, 0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A posterior of the loci from `first` on alone, asked by the loci's places in the whole."""
+
+    posterior: HaplotypePosterior
+    first: int
+
+    def gp(self, start: int, stop: int) -> np.ndarray:
+        """See `HaplotypePosterior.gp`."""
+        return self.posterior.gp(start - self.first, stop - self.first)
+
+    def alt_first(self, start: int, stop: int) -> np.ndarray:
+        """See `HaplotypePosterior.alt_first`."""
+        return self.posterior.alt_first(start - self.first, stop - self.first)
+
+    def state(self) -> dict:
+        """All but the calls as tensors and plain values."""
+        return {"first": self.first, "posterior": self.posterior.state()}
+
+    @classmethod
+    def from_state(cls, values: dict, calls: np.ndarray) -> Stretch:
+        """The stretch that `state` took down; calls: int8 (N, L) of all loci."""
+        first = values["first"]
+        part = np.ascontiguousarray(calls[:, first : first + len(values["posterior"]["switch"])])
+        return cls(HaplotypePosterior.from_state(values["posterior"], part, HiddenCells.none()), first)
+
+
+def _schedule(values: dict) -> Schedule:
+    return Schedule(**values | {"scales": tuple(values["scales"])})
 
 
 def genotype_frequencies(calls: np.ndarray, ploidy: int) -> np.ndarray:

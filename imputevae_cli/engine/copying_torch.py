@@ -27,7 +27,7 @@ class Window:
 
 
 def uniforms(keys: np.ndarray, loci: np.ndarray) -> np.ndarray:
-    """`copying_kernel.uniform` for keys uint64 (B,) and loci int64 (T,): float32 (T, B)."""
+    """`copying_kernel.uniform` for keys uint64 (B,) and loci int64 (T,) of a window: float32 (T, B)."""
     with np.errstate(over="ignore"):
         z = keys[None] + (loci.astype(np.uint64)[:, None] + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -118,7 +118,7 @@ def sweep(
     calls, paths, panel, state, donors, prior, switch, error, keys, first_pass, window, at, doses, unit, out,
     origin, flips, jumps, usage, device,
 ):  # fmt: skip
-    """`copying_kernel.sweep` for all samples; keys uint64 (N,), each sample's own; arrays are changed in place."""
+    """`copying_kernel.sweep` for all samples; arrays are changed in place."""
     ploidy = len(state) // len(calls)
     first, core_first, core_stop, stop = window.tolist()
     one = paths == 1
@@ -135,7 +135,7 @@ def sweep(
         error + (1.0 - 2.0 * error) * theta.float() / 255.0,
         torch.from_numpy(switch[first:stop]).to(device),
         torch.from_numpy(pi.T.astype(np.float32)).to(device),
-        torch.from_numpy(uniforms(keys, np.arange(first, stop))).to(device),
+        torch.from_numpy(uniforms(keys, np.arange(stop - first))).to(device),
     )
     b, sums = backward(inputs, first_pass)
     middle = (core_first + core_stop) // 2 - first

@@ -64,6 +64,13 @@ def window_of(windows: np.ndarray) -> np.ndarray:
     return np.repeat(np.arange(len(windows)), windows[:, 2] - windows[:, 1])
 
 
+def near(windows: np.ndarray, start: int, stop: int, beside: int) -> tuple[int, int]:
+    """Numbers of the windows whose cores hold loci start..stop (exclusive), and of `beside` more on either side."""
+    first = int(np.searchsorted(windows[:, 2], start, side="right"))
+    last = int(np.searchsorted(windows[:, 1], stop, side="left"))
+    return max(first - beside, 0), min(last + beside, len(windows))
+
+
 def stretches(window: np.ndarray, n_loci: int, pieces: int, scales: tuple[int, ...]) -> np.ndarray:
     """int64 (S, 2): the stretches over which donors of a window are compared.
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -36,6 +39,42 @@ def training_loci(chrom_codes: np.ndarray, n_samples: int) -> tuple[np.ndarray, 
     gaps = np.cumsum(np.diff(loci, prepend=loci[0]) > 1)
     codes = np.cumsum(np.diff(chrom_codes[loci] + gaps, prepend=chrom_codes[loci[0]]) > 0)
     return loci, codes.astype(np.int32)
+
+
+class Drawing:
+    """Examples that are drawn anew now and then.
+
+    They are too large to keep with a run that is stopped; it draws them once more, by the generator as it was before.
+    """
+
+    def __init__(self, rng: np.random.Generator, draw: Callable[[], Examples]):
+        """draw: draws examples by `rng`, which others may use as well."""
+        self._rng, self._draw = rng, draw
+        self._before: dict[str, Any] | None = None
+        self._examples: Examples | None = None
+
+    @property
+    def examples(self) -> Examples:
+        """Those drawn last."""
+        if self._examples is None:
+            now, self._rng.bit_generator.state = self._rng.bit_generator.state, self._before
+            self._examples = self._draw()
+            self._rng.bit_generator.state = now
+        return self._examples
+
+    def anew(self) -> None:
+        """Draw other examples."""
+        self._before = self._rng.bit_generator.state
+        self._examples = self._draw()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The generator before the last drawing and now, as plain types."""
+        return {"before": self._before, "now": self._rng.bit_generator.state}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state_dict`."""
+        self._before, self._rng.bit_generator.state = state["before"], state["now"]
+        self._examples = None
 
 
 class Examples:

@@ -166,7 +166,7 @@ def log_hardy_weinberg(genotypes: Tensor) -> Tensor:
 
 def _linear(inputs: int, outputs: int, scale: float, generator: torch.Generator) -> nn.Linear:
     """A layer with weights uniform in +-scale / sqrt(inputs), and no bias at the start."""
-    layer = nn.utils.skip_init(nn.Linear, inputs, outputs)
+    layer = nn.Linear(inputs, outputs)
     with torch.no_grad():
         layer.weight.uniform_(-scale * inputs**-0.5, scale * inputs**-0.5, generator=generator)
         layer.bias.zero_()

@@ -8,7 +8,8 @@ trained on a part of the loci, and a file of any length is filled block by block
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,9 +21,10 @@ from torch import Tensor
 
 from imputevae_cli.config import DonorSettings
 from imputevae_cli.engine.donor_panel import N_COVARIATES, N_FREQUENCIES, Panel, Queries
-from imputevae_cli.engine.donor_training import Examples, training_loci
+from imputevae_cli.engine.donor_training import Drawing, Examples, training_loci
 from imputevae_cli.engine.donor_votes import FAR, NOBODY, Ballot, DonorVotes, one_hot
 from imputevae_cli.engine.optim import AdamW
+from imputevae_cli.engine.stages import Stages
 from imputevae_cli.errors import CheckpointError, TrainingError
 from imputevae_cli.genotypes import MISSING
 from imputevae_cli.log import NullProgress, Progress
@@ -57,6 +59,7 @@ class DonorDecoder:
         similarity: np.ndarray | None = None,
         progress: Progress | None = None,
         threads: int = 1,
+        stages: Stages | None = None,
     ) -> DonorDecoder:
         """Learn how to weigh votes, then take these samples as donors.
 
@@ -69,7 +72,13 @@ class DonorDecoder:
         with _one_thread_per_kernel():
             loci, codes = training_loci(chrom_codes, len(calls))
             part = calls if len(loci) == calls.shape[1] else np.ascontiguousarray(calls[:, loci])
-            self._train(part, codes, ploidy, populations, latent, progress or NullProgress())
+            stages = stages or Stages()
+            self._votes = stages.run(
+                "votes",
+                lambda: self._train(part, codes, ploidy, populations, latent, progress or NullProgress(), stages),
+                DonorVotes.state_dict,
+                lambda state: self._made_votes(state, ploidy + 1, latent is not None),
+            )
             self.use_donors(calls, chrom_codes, ploidy, populations=populations, similarity=similarity, threads=threads)
         return self
 
@@ -118,9 +127,7 @@ class DonorDecoder:
         """The decoder that `state_dict` describes, for `use_donors`. Raises CheckpointError when it does not fit."""
         try:
             decoder = cls(msgspec.convert(state["settings"], DonorSettings), state["seed"])
-            decoder._votes = decoder._make_votes(state["n_classes"], state["has_latent"])
-            decoder._votes.load_state_dict(state["weights"])
-            decoder._votes.requires_grad_(False)
+            decoder._votes = decoder._made_votes(state["weights"], state["n_classes"], state["has_latent"])
         except (KeyError, TypeError, RuntimeError, msgspec.ValidationError) as error:
             raise CheckpointError(
                 f"the checkpoint's donor decoder cannot be read ({error}); train the model again"
@@ -147,24 +154,36 @@ class DonorDecoder:
         s = self.settings
         return DonorVotes(n_classes, n_similarities, N_FREQUENCIES, N_COVARIATES, s.heads, s.hidden, generator)
 
-    def _train(self, calls, chrom_codes, ploidy, populations, latent, progress: Progress) -> None:
+    def _made_votes(self, weights: dict[str, Tensor], n_classes: int, has_latent: bool) -> DonorVotes:
+        """The votes with weights that were learned before."""
+        votes = self._make_votes(n_classes, has_latent)
+        votes.load_state_dict(weights)
+        return votes.requires_grad_(False)
+
+    def _train(self, calls, chrom_codes, ploidy, populations, latent, progress: Progress, stages: Stages) -> DonorVotes:
         """Fit the weights by cross-entropy on calls hidden from the query alone."""
         s = self.settings
         rng = np.random.default_rng(self.seed)
         votes = self._make_votes(ploidy + 1, latent is not None)
         optimizer = AdamW([(votes.parameters(), s.weight_decay)], s.learning_rate)
         average = copy.deepcopy(votes).requires_grad_(False)
-        losses = []
+        drawing = Drawing(rng, lambda: self._draw(calls, chrom_codes, ploidy, populations, latent, rng))
+        losses: list[float] = []
+        parts = {"votes": votes, "optimizer": optimizer, "average": average, "drawing": drawing}
+        if begun := stages.resumed():
+            losses = begun["losses"]
+            for name, part in parts.items():
+                part.load_state_dict(begun[name])
         with progress.task("training the donor decoder", s.steps) as task:
-            for step in range(s.steps):
+            task.advance(len(losses))
+            for step in range(len(losses), s.steps):
+                stages.safe_point(lambda: {"losses": losses, **{n: part.state_dict() for n, part in parts.items()}})
                 if step % -(-s.steps // s.redraws) == 0:
-                    hidden = observed_like_hidden_cells(calls, chrom_codes, s.hide, rng)
-                    panel = self._make_panel(calls, chrom_codes, ploidy, populations, rng, hidden)
-                    examples = Examples(panel, hidden, latent, rng)
-                    if not len(examples.loci):
-                        break
+                    drawing.anew()
+                if not len(drawing.examples.loci):
+                    break
                 optimizer.lr = s.learning_rate * _warm_up_then_cosine(step, s.steps)
-                loss = examples.loss(votes, s.batch_loci, s.queries_per_locus, rng)
+                loss = drawing.examples.loss(votes, s.batch_loci, s.queries_per_locus, rng)
                 if not torch.isfinite(loss):
                     raise TrainingError("the donor decoder's loss is not finite; try a lower learning rate")
                 optimizer.zero_grad()
@@ -176,7 +195,12 @@ class DonorDecoder:
                 losses.append(loss.item())
                 task.advance(1, f"loss {losses[-1]:.4f}")
         self.history = [float(np.mean(part)) for part in np.array_split(losses, 10) if len(part)]
-        self._votes = average
+        return average
+
+    def _draw(self, calls, chrom_codes, ploidy, populations, latent, rng) -> Examples:
+        """Cells to train on, drawn by `rng`."""
+        hidden = observed_like_hidden_cells(calls, chrom_codes, self.settings.hide, rng)
+        return Examples(self._make_panel(calls, chrom_codes, ploidy, populations, rng, hidden), hidden, latent, rng)
 
     def _fill(self, queries: Queries, visible: np.ndarray, start: int, stop: int) -> np.ndarray:
         """Probabilities of queries at loci start..stop; `visible` are their calls as they came, int8 (Q, L)."""
@@ -201,8 +225,8 @@ class DonorDecoder:
             return self._cells(queries, overall, pieces[i], last, *there).numpy()
 
         filled = [i for i in range(len(pieces)) if edges[i + 1] > edges[i]]
-        with _one_thread_per_kernel(), ThreadPoolExecutor(self._threads) as pool:
-            parts = list(pool.map(fill_piece, filled))
+        with _one_thread_per_kernel():
+            parts = _map(fill_piece, filled, self._threads)
         return np.concatenate(parts) if parts else np.zeros((0, self._panel.n_classes), np.float32)
 
     @torch.no_grad()
@@ -272,6 +296,14 @@ class Strangers:
         return self.decoder._fill(self.queries, self.calls, start, stop)
 
 
+def _map(function: Callable, items: list, threads: int) -> list:
+    """function(item) of each item, in order. One thread needs no pool: a pool keeps memory."""
+    if threads == 1:
+        return list(map(function, items))
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(function, items))
+
+
 def _runs(loci: Tensor, asked: Tensor) -> tuple[list[int], tuple[Tensor, ...]]:
     """Rising `loci` (M,) -> each distinct one, and the part of `asked` (M,) that belongs to it."""
     distinct, lengths = torch.unique_consecutive(loci, return_counts=True)
@@ -280,7 +312,7 @@ def _runs(loci: Tensor, asked: Tensor) -> tuple[list[int], tuple[Tensor, ...]]:
 
 def _warm_up_then_cosine(step: int, steps: int, warm_up: int = 20, floor: float = 0.2) -> float:
     """Share of the learning rate at `step`; it ends at `floor`, as the weights of the last steps are averaged."""
-    return min(1.0, (step + 1) / warm_up) * max(0.5 * (1 + np.cos(np.pi * step / steps)), floor)
+    return min(1.0, (step + 1) / warm_up) * max(0.5 * (1 + math.cos(math.pi * step / steps)), floor)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ genome shows to be useless is left out before its cost is paid.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -34,6 +34,8 @@ from imputevae_cli.engine.mixture import (
     global_posterior,
     log_of,
 )
+from imputevae_cli.engine.plain import as_arrays, as_tensors
+from imputevae_cli.engine.stages import Stages
 from imputevae_cli.engine.trainer import EpochResult, Member, TrainingData, train_members
 from imputevae_cli.engine.vae import Latent, encode_in_batches
 from imputevae_cli.engine.wide import WideVae, trained_loci
@@ -72,6 +74,7 @@ class Task:
     progress: Progress
     threads: int
     on_epoch: Callable[[EpochResult], Any] | None = None
+    stages: Stages = field(default_factory=Stages)
 
     @property
     def hidden(self) -> HiddenCells:
@@ -92,6 +95,16 @@ class Glimpse:
 
     places: np.ndarray
     gp: np.ndarray
+
+    @staticmethod
+    def state(glimpse: Glimpse | None) -> dict[str, Any] | None:
+        """Plain types and tensors."""
+        return None if glimpse is None else as_tensors(vars(glimpse))
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any] | None) -> Glimpse | None:
+        """What `state` took down."""
+        return None if state is None else cls(**as_arrays(state))
 
 
 @dataclass(frozen=True)
@@ -128,6 +141,16 @@ class Heard:
             self.logs, self.cells.truth, self.around, fallback=FREQUENCIES, groups=self.cells.loci, seed=seed
         )
 
+    @staticmethod
+    def state(heard: Heard) -> dict[str, Any]:
+        """All but the cells, as plain types and tensors."""
+        return as_tensors({"logs": heard.logs, "around": heard.around})
+
+    @classmethod
+    def from_state(cls, cells: HiddenCells, state: dict[str, Any]) -> Heard:
+        """What `state` took down."""
+        return cls(cells, **as_arrays(state))
+
 
 def fit_mixture(task: Task) -> tuple[Mixture, np.ndarray]:
     """Fit the parts that `model.decoder` asks for, and the gate; with the probabilities of the test cells, (M, C)."""
@@ -156,10 +179,11 @@ def _fit_on_visible(task: Task) -> tuple[Mixture, np.ndarray | None, np.ndarray]
         views[FREQUENCIES] = FrequencyPart.of(task.cohort).cells
     if donors is not None:
         views[DONORS] = lambda cells: donors.cells(cells.samples, cells.loci)
-    heard = Heard.of(task.cohort, views, task.validation)
+    heard = _hear(task, views)
     if thrifty and not alone:
-        glimpses = {GLOBAL: _glimpse_global(task, members, thinned), HAPLOTYPE: copied}
-        _leave_out_idle(heard, glimpses, wanted, notes, task.config.io.seed)
+        idle = _idle_parts(task, heard, lambda: {GLOBAL: _glimpse_global(task, members, thinned), HAPLOTYPE: copied})
+        wanted -= idle.keys()
+        notes += idle.values()
     encoder = members[0]  # the donors were fitted with its latent, whatever becomes of the global part
     if GLOBAL in wanted:
         members = members if not thrifty else _fit_global(task, None)[0]
@@ -169,11 +193,9 @@ def _fit_on_visible(task: Task) -> tuple[Mixture, np.ndarray | None, np.ndarray]
     haplotypes = _fit_haplotypes(task, likeness) if HAPLOTYPE in wanted else None
     if haplotypes is not None:
         views[HAPLOTYPE] = lambda cells: pick(cells, task.cohort.n_loci, haplotypes.shown_gp)
-    gate = heard.with_all(views).gate(task.config.io.seed)
+    gate, test_gp = _weigh(task, heard, views)
     for note in [gate.summary(), *notes]:
         logger.info("%s", note)
-    tested = Heard.of(task.cohort, {name: views[name] for name in gate.parts}, task.test)
-    test_gp = gate.mix(tested.logs, tested.around)
     donors = donors if DONORS in gate.parts else None
     haplotypes = haplotypes if HAPLOTYPE in gate.parts else None
     members = members if GLOBAL in gate.parts else []
@@ -197,17 +219,19 @@ def _stands_alone(task: Task, copied: Glimpse, notes: list[str]) -> bool:
     return ratio < LINKED
 
 
-def _leave_out_idle(
-    heard: Heard, glimpses: dict[str, Glimpse | None], wanted: set[str], notes: list[str], seed: int
-) -> None:
-    """Take out of `wanted` the parts that the gate would not take in beside the others, going by a glimpse of each."""
-    for name, glimpse in glimpses.items():
-        if glimpse is None:
-            wanted.discard(name)
-            notes.append(f"{name} skipped: too few hidden calls to judge it by")
-        elif name not in heard.beside(name, glimpse).gate(seed).parts:
-            wanted.discard(name)
-            notes.append(f"{name} skipped: in a cheap run it adds nothing to the other parts")
+def _idle_parts(task: Task, heard: Heard, glimpses: Callable[[], dict[str, Glimpse | None]]) -> dict[str, str]:
+    """The parts that the gate would not take in beside the others, going by a glimpse of each, and a note on why."""
+
+    def judge() -> dict[str, str]:
+        idle = {}
+        for name, glimpse in glimpses().items():
+            if glimpse is None:
+                idle[name] = f"{name} skipped: too few hidden calls to judge it by"
+            elif name not in heard.beside(name, glimpse).gate(task.config.io.seed).parts:
+                idle[name] = f"{name} skipped: in a cheap run it adds nothing to the other parts"
+        return idle
+
+    return task.stages.run("idle parts", judge)
 
 
 def _glimpse_global(task: Task, members: list[Member], thinned: np.ndarray | None) -> Glimpse | None:
@@ -222,7 +246,11 @@ def _glimpse_global(task: Task, members: list[Member], thinned: np.ndarray | Non
 
 
 def _glimpse_haplotypes(task: Task) -> Glimpse | None:
-    """Run the haplotypes on a few stretches; None where too few validation cells lie there to judge by."""
+    """What the haplotypes say on a few stretches; None where too few validation cells lie there to judge by."""
+    return task.stages.run("glimpse", lambda: _copied_excerpt(task), Glimpse.state, Glimpse.from_state)
+
+
+def _copied_excerpt(task: Task) -> Glimpse | None:
     cohort = task.cohort
     n_samples, n_loci = cohort.calls.shape
     rng = np.random.default_rng(seed_for(task.config.io.seed, "excerpt"))
@@ -242,6 +270,7 @@ def _glimpse_haplotypes(task: Task) -> Glimpse | None:
         small.ploidy,
         hidden=HiddenCells.none(),
         threads=task.threads,
+        stages=task.stages,
     )
     return Glimpse(places, pick(inside, small.n_loci, posterior.shown_gp))
 
@@ -272,7 +301,8 @@ def _fit_global(task: Task, epochs: int | None) -> tuple[list[Member], np.ndarra
         populations=cohort.population_tensor,
         n_populations=cohort.n_populations,
     )
-    members = train_members(data, config, task.device, task.progress, task.on_epoch)
+    name = "global" if epochs is None else "latent"
+    members = train_members(data, config, task.device, task.progress, task.on_epoch, task.stages, name)
     populations = None if data.populations is None else data.populations.to(task.device)
     if epochs is None and thinned is not None:
         calls = torch.from_numpy(cohort.calls)
@@ -293,12 +323,17 @@ def _fit_donors(task: Task, near: np.ndarray) -> DonorDecoder:
         similarity=near,
         progress=task.progress,
         threads=task.threads,
+        stages=task.stages,
     )
 
 
 def _fit_haplotypes(task: Task, likeness: np.ndarray | None) -> HaplotypePosterior:
     """The haplotypes of the visible calls, calibrated on the validation cells."""
-    return _run_haplotypes(task, task.hidden, likeness, None).calibrated(task.validation)
+
+    def fit() -> HaplotypePosterior:
+        return _run_haplotypes(task, task.hidden, likeness, None).calibrated(task.validation)
+
+    return _haplotype_stage(task, "haplotypes", task.hidden, fit)
 
 
 def _with_all_calls(task: Task, likeness: np.ndarray | None, fitted: HaplotypePosterior) -> HaplotypePosterior:
@@ -306,8 +341,21 @@ def _with_all_calls(task: Task, likeness: np.ndarray | None, fitted: HaplotypePo
     calls, n_hidden = task.cohort.calls, len(task.validation.truth) + len(task.test.truth)
     if n_hidden < HIDDEN_TELLS * (calls.size - missing_per_sample(calls).sum()):
         return fitted
-    again = _run_haplotypes(task, HiddenCells.none(), likeness, fitted.schedule)
-    return replace(again, calibration=fitted.calibration)
+
+    def fit() -> HaplotypePosterior:
+        again = _run_haplotypes(task, HiddenCells.none(), likeness, fitted.schedule)
+        return replace(again, calibration=fitted.calibration)
+
+    return _haplotype_stage(task, "haplotypes with all calls", HiddenCells.none(), fit)
+
+
+def _haplotype_stage(
+    task: Task, name: str, hidden: HiddenCells, fit: Callable[[], HaplotypePosterior]
+) -> HaplotypePosterior:
+    calls = task.cohort.calls
+    return task.stages.run(
+        name, fit, HaplotypePosterior.state, lambda state: HaplotypePosterior.from_state(state, calls, hidden)
+    )
 
 
 def _run_haplotypes(
@@ -325,4 +373,32 @@ def _run_haplotypes(
         schedule=schedule,
         progress=task.progress,
         threads=task.threads,
+        stages=task.stages,
     )
+
+
+def _hear(task: Task, views: Mapping[str, View]) -> Heard:
+    """What `views` say of the validation cells."""
+    return task.stages.run(
+        "heard",
+        lambda: Heard.of(task.cohort, views, task.validation),
+        Heard.state,
+        partial(Heard.from_state, task.validation),
+    )
+
+
+def _weigh(task: Task, heard: Heard, views: Mapping[str, View]) -> tuple[Gate, np.ndarray]:
+    """The gate over the parts, and what it makes of the test cells, float32 (M, C)."""
+
+    def fit() -> tuple[Gate, np.ndarray]:
+        gate = heard.with_all(views).gate(task.config.io.seed)
+        tested = Heard.of(task.cohort, {name: views[name] for name in gate.parts}, task.test)
+        return gate, gate.mix(tested.logs, tested.around)
+
+    def state_of(weighed: tuple[Gate, np.ndarray]) -> dict[str, Any]:
+        return {"gate": weighed[0].state_dict(), "test_gp": torch.from_numpy(weighed[1])}
+
+    def of_state(state: dict[str, Any]) -> tuple[Gate, np.ndarray]:
+        return Gate.from_state_dict(state["gate"]), state["test_gp"].numpy()
+
+    return task.stages.run("gate", fit, state_of, of_state)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -13,10 +13,11 @@ from imputevae_cli.baselines import genotype_frequencies
 from imputevae_cli.config import Config
 from imputevae_cli.engine.cells import HiddenCells, surroundings
 from imputevae_cli.engine.copying import HaplotypeDecoder
-from imputevae_cli.engine.copying_posterior import HaplotypePosterior
+from imputevae_cli.engine.copying_posterior import HaplotypePosterior, Stretch
 from imputevae_cli.engine.donors import DonorDecoder
 from imputevae_cli.engine.gate import Gate
 from imputevae_cli.engine.posterior import VaePosterior
+from imputevae_cli.engine.stages import Stages
 from imputevae_cli.engine.trainer import Member
 from imputevae_cli.engine.vae import Latent, encode_in_batches
 from imputevae_cli.genotypes import MISSING
@@ -117,16 +118,33 @@ class FrequencyPart:
         return self.table[self.codes[cells.samples], cells.loci]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Mixed:
     """The parts of a cohort, weighed by the gate."""
 
     cohort: Cohort
     parts: Mapping[str, Part]
     gate: Gate
+    _held: tuple[int, np.ndarray] | None = field(default=None, init=False, repr=False)  # the block computed last
 
     def gp(self, start: int, stop: int) -> np.ndarray:
-        """See `Part`."""
+        """See `Part`. The loci are computed in blocks that do not hang on what is asked for: any stretch of the file
+        gets the same bytes as the whole of it, which sums over batches of other sizes would not give."""
+        size = _loci_at_once(len(self.cohort.calls))
+        pieces = []
+        for first in range(start - start % size, stop, size):
+            block = self._block(first, min(first + size, self.cohort.n_loci))
+            pieces.append(block[:, max(start - first, 0) : stop - first])
+        return np.concatenate(pieces, 1) if len(pieces) > 1 else pieces[0]
+
+    def _block(self, start: int, stop: int) -> np.ndarray:
+        """`gp` of one block; the last one is held, since the next stretch may begin in its midst."""
+        if self._held is None or self._held[0] != start:
+            self._held = None  # before the next takes its place in memory
+            self._held = start, self._compute(start, stop)
+        return self._held[1]
+
+    def _compute(self, start: int, stop: int) -> np.ndarray:
         cohort = self.cohort
         missing = cohort.calls[:, start:stop] == MISSING
         gp = np.zeros((*missing.shape, cohort.ploidy + 1), np.float32)
@@ -176,8 +194,23 @@ class Mixture:
         }
         return Mixed(self.cohort, {name: makers[name]() for name in self.gate.parts}, self.gate)
 
-    def fill_others(self, others: Cohort, config: Config, threads: int = 1, progress: Progress | None = None) -> Mixed:
-        """Genotype probabilities of samples that the model was not fitted on, at its loci."""
+    def fill_others(
+        self,
+        others: Cohort,
+        config: Config,
+        threads: int = 1,
+        progress: Progress | None = None,
+        stages: Stages | None = None,
+        wanted: tuple[int, int] | None = None,
+    ) -> Mixed:
+        """Genotype probabilities of samples that the model was not fitted on, at its loci.
+
+        wanted: only loci start..stop (exclusive) will be asked for, None for any; see `HaplotypeDecoder.impute_new`.
+        """
+        size = _loci_at_once(len(others.calls))
+        reach = None
+        if wanted is not None:  # to the edges of the blocks that will be computed
+            reach = wanted[0] - wanted[0] % size, min(wanted[1] + -wanted[1] % size, others.n_loci)
         makers: dict[str, Callable[[], Part]] = {
             FREQUENCIES: lambda: FrequencyPart.of(self.cohort).for_samples(others),
             GLOBAL: lambda: global_posterior(self.members, others, config),
@@ -186,16 +219,20 @@ class Mixture:
                 populations=others.known_populations,
                 similarity=closeness(self.encode(others), self.latent),
             ),
-            HAPLOTYPE: lambda: HaplotypeDecoder(config.haplotype, config.io.seed).impute_new(
-                self.haplotypes.panel(),
-                others.calls,
-                others.chrom_codes,
-                others.positions,
-                threads=threads,
-                progress=progress,
-            ),
+            HAPLOTYPE: lambda: self._copied(others, config, reach, threads, progress, stages or Stages()),
         }
         return Mixed(others, {name: makers[name]() for name in self.gate.parts}, self.gate)
+
+    def _copied(self, others: Cohort, config: Config, reach, threads: int, progress, stages: Stages) -> Stretch:
+        """Samples that the model was not fitted on, read against its haplotypes."""
+        decoder, panel = HaplotypeDecoder(config.haplotype, config.io.seed), self.haplotypes.panel()
+        places = (others.calls, others.chrom_codes, others.positions)
+        return stages.run(
+            "haplotypes of others",
+            lambda: decoder.impute_new(panel, *places, wanted=reach, threads=threads, progress=progress, stages=stages),
+            Stretch.state,
+            lambda state: Stretch.from_state(state, others.calls),
+        )
 
     def encode(self, cohort: Cohort) -> Latent:
         """q(z | x) of samples from their known calls."""
@@ -218,6 +255,11 @@ class Mixture:
             threads=threads,
         )
         return self.donors
+
+
+def _loci_at_once(n_samples: int) -> int:
+    """Loci in a block of `Mixed.gp`: about 260,000 cells, in multiples of 64, the donors' own step."""
+    return 64 * int(np.clip(2**12 // max(n_samples, 1), 1, 64))
 
 
 def global_posterior(members: list[Member], cohort: Cohort, config: Config) -> VaePosterior:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 
 from imputevae_cli.config import Config
@@ -13,6 +12,7 @@ from imputevae_cli.engine.copying_posterior import HaplotypePosterior
 from imputevae_cli.engine.donors import DonorDecoder
 from imputevae_cli.engine.gate import Gate
 from imputevae_cli.engine.mixture import Cohort, Mixture
+from imputevae_cli.engine.plain import as_arrays, as_tensors
 from imputevae_cli.engine.trainer import member_from_state, member_state
 from imputevae_cli.engine.vae import Latent
 
@@ -27,7 +27,7 @@ def mixture_state(mixture: Mixture) -> dict[str, Any]:
         "thinned": None if mixture.thinned is None else torch.from_numpy(mixture.thinned),
         "latent": {"mu": mixture.latent.mu, "logvar": mixture.latent.logvar},
         "donors": None if mixture.donors is None else mixture.donors.state_dict(),
-        "haplotypes": None if haplotypes is None else _as_tensors(haplotypes.to_dict()),
+        "haplotypes": None if haplotypes is None else as_tensors(haplotypes.to_dict()),
         # Their cells are those missing in what they were shown: all known calls, or the visible ones
         "haplotypes_saw_all": haplotypes is not None and not len(haplotypes.hidden.truth),
         "gate": mixture.gate.state_dict(),
@@ -57,19 +57,7 @@ def mixture_from_state(
         donors=None if state["donors"] is None else DonorDecoder.from_state_dict(state["donors"]),
         haplotypes=None
         if haplotypes is None
-        else HaplotypePosterior.from_dict(_as_arrays(haplotypes), cohort.calls, unseen),
+        else HaplotypePosterior.from_dict(as_arrays(haplotypes), cohort.calls, unseen),
         gate=Gate.from_state_dict(state["gate"]),
         notes=state["notes"],
     )
-
-
-def _as_tensors(values: Any) -> Any:
-    if isinstance(values, dict):
-        return {key: _as_tensors(value) for key, value in values.items()}
-    return torch.from_numpy(np.ascontiguousarray(values)) if isinstance(values, np.ndarray) else values
-
-
-def _as_arrays(values: Any) -> Any:
-    if isinstance(values, dict):
-        return {key: _as_arrays(value) for key, value in values.items()}
-    return values.numpy() if isinstance(values, torch.Tensor) else values

@@ -14,6 +14,7 @@ import numpy as np
 from imputevae_cli.config import HaplotypeSettings
 from imputevae_cli.engine import copying_windows, inbreeding
 from imputevae_cli.engine.copying_chain import DOSE_UNIT, Chain, Cohort, Schedule, cell_offsets
+from imputevae_cli.engine.stages import Stages
 from imputevae_cli.genotypes import MISSING
 
 TRIAL_CELLS = 400_000
@@ -41,21 +42,21 @@ def overlaid(schedule: Schedule, settings: HaplotypeSettings) -> Schedule:
     return replace(schedule, burn_in=min(schedule.burn_in, schedule.iterations - 1))
 
 
-def by_trial(cohort: Cohort, schedule: Schedule, seed: int, pool: ThreadPoolExecutor) -> Schedule:
+def by_trial(cohort: Cohort, schedule: Schedule, seed: int, pool: ThreadPoolExecutor, stages: Stages) -> Schedule:
     """`schedule` with the cooling, rate floor and relatedness that do best on hidden calls of a few stretches."""
     small, truth = _excerpt(cohort, np.random.default_rng(seed))
     hidden = (truth != MISSING) & (small.calls == MISSING)
     if hidden.sum() < 200:
         return schedule
 
-    def outcome(candidate: Schedule) -> tuple[float, float]:
+    def outcome(number: int, candidate: Schedule) -> tuple[float, float]:
         short = replace(candidate, iterations=14, burn_in=7, chains=1)
-        return _error_rate(small, short, truth, hidden, seed, pool)
+        return stages.run(f"trial {number}", lambda: _error_rate(small, short, truth, hidden, seed, pool))
 
-    error, rate = outcome(schedule)
-    for change in _changes(cohort):
+    error, rate = outcome(0, schedule)
+    for number, change in enumerate(_changes(cohort), 1):
         candidate = replace(schedule, **change)
-        new_error, new_rate = outcome(candidate)
+        new_error, new_rate = outcome(number, candidate)
         if new_error < error - 0.5 * np.sqrt(error / hidden.sum()):  # by half a standard error
             schedule, error, rate = candidate, new_error, new_rate
     if schedule.cooling is None and rate > SPARSE:

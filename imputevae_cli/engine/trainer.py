@@ -12,8 +12,9 @@ from torch import Tensor
 
 from imputevae_cli.config import Config
 from imputevae_cli.engine.cells import HiddenCells
-from imputevae_cli.engine.loss import class_weights, vae_loss
+from imputevae_cli.engine.loss import Loss, class_weights, vae_loss
 from imputevae_cli.engine.optim import AdamW
+from imputevae_cli.engine.stages import Stages
 from imputevae_cli.engine.vae import GenotypeVae, VaeShape, encode_in_batches, locus_statistics
 from imputevae_cli.engine.wide import WideVae
 from imputevae_cli.errors import TrainingError
@@ -45,11 +46,22 @@ class EpochResult:
     learning_rate: float
 
 
+@dataclass
+class Epoch:
+    """A pass over all samples: order, int64 (N,); how many of them are done; sums over these, in nats, and calls."""
+
+    order: Tensor
+    done: int = 0
+    reconstruction: float = 0.0
+    kl: float = 0.0
+    n_calls: int = 0
+
+
 @dataclass(eq=False)
 class Member:
     """One model of the ensemble, with all that its training needs to go on.
 
-    best_state: the weights at `best_epoch`, the epoch with the lowest validation loss.
+    best_state: the weights at `best_epoch`, the epoch with the lowest validation loss. running: the epoch at work.
     """
 
     index: int
@@ -61,6 +73,7 @@ class Member:
     best_loss: float = math.inf
     best_state: dict[str, Tensor] = field(default_factory=dict)
     history: list[EpochResult] = field(default_factory=list)
+    running: Epoch | None = None
     wide: WideVae | None = None
 
     @property
@@ -75,32 +88,71 @@ def train_members(
     device: torch.device,
     progress: Progress,
     on_epoch: Callable[[EpochResult], Any] | None = None,
+    stages: Stages | None = None,
+    name: str = "global",
 ) -> list[Member]:
     """Fit train.ensemble models, each from its own seed; every returned model holds its best weights.
 
-    Raises TrainingError when the loss is not finite.
+    name: of the stages. Raises TrainingError when the loss is not finite.
     """
-    members = []
-    for index in range(config.train.ensemble):
-        member = _new_member(index, data, config, device)
-        name = "Training" if config.train.ensemble == 1 else f"Training {index + 1}/{config.train.ensemble}"
-        with progress.task(name, config.train.max_epochs) as task:
-            while not _finished(member, config):
-                result = _run_epoch(member, data, config, device)
-                task.advance(1, f"log loss {result.validation_loss:.4f}")
-                logger.debug(
-                    "epoch %d: training %.4f, KL %.1f, validation %.4f",
-                    result.epoch + 1,
-                    result.training_loss,
-                    result.kl,
-                    result.validation_loss,
-                )
-                if on_epoch is not None:
-                    on_epoch(result)
-            task.advance(config.train.max_epochs - member.epoch, f"best {member.best_loss:.4f}")
-        member.model.load_state_dict(member.best_state)
-        members.append(member)
-    return members
+    stages = stages or Stages()
+    shape = (data.calls.shape[1], data.n_classes, data.n_populations, config, device)
+    return [
+        stages.run(
+            f"{name} {index + 1}",
+            lambda index=index: _train_member(index, data, config, device, progress, on_epoch, stages),
+            member_state,
+            lambda state: member_from_state(state, *shape),
+        )
+        for index in range(config.train.ensemble)
+    ]
+
+
+def _train_member(
+    index: int,
+    data: TrainingData,
+    config: Config,
+    device: torch.device,
+    progress: Progress,
+    on_epoch: Callable[[EpochResult], Any] | None,
+    stages: Stages,
+) -> Member:
+    member = _begun_member(stages.resumed(), index, data, config, device)
+    name = "Training" if config.train.ensemble == 1 else f"Training {index + 1}/{config.train.ensemble}"
+    with progress.task(name, config.train.max_epochs) as task:
+        task.advance(member.epoch)
+        while not _finished(member, config):
+            result = _run_epoch(member, data, config, device, stages)
+            task.advance(1, f"log loss {result.validation_loss:.4f}")
+            logger.debug(
+                "epoch %d: training %.4f, KL %.1f, validation %.4f",
+                result.epoch + 1,
+                result.training_loss,
+                result.kl,
+                result.validation_loss,
+            )
+            if on_epoch is not None:
+                on_epoch(result)
+        task.advance(config.train.max_epochs - member.epoch, f"best {member.best_loss:.4f}")
+    member.model.load_state_dict(member.best_state)
+    return member
+
+
+def _begun_state(member: Member) -> dict[str, Any]:
+    """All of a member in training as plain types and tensors."""
+    return member_state(member) | {"best_state": member.best_state, "running": vars(member.running)}
+
+
+def _begun_member(
+    state: dict[str, Any] | None, index: int, data: TrainingData, config: Config, device: torch.device
+) -> Member:
+    """A new member, or the one whose training was stopped at `state`."""
+    if state is None:
+        return _new_member(index, data, config, device)
+    member = member_from_state(state, data.calls.shape[1], data.n_classes, data.n_populations, config, device)
+    member.best_state = {name: value.to(device) for name, value in state["best_state"].items()}
+    member.running = Epoch(**state["running"])
+    return member
 
 
 def _new_member(index: int, data: TrainingData, config: Config, device: torch.device) -> Member:
@@ -126,45 +178,58 @@ def _finished(member: Member, config: Config) -> bool:
     return stale and member.epoch >= settings.min_epochs
 
 
-def _run_epoch(member: Member, data: TrainingData, config: Config, device: torch.device) -> EpochResult:
+def _run_epoch(member: Member, data: TrainingData, config: Config, device: torch.device, stages: Stages) -> EpochResult:
     """One pass over all samples in random order, then the score on the validation cells."""
-    settings, model = config.train, member.model
+    settings, n = config.train, len(data.calls)
     rate = settings.learning_rate * rate_factor(member.epoch, settings.warmup_epochs, settings.max_epochs)
     member.optimizer.lr = rate
-    beta = config.vae.kl_beta * _ramp(config.vae.kl_beta_schedule, member.epoch, settings.max_epochs)
-    gamma = settings.gamma * _ramp(settings.gamma_schedule, member.epoch, settings.max_epochs)
     weights = class_weights(data.calls, data.n_classes, settings).to(device)
-    n = len(data.calls)
-    order = torch.randperm(n, generator=member.generator)
-    total, kl, n_calls = 0.0, 0.0, 0
-    for batch in order.split(min(settings.batch_size, max(1, -(-n // 4)))):
-        calls = data.calls[batch]  # (B, L)
-        populations = _batch_populations(data, batch, config, member.generator)
-        visible = hide_inputs(calls, settings.input_mask_min, settings.input_mask_max, member.generator)
-        if populations is not None:
-            populations = populations.to(device)
-        latent = model.encode(visible.to(device), populations, dropout=member.generator)
-        logits = model.decode(latent.sample(member.generator), populations)  # (C, B, L)
-        loss = vae_loss(logits, calls.to(device), latent, weights, gamma, beta)
-        objective = loss.total + settings.decoder_l2 * model.loadings.square().sum() / n
-        if settings.l1_penalty:
-            objective = objective + settings.l1_penalty * sum(p.abs().sum() for p in model.parameters())
-        member.optimizer.zero_grad()
-        objective.backward()
-        member.optimizer.step()
-        total += float(loss.reconstruction.detach().sum())
-        kl += float(loss.kl.detach().sum())
-        n_calls += int((calls != MISSING).sum())
-    if not math.isfinite(total):
+    epoch = member.running = member.running or Epoch(torch.randperm(n, generator=member.generator))
+    for batch in epoch.order[epoch.done :].split(min(settings.batch_size, max(1, -(-n // 4)))):
+        stages.safe_point(lambda: _begun_state(member))
+        loss = _step(member, batch, data, config, weights)
+        epoch.done += len(batch)
+        epoch.reconstruction += float(loss.reconstruction.detach().sum())
+        epoch.kl += float(loss.kl.detach().sum())
+        epoch.n_calls += int((data.calls[batch] != MISSING).sum())
+    if not math.isfinite(epoch.reconstruction):
         raise TrainingError(
             f"the loss is not finite at epoch {member.epoch + 1}; lower train.learning_rate "
             f"(now {settings.learning_rate:g}) or train.gamma"
         )
     result = EpochResult(
-        member.index, member.epoch, total / max(n_calls, 1), kl / n, _validation_loss(member, data, device), rate
+        member.index,
+        member.epoch,
+        epoch.reconstruction / max(epoch.n_calls, 1),
+        epoch.kl / n,
+        _validation_loss(member, data, device),
+        rate,
     )
     _keep_best(member, result)
+    member.running = None
     return result
+
+
+def _step(member: Member, batch: Tensor, data: TrainingData, config: Config, weights: Tensor) -> Loss:
+    """Change the weights by the loss on a batch, int64 (B,) of the samples; weights: of the classes, (C,)."""
+    settings, model = config.train, member.model
+    beta = config.vae.kl_beta * _ramp(config.vae.kl_beta_schedule, member.epoch, settings.max_epochs)
+    gamma = settings.gamma * _ramp(settings.gamma_schedule, member.epoch, settings.max_epochs)
+    calls = data.calls[batch]  # (B, L)
+    populations = _batch_populations(data, batch, config, member.generator)
+    visible = hide_inputs(calls, settings.input_mask_min, settings.input_mask_max, member.generator)
+    if populations is not None:
+        populations = populations.to(weights.device)
+    latent = model.encode(visible.to(weights.device), populations, dropout=member.generator)
+    logits = model.decode(latent.sample(member.generator), populations)  # (C, B, L)
+    loss = vae_loss(logits, calls.to(weights.device), latent, weights, gamma, beta)
+    objective = loss.total + settings.decoder_l2 * model.loadings.square().sum() / len(data.calls)
+    if settings.l1_penalty:
+        objective = objective + settings.l1_penalty * sum(p.abs().sum() for p in model.parameters())
+    member.optimizer.zero_grad()
+    objective.backward()
+    member.optimizer.step()
+    return loss
 
 
 def rate_factor(epoch: int, warmup: int, max_epochs: int) -> float:
@@ -254,5 +319,5 @@ def member_from_state(
         state["best_loss"],
         {},
         history,
-        None if wide is None else WideVae(model, **wide).to(device),
+        wide=None if wide is None else WideVae(model, **wide).to(device),
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import shutil
 import stat
 import sys
 import tempfile
@@ -91,6 +93,70 @@ def atomic_output(path: str | Path) -> Iterator[Path]:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 temporary.unlink()
+
+
+def check_output_folder(path: str | Path, *, marker: str, force: bool = False) -> None:
+    """Raise OutputError where a folder cannot be made at `path`, or is there already.
+
+    With `force` a folder there is replaced, but only one that is empty or holds the file `marker`: nothing else that a
+    user has may be lost.
+    """
+    target = Path(os.path.realpath(path))
+    if target.exists():
+        if not target.is_dir():
+            raise OutputError(f"{path}: is there already and is no folder; name another")
+        if any(target.iterdir()):
+            if not force:
+                raise OutputError(f"{path}: exists already; give --force to replace it")
+            if not (target / marker).is_file():
+                raise OutputError(f"{path}: holds files but no {marker}, so it is not replaced; name another folder")
+    elif not target.parent.is_dir():
+        raise OutputError(f"{path}: there is no folder {target.parent}; make it first")
+    try:
+        with tempfile.TemporaryFile(dir=target.parent):
+            pass
+    except OSError as error:
+        raise OutputError(
+            f"{path}: the folder {target.parent} is not writable ({error.strerror}); choose another"
+        ) from error
+
+
+@contextlib.contextmanager
+def atomic_folder(path: str | Path) -> Iterator[Path]:
+    """A temporary folder beside `path` that becomes it at the end, in place of what is there, or vanishes on a failure.
+
+    An OSError on the way becomes a one-line OutputError.
+    """
+    target = Path(os.path.realpath(path))
+    temporary = None
+    try:
+        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent))
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o777 & ~umask)
+        made = temporary / "new"
+        made.mkdir()
+        yield made
+        if target.exists():
+            os.rename(target, temporary / "old")
+        os.rename(made, target)
+    except OSError as error:
+        raise OutputError(
+            f"{path}: cannot be written ({_reason(error)}); free the disk or choose another place"
+        ) from error
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def remove_leftovers(path: str | Path) -> None:
+    """Remove the temporary files of `path` and of its index that a killed run left; none must be at work on it."""
+    target = Path(os.path.realpath(path))
+    leftover = re.compile(re.escape(f".{target.name}") + r"(\.tbi|\.csi)?\.[a-z0-9_]{8}\.tmp(\.vcf\.gz|\.tbi|\.csi)?")
+    with contextlib.suppress(OSError):
+        for file in target.parent.iterdir():
+            if leftover.fullmatch(file.name):
+                file.unlink(missing_ok=True)
 
 
 def _finish(temporary: Path, target: Path) -> None:

@@ -1,40 +1,14 @@
-"""What of a file is read: a region, and some of the samples."""
+"""Which samples of a file are read."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from imputevae_cli.errors import ConfigError, InputError
 from imputevae_cli.popmap import PopMap, unknown_names
-
-
-@dataclass(frozen=True)
-class Region:
-    """A stretch of one chromosome, 1-based, both ends within."""
-
-    chrom: str
-    start: int = 1
-    end: int = 2**62
-
-    @classmethod
-    def parse(cls, text: str) -> Region:
-        """`chrom`, `chrom:pos`, `chrom:start-` or `chrom:start-end`; thousands may be parted by commas."""
-        found = re.fullmatch(r"(.+):([\d,]+)(?:(-)([\d,]*))?", text)
-        if not found:
-            return cls(text)
-        start = int(found[2].replace(",", ""))
-        end = int((found[4] or "").replace(",", "") or 2**62) if found[3] else start
-        if end < start:
-            raise ConfigError(f"--region {text}: the end is before the start; write chrom:start-end")
-        return cls(found[1], start, end)
-
-    def __contains__(self, place: tuple[str, int]) -> bool:
-        return place[0] == self.chrom and self.start <= place[1] <= self.end
 
 
 def choose_samples(

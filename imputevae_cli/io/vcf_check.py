@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from imputevae_cli.errors import InputError
 
 FIXED_COLUMNS = (b"#CHROM", b"POS", b"ID", b"REF", b"ALT", b"QUAL", b"FILTER", b"INFO", b"FORMAT")
 
+_CONTIG = re.compile(rb"##contig=<(?:.*,)?ID=([^,>]+)")
 _GENOTYPE = re.compile(rb"(\.|\d+)([/|](\.|\d+))*")
 
 
@@ -18,12 +19,13 @@ class TextCheck:
     """What the raw lines of a file say.
 
     samples: names in file order. header_lines: lines up to and with `#CHROM`. n_records: lines after it. Both
-    counts are None for a BCF, which has no lines.
+    counts are None for a BCF, which has no lines. chroms: names of chromosomes in the header, and those of records.
     """
 
     samples: tuple[str, ...]
     header_lines: int | None = None
     n_records: int | None = None
+    chroms: frozenset[str] = field(default_factory=frozenset)
 
     def where(self, record: int, chrom: str, pos: int) -> str:
         """The place of a record (0-based) in words."""
@@ -34,9 +36,10 @@ class TextCheck:
 def check_lines(lines: Iterable[bytes], name: str) -> TextCheck:
     """Check the header and the shape of every record. Raises InputError naming the first line that is wrong."""
     lines = iter(lines)
-    samples, header_lines = check_header(lines, name)
+    samples, header_lines, contigs = check_header(lines, name)
     tabs = len(FIXED_COLUMNS) + len(samples) - 1
     last_format = last_chrom = None
+    chroms = set(contigs)
     number = header_lines
     for number, line in enumerate(lines, header_lines + 1):
         fields = line.split(b"\t", 9)
@@ -44,24 +47,26 @@ def check_lines(lines: Iterable[bytes], name: str) -> TextCheck:
             raise _record_error(line, number, tabs + 1, name)
         if fields[8] != last_format or fields[0] != last_chrom:
             last_chrom, last_format = fields[0], fields[8]
-            _check_encoding_and_format(fields, f"{name}: line {number} ({_place(fields)})")
+            chroms.add(_check_encoding_and_format(fields, f"{name}: line {number} ({_place(fields)})"))
     if number == header_lines:
         raise InputError(f"{name}: there is a header but no record; give a file with genotypes")
-    return TextCheck(samples, header_lines, number - header_lines)
+    return TextCheck(samples, header_lines, number - header_lines, frozenset(chroms))
 
 
-def check_header(lines: Iterator[bytes], name: str) -> tuple[tuple[str, ...], int]:
-    """The samples and the number of header lines; `lines` is left at the first record."""
-    number = 0
+def check_header(lines: Iterator[bytes], name: str) -> tuple[tuple[str, ...], int, set[str]]:
+    """The samples, the number of header lines and the contigs; `lines` is left at the first record."""
+    number, contigs = 0, set()
     for number, line in enumerate(lines, 1):
         if number == 1 and not line.startswith(b"##fileformat=VCF"):
             raise InputError(
                 f"{name}: not a VCF: line 1 does not start with `##fileformat=VCF`; give a VCF or BCF file"
             )
         if line.startswith(b"##"):
+            if contig := _CONTIG.match(line):
+                contigs.add(contig[1].decode("utf-8", "replace"))
             continue
         if line.startswith(b"#CHROM"):
-            return _sample_names(line.removesuffix(b"\r"), number, name), number
+            return _sample_names(line.removesuffix(b"\r"), number, name), number, contigs
         found = "is blank" if not line.strip() else "is neither a `##` line nor `#CHROM`"
         raise InputError(f"{name}: header line {number} {found}; mend or delete that line")
     if number == 0:
@@ -94,9 +99,10 @@ def _sample_names(line: bytes, number: int, name: str) -> tuple[str, ...]:
     return samples
 
 
-def _check_encoding_and_format(fields: list[bytes], where: str) -> None:
+def _check_encoding_and_format(fields: list[bytes], where: str) -> str:
+    """The chromosome's name."""
     try:
-        fields[0].decode("utf-8")
+        chrom = fields[0].decode("utf-8")
     except UnicodeDecodeError:
         raise InputError(
             f"{where}: the chromosome's name is not UTF-8; convert the file, such as with `iconv`"
@@ -104,6 +110,7 @@ def _check_encoding_and_format(fields: list[bytes], where: str) -> None:
     keys = fields[8].split(b":")
     if b"GT" in keys and (keys[0] != b"GT" or keys.count(b"GT") > 1):
         raise InputError(f"{where}: GT is not the first FORMAT field, as VCF requires; mend the record")
+    return chrom
 
 
 def _record_error(line: bytes, number: int, expected: int, name: str) -> InputError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 DECLARATIONS = {
     (b"INFO", b"INFO"): b'##INFO=<ID=INFO,Number=1,Type=Float,Description="IMPUTE info score over the imputed calls">',
@@ -17,16 +17,23 @@ _DECLARED = re.compile(rb"##(INFO|FORMAT|FILTER|contig)=<.*?ID=([^,>]+)")
 _PROVENANCE = (b"##imputevae_version=", b"##imputevae_command=")
 
 
-def imputed_header(lines: Iterable[bytes], samples: Sequence[str], version: str, command: str, extra=()) -> list[bytes]:
-    """The header lines of the output, `#CHROM` last: clashing declarations go, ours and `extra` come.
+def output_header(
+    lines: Iterable[bytes],
+    samples: Sequence[str],
+    version: str,
+    command: str,
+    extra: Iterable[bytes] = (),
+    declarations: Mapping[tuple[bytes, bytes], bytes] = DECLARATIONS,
+) -> list[bytes]:
+    """The header lines of the output, `#CHROM` last: clashing declarations go, `declarations` and `extra` come.
 
     lines: the input's header, with `#CHROM`. samples: the columns to write. Carriage returns are kept.
     """
     lines = list(lines)
     end = b"\r" if lines[-1].endswith(b"\r") else b""
-    kept = [line for line in lines[:-1] if declared_by(line) not in DECLARATIONS and not line.startswith(_PROVENANCE)]
+    kept = [line for line in lines[:-1] if declared_by(line) not in declarations and not line.startswith(_PROVENANCE)]
     one_line = " ".join(command.split())
-    ours = [*extra, *DECLARATIONS.values()]
+    ours = [*extra, *declarations.values()]
     ours += [b"##imputevae_version=" + version.encode(), b"##imputevae_command=" + one_line.encode()]
     columns = lines[-1].split(b"\t")[:9] + [sample.encode() for sample in samples]
     return kept + [line + end for line in ours] + [b"\t".join(columns) + end]

@@ -16,14 +16,18 @@ import numpy as np
 
 from imputevae_cli.errors import InputError
 from imputevae_cli.genotypes import MISSING, GenotypeMatrix, Loci, VcfSource
-from imputevae_cli.io.selection import Region, choose_samples
+from imputevae_cli.io.selection import choose_samples
 from imputevae_cli.io.vcf_check import TextCheck, check_header, check_lines, line_place, what_is_malformed
 from imputevae_cli.io.vcf_text import file_kind, is_stream, read_lines, spool, vcf_lines
 from imputevae_cli.log import NullProgress, Progress
 from imputevae_cli.popmap import PopMap
+from imputevae_cli.region import Region
 
 MULTIALLELIC, NO_ALT, SYMBOLIC, NO_GT, NO_CALL = "multiallelic", "no ALT", "symbolic or * ALT", "no GT", "no call"
 """Reasons why a record is not modelled; records of another ploidy are counted as `haploid` or `diploid`."""
+
+OUTSIDE = -1
+"""The row of a locus that is read as context of the region: see `VcfSource.rows`."""
 
 PLOIDY_NAMES = {1: "haploid", 2: "diploid"}
 BATCH_BYTES = 2 << 20
@@ -39,6 +43,7 @@ def read_vcf(
     samples: Sequence[str] | None = None,
     include_pops: Sequence[str] | None = None,
     region: str | None = None,
+    context: int | None = 0,
     progress: Progress | None = None,
     spool_dir: Path | None = None,
 ) -> GenotypeMatrix:
@@ -47,21 +52,23 @@ def read_vcf(
     path: VCF, VCF.gz (BGZF or gzip) or BCF, or `-` for standard input; a stream is copied into `spool_dir`.
     samples: keep these alone, in the file's order. include_pops: keep the samples of these populations.
     region: `chrom`, `chrom:start-end` (1-based, inclusive); a record is in it when its POS is.
+    context: with a region, how many loci on either side of it, on its chromosome, are read as well, or None for all
+    loci of the file: they are in the matrix, but no writer writes them (`GenotypeMatrix.is_context`).
     Records that are not modelled are counted by reason in `source.passed_through`.
     Raises InputError, one line naming file and record, on input that cannot be used; ConfigError on
     `include_pops` without a popmap and on a malformed region.
     """
     name = "standard input" if str(path) == "-" else str(path)
     file = spool(path, name, spool_dir) if is_stream(path) else Path(path)
-    within = Region.parse(region) if region else None
     check = check_vcf(file, name)
+    within = Region.parse(region, check.chroms) if region else None
     columns, populations = choose_samples(check.samples, name, popmap, samples, include_pops)
-    reading = _Reading(file, name, check, columns, within)
+    reading = _Reading(file, name, check, columns, within, context)
     total = check.n_records or 0
-    with (progress or NullProgress()).task("reading", total) as task, _open_quietly(file, name) as records:
+    with (progress or NullProgress()).task("reading", total) as task, open_records(file, name) as records:
         for done in reading.consume(records):
             task.advance(done)
-        return reading.matrix(populations, region)  # within the task, which is not done if this fails
+        return reading.matrix(populations)  # within the task, which is not done if this fails
 
 
 def check_vcf(path: Path, name: str) -> TextCheck:
@@ -69,19 +76,19 @@ def check_vcf(path: Path, name: str) -> TextCheck:
     kind = file_kind(path, name)
     if kind != "bcf":
         return check_lines(read_lines(path, name, gzipped=kind != "vcf"), name)
-    with _open_quietly(path, name) as records:
+    with open_records(path, name) as records:
         try:
             header = records.raw_header.encode()
         except UnicodeDecodeError:
             raise InputError(
                 f"{name}: the BCF header is not UTF-8; convert it, such as with `bcftools reheader`"
             ) from None
-        names, _ = check_header(iter(header.rstrip(b"\n\0").split(b"\n")), name)
-    return TextCheck(names)
+        names, _, contigs = check_header(iter(header.rstrip(b"\n\0").split(b"\n")), name)
+    return TextCheck(names, chroms=frozenset(contigs))
 
 
 @contextmanager
-def _open_quietly(path: Path, name: str) -> Iterator:
+def open_records(path: Path, name: str) -> Iterator:
     """A cyvcf2.VCF, with htslib's own lines on standard error held back: what matters is raised."""
     from cyvcf2 import VCF
     from cyvcf2.cyvcf2 import set_htslib_log_level
@@ -130,12 +137,14 @@ class _Reading:
     check: TextCheck
     columns: np.ndarray
     region: Region | None
+    context: int | None
     passed: Counter = field(default_factory=Counter)
     blocks: deque = field(default_factory=deque)  # int8 (b, samples) each
     ploidies: list[int] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
     loci: tuple[list, list, list, list] = field(default_factory=lambda: ([], [], [], []))  # chrom, pos, ref, alt
-    n_kept: int = 0
+    n_kept: int = 0  # records of the region
+    n_after: int = 0  # loci taken since the last of them
     n_with_gt: int = 0
     batch: list[tuple[int, int, tuple[str, int, str, str]]] = field(default_factory=list)  # (record, row, locus)
 
@@ -145,15 +154,34 @@ class _Reading:
         raw = np.empty((size, len(self.columns), 2), np.int32)
         taken = 0
         for number, record in enumerate(self._safely(records)):
-            if self.region and (record.CHROM, record.POS) not in self.region:
+            row = self._row_of(record.CHROM, record.POS)
+            if row is None:
                 continue
-            self._take(number, record, raw)
-            self.n_kept += 1
+            self._take(number, record, row, raw)
             if len(self.batch) == size:
                 self._decode(raw)
+                self._forget_early_loci()
                 yield number + 1 - taken
                 taken = number + 1
         self._decode(raw[: len(self.batch)])
+
+    def _row_of(self, chrom: str, pos: int) -> int | None:
+        """A record's place among those of the region, OUTSIDE for context of it, None where it is not read."""
+        region = self.region
+        if region is None or (chrom, pos) in region:
+            self.n_kept, self.n_after = self.n_kept + 1, 0
+            return self.n_kept - 1
+        if self.context is None:
+            return OUTSIDE
+        near = self.context and chrom == region.chrom and (pos < region.start or self.n_after < self.context)
+        return OUTSIDE if near else None
+
+    def _forget_early_loci(self) -> None:
+        """Let go of loci so far before the region that they are no context of it."""
+        while self.context and not self.n_kept and len(self.rows) - len(self.blocks[0]) >= self.context:
+            n = len(self.blocks.popleft())
+            for column in (self.rows, self.ploidies, *self.loci):
+                del column[:n]
 
     def _safely(self, records: Iterator) -> Iterator:
         number = 0
@@ -175,12 +203,12 @@ class _Reading:
         place = self.check.where(number, *line_place(line))
         return InputError(f"{self.name}: {place}: {what_is_malformed(line, self.check)}")
 
-    def _take(self, number: int, record, raw: np.ndarray) -> None:
+    def _take(self, number: int, record, row: int, raw: np.ndarray) -> None:
         """Put a record's alleles into the batch, or count it as passed through."""
         alts = record.ALT
         alleles = record.format("GT", int)
         if alleles is None:
-            self.passed[NO_GT] += 1
+            self.passed[NO_GT] += row != OUTSIDE
             return
         self.n_with_gt += 1
         place = (record.CHROM, record.POS)
@@ -190,7 +218,7 @@ class _Reading:
             self._reject_allele(number, place, alleles, len(alts))
         reason = why_not_modelled(record.REF, alts)
         if reason:
-            self.passed[reason] += 1
+            self.passed[reason] += row != OUTSIDE
             return
         if len(self.columns) < len(alleles):
             alleles = alleles[self.columns]
@@ -200,7 +228,8 @@ class _Reading:
         width = min(alleles.shape[1], 2)
         target[:, :width] = alleles[:, :width]
         target[:, width:] = VECTOR_END
-        self.batch.append((number, self.n_kept, (intern(place[0]), place[1], intern(record.REF), intern(alts[0]))))
+        self.n_after += row == OUTSIDE
+        self.batch.append((number, row, (intern(place[0]), place[1], intern(record.REF), intern(alts[0]))))
 
     def _decode(self, raw: np.ndarray) -> None:
         """Turn the batch of raw alleles, int32 (b, samples, 2), into calls."""
@@ -213,7 +242,8 @@ class _Reading:
         if (ploidy == 3).any():
             self._reject_mixed(int(np.argmax(ploidy == 3)), shown)
         called = ploidy > 0
-        self.passed[NO_CALL] += int((~called).sum())
+        inside = np.array([row for _, row, _ in self.batch]) != OUTSIDE
+        self.passed[NO_CALL] += int((inside & ~called).sum())
         block = _mapped((int(called.sum()), len(self.columns)))
         block[:] = CALL_OF[code[called]]
         self.blocks.append(block)
@@ -225,12 +255,14 @@ class _Reading:
                     column.append(value)
         self.batch.clear()
 
-    def matrix(self, populations: np.ndarray | None, region: str | None) -> GenotypeMatrix:
+    def matrix(self, populations: np.ndarray | None) -> GenotypeMatrix:
         """The matrix of all that was read. Raises InputError where there is too little to model."""
-        self._check_content(region)
+        self._check_content()
+        rows = np.array(self.rows, np.int64)
         ploidy = 1 if self.ploidies.count(1) > len(self.ploidies) / 2 else 2
         keep = np.array(self.ploidies) == ploidy
-        self.passed[PLOIDY_NAMES[3 - ploidy]] += int((~keep).sum())
+        self.passed[PLOIDY_NAMES[3 - ploidy]] += int((~keep & (rows != OUTSIDE)).sum())
+        keep &= self._is_near(rows)
         if keep.sum() < 2:
             raise InputError(
                 f"{self.name}: {keep.sum()} record can be modelled, at least 2 are needed "
@@ -241,17 +273,26 @@ class _Reading:
             path=self.path,
             name=self.name,
             n_records=self.n_kept,
-            rows=np.array(self.rows, np.int64)[keep],
+            rows=rows[keep],
             columns=self.columns,
             passed_through={reason: count for reason, count in self.passed.items() if count},
-            region=region,
+            region=self.region,
         )
         samples = tuple(self.check.samples[column] for column in self.columns)
         calls = _sample_major(self.blocks, keep, len(samples))
         return GenotypeMatrix(calls, samples, loci, ploidy, populations, source)
 
-    def _check_content(self, region: str | None) -> None:
-        if not self.n_kept:
+    def _is_near(self, rows: np.ndarray) -> np.ndarray:
+        """bool (loci,): those of the region, and no more than `context` on either side; rows: int64 (loci,)."""
+        inside = np.flatnonzero(rows != OUTSIDE)
+        if not self.context or not len(inside):
+            return np.ones(len(rows), bool)
+        place = np.arange(len(rows))
+        return (place >= inside[0] - self.context) & (place <= inside[-1] + self.context)
+
+    def _check_content(self) -> None:
+        if not self.n_kept and not self._may_be_empty():
+            region = self.region
             where = (
                 f"no record lies in --region {region}; check the chromosome's name" if region else "there is no record"
             )
@@ -262,6 +303,10 @@ class _Reading:
             raise InputError(f"{self.name}: every call is missing; there is nothing to impute from")
         if not self.rows:
             raise InputError(f"{self.name}: no record can be modelled ({self._passed_in_words()})")
+
+    def _may_be_empty(self) -> bool:
+        """Whether a region without a record is nothing odd: the file knows its chromosome, and has loci elsewhere."""
+        return self.context is None and self.region is not None and self.region.chrom in self.check.chroms
 
     def _passed_in_words(self) -> str:
         return ", ".join(f"{count} {reason}" for reason, count in self.passed.items() if count) or "none"

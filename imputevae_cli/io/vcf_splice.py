@@ -12,7 +12,7 @@ from imputevae_cli.genotypes import MISSING, ImputedBlocks
 from imputevae_cli.io import vcf_info
 from imputevae_cli.io.vcf_header import ADDED_FORMAT
 
-BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 1 << 18  # what a block is computed from is some thirty times as large
 GENOTYPES = {1: (b"0", b"1"), 2: (b"0/0", b"0/1", b"1/1")}
 PHASED = (b"0|0", b"0|1", b"1|1", b"1|0")
 
@@ -40,7 +40,7 @@ class Locus(NamedTuple):
 
 
 def filled_loci(imputed: ImputedBlocks) -> Iterator[Locus]:
-    """The loci of an imputation, in order; it is asked for blocks of about a megabyte."""
+    """The loci of an imputation, in order; it is asked for blocks of BLOCK_BYTES."""
     genotypes = imputed.genotypes
     size = int(np.clip(BLOCK_BYTES // (2 * genotypes.n_classes * genotypes.n_samples), 16, 4096))
     for start in range(0, genotypes.n_loci, size):
@@ -91,6 +91,7 @@ class Splice:
         self._ploidy, self._columns = ploidy, columns
         self._known = suffixes(1000 * np.eye(ploidy + 1, dtype=np.uint16), np.zeros(ploidy + 1, bool))
         self._genotypes = GENOTYPES[ploidy]
+        self._no_call = b"/".join([b"."] * ploidy)
 
     def modelled(self, line: bytes, locus: Locus) -> bytes:
         """A modelled record's line with its missing calls filled and GP, DS and IMP added."""
@@ -119,6 +120,18 @@ class Splice:
         elif self._columns is None and _colons(line, head) == len(cells) * (len(keys) - 1):
             return keys, cells  # the common case, told without a look at each cell
         return _at(keys, kept), [cell + b":." * (len(kept) - 1 - cell.count(b":")) for cell in cells]
+
+    def masked(self, line: bytes, hidden: list[int]) -> bytes:
+        """A record's line without the calls of some samples: all that a cell says goes, likelihoods and depths too."""
+        if not hidden:
+            return line if self._columns is None else self.passed(line)
+        head, cells, end = self._split(line)
+        for sample in hidden:
+            cells[sample] = self._no_call
+        if vcf_info.counts_alleles(head[7]):
+            counts = vcf_info.count_values(*vcf_info.count_alleles(cells, 1))
+            head[7] = vcf_info.update_info(head[7], counts)
+        return b"\t".join([*head, *cells]) + end
 
     def passed(self, line: bytes) -> bytes:
         """A record that is not modelled, with the chosen samples alone and allele counts that fit them."""

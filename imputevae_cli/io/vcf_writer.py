@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imputevae_cli.errors import InputError, OutputError
-from imputevae_cli.genotypes import ImputedBlocks, VcfSource
+from imputevae_cli.genotypes import GenotypeMatrix, ImputedBlocks, VcfSource
 from imputevae_cli.io.outputs import STDOUT, BgzfFile, atomic_output, quiet_htslib, standard_output
-from imputevae_cli.io.selection import Region
-from imputevae_cli.io.vcf_header import imputed_header, missing_declarations
+from imputevae_cli.io.vcf_header import missing_declarations, output_header
 from imputevae_cli.io.vcf_splice import Locus, Splice, filled_loci
 from imputevae_cli.io.vcf_text import one_line, vcf_lines
 from imputevae_cli.log import NullProgress, Progress, logger
@@ -55,7 +54,13 @@ def write_vcf(
         raise OutputError(
             f"{path}: these genotypes were not read from a VCF, so there is none to fill; write PHYLIP instead"
         )
-    walk = _Walk(imputed, source, command, version, progress or NullProgress())
+    walk = _Filling(imputed, source, command, version, progress or NullProgress())
+    write_walk(path, walk, output_type, threads)
+    return walk.summary
+
+
+def write_walk(path: str | Path, walk: Walk, output_type: str, threads: int) -> None:
+    """Write what a walk over the input gives, as `write_vcf` says."""
     if str(path) != STDOUT:
         _write_file(Path(os.path.realpath(path)), walk, output_type, threads)
     elif output_type == "v":
@@ -67,10 +72,9 @@ def write_vcf(
             _encode(file, walk, output_type, threads)
             with open(file, "rb") as data, standard_output() as out:
                 shutil.copyfileobj(data, out, WRITE_BYTES)
-    return walk.summary
 
 
-def _write_file(path: Path, walk: _Walk, output_type: str, threads: int) -> None:
+def _write_file(path: Path, walk: Walk, output_type: str, threads: int) -> None:
     indexes = {ending: path.with_name(path.name + ending) for ending in (".tbi", ".csi")}
     with contextlib.ExitStack() as stack:
         made = None
@@ -87,7 +91,7 @@ def _write_file(path: Path, walk: _Walk, output_type: str, threads: int) -> None
                 shutil.copyfile(made, temporary)
 
 
-def _encode(file: Path, walk: _Walk, output_type: str, threads: int) -> None:
+def _encode(file: Path, walk: Walk, output_type: str, threads: int) -> None:
     if output_type == "v":
         with open(file, "wb") as out:
             walk.copy_into(out)
@@ -98,7 +102,7 @@ def _encode(file: Path, walk: _Walk, output_type: str, threads: int) -> None:
         _encode_bcf(file, walk, threads)
 
 
-def _encode_bcf(file: Path, walk: _Walk, threads: int) -> None:
+def _encode_bcf(file: Path, walk: Walk, threads: int) -> None:
     """Write text, then let bcftools encode it: it raises where cyvcf2's writer loses records without a word."""
     import pysam
     import pysam.bcftools
@@ -116,7 +120,7 @@ def _encode_bcf(file: Path, walk: _Walk, threads: int) -> None:
         text.unlink(missing_ok=True)
 
 
-def _index(file: Path, walk: _Walk, output_type: str, name: str) -> Path | None:
+def _index(file: Path, walk: Walk, output_type: str, name: str) -> Path | None:
     """Index `file` and return the index's path, or None, with a note in the log, where it cannot be indexed."""
     if not walk.is_sorted:
         logger.warning("%s: the records are not sorted, so no index is written; `bcftools sort` sorts them", name)
@@ -138,21 +142,33 @@ def _index(file: Path, walk: _Walk, output_type: str, name: str) -> Path | None:
     return index
 
 
-class _Walk:
-    """The walk over the input, record by record, in its order."""
+class Walk:
+    """The walk over the input, record by record, in its order; heirs say what becomes of a modelled record."""
 
-    def __init__(self, imputed: ImputedBlocks, source: VcfSource, command: str, version: str, progress: Progress):
+    def __init__(self, genotypes: GenotypeMatrix, source: VcfSource, command: str, version: str, progress: Progress):
         self.summary = WriteSummary()
         self.is_sorted = True
         self.last_position = 0
-        self._imputed, self._source = imputed, source
+        self._genotypes, self._source = genotypes, source
         self._command, self._version = command, version
         self._progress = progress
         self._columns: list[int] | None = None  # set where not all samples are written
 
+    def _header(self, lines: list[bytes], extra: list[bytes]) -> list[bytes]:
+        """The header of the output, out of the input's and of declarations that it lacks."""
+        raise NotImplementedError
+
+    def _loci(self) -> Iterator:
+        """What is to be spliced into each modelled record, in order."""
+        raise NotImplementedError
+
+    def _spliced(self, splice: Splice, line: bytes, locus) -> bytes:
+        """A modelled record's line for the output."""
+        raise NotImplementedError
+
     def copy_into(self, out, declare_all: bool = False) -> None:
         """Write header and records to `out`; `declare_all` adds the declarations that the input lacks."""
-        source, genotypes = self._source, self._imputed.genotypes
+        source = self._source
         with vcf_lines(source.path, source.name) as lines:
             header = []
             for line in lines:
@@ -162,7 +178,7 @@ class _Walk:
             if len(header[-1].split(b"\t")) - 9 != len(source.columns):
                 self._columns = source.columns.tolist()
             extra = self._undeclared() if declare_all else []
-            header = imputed_header(header, genotypes.samples, self._version, self._command, extra)
+            header = self._header(header, extra)
             out.write(b"".join(line + b"\n" for line in header))
             with self._progress.task("writing", source.n_records) as task:
                 for texts in _bundles(self._records(lines)):
@@ -175,10 +191,10 @@ class _Walk:
 
     def _records(self, lines: Iterator[bytes]) -> Iterator[bytes]:
         """Every record of the output, without its newline."""
-        source, genotypes = self._source, self._imputed.genotypes
-        region = Region.parse(source.region) if source.region else None
+        source, genotypes = self._source, self._genotypes
+        region = source.region
         place = _Order()
-        loci = filled_loci(self._imputed)
+        loci = self._loci()
         splice = Splice(genotypes.ploidy, self._columns)
         rows = iter(source.rows.tolist())
         next_row = next(rows, None)
@@ -194,8 +210,8 @@ class _Walk:
                 if int(pos) != genotypes.loci.pos[self.summary.modelled]:
                     raise self._changed()
                 next_row = next(rows, None)
-                self._count(locus)
-                yield splice.modelled(line, locus)
+                self.summary.modelled += 1
+                yield self._spliced(splice, line, locus)
             else:
                 yield line if self._columns is None else splice.passed(line)
         self.summary.records = number + 1
@@ -203,13 +219,27 @@ class _Walk:
         if next_row is not None or self.summary.records != source.n_records:
             raise self._changed()
 
-    def _count(self, locus: Locus) -> None:
-        self.summary.modelled += 1
-        self.summary.imputed += locus.n_imputed
-        self.summary.missing += len(locus.missing)
-
     def _changed(self) -> InputError:
         return InputError(f"{self._source.name}: the file changed while it was imputed; run again on a file at rest")
+
+
+class _Filling(Walk):
+    """The walk that fills missing calls."""
+
+    def __init__(self, imputed: ImputedBlocks, source: VcfSource, command: str, version: str, progress: Progress):
+        super().__init__(imputed.genotypes, source, command, version, progress)
+        self._imputed = imputed
+
+    def _header(self, lines: list[bytes], extra: list[bytes]) -> list[bytes]:
+        return output_header(lines, self._genotypes.samples, self._version, self._command, extra)
+
+    def _loci(self) -> Iterator[Locus]:
+        return filled_loci(self._imputed)
+
+    def _spliced(self, splice: Splice, line: bytes, locus: Locus) -> bytes:
+        self.summary.imputed += locus.n_imputed
+        self.summary.missing += len(locus.missing)
+        return splice.modelled(line, locus)
 
 
 class _Order:

@@ -1,0 +1,108 @@
+"""Signals that end a run, and runs that can be taken up after one."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imputevae_cli.cli.options import Common
+from imputevae_cli.config import Config
+from imputevae_cli.errors import ConfigError, OutputError, Preempted
+from imputevae_cli.log import logger
+from imputevae_cli.stopping import Stopped, StopRequest
+
+if TYPE_CHECKING:
+    from imputevae_cli.engine.stages import Stages
+    from imputevae_cli.genotypes import GenotypeMatrix
+
+STOPPED_BY = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+if hasattr(signal, "SIGUSR1"):
+    STOPPED_BY[signal.SIGUSR1] = "stopped by SIGUSR1"
+STDOUT = "-"
+
+_request = StopRequest()
+
+
+def listen() -> None:
+    """From now on a signal raises Stopped: at once, or where a run is at work, when its state is whole."""
+    for number in STOPPED_BY:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup, or in the background of a script
+            signal.signal(number, _stop_at_once if number == signal.SIGINT else _request.receive)
+
+
+def _stop_at_once(number: int, frame: object) -> None:
+    """Whoever presses Ctrl-C wants the prompt back."""
+    raise Stopped(number)
+
+
+def run_folder_of(path: str) -> Path:
+    """OUT.ckpt."""
+    target = Path(os.path.realpath(path))
+    return target.with_name(target.name + ".ckpt")
+
+
+def check_run_folder(path: str, common: Common) -> bool:
+    """Whether there is a stopped run for the output `path` to go on with.
+
+    Raises OutputError where there is one, and it is not said what to do with it; ConfigError where there cannot be one.
+    """
+    if path == STDOUT:
+        if common.resume:
+            raise ConfigError("--resume: a run that writes to standard output cannot be taken up; name a file with -o")
+        return False
+    folder = run_folder_of(path)
+    there = folder.is_dir() and any(folder.iterdir())
+    if there and not (common.resume or common.force):
+        raise OutputError(
+            f"{folder}: holds a run that was stopped; give --resume to go on with it, or --force to start over"
+        )
+    if common.resume and not there:
+        logger.info("--resume: there is no %s, so the run starts from the beginning", folder)
+    return there and common.resume
+
+
+@contextmanager
+def resumable(
+    path: str, common: Common, genotypes: GenotypeMatrix, config: Config, model: Path | None = None
+) -> Iterator[Stages]:
+    """The stages of a run that writes `path`, which on a signal are saved to be taken up again.
+
+    Raises Preempted on a signal where something is saved; CheckpointError where another run is kept for this output.
+    """
+    from imputevae_cli.engine.run_folder import RunFolder, identity_of
+    from imputevae_cli.engine.stages import Journal, Stages
+    from imputevae_cli.io.outputs import remove_leftovers
+
+    if path == STDOUT:
+        yield Stages()
+        return
+    folder = RunFolder(run_folder_of(path), identity_of(genotypes, config, model))
+    if common.resume:
+        remove_leftovers(path)
+    else:
+        folder.remove()
+    if folder.is_there:
+        folder.check()
+        logger.info("%s: going on with the run that was stopped", folder.path)
+    journal = Journal(folder, _request, 60 * common.checkpoint_every)
+    try:
+        yield journal
+    except Stopped as stopped:
+        if stopped.number != signal.SIGINT:
+            try:
+                journal.save()
+            except OutputError as error:
+                logger.warning("%s", error)
+        if folder.is_there:
+            raise Preempted(
+                f"{STOPPED_BY[stopped.number]}; {folder.path} holds what was done, run again with --resume to go on"
+            ) from stopped
+        raise
+    # The output is whole: nothing is left to stop
+    for number in STOPPED_BY:
+        signal.signal(number, signal.SIG_IGN)
+    folder.remove()

@@ -1,0 +1,53 @@
+"""How loci are cut into windows, and by what samples draw at random in each."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from imputevae_cli.engine.copying_numerics import mix_each
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The windows of some loci, and what of the samples goes with each.
+
+    windows: int64 (W, 4), see `copying_windows.windows`. paths: uint8 (W, N), see `inbreeding.paths`. identities:
+    uint64 (W, N), by which samples draw apart from each other. first: the number of the first window, where these are
+    some of the windows of more loci.
+    """
+
+    windows: np.ndarray
+    paths: np.ndarray
+    identities: np.ndarray
+    first: int = 0
+
+    def part(self, start: int, stop: int) -> Frame:
+        """The windows number start..stop (exclusive) alone, on the loci of their cores."""
+        low, high = self.windows[start, 1], self.windows[stop - 1, 2]
+        windows = np.clip(self.windows[start:stop], low, high) - low
+        return Frame(windows, self.paths[start:stop], self.identities[start:stop], start)
+
+    def keys(self, key: np.uint64, window: int) -> np.ndarray:
+        """uint64 (N,): each sample's own key, from one for this window."""
+        return mix_each(key, self.identities[window])
+
+
+def places(calls: np.ndarray, windows: np.ndarray) -> np.ndarray:
+    """uint64 (W, N): each sample's place in the cohort; calls: int8 (N, L), windows: int64 (W, 4)."""
+    return np.tile(np.arange(len(calls), dtype=np.uint64), (len(windows), 1))
+
+
+def digests(calls: np.ndarray, windows: np.ndarray) -> np.ndarray:
+    """uint64 (W, N): a digest of each sample's calls in the window; calls: int8 (N, L), windows: int64 (W, 4).
+
+    For samples that have nothing to do with each other: what one gets must not hang on its place among them.
+    """
+    found = [
+        hashlib.blake2b(row[first:stop].tobytes(), digest_size=8).digest()
+        for first, _, _, stop in windows
+        for row in calls
+    ]
+    return np.frombuffer(b"".join(found), "<u8").reshape(len(windows), len(calls)).astype(np.uint64)

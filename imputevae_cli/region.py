@@ -1,0 +1,42 @@
+"""A region of the genome, as `--region` names it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container
+from dataclasses import dataclass
+
+from imputevae_cli.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Region:
+    """A stretch of one chromosome, 1-based, both ends within."""
+
+    chrom: str
+    start: int = 1
+    end: int = 2**62
+
+    @classmethod
+    def parse(cls, text: str, chroms: Container[str] = ()) -> Region:
+        """`chrom`, `chrom:pos`, `chrom:start-` or `chrom:start-end`; thousands may be parted by commas.
+
+        chroms: names of the file's chromosomes. A text that is one of them is that chromosome: names such as
+        `HLA-A*01:01:01:01` hold colons of their own. Raises ConfigError where the end is before the start.
+        """
+        found = None if text in chroms else re.fullmatch(r"(.+):([\d,]+)(?:(-)([\d,]*))?", text)
+        if not found:
+            return cls(text)
+        start = int(found[2].replace(",", ""))
+        end = int((found[4] or "").replace(",", "") or 2**62) if found[3] else start
+        if end < start:
+            raise ConfigError(f"--region {text}: the end is before the start; write chrom:start-end")
+        return cls(found[1], start, end)
+
+    def __str__(self) -> str:
+        if self.end == 2**62:
+            return self.chrom if self.start == 1 else f"{self.chrom}:{self.start}-"
+        return f"{self.chrom}:{self.start}-{self.end}"
+
+    def __contains__(self, place: tuple[str, int]) -> bool:
+        return place[0] == self.chrom and self.start <= place[1] <= self.end

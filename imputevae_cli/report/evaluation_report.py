@@ -1,0 +1,162 @@
+"""The report of an evaluation as plain values, ready for JSON: what every other output is made from."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from imputevae_cli.evaluation import Evaluation, MethodScore
+from imputevae_cli.genotypes import MISSING, GenotypeMatrix
+from imputevae_cli.report.evaluation_tables import per_locus, per_sample
+from imputevae_cli.report.findings import Findings, findings_of
+from imputevae_cli.report.verdict import verdict
+
+SCHEMA_VERSION = 1
+HISTOGRAM_BINS = 20
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the guesses come from.
+
+    kind: fitted, checkpoint or file. name: of the checkpoint or the file. parts: what the gate chose, or None.
+    probabilities: GP, DS or GT, what stands for the genotype probabilities. notes: what the reader must know before
+    all else, in sentences.
+    """
+
+    kind: str
+    name: str
+    parts: str | None = None
+    probabilities: str = "GP"
+    notes: tuple[str, ...] = ()
+    settings: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Masking:
+    """How the cells came to be hidden. strategy: None where they were missing in the input as given, file where a mask
+    was read. prop: share of the known calls, of the first round."""
+
+    strategy: str | None
+    prop: float
+    repeats: int
+    seed: int
+
+
+def report_of(
+    evaluation: Evaluation,
+    genotypes: GenotypeMatrix,
+    source: Source,
+    masking: Masking,
+    bias: dict[str, Any],
+    *,
+    version: str,
+    command: str,
+    created: str,
+) -> dict[str, Any]:
+    """The report; numbers that are not defined are None. bias: of `popgen.bias`. created: ISO date."""
+    found = findings_of(evaluation, "The file" if source.kind == "file" else "The model", source.notes)
+    report = {
+        "schema_version": SCHEMA_VERSION,
+        "software": {"name": "imputevae", "version": version, "command": command},
+        "created": created,
+        "input": _input(genotypes),
+        "masking": {
+            "strategy": masking.strategy,
+            "prop": masking.prop,
+            "repeats": masking.repeats,
+            "seed": masking.seed,
+            "cells": len(evaluation.samples),
+            "classes": np.bincount(evaluation.cells.truth, minlength=genotypes.n_classes).tolist(),
+        },
+        "model": {
+            "source": source.kind,
+            "name": source.name,
+            "parts": source.parts,
+            "probabilities": source.probabilities,
+            "left_missing": int((evaluation.guess.call == MISSING).sum()),
+        },
+        "verdict": _verdict(found),
+        "methods": [score.method for score in evaluation.methods],
+        "metrics": {score.method: _metrics(score) for score in evaluation.methods},
+        "strata": [row for score in evaluation.methods for row in score.strata],
+        "calibration": {score.method: score.calibration for score in evaluation.methods},
+        "curves": {
+            "precision_recall": {score.method: score.precision_recall for score in evaluation.methods},
+            "roc": {score.method: score.roc for score in evaluation.methods},
+        },
+        "confusion": {score.method: score.confusion for score in evaluation.methods},
+        "chosen": evaluation.chosen,
+        "samples": per_sample(evaluation, genotypes),
+        "loci": _histograms(evaluation, genotypes),
+        "bias": bias,
+        "settings": source.settings,
+    }
+    report = plain(report)
+    trust = verdict(report)
+    report["verdict"] = {"level": trust.level, "headline": trust.headline, **report["verdict"]}
+    return report
+
+
+def _input(genotypes: GenotypeMatrix) -> dict[str, Any]:
+    populations = genotypes.populations
+    return {
+        "name": genotypes.source.name if genotypes.source else "genotypes",
+        "samples": genotypes.n_samples,
+        "loci": genotypes.n_loci,
+        "ploidy": genotypes.ploidy,
+        "missing_share": float((genotypes.calls == MISSING).mean()),
+        "populations": None if populations is None else dict(sorted(Counter(populations.tolist()).items())),
+    }
+
+
+def _verdict(findings: Findings) -> dict[str, Any]:
+    return {
+        "sentences": list(findings.sentences),
+        "loses_to": [
+            {"method": loss.method, "metric": loss.metric, "model": loss.model, "baseline": loss.baseline}
+            for loss in findings.losses
+        ],
+    }
+
+
+def _metrics(score: MethodScore) -> dict[str, dict[str, float | None]]:
+    return {
+        name: {
+            "value": value,
+            "low": score.low.get(name),
+            "high": score.high.get(name),
+            "spread": score.spread.get(name),
+        }
+        for name, value in score.figures.items()
+    }
+
+
+def _histograms(evaluation: Evaluation, genotypes: GenotypeMatrix) -> dict[str, Any]:
+    """How many loci have which figure, for the model; `undefined` counts those where it cannot be told."""
+    table = per_locus(evaluation, genotypes)
+    out = {"scored": len(table["n"]), "histograms": {}}
+    for name in ("concordance", "dosage_r2", "iqs", "info"):
+        values = table[name][np.isfinite(table[name])]
+        low = 0.0 if name != "iqs" else -1.0
+        counts, edges = np.histogram(values.clip(low, 1.0), HISTOGRAM_BINS, (low, 1.0))
+        undefined = len(table["n"]) - len(values)
+        out["histograms"][name] = {"edges": edges.tolist(), "counts": counts.tolist(), "undefined": undefined}
+    return out
+
+
+def plain(value: Any) -> Any:
+    """The same in plain Python types; floats to nine significant digits, and None where they are not finite."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float):
+        return float(f"{value:.9g}") if math.isfinite(value) else None
+    return value

@@ -1,0 +1,102 @@
+"""What an evaluation comes to, in plain words, the most important first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from imputevae_cli.evaluation import FREQUENCIES, LD_KNNI, MODE, POPULATION_MODE, Evaluation, MethodScore
+from imputevae_cli.genotypes import MISSING
+
+LABELS = {
+    MODE: "the commonest genotype of the locus",
+    POPULATION_MODE: "the commonest genotype of the population",
+    FREQUENCIES: "genotype frequencies",
+    LD_KNNI: "LD-kNNi",
+}
+JUDGED_BY = {"log_loss": "log loss", "nrd": "non-reference discordance"}
+FEW_CELLS = 1000
+WELL_CALIBRATED = 0.02
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A metric on which a baseline is better."""
+
+    method: str
+    metric: str
+    model: float
+    baseline: float
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Sentences to show as they are, and the baselines that the model loses to."""
+
+    sentences: tuple[str, ...]
+    losses: tuple[Loss, ...]
+
+
+def findings_of(evaluation: Evaluation, subject: str = "The model", notes: tuple[str, ...] = ()) -> Findings:
+    """Whether the model beats every baseline on log loss and on NRD, and what its calls and probabilities are worth.
+
+    subject: what is scored, at the start of a sentence. notes: sentences that come before all others.
+    """
+    model, *others = evaluation.methods
+    losses = tuple(
+        Loss(other.method, metric, model.figures[metric], other.figures[metric])
+        for other in others
+        for metric in JUDGED_BY
+        if metric in model.figures and metric in other.figures and model.figures[metric] > other.figures[metric]
+    )
+    sentences = [*_on_baselines(subject, model, others, losses), *notes, _on_calls(evaluation, model, others)]
+    sentences += [*_on_probabilities(model), *_on_classes(model), *_on_size(evaluation)]
+    return Findings(tuple(sentences), losses)
+
+
+def _on_baselines(subject: str, model: MethodScore, others: list[MethodScore], losses: tuple[Loss, ...]) -> list[str]:
+    if losses:
+        return [
+            f"{subject} loses to {LABELS[loss.method]} on {JUDGED_BY[loss.metric]}: {loss.model:.4f} against "
+            f"{loss.baseline:.4f}, where less is better."
+            for loss in losses
+        ]
+    judged = " and ".join(label for name, label in JUDGED_BY.items() if name in model.figures)
+    best = min(others, key=lambda other: other.figures["nrd"])
+    return [
+        f"{subject} is no worse than any baseline on {judged}; the nearest, {LABELS[best.method]}, has a "
+        f"non-reference discordance of {best.figures['nrd']:.4f}, against {model.figures['nrd']:.4f}."
+    ]
+
+
+def _on_calls(evaluation: Evaluation, model: MethodScore, others: list[MethodScore]) -> str:
+    best = max(others, key=lambda other: other.figures["concordance"])
+    left = int((evaluation.guess.call == MISSING).sum())
+    missing = f" {left:,} were left missing, which counts as wrong." if left else ""
+    return (
+        f"Of {len(evaluation.samples):,} scored calls, {model.figures['concordance']:.1%} are right "
+        f"(95 % interval over loci {model.low['concordance']:.1%} to {model.high['concordance']:.1%}); "
+        f"{LABELS[best.method]} gets {best.figures['concordance']:.1%}.{missing}"
+    )
+
+
+def _on_probabilities(model: MethodScore) -> list[str]:
+    if "ece" not in model.figures:
+        return ["There are no genotype probabilities, so nothing can be said of how sure each call is."]
+    ece = model.figures["ece"]
+    if not np.isfinite(ece):
+        return []
+    worth = "can be taken at their word" if ece <= WELL_CALIBRATED else "should not be taken at their word"
+    return [f"The genotype probabilities {worth}: on average they are {ece:.1%} away from the share that is right."]
+
+
+def _on_classes(model: MethodScore) -> list[str]:
+    """Recall of each true genotype: concordance over homozygous reference calls can hide what is lost elsewhere."""
+    shares = [f"{row['level']} {row['concordance']:.1%}" for row in model.strata if row["stratum"] == "class"]
+    return [f"Right calls by true genotype: {', '.join(shares)}."]
+
+
+def _on_size(evaluation: Evaluation) -> list[str]:
+    n = len(evaluation.samples)
+    return [f"Only {n:,} calls were scored: the figures are rough."] if n < FEW_CELLS else []

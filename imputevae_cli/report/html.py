@@ -1,0 +1,250 @@
+"""The page of an evaluation: one file that opens anywhere, offline, and says first whether to trust the result.
+
+The report is a dict of plain types, `schema_version` 1, as `report.json` holds it; whatever part of it is missing or
+None is left out of the page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from imputevae_cli.io.outputs import atomic_output
+from imputevae_cli.report import figures, labels, popgen_figures
+from imputevae_cli.report.figures import Figure
+from imputevae_cli.report.labels import METRICS, MODEL, MORE_METRICS, is_number, number, percent, value
+from imputevae_cli.report.verdict import RULE, verdict
+
+SCHEMA_VERSION = 1
+VIEW_ORDER = ("truth", "visible", "imputed", "imputed_same_cells")
+MAX_PAIRS = 100
+"""Pairs of populations in the table of Fst."""
+WORST_SAMPLES = 10
+SOURCES = {"fitted": "fitted on this file", "checkpoint": "read from a checkpoint", "file": "another tool's file"}
+PROBABILITIES = {"GT": "none, the file has calls alone", "DS": "from dosages (DS)", "GP": "genotype probabilities (GP)"}
+
+
+def write_html(path: str | Path, report: Mapping) -> None:
+    """Write the page. The same report gives the same bytes. Raises OutputError where it cannot be written."""
+    page = render_html(report)
+    with atomic_output(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def render_html(report: Mapping) -> str:
+    """The page's text."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("imputevae_cli.report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters |= {"number": number, "percent": percent}
+    return environment.get_template("evaluation.html.jinja").render(**_context(report))
+
+
+def _context(report: Mapping) -> dict:
+    """What the template names, each complete whatever the report lacks."""
+    software = _part(report, "software")
+    return {
+        "title": labels.file_name(report),
+        "software": {"name": "imputevae", "version": "", "command": ""} | dict(software),
+        "created": report.get("created") or "",
+        "verdict": verdict(report),
+        "rule": RULE,
+        "cards": _cards(report),
+        "facts": _facts(report),
+        "metrics": _metrics_table(report, METRICS),
+        "more_metrics": _metrics_table(report, MORE_METRICS),
+        "repeats": _part(report, "masking").get("repeats") or 1,
+        "parts": _part(report, "model").get("parts"),
+        "sections": _sections(report),
+        "bias": _bias_tables(report),
+        "worst_samples": _worst_samples(report),
+        "settings": _settings(report),
+    }
+
+
+def _part(report: Mapping, key: str) -> Mapping:
+    return report.get(key) or {}
+
+
+def _cards(report: Mapping) -> list[dict]:
+    """The three figures that are read first: what it is, the value, and the best baseline's."""
+    cards = [
+        ("concordance", "of the hidden calls filled in right", lambda v: percent(v)),
+        ("nrd", "of the calls that involve an ALT allele filled in wrong", lambda v: percent(v)),
+        ("skill_r2", "of the variation explained (skill r²)", lambda v: percent(v, 0)),
+    ]
+    shown = []
+    for metric, words, text in cards:
+        ours = value(report, MODEL, metric)
+        if ours is None:
+            continue
+        best = _best_baseline(report, metric)
+        beside = f"best simple method: {text(best)}" if best is not None else ""
+        shown.append({"value": text(ours), "words": words, "beside": beside})
+    return shown
+
+
+def _best_baseline(report: Mapping, metric: str) -> float | None:
+    values = [value(report, method, metric) for method in report.get("methods") or () if method != MODEL]
+    choose = max if METRICS[metric].rises else min
+    return choose((v for v in values if v is not None), default=None)
+
+
+def _facts(report: Mapping) -> list[tuple[str, str]]:
+    """What was scored and how, as pairs of a name and a text."""
+    return [fact for fact in (*_facts_of_data(report), *_facts_of_imputation(report)) if fact[1]]
+
+
+def _facts_of_data(report: Mapping) -> Iterator[tuple[str, str]]:
+    source, masking = _part(report, "input"), _part(report, "masking")
+    if source.get("samples"):
+        loci, ploidy = source.get("loci") or 0, source.get("ploidy") or 2
+        yield "Data", f"{source['samples']:,} samples, {loci:,} loci, {'haploid' if ploidy == 1 else 'diploid'}"
+    if is_number(source.get("missing_share")):
+        yield "Calls missing in the file", percent(source["missing_share"])
+    yield "Populations", ", ".join(f"{name} ({n})" for name, n in (source.get("populations") or {}).items())
+    if masking.get("cells"):
+        strategy = masking.get("strategy")
+        share = f"{percent(masking['prop'])} of the known ones, " if is_number(masking.get("prop")) else ""
+        way = f"{share}hidden {labels.STRATEGIES.get(strategy, f'by {strategy}')}" if strategy else "as given"
+        yield "Scored calls", f"{masking['cells']:,}, {way}"
+    if (masking.get("repeats") or 1) > 1:
+        yield "Repeats", str(masking["repeats"])
+    if masking.get("seed") is not None:
+        yield "Seed", str(masking["seed"])
+
+
+def _facts_of_imputation(report: Mapping) -> Iterator[tuple[str, str]]:
+    model = _part(report, "model")
+    name = model.get("name") if model.get("source") != "fitted" else None
+    source = SOURCES.get(model.get("source"), model.get("source") or "")
+    yield "Imputation", f"{source} ({name})" if name else source
+    yield "Probabilities", PROBABILITIES.get(model.get("probabilities"), model.get("probabilities") or "")
+    if model.get("left_missing"):
+        yield "Left missing", f"{model['left_missing']:,} of the scored calls; they count as wrong"
+    for method, settings in _part(report, "chosen").items():
+        yield (
+            f"Settings of {labels.method_name(report, method)}",
+            ", ".join(f"{key} {n}" for key, n in settings.items()),
+        )
+
+
+def _metrics_table(report: Mapping, metrics: Mapping[str, labels.Metric]) -> dict | None:
+    """Rows of metrics by columns of methods, the best of each row marked; None where there is no number at all."""
+    methods = list(report.get("methods") or report.get("metrics") or ())
+    rows = []
+    for metric, words in metrics.items():
+        cells = [_part(_part(report, "metrics").get(method) or {}, metric) for method in methods]
+        values = [cell.get("value") for cell in cells]
+        known = [v for v in values if is_number(v)]
+        if not known:
+            continue
+        best = (max if words.rises else min)(known)
+        rows.append(
+            {
+                "name": labels.metric_name(metric),
+                "meaning": words.meaning,
+                "rises": words.rises,
+                "cells": [
+                    {
+                        "value": v,
+                        "low": c.get("low"),
+                        "high": c.get("high"),
+                        "spread": c.get("spread"),
+                        "best": v == best,
+                    }
+                    for v, c in zip(values, cells, strict=True)
+                ],
+            }
+        )
+    if not rows:
+        return None
+    return {"methods": [{"name": labels.method_name(report, m), "ours": m == MODEL} for m in methods], "rows": rows}
+
+
+def _sections(report: Mapping) -> list[dict]:
+    """The pictures, in the order of the questions that people ask."""
+    plan = [
+        ("accuracy", "Where is it right, and where not?",
+         [figures.confusion, figures.by_frequency, figures.by_population, figures.by_sample,
+          figures.by_sample_missingness, figures.by_locus_missingness]),
+        ("probabilities", "Can its probabilities be believed?",
+         [figures.calibration, figures.precision_recall, figures.roc]),
+        ("downstream", "What does it do to later analyses?",
+         [popgen_figures.heterozygosity, popgen_figures.fst, popgen_figures.spectrum]),
+        ("pca", "Do samples with many missing calls drift?", [popgen_figures.pca]),
+    ]  # fmt: skip
+    sections = []
+    for name, title, makers in plan:
+        made = [figure for maker in makers for figure in _as_list(maker(report))]
+        if made:
+            sections.append({"id": name, "title": title, "figures": made})
+    return sections
+
+
+def _as_list(made: Figure | list[Figure] | None) -> list[Figure]:
+    if made is None:
+        return []
+    return made if isinstance(made, list) else [made]
+
+
+def _bias_tables(report: Mapping) -> dict | None:
+    """Sentences and tables of what happens to population genetics; a column a view."""
+    bias = report.get("bias")
+    if not bias:
+        return None
+    views = [view for view in VIEW_ORDER if view in (bias.get("views") or VIEW_ORDER)]
+    drift = _part(_part(bias, "pca"), "drift").get("sentence")
+    statistics = {"ho": "Ho", "he": "He", "fis": "FIS"}
+    rows = bias.get("heterozygosity") or ()
+    heterozygosity = [
+        {
+            "name": f"{row['population']} ({row['samples']})",
+            "statistic": name,
+            "values": [_part(row, v).get(key) for v in views],
+        }
+        for row in rows
+        for key, name in statistics.items()
+        if any(is_number(_part(row, v).get(key)) for v in views)
+    ]
+    pairs = bias.get("fst") or ()
+    return {
+        "sentences": [s for s in bias.get("sentences") or () if s != drift],
+        "drift": drift,
+        "truth_lacks": "imputed_same_cells" in views,
+        "views": [labels.VIEWS[view] for view in views],
+        "heterozygosity": heterozygosity,
+        "fst": [
+            {"name": f"{row['population_1']} – {row['population_2']}", "values": [row.get(v) for v in views]}
+            for row in pairs[:MAX_PAIRS]
+        ],
+        "more_pairs": max(0, len(pairs) - MAX_PAIRS),
+    }
+
+
+def _worst_samples(report: Mapping) -> Sequence[Mapping]:
+    rows = [row for row in report.get("samples") or () if is_number(row.get("concordance"))]
+    keys = ("sample", "population", "missing_share", "n", "concordance", "nrd", "log_loss")
+    worst = sorted(rows, key=lambda row: row["concordance"])[:WORST_SAMPLES]
+    return [{key: row.get(key) for key in keys} for row in worst]
+
+
+def _settings(report: Mapping) -> list[tuple[str, str]]:
+    """Dotted settings and their values, where the report holds them under `settings`."""
+    flat: list[tuple[str, str]] = []
+
+    def walk(prefix: str, thing: object) -> None:
+        if isinstance(thing, Mapping):
+            for key, inner in thing.items():
+                walk(f"{prefix}.{key}" if prefix else str(key), inner)
+        else:
+            flat.append((prefix, str(thing)))
+
+    walk("", report.get("settings") or {})
+    return flat
