@@ -89,7 +89,7 @@ def tune(
         from imputevae_cli.imputer import ImputeVAE
 
         runs = _whole_fits(session.config.tune, genotypes.calls.size)
-        show_estimate(ImputeVAE(session.config.replace(searched.held)), genotypes, runs)
+        show_estimate(ImputeVAE(session.config.replace(searched.held)), genotypes, clock, runs)
         return
     where = settings.storage or f"journal:{files.journal}"
     join = settings.resume or settings.study is not None
