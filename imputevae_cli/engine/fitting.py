@@ -16,11 +16,12 @@ import numpy as np
 import torch
 
 from imputevae_cli.config import Config
-from imputevae_cli.engine.cells import HiddenCells, pick, surroundings
+from imputevae_cli.engine.cells import HiddenCells, pick
 from imputevae_cli.engine.copying import HaplotypeDecoder
 from imputevae_cli.engine.copying_chain import Schedule
 from imputevae_cli.engine.copying_posterior import HaplotypePosterior
 from imputevae_cli.engine.donors import DonorDecoder
+from imputevae_cli.engine.evidence import Evidence, Glimpse, View
 from imputevae_cli.engine.gate import Gate
 from imputevae_cli.engine.mixture import (
     DONORS,
@@ -32,9 +33,7 @@ from imputevae_cli.engine.mixture import (
     Mixture,
     closeness,
     global_posterior,
-    log_of,
 )
-from imputevae_cli.engine.plain import as_arrays, as_tensors
 from imputevae_cli.engine.stages import Stages
 from imputevae_cli.engine.trainer import EpochResult, Member, TrainingData, train_members
 from imputevae_cli.engine.vae import Latent, encode_in_batches
@@ -82,76 +81,6 @@ class Task:
         return self.validation.and_also(self.test)
 
 
-View = Callable[[HiddenCells], np.ndarray]
-"""Genotype probabilities, float32 (M, C), of cells that a part was not shown."""
-
-
-@dataclass(frozen=True)
-class Glimpse:
-    """What a part says after a cheap run on some of the data.
-
-    places: int64 (M,), of the validation cells there, among all of them. gp: float32 (M, C).
-    """
-
-    places: np.ndarray
-    gp: np.ndarray
-
-    @staticmethod
-    def state(glimpse: Glimpse | None) -> dict[str, Any] | None:
-        """Plain types and tensors."""
-        return None if glimpse is None else as_tensors(vars(glimpse))
-
-    @classmethod
-    def from_state(cls, state: dict[str, Any] | None) -> Glimpse | None:
-        """What `state` took down."""
-        return None if state is None else cls(**as_arrays(state))
-
-
-@dataclass(frozen=True)
-class Heard:
-    """What the gate is fitted on: the validation cells, what each part says of them, and what is known around them.
-
-    logs: part -> float (M, C), log probabilities. around: float32 (M, F), `surroundings`.
-    """
-
-    cells: HiddenCells
-    logs: dict[str, np.ndarray]
-    around: np.ndarray
-
-    @classmethod
-    def of(cls, cohort: Cohort, views: Mapping[str, View], cells: HiddenCells) -> Heard:
-        """Ask each part for the cells."""
-        around = pick(cells, cohort.n_loci, partial(surroundings, cohort.calls, cohort.chrom_codes, cohort.ploidy))
-        return cls(cells, {}, around).with_all(views)
-
-    def with_all(self, views: Mapping[str, View]) -> Heard:
-        """The same cells, with what those of `views` say that were not asked yet."""
-        late = {name: log_of(view(self.cells)) for name, view in views.items() if name not in self.logs}
-        return replace(self, logs=self.logs | late)
-
-    def beside(self, name: str, glimpse: Glimpse) -> Heard:
-        """The cells of a glimpse, with what it says of them."""
-        logs = {part: log[glimpse.places] for part, log in self.logs.items()} | {name: log_of(glimpse.gp)}
-        return Heard(self.cells.take(glimpse.places), logs, self.around[glimpse.places])
-
-    def gate(self, seed: int) -> Gate:
-        """The gate that these cells ask for."""
-        seed = seed_for(seed, "gate") % 2**31
-        return Gate.fit(
-            self.logs, self.cells.truth, self.around, fallback=FREQUENCIES, groups=self.cells.loci, seed=seed
-        )
-
-    @staticmethod
-    def state(heard: Heard) -> dict[str, Any]:
-        """All but the cells, as plain types and tensors."""
-        return as_tensors({"logs": heard.logs, "around": heard.around})
-
-    @classmethod
-    def from_state(cls, cells: HiddenCells, state: dict[str, Any]) -> Heard:
-        """What `state` took down."""
-        return cls(cells, **as_arrays(state))
-
-
 def fit_mixture(task: Task) -> tuple[Mixture, np.ndarray]:
     """Fit the parts that `model.decoder` asks for, and the gate; with the probabilities of the test cells, (M, C)."""
     with task.hidden.hidden_in(task.cohort.calls):
@@ -179,9 +108,9 @@ def _fit_on_visible(task: Task) -> tuple[Mixture, np.ndarray | None, np.ndarray]
         views[FREQUENCIES] = FrequencyPart.of(task.cohort).cells
     if donors is not None:
         views[DONORS] = lambda cells: donors.cells(cells.samples, cells.loci)
-    heard = _hear(task, views)
+    evidence = _gather(task, views)
     if thrifty and not alone:
-        idle = _idle_parts(task, heard, lambda: {GLOBAL: _glimpse_global(task, members, thinned), HAPLOTYPE: copied})
+        idle = _idle_parts(task, evidence, lambda: {GLOBAL: _glimpse_global(task, members, thinned), HAPLOTYPE: copied})
         wanted -= idle.keys()
         notes += idle.values()
     encoder = members[0]  # the donors were fitted with its latent, whatever becomes of the global part
@@ -193,7 +122,7 @@ def _fit_on_visible(task: Task) -> tuple[Mixture, np.ndarray | None, np.ndarray]
     haplotypes = _fit_haplotypes(task, likeness) if HAPLOTYPE in wanted else None
     if haplotypes is not None:
         views[HAPLOTYPE] = lambda cells: pick(cells, task.cohort.n_loci, haplotypes.shown_gp)
-    gate, test_gp = _weigh(task, heard, views)
+    gate, test_gp = _weigh(task, evidence, views)
     for note in [gate.summary(), *notes]:
         logger.info("%s", note)
     donors = donors if DONORS in gate.parts else None
@@ -219,7 +148,7 @@ def _stands_alone(task: Task, copied: Glimpse, notes: list[str]) -> bool:
     return ratio < LINKED
 
 
-def _idle_parts(task: Task, heard: Heard, glimpses: Callable[[], dict[str, Glimpse | None]]) -> dict[str, str]:
+def _idle_parts(task: Task, evidence: Evidence, glimpses: Callable[[], dict[str, Glimpse | None]]) -> dict[str, str]:
     """The parts that the gate would not take in beside the others, going by a glimpse of each, and a note on why."""
 
     def judge() -> dict[str, str]:
@@ -227,7 +156,7 @@ def _idle_parts(task: Task, heard: Heard, glimpses: Callable[[], dict[str, Glimp
         for name, glimpse in glimpses().items():
             if glimpse is None:
                 idle[name] = f"{name} skipped: too few hidden calls to judge it by"
-            elif name not in heard.beside(name, glimpse).gate(task.config.io.seed).parts:
+            elif name not in evidence.beside(name, glimpse).gate(task.config.io.seed).parts:
                 idle[name] = f"{name} skipped: in a cheap run it adds nothing to the other parts"
         return idle
 
@@ -377,22 +306,22 @@ def _run_haplotypes(
     )
 
 
-def _hear(task: Task, views: Mapping[str, View]) -> Heard:
+def _gather(task: Task, views: Mapping[str, View]) -> Evidence:
     """What `views` say of the validation cells."""
     return task.stages.run(
-        "heard",
-        lambda: Heard.of(task.cohort, views, task.validation),
-        Heard.state,
-        partial(Heard.from_state, task.validation),
+        "evidence",
+        lambda: Evidence.of(task.cohort, views, task.validation),
+        Evidence.state,
+        partial(Evidence.from_state, task.validation),
     )
 
 
-def _weigh(task: Task, heard: Heard, views: Mapping[str, View]) -> tuple[Gate, np.ndarray]:
+def _weigh(task: Task, evidence: Evidence, views: Mapping[str, View]) -> tuple[Gate, np.ndarray]:
     """The gate over the parts, and what it makes of the test cells, float32 (M, C)."""
 
     def fit() -> tuple[Gate, np.ndarray]:
-        gate = heard.with_all(views).gate(task.config.io.seed)
-        tested = Heard.of(task.cohort, {name: views[name] for name in gate.parts}, task.test)
+        gate = evidence.with_all(views).gate(task.config.io.seed)
+        tested = Evidence.of(task.cohort, {name: views[name] for name in gate.parts}, task.test)
         return gate, gate.mix(tested.logs, tested.around)
 
     def state_of(weighed: tuple[Gate, np.ndarray]) -> dict[str, Any]:

@@ -21,7 +21,8 @@ from imputevae_cli.engine.copying_chain import Cohort as ChainCohort
 from imputevae_cli.engine.donor_panel import LINK_CANDIDATES, LINK_SAMPLES
 from imputevae_cli.engine.donor_training import TRAINING_CELLS
 from imputevae_cli.engine.donors import DonorDecoder
-from imputevae_cli.engine.fitting import Heard, Task
+from imputevae_cli.engine.evidence import Evidence
+from imputevae_cli.engine.fitting import Task
 from imputevae_cli.engine.mixture import DONORS, FREQUENCIES, GLOBAL, HAPLOTYPE, FrequencyPart, closeness
 from imputevae_cli.engine.wide import MOST_TRAINED
 from imputevae_cli.genotypes import MISSING, missing_per_sample
@@ -79,7 +80,7 @@ def _wanted(task: Task) -> tuple[set[str], int]:
         return {DONORS}, 1
     if fitting._stands_alone(task, copied, []):
         return {HAPLOTYPE}, 1
-    plain = Heard.of(task.cohort, {FREQUENCIES: FrequencyPart.of(task.cohort).cells}, task.validation)
+    plain = Evidence.of(task.cohort, {FREQUENCIES: FrequencyPart.of(task.cohort).cells}, task.validation)
     helps = HAPLOTYPE in plain.beside(HAPLOTYPE, copied).gate(task.config.io.seed).parts
     return ({DONORS, HAPLOTYPE} if helps else {DONORS}), 3
 
