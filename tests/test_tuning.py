@@ -246,6 +246,20 @@ def test_the_best_of_a_part_are_run_on_all_data(tuned, monkeypatch):
     assert whole[0].values != of_search(result)[0].values
 
 
+def test_more_trials_after_the_end_bring_new_finalists_and_another_test(tuned, monkeypatch):
+    monkeypatch.setattr(scoring, "LEAST_CELLS", 2)
+    monkeypatch.setattr(storage, "GRACE_SECONDS", 0.1)
+    settings = {"tune__cells": 800, "tune__finalists": 1}
+    first = tuned(trials=2, tune__select="1", **settings)
+    later = tuned(trials=4, tune__select="3", join=True, **settings)
+    on_all = [row.label for row in later.rows if row.stage == "whole" and row.state == "complete"]
+    assert on_all == [DEFAULTS, "trial 1", "trial 3"]
+    assert (first.chosen, later.chosen) == (1, 3)
+    assert first.test.chosen != later.test.chosen
+    assert first.test.defaults == later.test.defaults
+    assert tuned(trials=4, tune__select="3", join=True, **settings) == later, "nothing is left to do"
+
+
 def test_several_metrics_give_a_front_and_one_is_picked_from_it(tuned):
     metrics = ["log_loss", "f1"]
     by_f1 = tuned("s", 6, tune__metrics=metrics, tune__select="f1")

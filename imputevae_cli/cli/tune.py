@@ -16,8 +16,12 @@ from imputevae_cli.errors import ConfigError, Preempted
 from imputevae_cli.stopping import Stopped, StopRequest
 
 if TYPE_CHECKING:
-    from imputevae_cli.config import TuneSettings
+    from imputevae_cli.cli.session import Session
+    from imputevae_cli.config import Config, TuneSettings
+    from imputevae_cli.genotypes import GenotypeMatrix
     from imputevae_cli.report.tuning import TuningFiles
+    from imputevae_cli.tuning.result import TuningResult
+    from imputevae_cli.tuning.space import Space
 
 
 @with_common
@@ -70,46 +74,48 @@ def tune(
     session = this.start(common, flags)
     from imputevae_cli.report.tuning import TuningFiles, write_tuning
 
-    settings = session.config.tune
     path = this.output_path(output, session, ".yaml")
     if path == "-":
         raise ConfigError("tune writes several files beside its settings; give -o a file name")
     files = TuningFiles(Path(path), session.config.plot.fmt)
-    name = settings.study or files.best.name.removesuffix(files.best.suffix)
+    name = session.config.tune.study or files.best.name.removesuffix(files.best.suffix)
     _check_outputs(files, name, [p for p in (input, popmap, map_, space) if p is not None], common)
     genotypes = this.read(input, popmap, session, map_)
     this.limit_threads(session)
     from imputevae_cli.tuning.space import make_space
-    from imputevae_cli.tuning.storage import open_storage
-    from imputevae_cli.tuning.tune import tune as run_study
 
     searched = make_space(space, fix or (), session.config)
     if common.dry_run:
-        from imputevae_cli.cli.summary import show_estimate
-        from imputevae_cli.imputer import ImputeVAE
-
-        runs = _whole_fits(session.config.tune, genotypes.calls.size)
-        show_estimate(ImputeVAE(session.config.replace(searched.held)), genotypes, clock, runs)
+        _show_estimate(session.config.replace(searched.held), genotypes)
         return
-    where = settings.storage or f"journal:{files.journal}"
-    join = settings.resume or settings.study is not None
-    if common.force and not join and settings.storage is None:
-        files.journal.unlink(missing_ok=True)  # of the study that is written over
-    with _until_stopped() as stop:
-        result = run_study(
-            genotypes,
-            session.config,
-            searched,
-            open_storage(where),
-            name,
-            join=join,
-            stop=stop,
-            progress=session.progress,
-        )
+    result = _run(session, genotypes, searched, files, name)
     write_tuning(files, result, session.config.plot, session.command)
-    if settings.storage is None and not settings.save_db:
+    if session.config.tune.storage is None and not session.config.tune.save_db:
         files.journal.unlink(missing_ok=True)
     show_tuning(result, files, clock, common.quiet)
+
+
+def _run(session: Session, genotypes: GenotypeMatrix, searched: Space, files: TuningFiles, name: str) -> TuningResult:
+    """The study, in the storage that the settings name or in a journal beside the output."""
+    from imputevae_cli.tuning.storage import open_storage
+    from imputevae_cli.tuning.tune import tune as run_study
+
+    settings = session.config.tune
+    join = settings.resume or settings.study is not None
+    if session.common.force and not join and settings.storage is None:
+        files.journal.unlink(missing_ok=True)  # of the study that is written over
+    storage = open_storage(settings.storage or f"journal:{files.journal}")
+    with _until_stopped() as stop:
+        return run_study(
+            genotypes, session.config, searched, storage, name, join=join, stop=stop, progress=session.progress
+        )
+
+
+def _show_estimate(config: Config, genotypes: GenotypeMatrix) -> None:
+    from imputevae_cli.cli.summary import show_estimate
+    from imputevae_cli.imputer import ImputeVAE
+
+    show_estimate(ImputeVAE(config), genotypes, _whole_fits(config.tune, genotypes.calls.size))
 
 
 def _whole_fits(settings: TuneSettings, n_cells: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,7 @@ from imputevae_cli.config import Config
 from imputevae_cli.engine.cells import HiddenCells
 from imputevae_cli.engine.stages import Stages
 from imputevae_cli.engine.trainer import EpochResult
-from imputevae_cli.errors import ConfigError
+from imputevae_cli.errors import ConfigError, TrainingError
 from imputevae_cli.imputer import ImputeVAE
 from imputevae_cli.log import Progress, logger
 from imputevae_cli.metrics import METRICS
@@ -82,16 +82,16 @@ def complete(study: Study) -> list[FrozenTrial]:
     return list(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
 
 
-def ranked(run: Run, study: Study) -> list[FrozenTrial]:
+def ranked(run: Run, study: Study, among: Set[str] | None = None) -> list[FrozenTrial]:
     """The trials to choose from, the best first: all by a single metric, else the Pareto front by the one that picks.
 
-    Where a trial was picked by its number, it alone.
+    among: the labels of those that may be chosen; None: any trial. Where a trial was picked by its number, it alone.
     """
-    trials = complete(study)
+    trials = [t for t in complete(study) if among is None or t.user_attrs.get(LABEL) in among]
     if isinstance(run.select, int):
-        if study.study_name == run.name:
+        if among is None:
             found = [t for t in trials if t.number == run.select]
-        else:  # on all data: it alone, beside the settings given
+        else:  # it alone is there, beside the settings given
             found = [t for t in trials if t.user_attrs.get(LABEL) != DEFAULTS] or trials
         if not found:
             raise ConfigError(f"--select {run.select}: the study holds no finished trial of this number")
@@ -104,10 +104,17 @@ def ranked(run: Run, study: Study) -> list[FrozenTrial]:
     return sorted(trials, key=lambda t: (sign * t.values[i], t.number))
 
 
-def chosen_of(run: Run, final: Study) -> FrozenTrial | None:
-    """The trial to go on with; None where that is the one of the settings given."""
-    best = ranked(run, final)[0]
-    return None if best.user_attrs.get(LABEL) == DEFAULTS else best
+def chosen_of(run: Run, final: Study, among: Set[str] | None) -> FrozenTrial | None:
+    """The trial to go on with; None where that is the one of the settings given. Raises TrainingError without any."""
+    found = ranked(run, final, among)
+    if not found:
+        raise TrainingError("neither the best trials nor the settings given fit in memory with all data; use --region")
+    return None if found[0].user_attrs.get(LABEL) == DEFAULTS else found[0]
+
+
+def number_in_search(trial: FrozenTrial, is_of_search: bool) -> int:
+    """The number that a trial has in the search, where it may be its repetition on all data."""
+    return trial.number if is_of_search else int(trial.user_attrs[LABEL].removeprefix("trial "))
 
 
 def fit_and_fill(

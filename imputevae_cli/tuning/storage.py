@@ -193,6 +193,7 @@ class Worker:
         self._may_draw, self._deadline = may_draw, deadline
         self._beats: dict[int, tuple[int, float]] = {}
         self._incomplete_since: float | None = None
+        self._has_waited = False
 
     def run(self, run_trial: Callable[[Trial], Sequence[float]], on_change: Callable[[], None]) -> None:
         """Run trials, this worker's share of them, and wait for those of others.
@@ -212,7 +213,13 @@ class Worker:
             elif self._is_over(late):
                 return
             else:
-                time.sleep(POLL_SECONDS)
+                self._wait()
+
+    def _wait(self) -> None:
+        if not self._has_waited:
+            logger.info("waiting for the trials of other workers")
+            self._has_waited = True
+        time.sleep(POLL_SECONDS)
 
     def _is_over(self, late: bool) -> bool:
         trials = self._study.get_trials(deepcopy=False)

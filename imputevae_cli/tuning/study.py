@@ -17,7 +17,7 @@ from imputevae_cli.genotypes import GenotypeMatrix
 from imputevae_cli.metrics import METRICS
 from imputevae_cli.tuning.run import Run, complete
 from imputevae_cli.tuning.space import OF_OUTPUT
-from imputevae_cli.tuning.storage import NumberedTpe, Queued, Worker, queue
+from imputevae_cli.tuning.storage import LABEL, NumberedTpe, Queued, Worker, counts, queue
 
 MADE_OF = "made_of"
 MADE_OF_TUNE = ("cells", "score_prop", "test_prop", "max_hidden", "finalists", "epochs", "batch_size", "pruner")
@@ -122,6 +122,19 @@ def work(
                 shown = len(done)
 
         worker.run(run_trial, show)
+
+
+def work_off(
+    run: Run,
+    study: optuna.Study,
+    first: Sequence[Queued],
+    run_trial: Callable[[Trial], Sequence[float]],
+    title: str,
+) -> None:
+    """As `work`, where nothing is drawn: the trials of `first`, beside those that an earlier end of the study ran."""
+    labels = {t.user_attrs.get(LABEL) for t in study.get_trials(deepcopy=False) if counts(t)}
+    budget = len(labels | {trial.label for trial in first})
+    work(run, study, budget, first, run_trial, title, may_draw=lambda: False)
 
 
 def _best_so_far(run: Run, study: optuna.Study) -> str:

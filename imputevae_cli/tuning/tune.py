@@ -21,15 +21,23 @@ from imputevae_cli.metrics import METRICS
 from imputevae_cli.stopping import StopRequest
 from imputevae_cli.tuning.data import gain_and_noise, hide_for_study, metric_names, part_of, score
 from imputevae_cli.tuning.result import DEFAULTS, TestScore, TrialRow, TuningResult
-from imputevae_cli.tuning.run import Run, chosen_of, complete, fit_and_fill, memory_key, ranked, select_of
+from imputevae_cli.tuning.run import (
+    Run,
+    chosen_of,
+    complete,
+    fit_and_fill,
+    memory_key,
+    number_in_search,
+    ranked,
+    select_of,
+)
 from imputevae_cli.tuning.space import Space
 from imputevae_cli.tuning.storage import LABEL, NOTE, RETRY_OF, NumberedTpe, Queued, labelled
-from imputevae_cli.tuning.study import made_of_what, open_study, work
+from imputevae_cli.tuning.study import made_of_what, open_study, work, work_off
 from imputevae_cli.tuning.trials import GIVEN, PARTS, SECONDS, SPACE, Trials
 
-TEST = "test"
 OUTCOME = "outcome"
-"""The label of the only trial of the last stage, and its user attribute."""
+"""The user attribute of a trial of the last stage: what the test showed."""
 BEYOND_NOISE = 2.0
 """Standard errors by which the chosen settings must be better in the test."""
 
@@ -61,9 +69,11 @@ def tune(
     deferred, stop.deferred = stop.deferred, True
     try:
         search = _search(run, genotypes, join)
-        final = search if part is None else _on_all_data(run, search)
-        test = _test(run, search, final)
-        return _result(run, search, final, test)
+        final, among = (search, None) if part is None else _on_all_data(run, search)
+        chosen = chosen_of(run, final, among)
+        number = None if chosen is None else number_in_search(chosen, final is search)
+        test = _test(run, chosen, number)
+        return _result(run, search, final, chosen, number, test)
     finally:
         stop.deferred = deferred
 
@@ -92,8 +102,11 @@ def _search(run: Run, genotypes: GenotypeMatrix, join: bool) -> optuna.Study:
     return study
 
 
-def _on_all_data(run: Run, search: optuna.Study) -> optuna.Study:
-    """The best trials once more, on all samples and loci."""
+def _on_all_data(run: Run, search: optuna.Study) -> tuple[optuna.Study, set[str]]:
+    """The best trials once more, on all samples and loci, and the labels that they have there.
+
+    What an earlier end of the study ran there, before more trials were asked for, is there still.
+    """
     best = [t for t in ranked(run, search) if t.user_attrs.get(LABEL) != DEFAULTS][: run.base.tune.finalists]
     first = [Queued(DEFAULTS), *(Queued(f"trial {t.number}", t.params) for t in best)]
     sampler = NumberedTpe(run.base.io.seed, 0)
@@ -101,24 +114,22 @@ def _on_all_data(run: Run, search: optuna.Study) -> optuna.Study:
     for attribute in (SPACE, GIVEN):
         study.set_user_attr(attribute, search.user_attrs[attribute])
     trials = Trials(run, study, run.whole, sampler)
-    work(run, study, len(first), first, trials.run_again, "the best on all data")
-    return study
+    work_off(run, study, first, trials.run_again, "the best on all data")
+    return study, {trial.label for trial in first}
 
 
-def _test(run: Run, search: optuna.Study, final: optuna.Study) -> TestScore:
+def _test(run: Run, chosen: FrozenTrial | None, number: int | None) -> TestScore:
     """The chosen settings beside those given, on calls that no trial was compared by."""
-    first = [Queued(TEST)]
-    study = open_study(run, f"{run.name}.test", [], first, NumberedTpe(run.base.io.seed, 0))
-    chosen = chosen_of(run, final)
+    label = DEFAULTS if number is None else f"trial {number}"
+    study = open_study(run, f"{run.name}.test", [], [Queued(label)], NumberedTpe(run.base.io.seed, 0))
 
     def run_test(trial: Trial) -> list[float]:
-        config = run.base if chosen is None else run.base.replace(chosen.params)
-        outcome = _compare(run, config)
+        outcome = _compare(run, run.base if chosen is None else run.base.replace(chosen.params))
         trial.set_user_attr(OUTCOME, asdict(outcome))
         return [outcome.gain]
 
-    work(run, study, 1, first, run_test, "test")
-    return TestScore(**labelled(study, TEST).user_attrs[OUTCOME])
+    work_off(run, study, [Queued(label)], run_test, "test")
+    return TestScore(**labelled(study, label).user_attrs[OUTCOME])
 
 
 def _compare(run: Run, config: Config) -> TestScore:
@@ -140,11 +151,15 @@ def _compare(run: Run, config: Config) -> TestScore:
 # --- what came of it
 
 
-def _result(run: Run, search: optuna.Study, final: optuna.Study, test: TestScore) -> TuningResult:
-    chosen = chosen_of(run, final)
+def _result(
+    run: Run,
+    search: optuna.Study,
+    final: optuna.Study,
+    chosen: FrozenTrial | None,
+    number: int | None,
+    test: TestScore,
+) -> TuningResult:
     won = test.won and chosen is not None
-    label = "" if chosen is None else chosen.user_attrs.get(LABEL, "")
-    number = None if chosen is None else chosen.number if final is search else int(label.removeprefix("trial "))
     stages = [("search", search)] + ([("whole", final)] if final is not search else [])
     calls = None if run.part is None else run.part.genotypes.calls.shape
     return TuningResult(
