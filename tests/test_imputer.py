@@ -8,8 +8,9 @@ from vcf_maker import write
 
 from imputevae_cli import Config, ImputeVAE, read_vcf
 from imputevae_cli.baselines import genotype_frequencies
+from imputevae_cli.engine import fitting
 from imputevae_cli.engine.checkpoint import KEYS
-from imputevae_cli.errors import CheckpointError, ConfigError, InputError
+from imputevae_cli.errors import CheckpointError, ConfigError, InputError, TrainingError
 from imputevae_cli.genotypes import MISSING
 from imputevae_cli.metrics import concordance, log_loss
 
@@ -276,3 +277,26 @@ def test_reading_a_file_and_filling_it(tmp_path, genotypes, model):
     summary = imputed.write_vcf(tmp_path / "out.vcf")
     assert summary.imputed == imputed.n_imputed
     assert np.array_equal(read_vcf(tmp_path / "out.vcf").calls, imputed.calls)
+
+
+def test_calls_are_as_they_were_after_a_fit_and_after_one_that_fails(monkeypatch):
+    genotypes, _ = simulate(30, 60)
+    before = genotypes.calls.copy()
+    ImputeVAE(tiny_config()).fit(genotypes)
+    assert np.array_equal(genotypes.calls, before)
+
+    def fail(*_):
+        assert not np.array_equal(genotypes.calls, before)  # hidden by now
+        raise TrainingError("for the test")
+
+    monkeypatch.setattr(fitting, "train_members", fail)
+    with pytest.raises(TrainingError):
+        ImputeVAE(tiny_config()).fit(genotypes)
+    assert np.array_equal(genotypes.calls, before)
+
+
+def test_calls_that_may_not_be_written_are_fitted_all_the_same():
+    genotypes, _ = simulate(30, 60)
+    one = ImputeVAE(tiny_config()).fit(genotypes).transform().gp
+    genotypes.calls.flags.writeable = False
+    assert np.array_equal(ImputeVAE(tiny_config()).fit(genotypes).transform().gp, one)
