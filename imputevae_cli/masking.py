@@ -95,7 +95,8 @@ def hidden_cells(
     """
     calls = genotypes.calls
     if strategy == "observed":
-        cells = observed_like_hidden_cells(calls, genotypes.loci.chrom_codes, prop, generator)
+        populations = None if genotypes.populations is None else _population_codes(genotypes)
+        cells = observed_like_hidden_cells(calls, genotypes.loci.chrom_codes, prop, generator, populations)
     else:
         known = calls != MISSING
         hidden = _CHOICES[strategy](genotypes, known, prop, generator, tree)
@@ -127,8 +128,12 @@ def _draw_dropout(
 ) -> np.ndarray:
     if genotypes.populations is None or len(set(genotypes.populations)) < 2:
         raise ConfigError("the strategy `dropout` takes loci from single populations; give --popmap with two or more")
-    _, codes = np.unique(genotypes.populations.astype(str), return_inverse=True)
-    return dropped_loci(genotypes.calls, genotypes.ploidy, codes, prop, generator)
+    return dropped_loci(genotypes.calls, genotypes.ploidy, _population_codes(genotypes), prop, generator)
+
+
+def _population_codes(genotypes: GenotypeMatrix) -> np.ndarray:
+    """int (samples,), from 0 on."""
+    return np.unique(genotypes.populations.astype(str), return_inverse=True)[1]
 
 
 def _draw_cells(weights_of: Callable[[GenotypeMatrix], np.ndarray]) -> Callable[..., np.ndarray]:

@@ -12,6 +12,10 @@ from imputevae_cli.genotypes import MISSING, missing_per_sample
 
 CLUMPED = 1.08
 """`clumping` above this means that whole runs are missing together, more than chance and depth explain."""
+LOST = 0.02
+"""Where `lost_shares` come to less than this, populations are not held to lose loci as a whole."""
+LEAST_LOST = 5  # samples; the fewer there are, the oftener all of them lack a locus by chance
+SPREAD_LOCI = 20_000
 
 
 def clumping(calls: np.ndarray, chrom_codes: np.ndarray) -> float:
@@ -38,6 +42,31 @@ def clumping(calls: np.ndarray, chrom_codes: np.ndarray) -> float:
     return float(both / expected) if expected > 0 else 1.0
 
 
+def lost_shares(calls: np.ndarray, populations: np.ndarray) -> np.ndarray:
+    """Of all missing calls, the share at loci that a whole population lacks, beyond chance; float (populations,).
+
+    calls: int8 (samples, loci), -1 missing. populations: int (samples,), codes from 0 on, -1 for none. Chance is the
+    product of each member's missing rate and the locus's in the others; a population of fewer than LEAST_LOST samples,
+    or without others, counts as 0.
+    Of a long file SPREAD_LOCI evenly spread loci are looked at.
+    """
+    some = calls[:, :: max(1, -(-calls.shape[1] // SPREAD_LOCI))]
+    missing = some == MISSING
+    overall = missing.mean()
+    if overall in (0.0, 1.0):
+        return np.zeros(populations.max() + 1)
+    of_sample = missing.mean(1) / overall
+    shares = np.zeros(populations.max() + 1)
+    for population in range(len(shares)):
+        members = populations == population
+        if members.sum() >= LEAST_LOST and not members.all():
+            elsewhere = missing[~members].mean(0)
+            by_chance = np.log(np.clip(of_sample[members][:, None] * elsewhere, 1e-9, 1.0)).sum(0)
+            beyond = missing[members].all(0).sum() - np.exp(by_chance).sum()
+            shares[population] = max(beyond, 0.0) * members.sum() / missing.sum()
+    return shares
+
+
 def missing_runs(row: np.ndarray, chrom_codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """First locus, and one past the last, of every run of missing calls of one sample, int64 (runs,), by locus.
 
@@ -52,16 +81,26 @@ def missing_runs(row: np.ndarray, chrom_codes: np.ndarray) -> tuple[np.ndarray, 
 
 
 def observed_like_hidden_cells(
-    calls: np.ndarray, chrom_codes: np.ndarray, prop: float, rng: np.random.Generator
+    calls: np.ndarray,
+    chrom_codes: np.ndarray,
+    prop: float,
+    rng: np.random.Generator,
+    populations: np.ndarray | None = None,
 ) -> np.ndarray:
     """Known cells to hide, chosen so that they are missing as the real missing calls are.
 
     calls: int8 (samples, loci), -1 missing. chrom_codes: int32 (loci,), rising. prop: share of known calls to hide.
+    populations: int (samples,), codes from 0 on, -1 for none; or None.
     Returns int64 (cells,), sample * loci + locus, rising, of known calls. Where missing calls clump (`clumping`), each
-    draw lays the place of a real missing run over a random sample; otherwise cells are drawn one by one. Every
+    draw lays the place of a real missing run over a random sample; otherwise cells are drawn one by one. Where whole
+    populations lack loci beyond chance (`lost_shares`), as great a share of the cells is hidden by the locus. Every
     sample keeps a known call, and a locus that varies still varies in what is left: files hold loci that vary in
     the calls one sees, so to guess at others would measure a task that nobody has.
     """
+    shares = np.zeros(1) if populations is None else lost_shares(calls, populations)
+    lost = shares.sum() if shares.sum() > LOST else 0.0
+    by_locus = _lose_loci(calls, populations, shares, prop * lost, rng) if lost else np.zeros(0, np.int64)
+    prop *= 1.0 - lost
     if clumping(calls, chrom_codes) > CLUMPED:
         cells = _lay_runs(calls, chrom_codes, prop, rng)
     else:
@@ -71,7 +110,25 @@ def observed_like_hidden_cells(
             for sample, row in enumerate(calls)
         ]
         cells = np.concatenate(drawn)
-    return _leaving_variation(cells, calls)
+    return _leaving_variation(np.union1d(cells, by_locus), calls)
+
+
+def _lose_loci(
+    calls: np.ndarray, populations: np.ndarray, shares: np.ndarray, prop: float, rng: np.random.Generator
+) -> np.ndarray:
+    """Known cells, int64 (M,) rising, about `prop` of all: random loci, each lost by a population drawn by `shares`."""
+    n_loci = calls.shape[1]
+    wanted = prop * (calls.size - int(missing_per_sample(calls).sum()))
+    members = [np.flatnonzero(populations == population) for population in range(len(shares))]
+    loci, cells = rng.permutation(n_loci), []
+    losers = rng.choice(len(shares), n_loci, p=shares / shares.sum())
+    for locus, loser in zip(loci.tolist(), losers.tolist(), strict=True):
+        if wanted <= 0:
+            break
+        known = members[loser][calls[members[loser], locus] != MISSING]
+        cells.append(known * n_loci + locus)
+        wanted -= len(known)
+    return np.sort(np.concatenate(cells)) if cells else np.zeros(0, np.int64)
 
 
 def as_matrix(cells: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from imputevae_cli.masking_patterns import as_matrix, clumping, missing_runs, observed_like_hidden_cells
+from imputevae_cli.masking_patterns import as_matrix, clumping, lost_shares, missing_runs, observed_like_hidden_cells
 
 TAGS = np.repeat(np.arange(50), 4).astype(np.int32)
 
@@ -63,3 +63,27 @@ def test_one_seed_hides_the_same_cells():
     calls = hide_tags(random_calls(np.random.default_rng(4)), np.random.default_rng(4))
     first, second = (observed_like_hidden_cells(calls, TAGS, 0.1, np.random.default_rng(5)) for _ in range(2))
     assert (first == second).all()
+
+
+def test_loci_that_whole_populations_lack_are_told_from_chance():
+    rng = np.random.default_rng(5)
+    calls = random_calls(rng)
+    populations = np.repeat([0, 1], 20)
+    scattered = np.where(rng.random(calls.shape) < 0.3, -1, calls).astype(np.int8)
+    assert lost_shares(scattered, populations).sum() < 0.01
+    lost = scattered.copy()
+    lost[:20, ::4] = -1
+    share = 20 * 50 / (lost < 0).sum()
+    np.testing.assert_allclose(lost_shares(lost, populations), [share, 0], atol=0.01)
+
+
+def test_whole_populations_lose_loci_where_they_do_so():
+    rng = np.random.default_rng(6)
+    calls = random_calls(rng)
+    calls[:20, ::4] = -1
+    populations = np.repeat([0, 1], 20)
+    hidden = as_matrix(observed_like_hidden_cells(calls, TAGS, 0.1, rng, populations), calls.shape)
+    assert not (hidden & (calls < 0)).any()
+    assert hidden.sum() == pytest.approx(0.1 * (calls >= 0).sum(), rel=0.15)
+    assert hidden[:20].all(0).sum() > 5
+    assert not hidden[20:].all(0).any()
