@@ -162,15 +162,40 @@ class SimSettings(_Section):
 
 
 class TuneSettings(_Section):
-    """Hyperparameter search; `train` and `impute` do not read these."""
+    """Hyperparameter search; `train` and `impute` do not read these.
 
-    metrics: str | list[str] = "f1"
+    metrics: what trials are compared by; a list gives a Pareto front. select: the metric, or the number of a trial,
+    that picks one of the front; null takes the first metric. n_trials: trials of the whole study, however many
+    workers share them. study, storage: the study's name, and where it is kept: `journal:PATH`, or a database's URL;
+    null: a journal beside the output. resume: go on with a study that is there. save_db: keep the journal beside
+    the output when the study is done. timeout: seconds after which no trial is begun. sampler_startup: trials that
+    are drawn at random before TPE begins. pruner: of single trials, by the epochs of the global decoder; patience:
+    epochs without a better score before it may act. cells: trials are run on a part of the data of about so many
+    samples x loci, and the best `finalists` on all of it. score_prop, test_prop: share of the known calls hidden to
+    compare trials by, and hidden from the whole study; max_hidden: of each at most so many. epochs, batch_size:
+    most of train.max_epochs, and train.batch_size, of trials on a part; null: those of the trial. stale_after:
+    seconds without a sign of life after which another worker's trial counts as lost, and is run again.
+    """
+
+    metrics: str | list[str] = "log_loss"
+    select: str | int | None = None
     n_trials: Count = 100
+    study: str | None = None
+    storage: str | None = None
     resume: bool = False
-    save_db: bool = False
-    epochs: Count = 500
-    batch_size: Count = 64
-    patience: Count = 10
+    save_db: bool = True
+    timeout: Positive | None = None
+    sampler_startup: Annotated[int, Meta(ge=0)] = 10
+    pruner: Literal["median", "hyperband", "none"] = "median"
+    patience: Annotated[int, Meta(ge=0)] = 10
+    cells: Count = 600_000
+    finalists: Count = 3
+    score_prop: OpenShare = 0.08
+    test_prop: OpenShare = 0.08
+    max_hidden: Count = 60_000
+    epochs: Count | None = None
+    batch_size: Count | None = None
+    stale_after: Positive = 60.0
 
 
 class IoSettings(_Section):
@@ -223,7 +248,7 @@ class Config(_Section):
     @classmethod
     def from_dict(cls, nested: Mapping[str, Any]) -> Config:
         """Defaults overlaid with nested dictionaries, as `to_dict` gives them."""
-        return _convert(_overlay({}, dict(_leaves(nested)), "settings"))
+        return _convert(_overlay({}, dict(leaves(nested)), "settings"))
 
     @classmethod
     def from_sources(
@@ -237,12 +262,12 @@ class Config(_Section):
         nested: dict[str, Any] = {}
         if preset is not None:
             if preset not in PRESETS:
-                raise ConfigError(f"preset {preset!r} is not known{_nearest(preset, PRESETS)}")
+                raise ConfigError(f"preset {preset!r} is not known{nearest(preset, PRESETS)}")
             _overlay(nested, PRESETS[preset], f"preset {preset}")
         if yaml_path is not None:
-            _overlay(nested, dict(_leaves(_read_yaml(yaml_path))), str(yaml_path))
+            _overlay(nested, dict(leaves(read_yaml(yaml_path))), str(yaml_path))
         _overlay(nested, flags or {}, "command line")
-        _overlay(nested, dict(_parse_override(text) for text in overrides), "--set")
+        _overlay(nested, dict(parse_override(text) for text in overrides), "--set")
         return _convert(nested)
 
     def replace(self, dotted: Mapping[str, Any]) -> Config:
@@ -255,6 +280,14 @@ class Config(_Section):
         if config.train.input_mask_min > config.train.input_mask_max:
             raise ConfigError("train.input_mask_min is above train.input_mask_max: lower the one or raise the other")
         return config
+
+    def get(self, dotted: str) -> Any:
+        """The value of a dotted key. Raises ConfigError for a key not in the schema."""
+        known = setting_keys()
+        if dotted not in known:
+            raise ConfigError(f"setting {dotted!r} is not known{nearest(dotted, known)}")
+        section, name = dotted.split(".")
+        return getattr(getattr(self, section), name)
 
     def to_dict(self) -> dict[str, Any]:
         """Nested plain dictionaries."""
@@ -291,15 +324,15 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 def setting_keys() -> list[str]:
     """Every dotted key of the schema."""
-    return list(dict(_leaves(Config().to_dict())))
+    return list(dict(leaves(Config().to_dict())))
 
 
-def _leaves(nested: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted key and value of each setting; `sim_kwargs` is a value, not a group."""
+def leaves(nested: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted key and value of each setting; a mapping two levels down, such as `sim_kwargs`, is a value."""
     for key, value in nested.items():
         dotted = f"{prefix}{key}"
         if isinstance(value, Mapping) and not prefix:
-            yield from _leaves(value, f"{dotted}.")
+            yield from leaves(value, f"{dotted}.")
         else:
             yield dotted, value
 
@@ -309,14 +342,14 @@ def _overlay(nested: dict[str, Any], dotted: Mapping[str, Any], where: str) -> d
     known = setting_keys()
     for key, value in dotted.items():
         if key not in known:
-            raise ConfigError(f"{where}: setting {key!r} is not known{_nearest(key, known)}")
+            raise ConfigError(f"{where}: setting {key!r} is not known{nearest(key, known)}")
         section, name = key.split(".")
         nested.setdefault(section, {})[name] = value
     return nested
 
 
 def _convert(nested: Mapping[str, Any]) -> Config:
-    for key, value in _leaves(nested):
+    for key, value in leaves(nested):
         if isinstance(value, float) and not math.isfinite(value):
             raise ConfigError(f"setting {key}: {value} is not a finite number")
     try:
@@ -326,19 +359,20 @@ def _convert(nested: Mapping[str, Any]) -> Config:
         raise ConfigError(f"setting {path.rstrip('`') or '?'}: {text}") from error
 
 
-def _parse_override(text: str) -> tuple[str, Any]:
+def parse_override(text: str, option: str = "--set") -> tuple[str, Any]:
+    """Dotted key and value of `key=value`, the value in YAML. Raises ConfigError, naming the option."""
     import yaml
 
     key, equals, value = text.partition("=")
     if not equals:
-        raise ConfigError(f"--set {text}: write it as key=value, such as vae.kl_beta=1.25")
+        raise ConfigError(f"{option} {text}: write it as key=value, such as vae.kl_beta=1.25")
     try:
-        return key.strip(), _plain_number(yaml.safe_load(value))
+        return key.strip(), plain_number(yaml.safe_load(value))
     except yaml.YAMLError as error:
-        raise ConfigError(f"--set {text}: the value is not valid YAML") from error
+        raise ConfigError(f"{option} {text}: the value is not valid YAML") from error
 
 
-def _plain_number(value: Any) -> Any:
+def plain_number(value: Any) -> Any:
     """YAML 1.1 reads 1e-3 (no point) as text; users write it all the time."""
     if isinstance(value, str):
         try:
@@ -348,7 +382,8 @@ def _plain_number(value: Any) -> Any:
     return value
 
 
-def _read_yaml(path: str | Path) -> Mapping[str, Any]:
+def read_yaml(path: str | Path) -> Mapping[str, Any]:
+    """Sections of `key: value` lines. Raises ConfigError for a file that does not serve; keys are not looked at."""
     import yaml
 
     try:
@@ -365,13 +400,13 @@ def _read_yaml(path: str | Path) -> Mapping[str, Any]:
         raise ConfigError(f"{path}: expected sections such as `model:` and `train:`; --print-config shows the form")
     for section, values in loaded.items():
         if section not in Config.__struct_fields__:
-            raise ConfigError(f"{path}: section {section!r} is not known{_nearest(section, Config.__struct_fields__)}")
+            raise ConfigError(f"{path}: section {section!r} is not known{nearest(section, Config.__struct_fields__)}")
         if not isinstance(values, Mapping):
             raise ConfigError(f"{path}: section {section!r} must hold `key: value` lines")
-    return {s: {k: _plain_number(v) if k != "prefix" else v for k, v in values.items()} for s, values in loaded.items()}
+    return {s: {k: plain_number(v) if k != "prefix" else v for k, v in values.items()} for s, values in loaded.items()}
 
 
-def _nearest(word: object, choices: Iterable[str]) -> str:
+def nearest(word: object, choices: Iterable[str]) -> str:
     """`; did you mean X?`, comparing whole dotted keys and their last parts, or the choices if none is near."""
     choices = list(choices)
     text = str(word)

@@ -17,7 +17,7 @@ LAYERS = [
     ["engine"],
     ["fitted"],
     ["imputer"],
-    ["strata", "curves", "evaluation", "truth"],
+    ["strata", "curves", "evaluation", "truth", "tuning"],
     ["report"],
     ["cli"],
     ["__main__"],

@@ -11,6 +11,7 @@ from imputevae_cli.cli import signals
 from imputevae_cli.cli.evaluate import evaluate
 from imputevae_cli.cli.impute import impute
 from imputevae_cli.cli.train import train
+from imputevae_cli.cli.tune import tune
 from imputevae_cli.errors import ImputeVAEError
 from imputevae_cli.stopping import Stopped
 
@@ -31,6 +32,7 @@ app = typer.Typer(
 app.command()(train)
 app.command()(impute)
 app.command()(evaluate)
+app.command()(tune)
 
 
 def _show_version(wanted: bool) -> None:

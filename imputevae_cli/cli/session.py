@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -34,14 +35,18 @@ class Session:
     command: str
 
 
-def start(common: Common) -> Session:
-    """Settings from all their sources, the log, the threads. Ends here with --print-config."""
+def start(common: Common, own_flags: Mapping[str, Any] | None = None) -> Session:
+    """Settings from all their sources, the log, the threads. Ends here with --print-config.
+
+    own_flags: what the subcommand's own options set, by dotted key; None stands for: not given.
+    """
     flags = {
         "io.seed": common.seed,
         "io.n_jobs": common.threads,
         "io.verbose": common.verbose or None,
         "io.debug": common.debug or None,
         "train.device": common.device,
+        **(own_flags or {}),
     }
     given = {key: value for key, value in flags.items() if value is not None}
     config = Config.from_sources(common.preset, common.config, given, common.set_ or ()).checked()

@@ -17,3 +17,11 @@ def choose_device(name: str) -> torch.device:
         here = ", ".join(device for device, there in present.items() if there)
         raise ConfigError(f"device {name} is not on this machine (there is: {here}); give --device auto or cpu")
     return torch.device(kind)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that the machine's or the device's memory did not suffice."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    # torch's allocator of the CPU raises a plain RuntimeError
+    return isinstance(error, RuntimeError) and ("out of memory" in str(error) or "can't allocate memory" in str(error))

@@ -1,0 +1,188 @@
+"""What a study is scored on: known calls that no trial sees, and the part of the data that cheap trials are run on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from imputevae_cli.baselines import locus_means
+from imputevae_cli.config import Config, TuneSettings, nearest
+from imputevae_cli.engine.cells import HiddenCells, pick
+from imputevae_cli.errors import ConfigError, InputError
+from imputevae_cli.genotypes import MISSING, GenotypeMatrix
+from imputevae_cli.imputer import ImputeVAE
+from imputevae_cli.masking import simulate_mask
+from imputevae_cli.metrics import METRICS, Cells, dosage
+from imputevae_cli.seeds import seed_for
+
+ALIASES = {"accuracy": "concordance", "pr_macro": "average_precision"}
+"""PG-SUI's names of metrics that have another name here."""
+STRETCHES = 4
+"""A part of the loci is so many stretches of neighbours, evenly spaced."""
+MAX_PART_SAMPLES = 1000
+LEAST_CELLS = 50
+"""Fewer scored calls than this compare nothing."""
+RESAMPLES = 200
+
+
+@dataclass(frozen=True)
+class ScoredData:
+    """Genotypes without the calls that trials are scored on.
+
+    genotypes: with those calls missing. score: calls that trials are compared by. test: calls that the study
+    does not look at until its end.
+    """
+
+    genotypes: GenotypeMatrix
+    score: HiddenCells
+    test: HiddenCells
+
+    @property
+    def n_cells(self) -> int:
+        return self.genotypes.calls.size
+
+
+def metric_names(given: str | Sequence[str]) -> tuple[str, ...]:
+    """The names of METRICS that are meant, without repeats. Raises ConfigError for one that is not known."""
+    names = [given] if isinstance(given, str) else list(given)
+    found = [ALIASES.get(name, name) for name in names]
+    for name in found:
+        if name not in METRICS:
+            known = [*METRICS, *ALIASES]
+            raise ConfigError(f"metric {name!r} is not known{nearest(name, known)}; known: {', '.join(known)}")
+    if not found:
+        raise ConfigError("tune.metrics is empty; name a metric, such as log_loss")
+    return tuple(dict.fromkeys(found))
+
+
+def hide_for_study(genotypes: GenotypeMatrix, config: Config) -> ScoredData:
+    """Hide the calls that trials are compared by, and those of the test, in the way of `sim.sim_strategy`.
+
+    Raises InputError where there are too few known calls.
+    """
+    tune = config.tune
+    prop = tune.score_prop + tune.test_prop
+    if prop >= 1:
+        raise ConfigError("tune.score_prop and tune.test_prop add up to all known calls; lower them")
+    settings = replace_section(config.sim, sim_prop=prop, max_hidden=2 * tune.max_hidden)
+    generator = np.random.default_rng(seed_for(config.io.seed, "study"))
+    mask = simulate_mask(genotypes, settings, tune.score_prop / prop, generator)
+    visible = genotypes.with_calls(np.where(mask.hidden, np.int8(MISSING), genotypes.calls))
+    score, test = (HiddenCells.of(where, genotypes.calls) for where in (mask.validation, mask.test))
+    for cells, what in ((score, "compare trials by"), (test, "test the best on")):
+        if len(cells.truth) < LEAST_CELLS:
+            name = genotypes.source.name if genotypes.source else "genotypes"
+            raise InputError(f"{name}: only {len(cells.truth)} known calls to {what}; give more loci or samples")
+    return ScoredData(visible, score, test)
+
+
+def replace_section(section: Any, **values: Any) -> Any:
+    """A copy of a section of the settings with some values changed."""
+    import msgspec
+
+    return msgspec.structs.replace(section, **values)
+
+
+def part_of(data: ScoredData, tune: TuneSettings, seed: int) -> ScoredData | None:
+    """Stretches of loci, and of many samples some, of about `tune.cells` cells in all; None where that is all of them.
+
+    Where the part would hold too few scored calls, all data are taken too.
+    """
+    n_samples, n_loci = data.genotypes.calls.shape
+    rng = np.random.default_rng(seed_for(seed, "part"))
+    samples = np.sort(rng.choice(n_samples, min(n_samples, MAX_PART_SAMPLES), replace=False))
+    length = -(-tune.cells // (len(samples) * STRETCHES))
+    if len(samples) * length * STRETCHES >= 0.8 * data.n_cells:
+        return None
+    length = min(length, n_loci // STRETCHES)
+    starts = np.linspace(0, n_loci - length, STRETCHES).astype(int)
+    loci = np.unique((starts[:, None] + np.arange(length)).ravel())
+    part = ScoredData(
+        _excerpt(data.genotypes, samples, loci), *(_within(c, samples, loci) for c in (data.score, data.test))
+    )
+    return part if len(part.score.truth) >= 10 * LEAST_CELLS else None
+
+
+def _excerpt(genotypes: GenotypeMatrix, samples: np.ndarray, loci: np.ndarray) -> GenotypeMatrix:
+    """Some samples at some loci, int64, rising; loci on either side of a gap are on chromosomes of their own."""
+    stretch = np.cumsum(np.diff(loci, prepend=loci[:1]) > 1)
+    chosen = genotypes.loci.take(loci)
+    names = [f"{chrom}/{s}" for chrom, s in zip(chosen.chrom, stretch, strict=True)]
+    return replace(
+        genotypes,
+        calls=np.ascontiguousarray(genotypes.calls[np.ix_(samples, loci)]),
+        samples=tuple(genotypes.samples[i] for i in samples),
+        loci=replace(chosen, chrom=np.array(names, object)),
+        populations=None if genotypes.populations is None else genotypes.populations[samples],
+        source=None,
+    )
+
+
+def _within(cells: HiddenCells, samples: np.ndarray, loci: np.ndarray) -> HiddenCells:
+    """The cells at these samples and loci, by their place among them."""
+    row = np.minimum(np.searchsorted(samples, cells.samples), len(samples) - 1)
+    column = np.minimum(np.searchsorted(loci, cells.loci), len(loci) - 1)
+    kept = (samples[row] == cells.samples) & (loci[column] == cells.loci)
+    return HiddenCells(row[kept], column[kept], cells.truth[kept])
+
+
+def fill_cells(model: ImputeVAE, genotypes: GenotypeMatrix, *cells: HiddenCells) -> list[np.ndarray]:
+    """Genotype probabilities, float32 (M, C), of hidden cells under a model that was fitted on `genotypes`."""
+    imputed = model.transform(genotypes)
+    ones = HiddenCells(*(np.concatenate([getattr(c, name) for c in cells]) for name in ("samples", "loci", "truth")))
+    order = np.argsort(ones.loci, kind="stable")
+    by_locus = HiddenCells(ones.samples[order], ones.loci[order], ones.truth[order])
+    gp = np.empty((len(order), genotypes.n_classes), np.float32)
+    gp[order] = pick(by_locus, genotypes.n_loci, lambda start, stop: imputed.block(start, stop).gp) / np.float32(1000)
+    return np.split(gp, np.cumsum([len(c.truth) for c in cells])[:-1])
+
+
+def score(genotypes: GenotypeMatrix, cells: HiddenCells, gp: np.ndarray, names: Sequence[str]) -> dict[str, float]:
+    """Metrics of the cells by name. Raises ConfigError for one that these cells do not define."""
+    scored = _cells(genotypes, cells, gp)
+    values = {name: METRICS[name].function(scored) for name in names}
+    for name, value in values.items():
+        if not np.isfinite(value):
+            raise ConfigError(f"the metric {name} is not defined on the hidden calls; choose another, such as log_loss")
+    return values
+
+
+def gain_and_noise(
+    genotypes: GenotypeMatrix, cells: HiddenCells, before: np.ndarray, after: np.ndarray, name: str, seed: int
+) -> tuple[float, float]:
+    """By how much `after` is the better of two sets of gp, float32 (M, C), in a metric; and the gain's standard error.
+
+    The error is that of a bootstrap over loci, since the cells of a locus go wrong together.
+    """
+    metric = METRICS[name]
+    sign = 1.0 if metric.lower_is_better else -1.0
+    pair = [_cells(genotypes, cells, gp) for gp in (before, after)]
+
+    def gain_of(rows: np.ndarray) -> float:
+        first, second = (metric.function(_take(part, rows)) for part in pair)
+        return sign * (first - second)
+
+    starts = np.flatnonzero(np.r_[True, np.diff(cells.loci) != 0])
+    groups = np.split(np.arange(len(cells.loci)), starts[1:])
+    rng = np.random.default_rng(seed_for(seed, "bootstrap"))
+    draws = [
+        gain_of(np.concatenate([groups[g] for g in rng.integers(len(groups), size=len(groups))]))
+        for _ in range(RESAMPLES)
+    ]
+    return gain_of(np.arange(len(cells.loci))), float(np.nanstd(draws))
+
+
+def _cells(genotypes: GenotypeMatrix, cells: HiddenCells, gp: np.ndarray) -> Cells:
+    mean = locus_means(genotypes.calls)[cells.loci]
+    gp = gp.astype(np.float64)
+    return Cells(cells.truth, gp, gp.argmax(1), mean, cells.loci, dosage(gp))
+
+
+def _take(cells: Cells, rows: np.ndarray) -> Cells:
+    return Cells(*(getattr(cells, name)[rows] for name in ("truth", "gp", "call", "locus_mean", "locus", "dosage")))
+
+
+OnEpoch = Callable[[Any], Any]
