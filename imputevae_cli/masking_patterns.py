@@ -12,7 +12,7 @@ from imputevae_cli.genotypes import MISSING, missing_per_sample
 
 CLUMPED = 1.08
 """`clumping` above this means that whole runs are missing together, more than chance and depth explain."""
-LOST = 0.02
+LOST = 0.05
 """Where `lost_shares` come to less than this, populations are not held to lose loci as a whole."""
 LEAST_LOST = 5  # samples; the fewer there are, the oftener all of them lack a locus by chance
 SPREAD_LOCI = 20_000

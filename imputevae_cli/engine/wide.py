@@ -18,7 +18,7 @@ from torch import Tensor
 from imputevae_cli.engine.vae import GenotypeVae, Latent, LinearInLoci, encode_in_batches, locus_statistics
 from imputevae_cli.genotypes import MISSING
 
-MOST_TRAINED = 4096
+MOST_TRAINED = 16_384
 """Files with more loci than this are trained on so many at most."""
 _AXES = 20
 _LEAST_SPREAD = 1e-3  # an axis along which the hidden units vary less, relative to the first, is left out
