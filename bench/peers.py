@@ -14,7 +14,7 @@ import numpy as np
 from imputevae_cli import baselines
 from imputevae_cli import ld_knni as knni
 from imputevae_cli.genotypes import MISSING, GenotypeMatrix
-from imputevae_cli.masking_patterns import observed_like_hidden_cells
+from imputevae_cli.masking_patterns import as_matrix, observed_like_hidden_cells
 
 HIDDEN_SHARE = 0.05
 
@@ -31,7 +31,8 @@ class Filled:
 
 def hide(genotypes: GenotypeMatrix, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Calls with some known ones hidden, int8 (N, L), and which, bool (N, L)."""
-    hidden = observed_like_hidden_cells(genotypes.calls, genotypes.loci.chrom_codes, HIDDEN_SHARE, rng)
+    calls, codes = genotypes.calls, genotypes.loci.chrom_codes
+    hidden = as_matrix(observed_like_hidden_cells(calls, codes, HIDDEN_SHARE, rng), calls.shape)
     return np.where(hidden, MISSING, genotypes.calls).astype(np.int8), hidden
 
 

@@ -45,6 +45,10 @@ def align_loci(genotypes: GenotypeMatrix, model_loci: Loci, ploidy: int, model_n
             f"{model_name}: was trained on ploidy {ploidy}, {file_name} has ploidy {genotypes.ploidy}; "
             "train a model on genotypes like these"
         )
+    if genotypes.loci is model_loci and not genotypes.is_context.any():  # those of the fit: no copy of their calls
+        n_loci = genotypes.n_loci
+        swapped, seen = np.zeros(n_loci, bool), np.ones(n_loci, bool)
+        return Alignment(genotypes, np.arange(n_loci), swapped, genotypes.calls, seen, 0)
     index, swapped = match_loci(genotypes.loci, model_loci)
     found, wanted = index >= 0, ~genotypes.is_context
     n_found, n_loci = int((found & wanted).sum()), int(wanted.sum())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from imputevae_cli.genotypes import MISSING
+from imputevae_cli.masking_patterns import genotype_counts
 
 
 def genotype_frequencies(
@@ -23,11 +24,11 @@ def genotype_frequencies(
     shares by one sample's.
     """
     counts = np.zeros((n_populations + 1, calls.shape[1], n_classes), np.float32)
-    for genotype in range(n_classes):
-        here = calls == genotype
-        counts[-1, :, genotype] = here.sum(0)
-        for population in range(n_populations):
-            counts[population, :, genotype] = here[populations == population].sum(0)
+    for population in range(n_populations):
+        counts[population] = genotype_counts(calls, n_classes, populations == population).T
+    counts[-1] = counts[:-1].sum(0)
+    rest = slice(None) if populations is None else populations == n_populations
+    counts[-1] += genotype_counts(calls, n_classes, rest).T
     overall = counts[-1] + 1.0 / n_classes  # (L, C)
     overall /= overall.sum(1, keepdims=True)
     counts[:-1] += shrinkage * overall
@@ -37,8 +38,11 @@ def genotype_frequencies(
 
 def locus_means(calls: np.ndarray) -> np.ndarray:
     """Mean dosage of the known calls of each locus, float (L,); 0 where none is known."""
-    known = calls != MISSING
-    return np.where(known, calls, 0).sum(0) / np.maximum(known.sum(0), 1)
+    total, n_known = np.zeros((2, calls.shape[1]), np.int64)
+    for row in calls:  # a sample at a time: nothing of the size of the calls is made
+        total += np.maximum(row, 0)
+        n_known += row != MISSING
+    return total / np.maximum(n_known, 1)
 
 
 def commonest_genotype(

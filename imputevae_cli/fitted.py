@@ -9,14 +9,17 @@ import numpy as np
 import torch
 
 from imputevae_cli.config import Config
+from imputevae_cli.engine.cells import HiddenCells
 from imputevae_cli.engine.device import choose_device
 from imputevae_cli.engine.mixture import GLOBAL, Cohort, Mixture
 from imputevae_cli.engine.mixture_state import mixture_from_state, mixture_state
 from imputevae_cli.engine.vae import Latent
 from imputevae_cli.errors import ConfigError
-from imputevae_cli.genotypes import MISSING, GenotypeMatrix, Loci
+from imputevae_cli.genotypes import GenotypeMatrix, Loci
 from imputevae_cli.masking import Mask
 from imputevae_cli.metrics import Accuracy, ConfidencePoint
+
+_BLOCK = 1 << 20  # packed bytes at a time
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,9 +55,11 @@ class Fitted:
         calls: int8 (N, model loci). seen: bool (model loci,), the loci to go by, such as a region's.
         None where any sample is another.
         """
+        known = self.mixture.cohort.calls
+        if calls is known and samples == self.samples:
+            return np.arange(len(samples))
         row_of = {name: row for row, name in enumerate(self.samples)}
         rows = [row_of.get(name, -1) for name in samples]
-        known = self.mixture.cohort.calls
         for row, mine in zip(rows, calls, strict=True):
             if row < 0 or not np.array_equal(mine[seen], known[row, seen]):
                 return None
@@ -86,7 +91,7 @@ class Fitted:
         codes = None if cohort.populations is None else cohort.populations[:0]
         nobody = dataclasses.replace(cohort, calls=cohort.calls[:0], populations=codes)
         mixture = dataclasses.replace(self.mixture, cohort=nobody, latent=Latent(latent.mu[:0], latent.logvar[:0]))
-        mask = Mask(self.mask.missing[:0], self.mask.hidden[:0], self.mask.validation[:0])
+        mask = Mask((0, self.mask.shape[1]), self.mask.cells[:0], self.mask.fits[:0])
         return dataclasses.replace(self, samples=(), mixture=mixture, mask=mask)
 
     def state(self) -> dict[str, Any]:
@@ -106,7 +111,8 @@ class Fitted:
             "population_codes": None if cohort.populations is None else torch.from_numpy(cohort.populations),
             "calls": torch.from_numpy(pack_calls(cohort.calls)),
             "masks": {
-                name: torch.from_numpy(np.packbits(getattr(self.mask, name))) for name in ("hidden", "validation")
+                name: torch.from_numpy(_packed_cells(cells, cohort.calls.size))
+                for name, cells in (("hidden", self.mask.cells), ("validation", self.mask.cells[self.mask.fits]))
             },
             "mixture": mixture_state(self.mixture),
             "expected": dataclasses.asdict(self.expected),
@@ -129,17 +135,17 @@ class Fitted:
         shape = (len(state["samples"]), len(loci))
         names, codes = tuple(state["population_names"]), state["population_codes"]
         calls = unpack_calls(state["calls"].numpy(), shape)
-        hidden, validation = (_unpacked(state["masks"][name], shape) for name in ("hidden", "validation"))
+        cells, fits = (_unpacked_cells(state["masks"][name].numpy(), shape) for name in ("hidden", "validation"))
         codes = None if codes is None else codes.numpy()
         cohort = Cohort(calls, loci.chrom_codes, loci.positions, int(state["ploidy"]), codes, len(names))
-        visible = np.where(hidden, np.int8(MISSING), calls)
+        hidden = HiddenCells.at(cells, calls)
         device = choose_device(config.train.device)
         return cls(
             loci=loci,
             samples=tuple(state["samples"]),
             population_names=names,
-            mixture=mixture_from_state(state["mixture"], cohort, visible, config, device),
-            mask=Mask(calls == MISSING, hidden, validation),
+            mixture=mixture_from_state(state["mixture"], cohort, hidden, config, device),
+            mask=Mask(shape, cells, np.isin(cells, fits)),
             expected=Expected(**{name: Accuracy(**figures) for name, figures in state["expected"].items()}),
             curve=[ConfidencePoint(**point) for point in state["curve"]],
         )
@@ -147,20 +153,38 @@ class Fitted:
 
 def pack_calls(calls: np.ndarray) -> np.ndarray:
     """int8 (N, L), -1..2 -> uint8 (ceil(N * L / 4),), two bits a call."""
-    codes = (calls.ravel() + 1).astype(np.uint8)
-    codes = np.pad(codes, (0, -len(codes) % 4)).reshape(-1, 4)
-    return codes[:, 0] | codes[:, 1] << 2 | codes[:, 2] << 4 | codes[:, 3] << 6
+    flat = calls.reshape(-1)
+    packed = np.empty(-(-flat.size // 4), np.uint8)
+    for start in range(0, len(packed), _BLOCK):  # so that what is held beside the calls is small
+        codes = (flat[4 * start : 4 * (start + _BLOCK)] + 1).astype(np.uint8)
+        codes = np.pad(codes, (0, -len(codes) % 4)).reshape(-1, 4)
+        packed[start : start + _BLOCK] = codes[:, 0] | codes[:, 1] << 2 | codes[:, 2] << 4 | codes[:, 3] << 6
+    return packed
 
 
 def unpack_calls(packed: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """What `pack_calls` packed, int8 (N, L). Raises ValueError where the sizes do not agree."""
     if len(packed) != -(-shape[0] * shape[1] // 4):
         raise ValueError("the calls are not of these samples and loci")
-    codes = np.stack([packed >> shift & 3 for shift in (0, 2, 4, 6)], 1).ravel()
-    return codes[: shape[0] * shape[1]].reshape(shape).astype(np.int8) - np.int8(1)
+    calls = np.empty(shape, np.int8)
+    flat = calls.reshape(-1)
+    for start in range(0, len(packed), _BLOCK):
+        codes = np.stack([packed[start : start + _BLOCK] >> shift & 3 for shift in (0, 2, 4, 6)], 1).ravel()
+        block = flat[4 * start : 4 * (start + _BLOCK)]
+        block[:] = codes[: len(block)].astype(np.int8) - np.int8(1)
+    return calls
 
 
-def _unpacked(bits: torch.Tensor, shape: tuple[int, int]) -> np.ndarray:
+def _packed_cells(cells: np.ndarray, size: int) -> np.ndarray:
+    """A bit for each of `size` cells, set at `cells`, int64 rising; uint8 (ceil(size / 8),), as np.packbits does."""
+    bits = np.zeros(-(-size // 8), np.uint8)
+    np.bitwise_or.at(bits, cells >> 3, (128 >> (cells & 7)).astype(np.uint8))
+    return bits
+
+
+def _unpacked_cells(bits: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """What `_packed_cells` packed, int64. Raises ValueError where the sizes do not agree."""
     if len(bits) != -(-shape[0] * shape[1] // 8):
         raise ValueError("the masks are not of these samples and loci")
-    return np.unpackbits(bits.numpy(), count=shape[0] * shape[1]).reshape(shape).astype(bool)
+    used = np.flatnonzero(bits)
+    return (8 * used[:, None] + np.arange(8))[np.unpackbits(bits[used, None], axis=1).astype(bool)]

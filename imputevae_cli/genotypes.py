@@ -16,6 +16,11 @@ MISSING = -1
 """The value of a call that is missing, in every array of calls."""
 
 
+def missing_per_sample(calls: np.ndarray) -> np.ndarray:
+    """int64 (samples,): missing calls of each; calls int8 (samples, loci). A row at a time: no mask of the whole."""
+    return np.array([np.count_nonzero(row == MISSING) for row in calls], np.int64)
+
+
 @dataclass(frozen=True)
 class Loci:
     """Where the modelled loci are, in the order of the file.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from imputevae_cli.genotypes import MISSING, GenotypeMatrix, ImputedBlock
+from imputevae_cli.genotypes import MISSING, GenotypeMatrix, ImputedBlock, missing_per_sample
 from imputevae_cli.io.outputs import check_output, output_type_of
 from imputevae_cli.io.phylip import iupac, write_phylip
 from imputevae_cli.io.vcf_writer import WriteSummary, write_vcf
@@ -44,7 +44,8 @@ class ImputedGenotypes:
         self._gp = gp
         self._phase = phase
         self._min_thousandths = round(min_gp * 1000)
-        self.has_calls = (genotypes.calls != MISSING).any(1) if has_calls is None else has_calls  # (N,)
+        with_calls = missing_per_sample(genotypes.calls) < genotypes.n_loci if has_calls is None else has_calls
+        self.has_calls = with_calls  # (N,)
 
     def block(self, start: int, stop: int) -> ImputedBlock:
         """Loci start..stop (exclusive). A sample without any call stays missing, with GP 0."""
@@ -71,14 +72,14 @@ class ImputedGenotypes:
     @property
     def n_missing(self) -> int:
         """Calls that are missing in the input."""
-        return int((self.genotypes.calls == MISSING).sum())
+        return int(missing_per_sample(self.genotypes.calls).sum())
 
     @property
     def n_imputed(self) -> int:
         """Missing calls that are filled; all of them, but for `min_gp` and samples without any call."""
         if self._min_thousandths:
             return sum(int(block.imputed.sum()) for _, block in self.blocks())
-        return int((self.genotypes.calls[self.has_calls] == MISSING).sum())
+        return int(missing_per_sample(self.genotypes.calls)[self.has_calls].sum())
 
     def _gather(self, shape: tuple[int, ...], dtype: type, part: Callable[[ImputedBlock], np.ndarray]) -> np.ndarray:
         out = np.empty((self.genotypes.n_samples, self.genotypes.n_loci, *shape), dtype)

@@ -18,21 +18,22 @@ from imputevae_cli.engine.cells import HiddenCells
 from imputevae_cli.engine.checkpoint import load_checkpoint, save_checkpoint
 from imputevae_cli.engine.device import choose_device
 from imputevae_cli.engine.fitting import Task, fit_mixture
+from imputevae_cli.engine.forecast import Forecast, forecast
 from imputevae_cli.engine.mixture import Cohort, FrequencyPart, Mixed
 from imputevae_cli.engine.stages import Stages
 from imputevae_cli.engine.trainer import EpochResult
 from imputevae_cli.engine.vae import Latent
 from imputevae_cli.errors import CheckpointError, ConfigError, InputError
 from imputevae_cli.fitted import Expected, Fitted
-from imputevae_cli.genotypes import MISSING, GenotypeMatrix
+from imputevae_cli.genotypes import GenotypeMatrix, missing_per_sample
 from imputevae_cli.imputed import ImputedGenotypes
 from imputevae_cli.log import NullProgress, Progress, logger
 from imputevae_cli.masking import Mask, simulate_mask
 from imputevae_cli.metrics import ConfidencePoint, accuracy, confidence_curve
 from imputevae_cli.seeds import seed_for
 
-ESTIMATE_LOCI = (200, 400)
-"""Sizes of the parts that an estimate of time goes by."""
+FORECAST_LOCI = 400
+"""Loci that are filled to foretell how long a fitted model takes to fill all."""
 
 
 class ImputeVAE:
@@ -60,25 +61,40 @@ class ImputeVAE:
         Threads are torch's. stages: a `Journal`, for a fit that can be stopped and taken up again. Raises ConfigError
         for settings that do not hold, InputError for too few known calls, TrainingError.
         """
+        mask, names, task = self._task(genotypes, progress, on_epoch, stages)
+        loci, cohort, test, config = genotypes.loci, task.cohort, task.test, self.config
+        with task.hidden.hidden_in(cohort.calls):
+            means = baselines.locus_means(cohort.calls)[test.loci]
+            frequencies = FrequencyPart.of(cohort).cells(test)
+        mixture, test_gp = fit_mixture(task)
+        averaging = config.io.scoring_averaging
+        expected = Expected(*(accuracy(test.truth, gp, means, averaging) for gp in (test_gp, frequencies)))
+        curve = confidence_curve(test.truth, test_gp)
+        self._fitted = Fitted(loci, genotypes.samples, names, mixture, mask, expected, curve)
+        self._training_genotypes = genotypes
+        return self
+
+    def _task(
+        self,
+        genotypes: GenotypeMatrix,
+        progress: Progress | None,
+        on_epoch: Callable[[EpochResult], Any] | None,
+        stages: Stages | None,
+    ) -> tuple[Mask, tuple[str, ...], Task]:
+        """What there is to fit, with the hidden calls and the populations' names."""
         config = self.config = self.config.checked()
         _check_ploidy(genotypes, config)
         device = choose_device(config.train.device)
         generator = np.random.default_rng(seed_for(config.io.seed, "mask"))
         mask = simulate_mask(genotypes, config.sim, config.train.validation_split, generator)
         names, codes = _population_codes(genotypes.populations)
-        loci = genotypes.loci
-        full = Cohort(genotypes.calls, loci.chrom_codes, loci.positions, genotypes.ploidy, codes, len(names))
-        visible = full.with_calls(np.where(mask.hidden, np.int8(MISSING), genotypes.calls))
-        validation, test = (HiddenCells.of(where, genotypes.calls) for where in (mask.validation, mask.test))
+        loci, calls = genotypes.loci, genotypes.calls
+        calls = calls if calls.flags.writeable else calls.copy()  # hidden ones are hidden in place, and put back
+        cohort = Cohort(calls, loci.chrom_codes, loci.positions, genotypes.ploidy, codes, len(names))
+        validation, test = (HiddenCells.at(mask.cells[some], calls) for some in (mask.fits, ~mask.fits))
         threads = torch.get_num_threads()
         how = (config, device, progress or NullProgress(), threads, on_epoch, stages or Stages())
-        task = Task(full, visible, validation, test, *how)
-        mixture, test_gp = fit_mixture(task)
-        expected = _expected(visible, test, test_gp, config.io.scoring_averaging)
-        curve = confidence_curve(test.truth, test_gp)
-        self._fitted = Fitted(loci, genotypes.samples, names, mixture, mask, expected, curve)
-        self._training_genotypes = genotypes
-        return self
+        return mask, names, Task(cohort, validation, test, *how)
 
     def transform(
         self,
@@ -147,29 +163,22 @@ class ImputeVAE:
         fitted = self._require_fitted()
         return replace(fitted.mixture.cohort, calls=aligned.calls, populations=fitted.codes_for(aligned.genotypes))
 
-    def estimate_seconds(self, genotypes: GenotypeMatrix) -> float:
-        """Seconds that fitting (unless fitted) and filling would take, about: from a run on two parts of the loci.
+    def forecast(self, genotypes: GenotypeMatrix) -> Forecast:
+        """What fitting (unless fitted) and filling would take, about, from a run on some of the data.
 
-        Time is taken to be a fixed part and one that grows with the loci; the context of a region is left out.
+        The context of a region is left out.
         """
         genotypes = genotypes.at_loci(~genotypes.is_context)
         if not genotypes.n_loci:
-            return 0.0
-        sizes = [size for size in ESTIMATE_LOCI if size < genotypes.n_loci] or [genotypes.n_loci]
-        took = [self._trial_seconds(genotypes, size) for size in sizes]
-        if len(sizes) == 1:
-            return took[0] * genotypes.n_loci / sizes[0]
-        per_locus = max(0.0, (took[1] - took[0]) / (sizes[1] - sizes[0]))
-        return took[1] + per_locus * (genotypes.n_loci - sizes[1])
-
-    def _trial_seconds(self, genotypes: GenotypeMatrix, n_loci: int) -> float:
-        """Seconds for the first `n_loci` loci."""
+            return Forecast(0.0, 0)
+        if self._fitted is None:
+            return forecast(self._task(genotypes, None, None, None)[2])
+        n_loci = min(FORECAST_LOCI, genotypes.n_loci)
         part = genotypes.at_loci(np.arange(genotypes.n_loci) < n_loci)
         start = time.monotonic()
-        model = self if self._fitted is not None else ImputeVAE(self.config).fit(part)
-        for _ in model.transform(part).blocks():
+        for _ in self.transform(part).blocks():
             pass
-        return time.monotonic() - start
+        return Forecast((time.monotonic() - start) * genotypes.n_loci / n_loci, 2 * genotypes.calls.size)
 
     @property
     def expected(self) -> Expected:
@@ -267,7 +276,8 @@ class _View:
     @property
     def has_calls(self) -> np.ndarray:
         """bool (N,): samples with any call that the model goes by."""
-        return np.array([(row != MISSING).any() for row in self.mixed.cohort.calls])[self.rows]  # no mask of the whole
+        calls = self.mixed.cohort.calls
+        return (missing_per_sample(calls) < calls.shape[1])[self.rows]
 
     def gp(self, start: int, stop: int) -> np.ndarray:
         """Genotype probabilities of loci start..stop of the file, float32 (N, stop - start, C)."""
@@ -286,15 +296,6 @@ class _View:
         index, swapped = self.aligned.model_index[start:stop], self.aligned.swapped[start:stop]
         low, high = int(index.min()), int(index.max()) + 1
         return self.mixed.alt_first(low, high)[np.ix_(self.rows, index - low)] ^ swapped
-
-
-def _expected(visible: Cohort, test: HiddenCells, gp: np.ndarray, averaging: str) -> Expected:
-    means = baselines.locus_means(visible.calls)[test.loci]
-    frequencies = FrequencyPart.of(visible).cells(test)
-    return Expected(
-        accuracy(test.truth, gp, means, averaging),
-        accuracy(test.truth, frequencies, means, averaging),
-    )
 
 
 def _check_ploidy(genotypes: GenotypeMatrix, config: Config) -> None:

@@ -13,7 +13,7 @@ from numba import njit
 
 from imputevae_cli import baselines
 from imputevae_cli.genotypes import MISSING
-from imputevae_cli.masking_patterns import observed_like_hidden_cells
+from imputevae_cli.masking_patterns import as_matrix, observed_like_hidden_cells
 from imputevae_cli.metrics import log_loss
 
 LOCI_TRIED = (5, 10, 20, 40)
@@ -58,7 +58,7 @@ def _choose(
     calls: np.ndarray, chrom_codes: np.ndarray, n_classes: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, int, int, float]:
     """The correlated loci, int (L, most); l, k and the share of genotype frequencies that do best on hidden calls."""
-    hidden = observed_like_hidden_cells(calls, chrom_codes, HIDDEN_SHARE, rng)
+    hidden = as_matrix(observed_like_hidden_cells(calls, chrom_codes, HIDDEN_SHARE, rng), calls.shape)
     seen = np.where(hidden, np.int8(MISSING), calls)
     most = min(max(LOCI_TRIED), calls.shape[1] - 1)
     near = correlated_loci(seen, most)

@@ -9,8 +9,8 @@ import numpy as np
 
 from imputevae_cli.config import SimSettings
 from imputevae_cli.errors import ConfigError, InputError
-from imputevae_cli.genotypes import MISSING, GenotypeMatrix
-from imputevae_cli.masking_patterns import dropped_loci, hidden_clades, observed_like_hidden_cells
+from imputevae_cli.genotypes import MISSING, GenotypeMatrix, missing_per_sample
+from imputevae_cli.masking_patterns import as_matrix, dropped_loci, hidden_clades, observed_like_hidden_cells
 from imputevae_cli.trees import Clades, distances, neighbour_joining
 
 MIN_HIDDEN = 20
@@ -19,21 +19,34 @@ MIN_HIDDEN = 20
 
 @dataclass(frozen=True)
 class Mask:
-    """Which calls were missing in the input, and which known calls were hidden on top.
+    """Which known calls were hidden.
 
-    missing: bool (samples, loci). hidden: bool (samples, loci), disjoint from `missing`.
-    validation: bool (samples, loci), the part of `hidden` that fits what is fitted on hidden calls (when to
-    stop, the gate); the rest of `hidden` only measures.
+    shape: (samples, loci). cells: int64 (M,), the hidden cells, sample * loci + locus, rising. fits: bool (M,), those
+    that fit what is fitted on hidden calls (when to stop, the gate); the others only measure. `hidden`, `validation`
+    and `test` are the same as matrices, made when asked for.
     """
 
-    missing: np.ndarray
-    hidden: np.ndarray
-    validation: np.ndarray
+    shape: tuple[int, int]
+    cells: np.ndarray
+    fits: np.ndarray
+
+    @property
+    def hidden(self) -> np.ndarray:
+        """bool (samples, loci), all hidden calls."""
+        return self._matrix(self.cells)
+
+    @property
+    def validation(self) -> np.ndarray:
+        """bool (samples, loci), the hidden calls that fit what is fitted on hidden calls."""
+        return self._matrix(self.cells[self.fits])
 
     @property
     def test(self) -> np.ndarray:
         """bool (samples, loci), the hidden calls that nothing was fitted on."""
-        return self.hidden & ~self.validation
+        return self._matrix(self.cells[~self.fits])
+
+    def _matrix(self, cells: np.ndarray) -> np.ndarray:
+        return as_matrix(cells, self.shape)
 
 
 def simulate_mask(
@@ -43,18 +56,34 @@ def simulate_mask(
 
     Strategies are those of `hide`. Raises InputError when fewer than MIN_HIDDEN calls can be hidden.
     """
-    known = genotypes.calls != MISSING
-    n_known = int(known.sum())
+    shape = genotypes.calls.shape
+    n_known = genotypes.calls.size - int(missing_per_sample(genotypes.calls).sum())
     prop = min(settings.sim_prop, settings.max_hidden / max(n_known, 1))
-    hidden = hide(genotypes, settings.sim_strategy, prop, generator)
-    validation = hidden & (generator.random(known.shape, np.float32) < validation_split)
-    return Mask(~known, hidden, validation)
+    cells = hidden_cells(genotypes, settings.sim_strategy, prop, generator)
+    return Mask(shape, cells, _drawn(cells, shape, generator) < validation_split)
+
+
+def _drawn(cells: np.ndarray, shape: tuple[int, int], generator: np.random.Generator) -> np.ndarray:
+    """A uniform draw for each of the cells, float32 (M,): each cell of the matrix has its own, one row at a time."""
+    edges = np.searchsorted(cells, shape[1] * np.arange(shape[0] + 1))
+    draws = np.empty(len(cells), np.float32)
+    for sample in range(shape[0]):
+        here = slice(edges[sample], edges[sample + 1])
+        draws[here] = generator.random(shape[1], np.float32)[cells[here] - shape[1] * sample]
+    return draws
 
 
 def hide(
     genotypes: GenotypeMatrix, strategy: str, prop: float, generator: np.random.Generator, tree: Clades | None = None
 ) -> np.ndarray:
-    """Known calls to hide, about a share `prop` of them, bool (samples, loci).
+    """What `hidden_cells` gives, as bool (samples, loci)."""
+    return as_matrix(hidden_cells(genotypes, strategy, prop, generator, tree), genotypes.calls.shape)
+
+
+def hidden_cells(
+    genotypes: GenotypeMatrix, strategy: str, prop: float, generator: np.random.Generator, tree: Clades | None = None
+) -> np.ndarray:
+    """Known calls to hide, about a share `prop` of them, int64 (cells,), sample * loci + locus, rising.
 
     observed: as the missing calls are missing (`masking_patterns`). random: every known call alike.
     random_weighted: in proportion to its genotype's frequency at the locus. random_weighted_inv: to its inverse.
@@ -65,19 +94,22 @@ def hide(
     ConfigError for dropout without populations.
     """
     calls = genotypes.calls
-    known = calls != MISSING
     if strategy == "observed":
-        hidden = observed_like_hidden_cells(calls, genotypes.loci.chrom_codes, prop, generator)
+        populations = None if genotypes.populations is None else _population_codes(genotypes)
+        cells = observed_like_hidden_cells(calls, genotypes.loci.chrom_codes, prop, generator, populations)
     else:
+        known = calls != MISSING
         hidden = _CHOICES[strategy](genotypes, known, prop, generator, tree)
         hidden[:, ~_is_polymorphic(np.where(hidden, MISSING, calls), genotypes.ploidy)] = False
         _keep_last_call(hidden, known)
-    if hidden.sum() < MIN_HIDDEN:
+        cells = np.flatnonzero(hidden)
+    if len(cells) < MIN_HIDDEN:
+        n_known = calls.size - int(missing_per_sample(calls).sum())
         raise InputError(
-            f"{_name(genotypes)}: only {int(known.sum())} known calls, too few to hide {prop:.0%} of them and measure "
+            f"{_name(genotypes)}: only {n_known} known calls, too few to hide {prop:.0%} of them and measure "
             f"accuracy ({MIN_HIDDEN} at least); give more loci or samples"
         )
-    return hidden
+    return cells
 
 
 def _draw_clades(weighted: bool) -> Callable[..., np.ndarray]:
@@ -96,8 +128,12 @@ def _draw_dropout(
 ) -> np.ndarray:
     if genotypes.populations is None or len(set(genotypes.populations)) < 2:
         raise ConfigError("the strategy `dropout` takes loci from single populations; give --popmap with two or more")
-    _, codes = np.unique(genotypes.populations.astype(str), return_inverse=True)
-    return dropped_loci(genotypes.calls, genotypes.ploidy, codes, prop, generator)
+    return dropped_loci(genotypes.calls, genotypes.ploidy, _population_codes(genotypes), prop, generator)
+
+
+def _population_codes(genotypes: GenotypeMatrix) -> np.ndarray:
+    """int (samples,), from 0 on."""
+    return np.unique(genotypes.populations.astype(str), return_inverse=True)[1]
 
 
 def _draw_cells(weights_of: Callable[[GenotypeMatrix], np.ndarray]) -> Callable[..., np.ndarray]:

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from imputevae_cli.genotypes import MISSING
+from imputevae_cli.genotypes import MISSING, missing_per_sample
 
 CLUMPED = 1.08
 """`clumping` above this means that whole runs are missing together, more than chance and depth explain."""
+LOST = 0.02
+"""Where `lost_shares` come to less than this, populations are not held to lose loci as a whole."""
+LEAST_LOST = 5  # samples; the fewer there are, the oftener all of them lack a locus by chance
+SPREAD_LOCI = 20_000
 
 
 def clumping(calls: np.ndarray, chrom_codes: np.ndarray) -> float:
@@ -21,67 +25,178 @@ def clumping(calls: np.ndarray, chrom_codes: np.ndarray) -> float:
     Chance is the product of the two loci's missing rates, corrected for the sample's own rate, so that a
     badly sequenced sample alone does not count as clumping. 1.0 where nothing, or everything, is missing.
     """
-    missing = calls == MISSING
-    joined = np.flatnonzero(chrom_codes[1:] == chrom_codes[:-1])
-    overall = missing.mean()
-    if not len(joined) or overall in (0.0, 1.0):
+    joined = chrom_codes[1:] == chrom_codes[:-1]
+    both, per_locus, per_sample = 0, np.zeros(calls.shape[1], np.int64), np.empty(len(calls), np.int64)
+    for sample, row in enumerate(calls):  # one sample at a time: nothing of the size of the calls is made
+        missing = row == MISSING
+        both += int(np.count_nonzero(missing[1:] & missing[:-1] & joined))
+        per_locus += missing
+        per_sample[sample] = np.count_nonzero(missing)
+    overall = per_sample.sum() / calls.size
+    if not joined.any() or overall in (0.0, 1.0):
         return 1.0
-    both = (missing[:, joined] & missing[:, joined + 1]).sum()
-    locus_rate = missing.mean(0)
-    sample_rate = missing.mean(1) / overall
-    expected = (sample_rate**2).sum() * (locus_rate[joined] * locus_rate[joined + 1]).sum()
+    locus_rate = per_locus / len(calls)
+    sample_rate = per_sample / calls.shape[1] / overall
+    at = np.flatnonzero(joined)
+    expected = (sample_rate**2).sum() * (locus_rate[at] * locus_rate[at + 1]).sum()
     return float(both / expected) if expected > 0 else 1.0
 
 
-def missing_runs(calls: np.ndarray, chrom_codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """First locus, and one past the last, of every run of missing calls within a chromosome, int64 (runs,)."""
-    missing = calls == MISSING
-    breaks = np.r_[True, chrom_codes[1:] != chrom_codes[:-1]]
-    follows = missing & np.c_[np.zeros(len(calls), bool), missing[:, :-1]] & ~breaks
-    starts = missing & ~follows
-    ends = missing & ~np.c_[follows[:, 1:], np.zeros(len(calls), bool)]
-    return np.nonzero(starts)[1], np.nonzero(ends)[1] + 1
+def lost_shares(calls: np.ndarray, populations: np.ndarray) -> np.ndarray:
+    """Of all missing calls, the share at loci that a whole population lacks, beyond chance; float (populations,).
+
+    calls: int8 (samples, loci), -1 missing. populations: int (samples,), codes from 0 on, -1 for none. Chance is the
+    product of each member's missing rate and the locus's in the others; a population of fewer than LEAST_LOST samples,
+    or without others, counts as 0.
+    Of a long file SPREAD_LOCI evenly spread loci are looked at.
+    """
+    some = calls[:, :: max(1, -(-calls.shape[1] // SPREAD_LOCI))]
+    missing = some == MISSING
+    overall = missing.mean()
+    if overall in (0.0, 1.0):
+        return np.zeros(populations.max() + 1)
+    of_sample = missing.mean(1) / overall
+    shares = np.zeros(populations.max() + 1)
+    for population in range(len(shares)):
+        members = populations == population
+        if members.sum() >= LEAST_LOST and not members.all():
+            elsewhere = missing[~members].mean(0)
+            by_chance = np.log(np.clip(of_sample[members][:, None] * elsewhere, 1e-9, 1.0)).sum(0)
+            beyond = missing[members].all(0).sum() - np.exp(by_chance).sum()
+            shares[population] = max(beyond, 0.0) * members.sum() / missing.sum()
+    return shares
+
+
+def missing_runs(row: np.ndarray, chrom_codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """First locus, and one past the last, of every run of missing calls of one sample, int64 (runs,), by locus.
+
+    row: int8 (loci,). No run crosses from one chromosome to another.
+    """
+    missing = row == MISSING
+    follows = np.zeros_like(missing)
+    follows[1:] = missing[1:] & missing[:-1] & (chrom_codes[1:] == chrom_codes[:-1])
+    ends = missing.copy()
+    ends[:-1] &= ~follows[1:]
+    return np.flatnonzero(missing & ~follows), np.flatnonzero(ends) + 1
 
 
 def observed_like_hidden_cells(
-    calls: np.ndarray, chrom_codes: np.ndarray, prop: float, rng: np.random.Generator
+    calls: np.ndarray,
+    chrom_codes: np.ndarray,
+    prop: float,
+    rng: np.random.Generator,
+    populations: np.ndarray | None = None,
 ) -> np.ndarray:
     """Known cells to hide, chosen so that they are missing as the real missing calls are.
 
     calls: int8 (samples, loci), -1 missing. chrom_codes: int32 (loci,), rising. prop: share of known calls to hide.
-    Returns bool (samples, loci), True only at known calls. Where missing calls clump (`clumping`), each draw
-    lays the place of a real missing run over a random sample; otherwise cells are drawn one by one. Every
+    populations: int (samples,), codes from 0 on, -1 for none; or None.
+    Returns int64 (cells,), sample * loci + locus, rising, of known calls. Where missing calls clump (`clumping`), each
+    draw lays the place of a real missing run over a random sample; otherwise cells are drawn one by one. Where whole
+    populations lack loci beyond chance (`lost_shares`), as great a share of the cells is hidden by the locus. Every
     sample keeps a known call, and a locus that varies still varies in what is left: files hold loci that vary in
     the calls one sees, so to guess at others would measure a task that nobody has.
     """
-    known = calls != MISSING
+    shares = np.zeros(1) if populations is None else lost_shares(calls, populations)
+    lost = shares.sum() if shares.sum() > LOST else 0.0
+    by_locus = _lose_loci(calls, populations, shares, prop * lost, rng) if lost else np.zeros(0, np.int64)
+    prop *= 1.0 - lost
     if clumping(calls, chrom_codes) > CLUMPED:
-        hidden = _lay_runs(known, *missing_runs(calls, chrom_codes), prop, rng)
+        cells = _lay_runs(calls, chrom_codes, prop, rng)
     else:
-        hidden = known & (rng.random(calls.shape) < prop)
-    left = known & ~hidden
-    varies = np.where(left, calls, np.iinfo(np.int8).max).min(0) < np.where(left, calls, -1).max(0)
-    hidden[:, ~varies] = False
-    hidden[~left.any(1)] = False
-    return hidden
+        n_loci = calls.shape[1]
+        drawn = [
+            n_loci * sample + np.flatnonzero((row != MISSING) & (rng.random(n_loci) < prop))
+            for sample, row in enumerate(calls)
+        ]
+        cells = np.concatenate(drawn)
+    return _leaving_variation(np.union1d(cells, by_locus), calls)
 
 
-def _lay_runs(
-    known: np.ndarray, starts: np.ndarray, ends: np.ndarray, prop: float, rng: np.random.Generator
+def _lose_loci(
+    calls: np.ndarray, populations: np.ndarray, shares: np.ndarray, prop: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """Hide the known cells under randomly laid runs until `prop` of the known cells are hidden."""
-    n_samples = len(known)
-    lengths = ends - starts
-    wanted = prop * known.sum()
-    hidden = np.zeros_like(known)
-    expected_per_run = max(lengths.mean() * known.mean(), 0.5)
-    while (short := wanted - hidden.sum()) > 0:
-        draws = rng.integers(len(starts), size=max(int(short / expected_per_run), 1))
-        target = np.repeat(rng.integers(n_samples, size=len(draws)), lengths[draws])
-        offset = np.arange(len(target)) - np.repeat(np.cumsum(lengths[draws]) - lengths[draws], lengths[draws])
-        locus = np.repeat(starts[draws], lengths[draws]) + offset
-        hidden[target, locus] = known[target, locus]
-    return hidden
+    """Known cells, int64 (M,) rising, about `prop` of all: random loci, each lost by a population drawn by `shares`."""
+    n_loci = calls.shape[1]
+    wanted = prop * (calls.size - int(missing_per_sample(calls).sum()))
+    members = [np.flatnonzero(populations == population) for population in range(len(shares))]
+    loci, cells = rng.permutation(n_loci), []
+    losers = rng.choice(len(shares), n_loci, p=shares / shares.sum())
+    for locus, loser in zip(loci.tolist(), losers.tolist(), strict=True):
+        if wanted <= 0:
+            break
+        known = members[loser][calls[members[loser], locus] != MISSING]
+        cells.append(known * n_loci + locus)
+        wanted -= len(known)
+    return np.sort(np.concatenate(cells)) if cells else np.zeros(0, np.int64)
+
+
+def as_matrix(cells: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """bool (samples, loci), True at cells int64 (M,), sample * loci + locus."""
+    matrix = np.zeros(shape, bool)
+    matrix.flat[cells] = True
+    return matrix
+
+
+def _leaving_variation(cells: np.ndarray, calls: np.ndarray) -> np.ndarray:
+    """Those of `cells`, int64 (M,), that leave their locus varying and their sample a known call."""
+    n_samples, n_loci = calls.shape
+    samples, loci = np.divmod(cells, n_loci)
+    left = genotype_counts(calls)  # (C, L)
+    np.subtract.at(left, (calls[samples, loci], loci), 1)
+    n_known = n_loci - missing_per_sample(calls)
+    n_known -= np.bincount(samples, minlength=n_samples)
+    return cells[((left > 0).sum(0) > 1)[loci] & (n_known > 0)[samples]]
+
+
+def genotype_counts(calls: np.ndarray, n_classes: int = 3, samples: np.ndarray | slice = slice(None)) -> np.ndarray:
+    """int64 (n_classes, loci): samples with each genotype; calls int8 (samples, loci), -1 missing.
+
+    samples: bool (samples,), those to count; all by default. A row at a time: nothing of the size of the calls is made.
+    """
+    counts = np.zeros((n_classes, calls.shape[1]), np.int64)
+    for sample in np.arange(len(calls))[samples]:
+        row = calls[sample]
+        for genotype in range(n_classes):
+            counts[genotype] += row == genotype
+    return counts
+
+
+def _lay_runs(calls: np.ndarray, chrom_codes: np.ndarray, prop: float, rng: np.random.Generator) -> np.ndarray:
+    """The known cells under randomly laid runs, int64 (M,) rising, until `prop` of the known cells are hidden."""
+    n_samples, n_loci = calls.shape
+    runs_before = np.cumsum([0] + [len(missing_runs(row, chrom_codes)[0]) for row in calls])
+    n_runs, n_missing = int(runs_before[-1]), int(missing_per_sample(calls).sum())
+    n_known = calls.size - n_missing
+    wanted = prop * n_known
+    expected_per_run = max(n_missing / n_runs * (n_known / calls.size), 0.5)
+    cells = np.zeros(0, np.int64)
+    while (short := wanted - len(cells)) > 0:
+        draws = rng.integers(n_runs, size=max(int(short / expected_per_run), 1))
+        target = rng.integers(n_samples, size=len(draws))
+        starts, lengths = _runs_at(draws, runs_before, calls, chrom_codes)
+        offset = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        sample, locus = np.repeat(target, lengths), np.repeat(starts, lengths) + offset
+        known = calls[sample, locus] != MISSING
+        cells = np.union1d(cells, sample[known] * n_loci + locus[known])
+    return cells
+
+
+def _runs_at(
+    draws: np.ndarray, runs_before: np.ndarray, calls: np.ndarray, chrom_codes: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Start and length, int64 each, of the missing runs of these numbers; runs are found again, for they may be many.
+
+    runs_before: int64 (samples + 1,), runs of the samples before each.
+    """
+    starts, lengths = np.empty((2, len(draws)), np.int64)
+    owner = np.searchsorted(runs_before, draws, "right") - 1
+    for sample in np.unique(owner):
+        here = np.flatnonzero(owner == sample)
+        first, end = missing_runs(calls[sample], chrom_codes)
+        number = draws[here] - runs_before[sample]
+        starts[here], lengths[here] = first[number], (end - first)[number]
+    return starts, lengths
 
 
 def hidden_clades(

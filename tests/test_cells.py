@@ -1,3 +1,5 @@
+import contextlib
+
 import numpy as np
 import pytest
 
@@ -115,3 +117,17 @@ def test_cells_within_an_excerpt():
     for mine, theirs in zip((inside.samples, inside.loci, inside.truth), vars(excerpt).values(), strict=True):
         assert np.array_equal(mine, theirs)
     assert np.array_equal(cells.take(places).truth, inside.truth)
+
+
+def test_hidden_cells_come_back_whatever_happens():
+    calls = np.random.default_rng(0).integers(0, 3, (6, 9)).astype(np.int8)
+    before = calls.copy()
+    cells = HiddenCells.at(np.array([3, 10, 11, 40]), calls)
+    block = calls[:, 1:5].copy()
+    cells.hide(block, 1)
+    with contextlib.suppress(ZeroDivisionError), cells.hidden_in(calls):
+        assert (calls == -1).sum() == 4
+        assert np.array_equal(calls[:, 1:5], block)
+        _ = 1 / 0
+    assert np.array_equal(calls, before)
+    assert (np.diff(cells.loci) >= 0).all()

@@ -5,6 +5,7 @@ import pytest
 
 from imputevae_cli.config import HaplotypeSettings
 from imputevae_cli.engine import copying_chain, copying_windows
+from imputevae_cli.engine.cells import HiddenCells
 from imputevae_cli.engine.copying import HaplotypeDecoder
 from imputevae_cli.engine.copying_posterior import HaplotypePanel
 from imputevae_cli.errors import CheckpointError, InputError
@@ -124,7 +125,9 @@ def test_a_chromosome_break_cuts_all_links():
     changed = calls.copy()
     changed[:, 120:] = np.where(calls[:, 120:] >= 0, 1 - calls[:, 120:], -1)
     settings = HaplotypeSettings(iterations=3, burn_in=1, chains=1, core=64, halo=24, trial=False, donors=500)
-    first, second = (HaplotypeDecoder(settings).fit(x, chrom, pos, 1, shown=x) for x in (calls, changed))
+    first, second = (
+        HaplotypeDecoder(settings).fit(x, chrom, pos, 1, hidden=HiddenCells.none()) for x in (calls, changed)
+    )
     np.testing.assert_allclose(first.gp(0, 120), second.gp(0, 120), atol=0.02)
     assert first.switch[120] == 1.0
 
@@ -184,3 +187,28 @@ def test_missing_cells_are_placed_in_order():
     calls = np.array([[-1, 0, -1, -1], [0, -1, -1, 1]], np.int8)
     windows = np.array([[0, 0, 2, 4], [0, 2, 4, 4]])
     np.testing.assert_array_equal(copying_chain.cell_offsets(calls, windows), [[0, 3], [1, 4]])
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_the_chunks_in_which_haplotypes_wait_do_not_show(monkeypatch, threads):
+    _, calls, chrom, pos = cohort(12)
+    settings = HaplotypeSettings(iterations=4, burn_in=2, chains=2, core=40, halo=24, trial=False)
+    whole = HaplotypeDecoder(settings).fit(calls, chrom, pos, 2)
+    monkeypatch.setattr(copying_chain, "CHUNK_BYTES", 1)
+    pieces = HaplotypeDecoder(settings).fit(calls, chrom, pos, 2, threads=threads)
+    np.testing.assert_array_equal(whole.doses, pieces.doses)
+    np.testing.assert_array_equal(whole.packed, pieces.packed)
+    np.testing.assert_array_equal(whole.switch, pieces.switch)
+
+
+def test_hidden_calls_are_among_the_haplotypes_and_the_probabilities():
+    _, calls, chrom, pos = cohort(13)
+    hidden = HiddenCells.at(np.flatnonzero(calls >= 0)[::7], calls)
+    shown = calls.copy()
+    hidden.hide(shown)
+    posterior = HaplotypeDecoder(QUICK).fit(shown, chrom, pos, 2, hidden=hidden)
+    cells = hidden.samples, hidden.loci
+    assert (posterior.gp(0, 240)[cells].max(1) == 1).all()
+    assert (posterior.shown_gp(0, 240)[cells].max(1) < 1).any()
+    pair = posterior.haplotypes.reshape(40, 2, -1) // 255
+    np.testing.assert_array_equal(pair.sum(1)[cells], hidden.truth)

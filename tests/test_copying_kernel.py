@@ -10,6 +10,7 @@ from imputevae_cli.engine import copying_torch
 from imputevae_cli.engine.copying_numerics import mix, mix_each, uniform
 
 ERROR = 0.01
+UNIT = 65535
 NO_PRIOR = np.zeros((0, 0), np.float32)
 
 
@@ -33,14 +34,14 @@ def run(calls, panel, donors, switch, *, paths=None, key=1, window=None, prior=N
     out, jumps = state.copy(), np.zeros(n_loci, np.float32)
     missing = (calls[:, window[1] : window[2]] < 0).sum(1)
     at = np.concatenate([[0], np.cumsum(missing)[:-1]])
-    doses = np.zeros((missing.sum(), 2), np.float32)
+    doses = np.zeros((missing.sum(), 2), np.uint16)
     flips, usage = np.zeros((n, 2), np.uint8), np.zeros(donors.shape, np.float32)
     keys = mix_each(np.uint64(key), np.arange(n, dtype=np.uint64))
     kernel.sweep(
         calls, paths, panel, state, donors, prior, switch, ERROR, keys, first_pass, window, np.array([0, n]), at,
-        doses, out, flips, jumps, usage,
+        doses, UNIT, out, 0, flips, jumps, usage,
     )  # fmt: skip
-    return out, jumps, doses, flips, usage
+    return out, jumps, doses / UNIT, flips, usage
 
 
 def path_weights(panel, donors, switch, pi):
@@ -164,18 +165,23 @@ def test_the_kernel_equals_torch(seed, first_pass):
     out, jumps, doses, flips, usage = run(
         calls, panel, donors, switch, paths=paths, key=9, window=window, prior=prior, first_pass=first_pass, state=state
     )
-    out2, jumps2, doses2, flips2 = state.copy(), np.zeros_like(jumps), np.zeros_like(doses), np.zeros_like(flips)
+    out2, jumps2, doses2, flips2 = (
+        state.copy(),
+        np.zeros_like(jumps),
+        np.zeros(doses.shape, np.uint16),
+        np.zeros_like(flips),
+    )
     usage2 = np.zeros_like(usage)
     missing = (calls[:, 15:45] < 0).sum(1)
     keys = np.array([mix(np.uint64(9), i) for i in range(n)], np.uint64)  # as `run` makes them
     copying_torch.sweep(
         calls, paths, panel, state, donors, prior, switch, ERROR, keys, first_pass, window,
-        np.concatenate([[0], np.cumsum(missing)[:-1]]), doses2, out2, flips2, jumps2, usage2, "cpu",
+        np.concatenate([[0], np.cumsum(missing)[:-1]]), doses2, UNIT, out2, 0, flips2, jumps2, usage2, "cpu",
     )  # fmt: skip
     np.testing.assert_allclose(usage, usage2, atol=1e-4)
     two = paths == 2
     np.testing.assert_array_equal(flips[two], flips2[two])
-    np.testing.assert_allclose(doses, doses2, atol=1e-4)
+    np.testing.assert_allclose(doses, doses2 / UNIT, atol=1e-4)
     np.testing.assert_allclose(jumps, jumps2, atol=1e-3)
     assert np.abs(out[:, 15:45].astype(int) - out2[:, 15:45]).max() <= 1
     np.testing.assert_array_equal(out[:, :15], state[:, :15])

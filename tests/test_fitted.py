@@ -50,7 +50,7 @@ def test_state_round_trip(model):
     assert again.ploidy == 2
     assert np.array_equal(again.mixture.cohort.calls, one.mixture.cohort.calls)
     assert np.array_equal(again.mixture.cohort.populations, one.mixture.cohort.populations)
-    for name in ("missing", "hidden", "validation", "test"):
+    for name in ("hidden", "validation", "test"):
         assert np.array_equal(getattr(again.mask, name), getattr(one.mask, name))
     for name in ("chrom", "pos", "ref", "alt"):
         assert np.array_equal(getattr(again.loci, name), getattr(one.loci, name))

@@ -8,8 +8,9 @@ from vcf_maker import write
 
 from imputevae_cli import Config, ImputeVAE, read_vcf
 from imputevae_cli.baselines import genotype_frequencies
+from imputevae_cli.engine import fitting
 from imputevae_cli.engine.checkpoint import KEYS
-from imputevae_cli.errors import CheckpointError, ConfigError, InputError
+from imputevae_cli.errors import CheckpointError, ConfigError, InputError, TrainingError
 from imputevae_cli.genotypes import MISSING
 from imputevae_cli.metrics import concordance, log_loss
 
@@ -67,7 +68,7 @@ def test_save_and_load(model, genotypes, saved):
     assert loaded.config == model.config
     assert loaded.expected == model.expected
     assert loaded.history == model.history
-    for name in ("missing", "hidden", "validation"):
+    for name in ("hidden", "validation"):
         assert np.array_equal(getattr(loaded.mask, name), getattr(model.mask, name))
     loaded.save(saved, "again")
     assert same(ImputeVAE.load(saved).transform(genotypes), model.transform())
@@ -212,7 +213,6 @@ def test_the_expected_accuracy_is_what_the_missing_calls_show():
 
 def test_the_mask_is_of_known_calls_and_of_the_size_asked_for(model, genotypes):
     known = genotypes.calls != MISSING
-    assert np.array_equal(model.mask.missing, ~known)
     assert not (model.mask.hidden & ~known).any()
     wanted = 0.1 * known.sum()
     assert 0 < model.mask.hidden.sum() < wanted + 4 * np.sqrt(wanted)  # each call is drawn by itself
@@ -277,3 +277,26 @@ def test_reading_a_file_and_filling_it(tmp_path, genotypes, model):
     summary = imputed.write_vcf(tmp_path / "out.vcf")
     assert summary.imputed == imputed.n_imputed
     assert np.array_equal(read_vcf(tmp_path / "out.vcf").calls, imputed.calls)
+
+
+def test_calls_are_as_they_were_after_a_fit_and_after_one_that_fails(monkeypatch):
+    genotypes, _ = simulate(30, 60)
+    before = genotypes.calls.copy()
+    ImputeVAE(tiny_config()).fit(genotypes)
+    assert np.array_equal(genotypes.calls, before)
+
+    def fail(*_):
+        assert not np.array_equal(genotypes.calls, before)  # hidden by now
+        raise TrainingError("for the test")
+
+    monkeypatch.setattr(fitting, "train_members", fail)
+    with pytest.raises(TrainingError):
+        ImputeVAE(tiny_config()).fit(genotypes)
+    assert np.array_equal(genotypes.calls, before)
+
+
+def test_calls_that_may_not_be_written_are_fitted_all_the_same():
+    genotypes, _ = simulate(30, 60)
+    one = ImputeVAE(tiny_config()).fit(genotypes).transform().gp
+    genotypes.calls.flags.writeable = False
+    assert np.array_equal(ImputeVAE(tiny_config()).fit(genotypes).transform().gp, one)

@@ -129,13 +129,12 @@ def test_a_region_without_a_record_gives_a_header(folder, tmp_path):
     assert done.returncode == 3
 
 
-def test_a_dry_run_of_a_region(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("imputevae_cli.imputer.ESTIMATE_LOCI", (10, 20))
+def test_a_dry_run_of_a_region(folder, tmp_path):
     source, model = folder / "in.vcf.gz", tmp_path / "m.ivae"
     run("train", source, "-o", model, *flags_of(TINY))
     for region in ("1:600-795", "2:9000-"):
         done = run("impute", source, "--model", model, "--region", region, "--dry-run", "-o", tmp_path / "x.vcf")
-        assert b"Time at most" in done.stderr
+        assert b"Time, about" in done.stderr
     assert not (tmp_path / "x.vcf").exists()
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from imputevae_cli.cli.session import Session
+    from imputevae_cli.cli.summary import Stopwatch
     from imputevae_cli.evaluation import Evaluation, Guess, Round
     from imputevae_cli.genotypes import GenotypeMatrix
     from imputevae_cli.imputer import ImputeVAE
@@ -82,7 +83,7 @@ def evaluate(
     _check_outputs(path, json_, asked, inputs, common)
     genotypes = this.read(input, popmap, session, map_)
     this.limit_threads(session)
-    guessed = _read_guesses(asked, genotypes, session) if imputed else _fill_hidden(asked, genotypes, session)
+    guessed = _read_guesses(asked, genotypes, session) if imputed else _fill_hidden(asked, genotypes, session, clock)
     if guessed is None:  # a dry run
         return
     report, evaluation = _report(guessed, genotypes, session)
@@ -157,7 +158,7 @@ def _check_outputs(path: str | None, json_: str | None, asked: Asked, inputs: li
         raise ConfigError(f"{asked.write_masked}: --write-masked writes VCF, VCF.gz or BCF; name one of these")
 
 
-def _fill_hidden(asked: Asked, genotypes: GenotypeMatrix, session: Session) -> Guessed | None:
+def _fill_hidden(asked: Asked, genotypes: GenotypeMatrix, session: Session, clock: Stopwatch) -> Guessed | None:
     """Hide calls, and fill them with a checkpoint or with a model fitted to the visible ones."""
     from imputevae_cli.evaluation import guesses_of_model
     from imputevae_cli.genotypes import MISSING
@@ -169,7 +170,7 @@ def _fill_hidden(asked: Asked, genotypes: GenotypeMatrix, session: Session) -> G
     if session.common.dry_run:
         from imputevae_cli.cli.summary import show_estimate
 
-        show_estimate(loaded or ImputeVAE(session.config), genotypes, asked.repeats)
+        show_estimate(loaded or ImputeVAE(session.config), genotypes, clock, asked.repeats)
         return None
 
     def model_for(visible: GenotypeMatrix) -> ImputeVAE:

@@ -76,7 +76,7 @@ def impute(
     from imputevae_cli.imputer import ImputeVAE
 
     if common.dry_run:
-        show_estimate(fitted or ImputeVAE(session.config), genotypes)
+        show_estimate(fitted or ImputeVAE(session.config), genotypes, clock)
         return
     with resumable(path, common, genotypes, (fitted or session).config, model) as stages:
         fitted = fitted or ImputeVAE(session.config).fit(genotypes, session.progress, stages=stages)

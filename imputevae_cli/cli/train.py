@@ -47,7 +47,7 @@ def train(
     from imputevae_cli.imputer import ImputeVAE
 
     if common.dry_run:
-        show_estimate(ImputeVAE(session.config), genotypes)
+        show_estimate(ImputeVAE(session.config), genotypes, clock)
         return
     config = _without_panel(session.config) if no_panel else session.config
     with resumable(path, common, genotypes, config) as stages:

@@ -17,6 +17,7 @@ from imputevae_cli.stopping import Stopped, StopRequest
 
 if TYPE_CHECKING:
     from imputevae_cli.cli.session import Session
+    from imputevae_cli.cli.summary import Stopwatch
     from imputevae_cli.config import Config, TuneSettings
     from imputevae_cli.genotypes import GenotypeMatrix
     from imputevae_cli.report.tuning import TuningFiles
@@ -86,7 +87,7 @@ def tune(
 
     searched = make_space(space, fix or (), session.config)
     if common.dry_run:
-        _show_estimate(session.config.replace(searched.held), genotypes)
+        _show_estimate(session.config.replace(searched.held), genotypes, clock)
         return
     result = _run(session, genotypes, searched, files, name)
     write_tuning(files, result, session.config.plot, session.command)
@@ -111,11 +112,11 @@ def _run(session: Session, genotypes: GenotypeMatrix, searched: Space, files: Tu
         )
 
 
-def _show_estimate(config: Config, genotypes: GenotypeMatrix) -> None:
+def _show_estimate(config: Config, genotypes: GenotypeMatrix, clock: Stopwatch) -> None:
     from imputevae_cli.cli.summary import show_estimate
     from imputevae_cli.imputer import ImputeVAE
 
-    show_estimate(ImputeVAE(config), genotypes, _whole_fits(config.tune, genotypes.calls.size))
+    show_estimate(ImputeVAE(config), genotypes, clock, _whole_fits(config.tune, genotypes.calls.size))
 
 
 def _whole_fits(settings: TuneSettings, n_cells: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,8 @@ from imputevae_cli.genotypes import MISSING
 
 BLOCK = 2048
 """Loci at a time."""
+BLOCK_CELLS = 1 << 18
+"""Cells at a time, where whole blocks are worked out to pick some of their cells."""
 FAR = 32
 """Distances to the nearest known call are counted up to this many loci."""
 
@@ -28,6 +31,43 @@ class HiddenCells:
         """The cells of `where`, bool (N, L), with their calls, int8 (N, L)."""
         loci, samples = (np.ascontiguousarray(index) for index in np.nonzero(where.T))
         return cls(samples, loci, calls[samples, loci].astype(np.int64))
+
+    @classmethod
+    def at(cls, cells: np.ndarray, calls: np.ndarray) -> HiddenCells:
+        """The cells of these numbers, int64 (M,), sample * loci + locus, with their calls, int8 (N, L)."""
+        samples, loci = np.divmod(cells, calls.shape[1])
+        order = np.argsort(loci, kind="stable")
+        samples, loci = samples[order], loci[order]
+        return cls(samples, loci, calls[samples, loci].astype(np.int64))
+
+    @classmethod
+    def none(cls) -> HiddenCells:
+        """No cells."""
+        nothing = np.zeros(0, np.int64)
+        return cls(nothing, nothing, nothing)
+
+    def and_also(self, other: HiddenCells) -> HiddenCells:
+        """These cells and those of `other`, by rising locus."""
+        columns = [np.concatenate(pair) for pair in zip(vars(self).values(), vars(other).values(), strict=True)]
+        order = np.lexsort((columns[0], columns[1]))
+        return HiddenCells(*(column[order] for column in columns))
+
+    @contextmanager
+    def hidden_in(self, calls: np.ndarray) -> Iterator[None]:
+        """Hide these cells in calls, int8 (N, L), in place, and put them back whatever happens.
+
+        A second matrix, with the cells hidden, would take as much memory as the first.
+        """
+        self.hide(calls)
+        try:
+            yield
+        finally:
+            calls[self.samples, self.loci] = self.truth
+
+    def hide(self, calls: np.ndarray, start: int = 0) -> None:
+        """Set these cells missing, in place; calls: int8 (N, l), a block that begins at locus `start`."""
+        first, last = np.searchsorted(self.loci, [start, start + calls.shape[1]])
+        calls[self.samples[first:last], self.loci[first:last] - start] = MISSING
 
     def take(self, places: np.ndarray) -> HiddenCells:
         """The cells at `places`, int64 rising."""
@@ -56,7 +96,8 @@ class HiddenCells:
 def pick(cells: HiddenCells, n_loci: int, block: Callable[[int, int], np.ndarray]) -> np.ndarray:
     """Values of the cells, (M, ...), from a function that gives those of whole blocks, (N, stop - start, ...)."""
     parts = []
-    for start, stop, some in cells.blocks(n_loci):
+    n_samples = int(cells.samples.max(initial=0)) + 1
+    for start, stop, some in cells.blocks(n_loci, int(np.clip(BLOCK_CELLS // n_samples, 64, BLOCK))):
         parts.append(block(start, stop)[cells.samples[some], cells.loci[some] - start])
     return np.concatenate(parts)
 

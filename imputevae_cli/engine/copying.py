@@ -14,22 +14,18 @@ import torch
 
 from imputevae_cli.config import HaplotypeSettings
 from imputevae_cli.engine import copying_windows, inbreeding, recipe, relatedness
-from imputevae_cli.engine.copying_chain import NO_PRIOR, Chain, Cohort, Schedule, cell_offsets, frame_of
-from imputevae_cli.engine.copying_posterior import (
-    DOSE_UNIT,
-    HaplotypePanel,
-    HaplotypePosterior,
-    Stretch,
-    genotype_frequencies,
-)
+from imputevae_cli.engine.cells import HiddenCells
+from imputevae_cli.engine.copying_chain import DOSE_UNIT, NO_PRIOR, Chain, Cohort, Schedule, cell_offsets, frame_of
+from imputevae_cli.engine.copying_posterior import HaplotypePanel, HaplotypePosterior, Stretch, genotype_frequencies
 from imputevae_cli.engine.stages import Stages
 from imputevae_cli.errors import InputError
-from imputevae_cli.genotypes import MISSING
+from imputevae_cli.genotypes import MISSING, missing_per_sample
 from imputevae_cli.log import NullProgress, Progress
 
 MAX_LIKENESS_SAMPLES = 3000  # above it the N x N matrix costs more than it tells
 
 
+SCALED_AT_ONCE = 1 << 20  # cells whose doses are scaled together
 BESIDE = 2  # windows on either side of a region that are read too: as far as donors are compared
 NO_PANEL = np.zeros((0, 0), np.uint8)
 
@@ -50,7 +46,7 @@ class HaplotypeDecoder:
         positions: np.ndarray,
         ploidy: int,
         *,
-        shown: np.ndarray | None = None,
+        hidden: HiddenCells | None = None,
         likeness: np.ndarray | None = None,
         copying_prior: np.ndarray | None = None,
         schedule: Schedule | None = None,
@@ -62,31 +58,37 @@ class HaplotypeDecoder:
         """Phase the samples and fill their missing calls.
 
         calls: int8 (N, L), ALT alleles, -1 missing. chrom_codes: int32 (L,), the same along a chromosome.
-        positions: int64 (L,) bp, or float64 (L,) cM of a genetic map. shown: int8 (N, L), the calls with some known
-        ones hidden, when the caller has hidden them; None: some are hidden here, to calibrate on. likeness: float32
+        positions: int64 (L,) bp, or float64 (L,) cM of a genetic map. hidden: known calls that
+        the caller has hidden in `calls`; None: some are hidden here, to calibrate on. likeness: float32
         (N, N), such as closeness in a latent space, that a copying prior may be fitted on; None: the genotypes'
         correlations. copying_prior: float (N, N), how readily a sample (row) copies from another (column), in
         any scale; None: no preference, or one that grows with likeness where hidden calls favour it.
         schedule: of an earlier fit, to be followed again; None: by rules and trial. device: a torch device; on
-        `cpu` the compiled kernel runs, with `threads` threads.
+        `cpu` the compiled kernel runs, with `threads` threads. stages: remember the trials, and the iterations done.
         """
-        given, stages = shown is not None, stages or Stages()
-        shown = shown if given else self._hide(calls, np.random.default_rng(self.seed))
+        given, stages = hidden is not None, stages or Stages()
+        if hidden is None:
+            hidden = self._choose_hidden(calls, np.random.default_rng(self.seed))
+            calls = calls.copy()
+            hidden.hide(calls)
         prior = NO_PRIOR if copying_prior is None else np.ascontiguousarray(copying_prior, np.float32)
         compare = copying_prior is None and likeness is None and 2 < len(calls) <= MAX_LIKENESS_SAMPLES
-        likeness = relatedness.correlations(shown, ploidy) if compare else likeness
-        cohort = Cohort(shown, chrom_codes, positions, ploidy, prior, likeness)
+        likeness = relatedness.correlations(calls, ploidy) if compare else likeness
+        cohort = Cohort(calls, chrom_codes, positions, ploidy, prior, likeness)
         with ThreadPoolExecutor(threads) as pool:
-            if schedule is None:
-                schedule = recipe.overlaid(recipe.by_rule(len(calls)), self.settings)
-                if self.settings.trial:
-                    tried = recipe.by_trial(cohort, schedule, self.seed, pool, stages)
-                    schedule = recipe.overlaid(tried, self.settings)
+            schedule = schedule or self.schedule_for(cohort, pool, stages)
             doses, chain = self._run(cohort, schedule, pool, progress or NullProgress(), stages, device=device)
-        haplotypes = restored(chain.haplotypes, calls, ploidy)
-        frequencies = genotype_frequencies(shown, ploidy)
-        posterior = _posterior(calls, chain, doses, haplotypes, frequencies)
-        return posterior if given else posterior.calibrated((shown == MISSING) & (calls != MISSING))
+        haplotypes = restored(chain.haplotypes, calls, ploidy, hidden)
+        posterior = _posterior(hidden, chain, doses, haplotypes, genotype_frequencies(calls, ploidy))
+        return posterior if given else posterior.calibrated(hidden)
+
+    def schedule_for(self, cohort: Cohort, pool: ThreadPoolExecutor, stages: Stages | None = None) -> Schedule:
+        """What the settings, the rules and, unless it is switched off, a trial say."""
+        schedule = recipe.overlaid(recipe.by_rule(len(cohort.calls)), self.settings)
+        if not self.settings.trial:
+            return schedule
+        tried = recipe.by_trial(cohort, schedule, self.seed, pool, stages or Stages())
+        return recipe.overlaid(tried, self.settings)
 
     def impute_new(
         self,
@@ -127,27 +129,32 @@ class HaplotypeDecoder:
             doses, chain = self._run(
                 cohort, schedule, pool, progress or NullProgress(), stages or Stages(), panel.switch[part]
             )
-        posterior = _posterior(cohort.calls, chain, doses, chain.haplotypes, panel.frequencies[part])
+        posterior = _posterior(HiddenCells.none(), chain, doses, chain.haplotypes, panel.frequencies[part])
         left = inbreeding.residual_coefficients(calls, frame.windows, frame.paths, ploidy, frequency)
         return Stretch(replace(posterior, inbreeding=left, calibration=panel.calibration), start)
 
-    def _hide(self, calls: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """The calls int8 (N, L) with some known ones hidden, to calibrate on."""
-        n_known = sum(int((row != MISSING).sum()) for row in calls)
+    def _choose_hidden(self, calls: np.ndarray, rng: np.random.Generator) -> HiddenCells:
+        """Some known calls, to calibrate on."""
+        n_known = calls.size - missing_per_sample(calls).sum()
         share = min(HIDDEN_SHARE, MAX_HIDDEN / max(n_known, 1))
-        shown = calls.copy()
-        for row in shown:  # by rows, to keep the draws small
-            row[rng.random(len(row), np.float32) < share] = MISSING
-        return shown
+        n_loci = calls.shape[1]
+        drawn = [
+            n_loci * n + np.flatnonzero((rng.random(n_loci, np.float32) < share) & (row != MISSING))
+            for n, row in enumerate(calls)
+        ]
+        return HiddenCells.at(np.concatenate(drawn), calls)
 
     def _run(
         self, cohort: Cohort, schedule: Schedule, pool, progress: Progress, stages: Stages, switch=None, device="cpu"
     ):
         """(mean doses uint16 (missing cells, 2), see `HaplotypePosterior`, and the last chain)."""
-        doses = np.zeros((int((cohort.calls == MISSING).sum()), 2), np.float32)
+        doses = np.zeros((int(missing_per_sample(cohort.calls).sum()), 2), np.uint16)
+        n_kept = schedule.chains * (schedule.iterations - schedule.burn_in)
+        unit = DOSE_UNIT // n_kept  # whole numbers, so that two bytes a chance do
         begun = stages.resumed()
         with progress.task("haplotypes", schedule.chains * schedule.iterations) as task:
             for c in range(begun["chain"] if begun else 0, schedule.chains):
+                chain = None  # the one before goes before the next comes
                 chain = Chain(cohort, schedule, self.seed * 1000 + c, switch, device)
                 at = cell_offsets(cohort.calls, chain.windows)
                 if begun:
@@ -160,29 +167,50 @@ class HaplotypeDecoder:
                         lambda c=c, chain=chain: {"chain": c, "state": chain.state(), "doses": torch.from_numpy(doses)}
                     )
                     before = chain.iteration
-                    chain.iterate(pool, doses if before >= schedule.burn_in else doses[:0], at, stages.is_due)
+                    chain.iterate(pool, doses if before >= schedule.burn_in else doses[:0], at, unit, stages.is_due)
                     task.advance(chain.iteration - before, f"switch rate {chain.rate:.4f}")
-        doses *= np.float32(DOSE_UNIT / (schedule.chains * (schedule.iterations - schedule.burn_in)))
-        return np.rint(doses).clip(0, DOSE_UNIT).astype(np.uint16), chain
+        for start in range(0, len(doses), SCALED_AT_ONCE):
+            some = doses[start : start + SCALED_AT_ONCE]
+            some[:] = np.rint(some * np.float32(DOSE_UNIT / (unit * n_kept)))
+        return doses, chain
 
 
-def _posterior(calls, chain: Chain, doses, haplotypes, frequencies) -> HaplotypePosterior:
-    """What a chain and its kin learned of `calls`."""
+def _posterior(hidden: HiddenCells, chain: Chain, doses, haplotypes, frequencies) -> HaplotypePosterior:
+    """What a chain and its kin learned."""
     cohort = chain.cohort
     left = inbreeding.residual_coefficients(cohort.calls, chain.windows, chain.paths, cohort.ploidy, cohort.frequency)
+    packed, ahead = packed_haplotypes(haplotypes, cohort.ploidy)
     return HaplotypePosterior(
-        calls, cohort.calls, cohort.ploidy, chain.paths, copying_windows.window_of(chain.windows), left,
-        doses, haplotypes, chain.schedule, chain.switch, frequencies,
+        cohort.calls, hidden, cohort.ploidy, chain.paths, copying_windows.window_of(chain.windows), left,
+        doses, packed, ahead, chain.schedule, chain.switch, frequencies,
     )  # fmt: skip
 
 
-def restored(haplotypes: np.ndarray, calls: np.ndarray, ploidy: int) -> np.ndarray:
-    """The haplotypes with every known call put back, be it hidden or a heterozygote on one path.
+def packed_haplotypes(haplotypes: np.ndarray, ploidy: int) -> tuple[np.ndarray, np.ndarray]:
+    """Bits of haplotypes uint8 (N * ploidy, L): `packed` and `ahead` of `HaplotypePosterior`."""
+    width = -(-haplotypes.shape[1] // 8)
+    packed = np.empty((len(haplotypes), width), np.uint8)
+    ahead = np.empty((len(haplotypes) // ploidy, width), np.uint8)
+    for n in range(len(ahead)):
+        pair = haplotypes[n * ploidy : (n + 1) * ploidy]
+        packed[n * ploidy : (n + 1) * ploidy] = np.packbits(pair >= 128, axis=1)
+        ahead[n] = np.packbits(pair[0] > pair[-1])
+    return packed, ahead
+
+
+def restored(haplotypes: np.ndarray, calls: np.ndarray, ploidy: int, hidden: HiddenCells) -> np.ndarray:
+    """The haplotypes with every known call put back, be it `hidden` in `calls` or a heterozygote on one path.
 
     A heterozygote's ALT goes where it is likelier. haplotypes: uint8 (N * ploidy, L), changed in place and returned;
     calls: int8 (N, L).
     """
+    order = np.argsort(hidden.samples, kind="stable")
+    edges = np.searchsorted(hidden.samples[order], np.arange(len(calls) + 1))
     for n, row in enumerate(calls):
+        known = order[edges[n] : edges[n + 1]]
+        if len(known):
+            row = row.copy()
+            row[hidden.loci[known]] = hidden.truth[known]
         pair = haplotypes[n * ploidy : (n + 1) * ploidy]  # (ploidy, L), a view
         soft = ((pair > 0) & (pair < 255)).any(0)
         off = np.flatnonzero((row != MISSING) & (soft | (pair.sum(0, dtype=np.int32) != 255 * row.astype(np.int32))))

@@ -7,7 +7,7 @@ rates follow by expectation-maximisation. Genotype probabilities are averaged ov
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,10 +19,13 @@ from imputevae_cli.engine import copying_kernel as kernel
 from imputevae_cli.engine.copying_frame import Frame
 from imputevae_cli.engine.copying_numerics import mix
 from imputevae_cli.engine.plain import as_arrays, as_tensors
-from imputevae_cli.genotypes import MISSING
+from imputevae_cli.genotypes import MISSING, missing_per_sample
+from imputevae_cli.masking_patterns import genotype_counts
 
 SAMPLES_PER_SWEEP = 32
 SAMPLES_PER_CHOICE = 256  # more, since each task packs the panel first
+CHUNK_BYTES = 16 << 20  # new haplotypes that wait beside the old ones, twice
+DOSE_UNIT = 65535  # a chance of 1, in two bytes
 MAX_CANDIDATES = 4000  # haplotypes compared at once; more are drawn from afresh each time, to stay linear in samples
 NO_PRIOR = np.zeros((0, 0), np.float32)
 
@@ -85,11 +88,16 @@ class Cohort:
 class Sweep:
     """How far an iteration has come, and what it has gathered.
 
-    done: bool (tasks,). jumps: float32 (blocks of samples, L), switches expected. flips: uint8 (W, N, 2), phases at the
-    edges of the cores. usage: float32 (W, N, K), how often each donor is copied.
+    chunk: the run of windows that is read now. done: bool (its tasks,). fresh: uint8 (rows, loci), the haplotypes that
+    they make; waiting: those of the chunk before, which the halos of this one still read as they were. jumps: float32
+    (blocks of samples, L), switches expected. flips: uint8 (W, N, 2), phases at the edges of the cores. usage: float32
+    (W, N, K), how often each donor is copied; (1, N, K), of no use, where nothing asks for it.
     """
 
+    chunk: int
     done: np.ndarray
+    fresh: np.ndarray
+    waiting: np.ndarray
     jumps: np.ndarray
     flips: np.ndarray
     usage: np.ndarray
@@ -120,12 +128,12 @@ class Chain:
         self.fixed_switch = switch is not None
         self.switch = switch if self.fixed_switch else self._smooth_switch(self.rate).astype(np.float32)
         self.haplotypes = initial_haplotypes(cohort.calls, cohort.ploidy, cohort.frequency)
-        self.spare = np.empty_like(self.haplotypes)
         self.candidates = [candidates(cohort, paths) for paths in self.paths]
         fewest = min(len(found.rows) for found in self.candidates) - (cohort.panel is None) * cohort.ploidy
         n_donors = max(1, min(schedule.donors, fewest))
         self.donors = np.zeros((len(self.windows), len(cohort.calls), n_donors), np.int32)
         self.prior, self.steepness = cohort.prior, 0.0
+        self.chunks = self._chunks()
         self.iteration = 0
         self.sweep: Sweep | None = None  # of an iteration that is not at its end
 
@@ -133,7 +141,7 @@ class Chain:
         """What the rest of the chain depends on, as plain types and tensors that share memory with the chain."""
         arrays = {name: getattr(self, name) for name in ("haplotypes", "donors", "switch")}
         if self.sweep is not None:
-            arrays |= {"spare": self.spare, "sweep": vars(self.sweep)}
+            arrays |= {"sweep": vars(self.sweep)}
         own = {"iteration": self.iteration, "rate": self.rate, "steepness": self.steepness}
         return own | as_tensors(arrays) | {"prior_is_fitted": self.prior is not self.cohort.prior}
 
@@ -143,7 +151,7 @@ class Chain:
         self.iteration, self.rate, self.steepness = state["iteration"], state["rate"], state["steepness"]
         self.haplotypes, self.donors, self.switch = state["haplotypes"], state["donors"], state["switch"]
         if "sweep" in state:
-            self.spare, self.sweep = state["spare"], Sweep(**state["sweep"])
+            self.sweep = Sweep(**state["sweep"])
         if state["prior_is_fitted"]:
             self.prior = self._steep_prior()
 
@@ -153,39 +161,86 @@ class Chain:
         return switch
 
     def iterate(
-        self, pool: ThreadPoolExecutor, doses: np.ndarray, at: np.ndarray, is_due: Callable[[], bool] = lambda: False
+        self,
+        pool: ThreadPoolExecutor,
+        doses: np.ndarray,
+        at: np.ndarray,
+        unit: int,
+        is_due: Callable[[], bool] = lambda: False,
     ) -> None:
         """One iteration, or a part of it: where `is_due()`, it is left where its state is whole, to be called again.
 
-        doses: float32 (missing cells, 2), gathers; or (0, 2) during burn-in. at: int64 (W, N), see `cell_offsets`.
+        doses: uint16 (missing cells, 2), gathers, in units of a chance; or (0, 2) during burn-in. at: int64 (W, N), see
+        `cell_offsets`. Windows read the haplotypes as they stood before the iteration. New ones wait beside them until
+        the windows to the right, whose halo reaches back, are done: there is no second copy of all.
         """
-        tasks = self._tasks(SAMPLES_PER_SWEEP if self.device == "cpu" else len(self.cohort.calls))
         if self.sweep is None:
             if self.iteration % self.schedule.refresh == 0:
                 self._choose_donors(pool)
-            self.sweep = self._new_sweep(tasks)
-        to_do = np.flatnonzero(~self.sweep.done)
+            self.sweep = self._new_sweep()
+        while self.sweep.chunk < len(self.chunks):
+            tasks = self._sweep_tasks(self.sweep.chunk)
+            to_do = np.flatnonzero(~self.sweep.done)
 
-        def read(i: int) -> None:
-            if i == to_do[0] or not is_due():  # one at least, so that every call comes closer to the end
-                self._read(tasks[i], doses, at)
-                self.sweep.done[i] = True
+            def read(i: int, tasks=tasks, first=to_do[0]) -> None:
+                if i == first or not is_due():  # one at least, so that every call comes closer to the end
+                    self._read(tasks[i], doses, at, unit)
+                    self.sweep.done[i] = True
 
-        list(pool.map(read, to_do))
-        if self.sweep.done.all():
-            self._finish(self.sweep)
-            self.sweep = None
-            self.iteration += 1
+            list(pool.map(read, to_do))
+            if not self.sweep.done.all():
+                return
+            self._next_chunk()
+        self._finish(self.sweep)
+        self.sweep = None
+        self.iteration += 1
 
-    def _new_sweep(self, tasks: list[tuple[int, int, np.ndarray]]) -> Sweep:
+    def _new_sweep(self) -> Sweep:
+        n_samples = len(self.cohort.calls)
+        asked = self.schedule.relatedness and self.cohort.likeness is not None
         return Sweep(
-            done=np.zeros(len(tasks), bool),
-            jumps=np.zeros((1 + max(block for _, block, _ in tasks), len(self.switch)), np.float32),
-            flips=np.zeros((len(self.windows), len(self.cohort.calls), 2), np.uint8),
-            usage=np.zeros(self.donors.shape, np.float32),
+            chunk=0,
+            done=np.zeros(len(self._sweep_tasks(0)), bool),
+            fresh=self._room(0),
+            waiting=np.zeros((len(self.haplotypes), 0), np.uint8),
+            jumps=np.zeros((-(-n_samples // self._block_size), len(self.switch)), np.float32),
+            flips=np.zeros((len(self.windows), n_samples, 2), np.uint8),
+            usage=np.zeros(self.donors.shape if asked else (1, *self.donors.shape[1:]), np.float32),
         )
 
-    def _read(self, task: tuple[int, int, np.ndarray], doses: np.ndarray, at: np.ndarray) -> None:
+    def _next_chunk(self) -> None:
+        """Put the haplotypes that waited in place, and let the fresh ones wait."""
+        sweep = self.sweep
+        self._take(sweep.waiting, self._origin(sweep.chunk))
+        sweep.waiting = sweep.fresh
+        sweep.chunk += 1
+        if sweep.chunk < len(self.chunks):
+            sweep.fresh, sweep.done = self._room(sweep.chunk), np.zeros(len(self._sweep_tasks(sweep.chunk)), bool)
+
+    def _take(self, haplotypes: np.ndarray, stop: int) -> None:
+        """Put new haplotypes, up to locus `stop`, in place of the old."""
+        self.haplotypes[:, stop - haplotypes.shape[1] : stop] = haplotypes
+
+    def _room(self, chunk: int) -> np.ndarray:
+        stop = int(self.windows[self.chunks[chunk][-1], 2])
+        return np.empty((len(self.haplotypes), stop - self._origin(chunk)), np.uint8)
+
+    def _origin(self, chunk: int) -> int:
+        """The first locus of a chunk's first core."""
+        return int(self.windows[self.chunks[chunk][0], 1])
+
+    def _chunks(self) -> list[list[int]]:
+        """Runs of windows whose new haplotypes take about CHUNK_BYTES, each wider than a halo."""
+        least = max(self.schedule.halo, CHUNK_BYTES // len(self.haplotypes))
+        chunks, width = [[]], 0
+        for w, (_, start, stop, _) in enumerate(self.windows.tolist()):
+            if width >= least:
+                chunks, width = [*chunks, []], 0
+            chunks[-1].append(w)
+            width += stop - start
+        return chunks
+
+    def _read(self, task: tuple[int, int, np.ndarray], doses: np.ndarray, at: np.ndarray, unit: int) -> None:
         """Read one block of samples in one window against the haplotypes as they stood before the iteration."""
         cohort, sweep, (w, block, samples) = self.cohort, self.sweep, task
         panel = self.haplotypes if cohort.panel is None else cohort.panel
@@ -195,7 +250,17 @@ class Chain:
         )  # fmt: skip
         keys = self.frame.keys(self._key(2 * self.iteration, w), w)
         first_pass, window = self.iteration == 0, self.windows[w]
-        results = (at[w], doses, self.spare, sweep.flips[w], sweep.jumps[block], sweep.usage[w])
+        usage = sweep.usage[w if len(sweep.usage) == len(self.windows) else 0]
+        results = (
+            at[w],
+            doses,
+            unit,
+            sweep.fresh,
+            self._origin(sweep.chunk),
+            sweep.flips[w],
+            sweep.jumps[block],
+            usage,
+        )
         if self.device == "cpu":
             kernel.sweep(*arguments, keys, first_pass, window, samples, *results)
         else:  # all samples of a window at once
@@ -204,9 +269,9 @@ class Chain:
     def _finish(self, sweep: Sweep) -> None:
         """Put the windows together, and update the rates and the prior."""
         cohort, schedule = self.cohort, self.schedule
+        self._take(sweep.waiting, len(self.switch))
         if cohort.ploidy == 2:
-            kernel.stitch(np.ascontiguousarray(self.windows[:, 1:3]), sweep.flips, self.spare)
-        self.haplotypes, self.spare = self.spare, self.haplotypes
+            kernel.stitch(np.ascontiguousarray(self.windows[:, 1:3]), sweep.flips, self.haplotypes)
         if self.iteration % schedule.refresh == 0 and not self.fixed_switch:
             self._update_switch(sweep.jumps.sum(0, dtype=np.float64))
         if schedule.relatedness and cohort.likeness is not None:
@@ -215,13 +280,18 @@ class Chain:
     def _key(self, stream: int, window: int) -> np.uint64:
         return np.uint64(mix(np.uint64(mix(self.key, stream)), self.frame.first + window))
 
-    def _tasks(self, size: int):
+    @property
+    def _block_size(self) -> int:
+        return SAMPLES_PER_SWEEP if self.device == "cpu" else len(self.cohort.calls)
+
+    def _sweep_tasks(self, chunk: int) -> list[tuple[int, int, np.ndarray]]:
+        return self._tasks(self._block_size, self.chunks[chunk])
+
+    def _tasks(self, size: int, windows: Iterable[int]) -> list[tuple[int, int, np.ndarray]]:
         """Pieces of work that write apart from each other: (window, block of samples, its first and last sample)."""
         n = len(self.cohort.calls)
         return [
-            (w, block, np.array([a, min(a + size, n)]))
-            for w in range(len(self.windows))
-            for block, a in enumerate(range(0, n, size))
+            (w, block, np.array([a, min(a + size, n)])) for w in windows for block, a in enumerate(range(0, n, size))
         ]
 
     def _choose_donors(self, pool: ThreadPoolExecutor) -> None:
@@ -241,7 +311,7 @@ class Chain:
                 panel, rows, owners, self.haplotypes, found.own_rows, spans, samples, keys_of[w], self.donors[w]
             )  # fmt: skip
 
-        list(pool.map(choose, self._tasks(SAMPLES_PER_CHOICE)))
+        list(pool.map(choose, self._tasks(SAMPLES_PER_CHOICE, range(len(self.windows)))))
 
     def _update_prior(self, usage: np.ndarray) -> None:
         """The prior over donors from the samples' likeness; usage float32 (W, N, K)."""
@@ -275,13 +345,15 @@ class Chain:
 
 def initial_haplotypes(calls: np.ndarray, ploidy: int, frequency: np.ndarray | None = None) -> np.ndarray:
     """uint8 (N * ploidy, L): known homozygous alleles, one half at a heterozygous call, the frequency where missing."""
-    known = calls != MISSING
     if frequency is None:
-        frequency = (np.where(known, calls, 0).sum(0) + 0.5) / (ploidy * known.sum(0) + 1.0)  # (L,)
+        counts = genotype_counts(calls, ploidy + 1)  # (C, L)
+        frequency = (np.arange(ploidy + 1) @ counts + 0.5) / (ploidy * counts.sum(0) + 1.0)  # (L,)
     table = np.array([0, 255] if ploidy == 1 else [0, 128, 255], np.uint8)
     filled = np.round(frequency * 255).astype(np.uint8)
-    one = np.where(known, table[np.maximum(calls, 0)], filled[None])
-    return np.repeat(one, ploidy, axis=0)
+    haplotypes = np.empty((len(calls), ploidy, calls.shape[1]), np.uint8)
+    for own, row in zip(haplotypes, calls, strict=True):
+        own[:] = np.where(row != MISSING, table[np.maximum(row, 0)], filled)
+    return haplotypes.reshape(len(calls) * ploidy, -1)
 
 
 @dataclass(frozen=True)
@@ -315,7 +387,7 @@ def candidates(cohort: Cohort, paths: np.ndarray) -> Candidates:
 
 def cell_offsets(calls: np.ndarray, windows: np.ndarray) -> np.ndarray:
     """int64 (W, N): the place of each core's first missing call among all missing calls, sample by sample."""
-    per_sample = (calls == MISSING).sum(1)
+    per_sample = missing_per_sample(calls)
     before = np.concatenate([[0], np.cumsum(per_sample)[:-1]])
     offsets = np.empty((len(windows), len(calls)), np.int64)
     for w, (_, start, stop, _) in enumerate(windows):

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from imputevae_cli.engine.copying_numerics import BYTE, TINY, F, byte, fast, fill_prior, gather, uniform
+from imputevae_cli.engine.copying_numerics import BYTE, TINY, F, byte, fast, fill_prior, gather, share, uniform
 from imputevae_cli.engine.copying_one_path import backward_one, forward_one
 
 
@@ -180,14 +180,33 @@ def record_usage(m, b, t, swap, usage):
 
 @fast
 def forward_pair(
-    calls, window, theta, alleles, switch, error, pi, b, sums, m, work, key, out0, out1, jumps, usage, doses, at
+    calls,
+    window,
+    theta,
+    alleles,
+    switch,
+    error,
+    pi,
+    b,
+    sums,
+    m,
+    work,
+    key,
+    out0,
+    out1,
+    origin,
+    jumps,
+    usage,
+    doses,
+    unit,
+    at,
 ):
     """Draw phases left to right and write the core of a window; returns the window's frame (see `sweep`).
 
-    window: (first, core_first, core_stop, stop) loci. out0, out1 uint8 (loci,): the new haplotypes, in the frame of
-    the window's left edge. jumps float32 (loci,): expected switches are added. usage: see `record_usage`.
-    doses float32 (cells, 2): at each missing call of the core, from row `at` on, the chances of 0 and of 2 ALT alleles
-    are added, when doses has rows.
+    window: (first, core_first, core_stop, stop) loci. out0, out1 uint8: the new haplotypes from locus `origin` on, in
+    the frame of the window's left edge. jumps float32 (loci,): expected switches are added. usage: see `record_usage`.
+    doses uint16 (cells, 2): at each missing call of the core, from row `at` on, `unit` times the chances of 0 and of 2
+    ALT alleles are added, when doses has rows.
     """
     first, core_first, core_stop, stop = window[0], window[1], window[2], window[3]
     middle = (core_first + core_stop) // 2
@@ -209,11 +228,11 @@ def forward_pair(
             if core:
                 missing_pair(theta, t, error, m, b, swap, work)
                 p0, p1 = work[2, 0], work[2, 1]
-                out0[locus] = byte(p0)
-                out1[locus] = byte(p1)
+                out0[locus - origin] = byte(p0)
+                out1[locus - origin] = byte(p1)
                 if doses.shape[0] > 0:
-                    doses[at, 0] += (F(1) - p0) * (F(1) - p1)
-                    doses[at, 1] += p0 * p1
+                    doses[at, 0] += share((F(1) - p0) * (F(1) - p1), unit)
+                    doses[at, 1] += share(p0 * p1, unit)
                 at += 1
                 if t > 0:
                     jumps[locus] += min(switch[locus] / max(work[2, 2], TINY), F(1))
@@ -230,8 +249,8 @@ def forward_pair(
                 flip_out = flip
         advance_pair(theta, t, error, alt0, alt1, m, b, swap, rho_next, pi, work)
         if core:
-            out0[locus] = np.uint8(255) if alt0 else np.uint8(0)
-            out1[locus] = np.uint8(255) if alt1 else np.uint8(0)
+            out0[locus - origin] = np.uint8(255) if alt0 else np.uint8(0)
+            out1[locus - origin] = np.uint8(255) if alt1 else np.uint8(0)
             if t > 0:
                 r0, r1 = sums[t, swap], sums[t, 1 - swap]
                 if call == 1:
@@ -244,17 +263,17 @@ def forward_pair(
 
 @fast
 def sweep(
-    calls, paths, panel, state, donors, prior, switch, error, keys, first_pass, window, samples, at, doses, out, flips,
-    jumps, usage,
+    calls, paths, panel, state, donors, prior, switch, error, keys, first_pass, window, samples, at, doses, unit, out,
+    origin, flips, jumps, usage,
 ):  # fmt: skip
     """One window of the samples `samples[0]` .. `samples[1]` (exclusive): new haplotypes, switches, doses.
 
     calls int8 (N, L); paths uint8 (N,): the paths that a sample follows, 1 or 2; panel uint8 (rows, L): the donors;
     state uint8 (N * ploidy, L): the samples' haplotypes so far; donors int32 (N, K): rows of the panel;
     prior float32 (N, panel samples), or (0, 0) for a uniform one; switch float32 (L,); keys uint64 (N,): of each
-    sample's draws; at int64 (N,): its first row of doses in this window; out uint8 like state; flips uint8 (N, 2):
-    whether the new phase is the reverse of the old before the core and at its end; jumps float32 (L,); usage float32
-    (N, K), see `record_usage`.
+    sample's draws; at int64 (N,): its first row of doses in this window; out uint8 (N * ploidy, ...): the new
+    haplotypes from locus `origin` on; flips uint8 (N, 2): whether the new phase is the reverse of the old before the
+    core and at its end; jumps float32 (L,); usage float32 (N, K), see `record_usage`.
     """
     ploidy = state.shape[0] // calls.shape[0]
     first, stop = window[0], window[3]
@@ -272,10 +291,27 @@ def sweep(
         if paths[n] == 1:
             backward_one(calls[n], ploidy, first, theta, switch, error, pi, b, sums, work)
             forward_one(
-                calls[n], ploidy, window, theta, switch, error, pi, b, sums, m, out[row], jumps, usage[n], doses, at[n]
+                calls[n],
+                ploidy,
+                window,
+                theta,
+                switch,
+                error,
+                pi,
+                b,
+                sums,
+                m,
+                out[row],
+                origin,
+                jumps,
+                usage[n],
+                doses,
+                unit,
+                at[n],
             )
             if ploidy == 2:
-                out[row + 1, window[1] : window[2]] = out[row, window[1] : window[2]]
+                core = slice(window[1] - origin, window[2] - origin)
+                out[row + 1, core] = out[row, core]
             continue
         backward_pair(calls[n], first, theta, state[row], switch, error, first_pass, pi, b, sums, work)
         flips[n, 0], flips[n, 1] = forward_pair(
@@ -293,9 +329,11 @@ def sweep(
             keys[n],
             out[row],
             out[row + 1],
+            origin,
             jumps,
             usage[n],
             doses,
+            unit,
             at[n],
         )
 

@@ -61,3 +61,9 @@ def fill_prior(prior, sample, donors, ploidy, pi):
 def byte(p):
     """A probability as a byte, rounded."""
     return np.uint8(p * F(255) + F(0.5))
+
+
+@fast
+def share(p, unit):
+    """A probability in units, rounded, uint16."""
+    return np.uint16(p * F(unit) + F(0.5))

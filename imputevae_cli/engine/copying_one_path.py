@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from imputevae_cli.engine.copying_numerics import BYTE, TINY, F, byte, fast
+from imputevae_cli.engine.copying_numerics import BYTE, TINY, F, byte, fast, share
 
 
 @fast
@@ -53,8 +53,8 @@ def backward_one(calls, top, first, theta, switch, error, pi, b, sums, work):
 
 
 @fast
-def forward_one(calls, top, window, theta, switch, error, pi, b, sums, m, out, jumps, usage, doses, at):
-    """As `forward_pair` for one haplotype: out uint8 (loci,); doses gathers the chances of REF and of ALT."""
+def forward_one(calls, top, window, theta, switch, error, pi, b, sums, m, out, origin, jumps, usage, doses, unit, at):
+    """As `forward_pair` for one haplotype: out uint8 from locus `origin` on; doses those of REF and ALT."""
     first, core_first, core_stop, stop = window[0], window[1], window[2], window[3]
     span = F(1.0 - 2.0 * error) * BYTE
     middle = (core_first + core_stop) // 2
@@ -81,11 +81,11 @@ def forward_one(calls, top, window, theta, switch, error, pi, b, sums, m, out, j
             p += y * th
         if core_first <= locus < core_stop:
             alt = F(error) + span * p / max(z, TINY)
-            out[locus] = (np.uint8(255) if call == top else np.uint8(0)) if known else byte(alt)
+            out[locus - origin] = (np.uint8(255) if call == top else np.uint8(0)) if known else byte(alt)
             if call < 0:
                 if doses.shape[0] > 0:
-                    doses[at, 0] += F(1) - alt
-                    doses[at, 1] += alt
+                    doses[at, 0] += share(F(1) - alt, unit)
+                    doses[at, 1] += share(alt, unit)
                 at += 1
             if t > 0:
                 jumps[locus] += min(switch[locus] * sums[t, 0] / max(z, TINY), F(1))

@@ -8,13 +8,14 @@ from functools import cached_property
 import numpy as np
 
 from imputevae_cli.engine import copying_calibration
+from imputevae_cli.engine.cells import HiddenCells
 from imputevae_cli.engine.copying_calibration import Calibration
-from imputevae_cli.engine.copying_chain import Schedule
+from imputevae_cli.engine.copying_chain import DOSE_UNIT, Schedule
 from imputevae_cli.engine.plain import as_arrays, as_tensors
 from imputevae_cli.errors import CheckpointError
 from imputevae_cli.genotypes import MISSING
+from imputevae_cli.masking_patterns import genotype_counts
 
-DOSE_UNIT = 65535
 GRID = 1024  # loci between the places where cells are counted ahead
 
 
@@ -63,21 +64,23 @@ class HaplotypePanel:
 class HaplotypePosterior:
     """The filled cohort.
 
-    calls, shown: int8 (N, L), the calls as given and as the decoder saw them. paths: uint8 (W, N), 1 where a sample
-    follows one path through a window; window_of: int64 (L,). inbreeding: float32 (N,), F on one path. doses: uint16
-    (missing cells of `shown`, 2), sample by sample, 65535 times the chances of 0 and of `ploidy` ALT alleles, or of REF
-    and ALT on the one path of an inbred sample. haplotypes: uint8 (N * ploidy, L), 255 times the chance of ALT.
+    calls: int8 (N, L), all known calls. hidden: those of them that the decoder did not see. paths: uint8 (W, N), 1
+    where a sample follows one path through a window; window_of: int64 (L,). inbreeding: float32 (N,), F on one path.
+    doses: uint16 (cells that the decoder did not see, 2), sample by sample, 65535 times the chances of 0 and of
+    `ploidy` ALT alleles, or of REF and ALT on an inbred sample's one path. packed: uint8 (N * ploidy, ceil(L / 8)), a
+    bit per allele, 1 is ALT. ahead: uint8 (N, ceil(L / 8)), a bit where ALT is likelier on the first haplotype.
     switch: float32 (L,), the switch probability before each locus. frequencies: float32 (L, ploidy + 1).
     """
 
     calls: np.ndarray
-    shown: np.ndarray
+    hidden: HiddenCells
     ploidy: int
     paths: np.ndarray
     window_of: np.ndarray
     inbreeding: np.ndarray
     doses: np.ndarray
-    haplotypes: np.ndarray
+    packed: np.ndarray
+    ahead: np.ndarray
     schedule: Schedule
     switch: np.ndarray
     frequencies: np.ndarray
@@ -86,42 +89,57 @@ class HaplotypePosterior:
     def gp(self, start: int, stop: int) -> np.ndarray:
         """Genotype probabilities of loci start..stop (exclusive), float32 (N, stop - start, ploidy + 1).
 
-        A known call has 1 at its genotype.
+        A known call has 1 at its genotype, be it hidden from the decoder.
         """
-        calls = self.calls[:, start:stop]
-        gp = np.zeros((*calls.shape, self.ploidy + 1), np.float32)
-        missing = calls == MISSING
-        shown_missing = self.shown[:, start:stop] == MISSING
-        samples, loci = np.nonzero(shown_missing)
-        wanted = missing[shown_missing]
-        raw = self._raw_gp(self._cells(start, shown_missing)[wanted], samples[wanted], start + loci[wanted])
-        gp[missing] = self.calibration.apply(raw, self.frequencies[start:stop][loci[wanted]])
-        for genotype in range(self.ploidy + 1):
-            gp[calls == genotype, genotype] = 1.0
+        gp = self.shown_gp(start, stop)
+        first, last = np.searchsorted(self.hidden.loci, [start, stop])
+        cells = self.hidden.samples[first:last], self.hidden.loci[first:last] - start
+        gp[cells] = np.eye(self.ploidy + 1, dtype=np.float32)[self.hidden.truth[first:last]]
         return gp
 
     def shown_gp(self, start: int, stop: int) -> np.ndarray:
-        """As `gp`, but of all the calls that the decoder did not see, those hidden from it among them."""
-        return replace(self, calls=self.shown).gp(start, stop)
+        """As `gp`, but a call that was hidden from the decoder has what the decoder makes of it."""
+        shown = self._shown(start, stop)
+        unseen = shown == MISSING
+        samples, loci = np.nonzero(unseen)
+        gp = np.zeros((*shown.shape, self.ploidy + 1), np.float32)
+        raw = self._raw_gp(self._places(start, unseen), samples, start + loci)
+        gp[unseen] = self.calibration.apply(raw, self.frequencies[start + loci])
+        for genotype in range(self.ploidy + 1):
+            gp[shown == genotype, genotype] = 1.0
+        return gp
 
-    def calibrated(self, hidden: np.ndarray) -> HaplotypePosterior:
-        """The same, with probabilities fitted to known calls that the decoder did not see; hidden: bool (N, L)."""
-        samples, loci = np.nonzero(hidden)
-        raw = self._raw_gp(np.flatnonzero(hidden[self.shown == MISSING]), samples, loci)
-        fitted = copying_calibration.fit(raw, self.frequencies[loci], self.calls[hidden])
+    def calibrated(self, cells: HiddenCells) -> HaplotypePosterior:
+        """The same, with probabilities fitted to known calls that the decoder did not see."""
+        raw = []
+        for start, stop, some in cells.blocks(self.calls.shape[1], GRID):
+            samples, loci = cells.samples[some], cells.loci[some]
+            unseen = self._shown(start, stop) == MISSING
+            place = np.zeros(unseen.shape, np.int64)
+            place[unseen] = self._places(start, unseen)
+            raw.append(self._raw_gp(place[samples, loci - start], samples, loci))
+        gp = np.concatenate(raw) if raw else np.zeros((0, self.ploidy + 1), np.float32)
+        order = np.lexsort((cells.loci, cells.samples))
+        fitted = copying_calibration.fit(gp[order], self.frequencies[cells.loci[order]], cells.truth[order])
         return replace(self, calibration=fitted)
+
+    def _shown(self, start: int, stop: int) -> np.ndarray:
+        """int8 (N, stop - start), the calls as the decoder saw them."""
+        calls = self.calls[:, start:stop].copy()
+        self.hidden.hide(calls, start)
+        return calls
 
     def alt_first(self, start: int, stop: int) -> np.ndarray:
         """bool (N, stop - start): whether a heterozygote's ALT is on the first haplotype, for writing phase."""
         if self.ploidy == 1:
             return np.ones((len(self.calls), stop - start), bool)
-        pair = self.haplotypes[:, start:stop].reshape(len(self.calls), 2, -1)
-        return pair[:, 0] > pair[:, 1]
+        first, last = start // 8, -(-stop // 8)
+        bits = np.unpackbits(self.ahead[:, first:last], axis=1)
+        return bits[:, start - 8 * first : stop - 8 * first].astype(bool)
 
     def panel(self) -> HaplotypePanel:
         """The panel to save: this cohort's haplotypes, hard alleles."""
-        packed = np.packbits(self.haplotypes >= 128, axis=1)
-        return HaplotypePanel(packed, self.switch, self.frequencies, self.ploidy, self.schedule, self.calibration)
+        return HaplotypePanel(self.packed, self.switch, self.frequencies, self.ploidy, self.schedule, self.calibration)
 
     def to_dict(self) -> dict:
         """Arrays and plain values, for a checkpoint; the calls are kept there once, for all parts."""
@@ -129,40 +147,47 @@ class HaplotypePosterior:
         return own | {"panel": self.panel().to_dict()}
 
     @classmethod
-    def from_dict(cls, values: dict, calls: np.ndarray, shown: np.ndarray) -> HaplotypePosterior:
+    def from_dict(cls, values: dict, calls: np.ndarray, hidden: HiddenCells) -> HaplotypePosterior:
         """The posterior that `to_dict` wrote. Raises CheckpointError where a part is missing or unknown."""
         panel = HaplotypePanel.from_dict(values["panel"])
         shared = {name: getattr(panel, name) for name in ("ploidy", "schedule", "switch", "frequencies", "calibration")}
         own = {name: value for name, value in values.items() if name != "panel"}
-        return cls(calls=calls, shown=shown, haplotypes=panel.haplotypes, **own, **shared)
+        pair = panel.packed[:: panel.ploidy], panel.packed[panel.ploidy - 1 :: panel.ploidy]
+        return cls(calls=calls, hidden=hidden, packed=panel.packed, ahead=pair[0] & ~pair[1], **own, **shared)
+
+    @property
+    def haplotypes(self) -> np.ndarray:
+        """uint8 (N * ploidy, L): 0 REF, 255 ALT."""
+        return self.panel().haplotypes
 
     def state(self) -> dict:
-        """All but the calls as tensors and plain values; unlike `to_dict`, with the haplotypes as soft as they are."""
-        arrays = {name: getattr(self, name) for name in ("paths", "window_of", "inbreeding", "doses", "haplotypes")}
+        """All but the calls as tensors and plain values; unlike `to_dict`, with what `ahead` knows of soft alleles."""
+        arrays = {
+            name: getattr(self, name) for name in ("paths", "window_of", "inbreeding", "doses", "packed", "ahead")
+        }
         rest = {name: getattr(self, name) for name in ("ploidy", "switch", "frequencies")}
         return as_tensors(arrays | rest) | {"schedule": asdict(self.schedule), "calibration": asdict(self.calibration)}
 
     @classmethod
-    def from_state(cls, values: dict, calls: np.ndarray, shown: np.ndarray) -> HaplotypePosterior:
+    def from_state(cls, values: dict, calls: np.ndarray, hidden: HiddenCells) -> HaplotypePosterior:
         """The posterior that `state` took down."""
         learned = {"schedule": _schedule(values["schedule"]), "calibration": Calibration(**values["calibration"])}
-        return cls(calls=calls, shown=shown, **as_arrays(values) | learned)
+        return cls(calls=calls, hidden=hidden, **as_arrays(values) | learned)
 
     @cached_property
     def _counted(self) -> np.ndarray:
-        """int64 (1 + L // GRID, N): missing cells of all samples before, and of each sample's loci before g * GRID."""
-        missing = self.shown == MISSING
-        edges = np.arange(0, self.shown.shape[1], GRID)
-        per_piece = np.add.reduceat(missing, edges, axis=1, dtype=np.int64).T  # (G, N)
+        """int64 (1 + L // GRID, N): unseen cells of all samples before, and of each sample's loci before g * GRID."""
+        edges = range(0, self.calls.shape[1], GRID)
+        per_piece = np.array([(self._shown(a, a + GRID) == MISSING).sum(1) for a in edges], np.int64)  # (G, N)
         total = per_piece.sum(0)
         ahead = np.cumsum(total) - total
         return ahead + np.concatenate([np.zeros_like(total)[None], np.cumsum(per_piece, 0)])
 
-    def _cells(self, start: int, shown_missing: np.ndarray) -> np.ndarray:
-        """int64: rows of `doses` of the missing cells from locus `start` on, sample by sample; bool (N, t)."""
+    def _places(self, start: int, unseen: np.ndarray) -> np.ndarray:
+        """int64: rows of `doses` of the unseen cells from locus `start` on, sample by sample; bool (N, t)."""
         piece = start // GRID
-        before = self._counted[piece] + (self.shown[:, piece * GRID : start] == MISSING).sum(1)
-        counts = shown_missing.sum(1)
+        before = self._counted[piece] + (self._shown(piece * GRID, start) == MISSING).sum(1)
+        counts = unseen.sum(1)
         within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
         return np.repeat(before, counts) + within
 
@@ -201,7 +226,7 @@ class Stretch:
         """The stretch that `state` took down; calls: int8 (N, L) of all loci."""
         first = values["first"]
         part = np.ascontiguousarray(calls[:, first : first + len(values["posterior"]["switch"])])
-        return cls(HaplotypePosterior.from_state(values["posterior"], part, part), first)
+        return cls(HaplotypePosterior.from_state(values["posterior"], part, HiddenCells.none()), first)
 
 
 def _schedule(values: dict) -> Schedule:
@@ -210,5 +235,5 @@ def _schedule(values: dict) -> Schedule:
 
 def genotype_frequencies(calls: np.ndarray, ploidy: int) -> np.ndarray:
     """float32 (L, ploidy + 1): the genotypes' frequencies among the known calls int8 (N, L), one of each added."""
-    counts = np.stack([(calls == g).sum(0) for g in range(ploidy + 1)], 1) + 1.0
+    counts = genotype_counts(calls, ploidy + 1).T + 1.0
     return (counts / counts.sum(1, keepdims=True)).astype(np.float32)

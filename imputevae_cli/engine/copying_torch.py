@@ -115,8 +115,8 @@ def forward(window: Window, b: torch.Tensor, sums: torch.Tensor, middle: int):
 
 
 def sweep(
-    calls, paths, panel, state, donors, prior, switch, error, keys, first_pass, window, at, doses, out, flips, jumps,
-    usage, device,
+    calls, paths, panel, state, donors, prior, switch, error, keys, first_pass, window, at, doses, unit, out,
+    origin, flips, jumps, usage, device,
 ):  # fmt: skip
     """`copying_kernel.sweep` for all samples; arrays are changed in place."""
     ploidy = len(state) // len(calls)
@@ -146,15 +146,18 @@ def sweep(
     flips[:, 1] = flipped[core_stop - first - 1]
     jumps[core_first:core_stop] += jumped[core, 0].sum(1) + jumped[core, 1][:, ~one].sum(1)
     for h in range(ploidy):
-        out[h::ploidy, core_first:core_stop] = np.floor(alts[core, h].T * 255 + 0.5)
-    _add_doses(calls[:, core_first:core_stop], one, alts[core], at, doses)
+        out[h::ploidy, core_first - origin : core_stop - origin] = np.floor(alts[core, h].T * 255 + 0.5)
+    _add_doses(calls[:, core_first:core_stop], one, alts[core], at, doses, unit)
 
 
-def _add_doses(calls: np.ndarray, one: np.ndarray, alts: np.ndarray, at: np.ndarray, doses: np.ndarray) -> None:
-    """doses (cells, 2) += chances at the missing calls of a core; calls int8 (N, t), one bool (N,), alts (t, 2, N)."""
+def _add_doses(calls: np.ndarray, one: np.ndarray, alts: np.ndarray, at: np.ndarray, doses: np.ndarray, unit) -> None:
+    """doses (cells, 2) += `unit` times the chances at the missing calls of a core.
+
+    calls int8 (N, t), one bool (N,), alts (t, 2, N).
+    """
     if not len(doses):
         return
     for n in range(len(calls)):
         p0, p1 = alts[calls[n] < 0, :, n].T
         low, high = (1 - p0, p0) if one[n] else ((1 - p0) * (1 - p1), p0 * p1)
-        doses[at[n] : at[n] + len(p0)] += np.stack([low, high], 1)
+        doses[at[n] : at[n] + len(p0)] += np.floor(np.stack([low, high], 1) * unit + 0.5).astype(np.uint16)

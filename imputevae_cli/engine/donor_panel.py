@@ -15,6 +15,7 @@ from torch import Tensor
 from imputevae_cli.engine.donor_votes import FAR, one_hot
 from imputevae_cli.engine.sample_structure import RIDGES, Structure, overall_similarity, relationship
 from imputevae_cli.genotypes import MISSING
+from imputevae_cli.masking_patterns import genotype_counts
 
 N_COVARIATES = 4
 N_FREQUENCIES = 2 + len(RIDGES)
@@ -26,6 +27,8 @@ LINK_SAMPLES = 1000
 
 LINK_CANDIDATES = 20_000
 """At most so many loci are searched for those most correlated with a target."""
+
+_BLOCK = 1024  # loci at a time, where copies of the calls are needed
 
 
 @dataclass
@@ -55,8 +58,11 @@ class Panel:
     calls: int8 (samples, L), ALT-allele counts, -1 missing. chrom_codes: int32 (L,), rising.
     populations: int (samples,), -1 unknown; or None. window: loci on either side that count by distance.
     linked: how many loci most correlated with the target join its context. max_donors: of more samples than
-    this, a random choice votes (N of them). hidden: bool (samples, L), calls that are to be guessed: the samples still
-    vote with them, but queries, correlations of loci and regressions must not see them, or they leak.
+    this, a random choice votes (N of them). hidden: int64 (cells,), sample * L + locus, calls that are to be guessed:
+    the samples still vote with them, but queries, correlations of loci and regressions must not see them, or they leak.
+
+    all_by_locus, shown: int8 (L, samples), counts of each locus's minor allele, and the same with the hidden calls
+    missing; one array where none is hidden. by_locus: int8 (L, N), of the donors.
     """
 
     def __init__(
@@ -72,27 +78,30 @@ class Panel:
         rng: np.random.Generator,
         hidden: np.ndarray | None = None,
     ):
-        known = calls != MISSING
         self.ploidy, self.n_classes = ploidy, ploidy + 1
-        alt = np.where(known, calls, 0).sum(0, dtype=np.int64) / np.maximum(ploidy * known.sum(0), 1)
+        self.n_samples, self.n_loci = calls.shape
+        counts = genotype_counts(calls, self.n_classes).T  # (L, C)
+        alt = counts @ np.arange(self.n_classes) / np.maximum(ploidy * counts.sum(1), 1)
         self.flipped = torch.from_numpy(alt > 0.5)  # (L,) loci whose ALT allele is the commoner
         self.chrom_codes = torch.from_numpy(np.asarray(chrom_codes, np.int64))
         longest = int(torch.bincount(self.chrom_codes - self.chrom_codes[0]).max())
         self.window, self.linked = min(window, max(longest - 1, 1)), min(linked, calls.shape[1] - 1)
-        self.calls = self.orient(calls)  # (samples, L)
-        self.n_samples, self.n_loci = self.calls.shape
+        self.all_by_locus = self.oriented(calls)
         self.donors = _some(self.n_samples, max_donors, rng)  # (N,)
-        self.by_locus = self.calls[self.donors].T.contiguous()  # (L, N)
+        everyone = self.n_donors == self.n_samples
+        self.by_locus = self.all_by_locus if everyone else self.all_by_locus[:, self.donors]
         self.populations = None
         if populations is not None and np.max(populations) >= 0:
             self.populations = torch.from_numpy(np.asarray(populations, np.int64))
-        self.counts = self._count(self.calls)  # (L, C)
-        self.population_counts = self._count_populations()  # (populations, L, C)
-        self.shown = self.calls if hidden is None else self.calls.masked_fill(torch.from_numpy(hidden), MISSING)
-        seen = self.shown != MISSING
-        self.mean = torch.where(seen, self.shown, 0).sum(0).float() / seen.sum(0).clamp_min(
-            1
-        )  # (L,) minor alleles a call
+        self.counts = self._oriented_counts(counts)  # (L, C)
+        self.population_counts = self._count_populations(calls)  # (populations, L, C)
+        self.shown, seen = self.all_by_locus, self.counts.clone()
+        if hidden is not None:
+            samples, loci = (torch.from_numpy(part) for part in np.divmod(hidden, self.n_loci))
+            seen.index_put_((loci, self.shown[loci, samples].long()), torch.tensor(-1.0), accumulate=True)
+            self.shown = self.shown.clone()
+            self.shown[loci, samples] = MISSING
+        self.mean = seen @ torch.arange(self.n_classes).float() / seen.sum(1).clamp_min(1)  # (L,) minor alleles a call
         self.structure = Structure(self)
         self._standardise_links(rng)
 
@@ -100,17 +109,22 @@ class Panel:
     def n_donors(self) -> int:
         return len(self.donors)
 
-    def orient(self, calls: np.ndarray) -> Tensor:
-        """ALT-allele counts (n, L) -> counts of each locus's minor allele among the donors, int8; and back again."""
-        return _flip(torch.as_tensor(calls), self.flipped, self.ploidy)
+    def oriented(self, calls: np.ndarray) -> Tensor:
+        """ALT-allele counts int8 (n, L) -> counts of each locus's minor allele among the samples, int8 (L, n)."""
+        out = torch.empty(calls.shape[1], len(calls), dtype=torch.int8)
+        for a in range(0, calls.shape[1], _BLOCK):
+            part = slice(a, a + _BLOCK)
+            block = torch.from_numpy(np.ascontiguousarray(calls[:, part])).T
+            out[part] = torch.where(self.flipped[part, None] & (block != MISSING), self.ploidy - block, block)
+        return out
 
     def members(self, latent: Tensor | None) -> Queries:
         """The panel's own samples as queries, hidden calls left out. latent: float32 (samples, samples) or None."""
         return self._queries(self.shown, torch.arange(self.n_samples), self.populations, latent, None)
 
     def strangers(self, calls: Tensor, populations, latent: Tensor | None, scale: Tensor) -> Queries:
-        """New samples as queries: calls int8 (Q, L), oriented; populations int (Q,) or None; `scale` of the members."""
-        own = torch.full((len(calls),), -1)
+        """New samples as queries: calls int8 (L, Q), oriented; populations int (Q,) or None; `scale` of the members."""
+        own = torch.full((calls.shape[1],), -1)
         codes = None
         if self.populations is not None:
             codes = own if populations is None else torch.from_numpy(np.asarray(populations, np.int64))
@@ -124,7 +138,7 @@ class Panel:
         same = None
         if codes is not None:
             same = ((codes[:, None] == self.populations[self.donors]) & (codes >= 0)[:, None]).float()
-        return Queries(calls.T.contiguous(), own, codes, similarity, same, features, scale)
+        return Queries(calls, own, codes, similarity, same, features, scale)
 
     def frequencies(self, queries: Queries, loci: Tensor, asked: Tensor) -> tuple[Tensor, Tensor]:
         """Genotype frequencies (B, Q, F, C) and covariates (B, Q, V) of queries `asked` (B, Q) at `loci` (B,).
@@ -134,7 +148,7 @@ class Panel:
         """
         own = queries.own[asked]
         own_call = torch.where(
-            own >= 0, self.calls[own.clamp_min(0), loci[:, None]], torch.tensor(-1, dtype=torch.int8)
+            own >= 0, self.all_by_locus[loci[:, None], own.clamp_min(0)], torch.tensor(-1, dtype=torch.int8)
         )
         left_out = one_hot(own_call, self.n_classes)  # (B, Q, C)
         all_counts = self.counts[loci][:, None] - left_out
@@ -176,33 +190,36 @@ class Panel:
 
     def linked_loci(self, loci: Tensor) -> tuple[Tensor, Tensor]:
         """The `linked` loci most correlated with each of `loci`, int64 (B, k), and r2, float32 (B, k)."""
-        r = self.links[:, loci].T @ self.candidate_links  # (B, candidates)
+        r = self._links(loci).T @ self.candidate_links  # (B, candidates)
         r.masked_fill_(loci[:, None] == self.link_candidates, 0)
         r2, place = r.square_().topk(min(self.linked, r.shape[1]), 1)
         return self.link_candidates[place], r2
 
     def _standardise_links(self, rng) -> None:
-        """Columns whose dot product is the correlation of two loci, float32 (samples, L), missing calls at the mean."""
-        rows = _some(self.n_samples, LINK_SAMPLES, rng)
-        calls = self.shown[rows]
+        self.link_samples = _some(self.n_samples, LINK_SAMPLES, rng)
+        self.link_candidates = _some(self.n_loci, LINK_CANDIDATES, rng)
+        self.candidate_links = torch.cat([self._links(some) for some in self.link_candidates.split(_BLOCK)], 1)
+
+    def _links(self, loci: Tensor) -> Tensor:
+        """Columns whose dot product is the correlation of two loci, float32 (samples, B), missing calls at the mean."""
+        calls = self.shown.index_select(0, loci).index_select(1, self.link_samples).T.contiguous()
         known = calls != MISSING
         x = torch.where(known, calls, 0).float()
         x = torch.where(known, x - x.sum(0) / known.sum(0).clamp_min(1), 0.0)
-        self.links = x / (x.square().sum(0) + LINK_PSEUDO).sqrt()
-        self.link_candidates = _some(self.n_loci, LINK_CANDIDATES, rng)
-        everything = len(self.link_candidates) == self.n_loci
-        self.candidate_links = self.links if everything else self.links[:, self.link_candidates]
+        return x / (x.square().sum(0) + LINK_PSEUDO).sqrt()
 
-    def _count(self, calls: Tensor) -> Tensor:
-        """Genotype counts, float32 (L, C)."""
-        return torch.stack([(calls == c).sum(0) for c in range(self.n_classes)], 1).float()
+    def _oriented_counts(self, counts: np.ndarray) -> Tensor:
+        """Genotype counts of ALT alleles, int64 (L, C), as counts of minor alleles, float32."""
+        counts = torch.from_numpy(counts).float()
+        return torch.where(self.flipped[:, None], counts.flip(1), counts)
 
-    def _count_populations(self) -> Tensor | None:
+    def _count_populations(self, calls: np.ndarray) -> Tensor | None:
         """Genotype counts, float32 (populations, L, C)."""
         if self.populations is None:
             return None
-        codes = range(int(self.populations.max()) + 1)
-        return torch.stack([self._count(self.calls[self.populations == code]) for code in codes])
+        codes = self.populations.numpy()
+        counts = (genotype_counts(calls, self.n_classes, codes == code).T for code in range(codes.max() + 1))
+        return torch.stack([self._oriented_counts(count) for count in counts])
 
 
 def _hardy_weinberg(minor: Tensor, n_classes: int) -> Tensor:
@@ -210,11 +227,6 @@ def _hardy_weinberg(minor: Tensor, n_classes: int) -> Tensor:
     if n_classes == 2:
         return torch.cat([1 - minor, minor], -1)
     return torch.cat([(1 - minor).square(), 2 * minor * (1 - minor), minor.square()], -1)
-
-
-def _flip(calls: Tensor, flipped: Tensor, ploidy: int) -> Tensor:
-    """Count the other allele where `flipped`; missing calls stay missing."""
-    return torch.where(flipped & (calls != MISSING), ploidy - calls, calls).to(torch.int8)
 
 
 def _some(total: int, at_most: int, rng: np.random.Generator) -> Tensor:

@@ -17,7 +17,28 @@ from imputevae_cli.genotypes import MISSING
 MAX_LOCI = 4000
 """The weights are shared by all loci, so this many, drawn at random, are enough to learn them."""
 
+TRAINING_CELLS = 20_000_000
+"""Of a file of more cells, stretches of about so many are trained on."""
+
+STRETCHES = 20
+
 _AT_ONCE = 64  # loci whose context is sought together
+
+
+def training_loci(chrom_codes: np.ndarray, n_samples: int) -> tuple[np.ndarray, np.ndarray]:
+    """Loci to train on, int64, rising, and their chromosomes, int32: all, or evenly spread stretches of a long file.
+
+    A gap between two stretches starts a new chromosome, as nothing is known of what lies between.
+    """
+    n_loci = len(chrom_codes)
+    length = TRAINING_CELLS // n_samples // STRETCHES
+    if n_loci <= STRETCHES * length:
+        return np.arange(n_loci), chrom_codes
+    starts = np.linspace(0, n_loci - length, STRETCHES).astype(np.int64)
+    loci = np.unique(starts[:, None] + np.arange(length))
+    gaps = np.cumsum(np.diff(loci, prepend=loci[0]) > 1)
+    codes = np.cumsum(np.diff(chrom_codes[loci] + gaps, prepend=chrom_codes[loci[0]]) > 0)
+    return loci, codes.astype(np.int32)
 
 
 class Drawing:
@@ -59,14 +80,15 @@ class Drawing:
 class Examples:
     """Cells to guess: hidden from the query, while the panel's donors still vote with theirs.
 
-    panel: made with the same `hidden`, bool (samples, L). latent: float32 (samples, samples) closeness, or None.
+    panel: made with the same `hidden`, int64 (cells,), sample * L + locus. latent: float32 (samples, samples)
+    closeness, or None. samples, at: int64 (M,), sample and locus of each cell that may be asked for, by rising locus.
     loci: int64, the loci that cells are drawn from; empty where nothing can be learned.
     """
 
     def __init__(self, panel: Panel, hidden: np.ndarray, latent: Tensor | None, rng: np.random.Generator):
         self.panel, self.queries = panel, panel.members(latent)
-        self.hidden = hidden & self._fair(panel)
-        self.loci = np.flatnonzero(self.hidden.any(0))
+        self.samples, self.at = _fair(panel, hidden)
+        self.loci = np.unique(self.at)
         if len(self.loci) > MAX_LOCI:
             self.loci = np.sort(rng.choice(self.loci, MAX_LOCI, replace=False))
         if len(self.loci):
@@ -80,13 +102,14 @@ class Examples:
         loci = self.loci[picked]
         asked = np.empty((n_loci, n_queries), np.int64)
         for row, locus in enumerate(loci):
-            cells = rng.permutation(np.flatnonzero(self.hidden[:, locus]))
-            asked[row] = np.resize(cells, n_queries)
-        weights = self.hidden[:, loci].sum(0) / self.shares[picked]
+            first, last = np.searchsorted(self.at, [locus, locus + 1])
+            asked[row] = np.resize(rng.permutation(self.samples[first:last]), n_queries)
+        n_hidden = np.searchsorted(self.at, loci, "right") - np.searchsorted(self.at, loci)
+        weights = n_hidden / self.shares[picked]
         asked, loci, picked = torch.from_numpy(asked), torch.from_numpy(loci), torch.from_numpy(picked)
         votes, effective = model.poll(self._ballot(model, loci, asked, tuple(part[picked] for part in self.context)))
         logits = model.logits(votes, effective, *self.panel.frequencies(self.queries, loci, asked))
-        truth = self.panel.calls[asked, loci[:, None]].long()
+        truth = self.panel.all_by_locus[loci[:, None], asked].long()
         losses = F.cross_entropy(logits.flatten(0, 1), truth.flatten(), reduction="none").view_as(truth).mean(1)
         return (losses * torch.from_numpy(weights / weights.sum()).float()).sum()
 
@@ -95,19 +118,6 @@ class Examples:
         mean = self.panel.mean.numpy()[self.loci]
         spread = np.sqrt(mean * (1 - mean / self.panel.ploidy)) + 0.1
         return spread / spread.sum()
-
-    @staticmethod
-    def _fair(panel: Panel) -> np.ndarray:
-        """Cells that may be asked for, bool (samples, L): a donor's, and no call that alone makes its locus vary.
-
-        Files hold loci that vary in the calls one sees; a locus that does not vary without the query gives the
-        query away, and no such locus is ever to be filled.
-        """
-        calls = panel.calls.numpy()
-        fair = calls < np.maximum(calls, 0).sum(0, dtype=np.int64)
-        voters = np.zeros((len(calls), 1), bool)
-        voters[panel.donors.numpy()] = True
-        return fair & voters
 
     def _ballot(self, model: DonorVotes, loci: Tensor, asked: Tensor, context: tuple[Tensor, ...]) -> Ballot:
         panel, queries, classes = self.panel, self.queries, self.panel.n_classes
@@ -124,3 +134,18 @@ class Examples:
             target=one_hot(target, classes),
             may_vote=(target != MISSING)[:, None] & (queries.own[asked][..., None] != panel.donors),
         )
+
+
+def _fair(panel: Panel, hidden: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sample and locus, int64 (M,) each, by rising locus, of the hidden cells that may be asked for.
+
+    A donor's, and no call that alone makes its locus vary: files hold loci that vary in the calls one sees; a locus
+    that does not vary without the query gives the query away, and no such locus is ever to be filled.
+    """
+    samples, loci = np.divmod(hidden, panel.n_loci)
+    order = np.argsort(loci, kind="stable")
+    samples, loci = samples[order], loci[order]
+    minor = panel.counts.numpy() @ np.arange(panel.n_classes)  # (L,) minor alleles of all samples
+    call = panel.all_by_locus.numpy()[loci, samples]
+    fair = (call < minor[loci]) & np.isin(samples, panel.donors.numpy())
+    return samples[fair], loci[fair]

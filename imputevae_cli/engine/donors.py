@@ -21,7 +21,7 @@ from torch import Tensor
 
 from imputevae_cli.config import DonorSettings
 from imputevae_cli.engine.donor_panel import N_COVARIATES, N_FREQUENCIES, Panel, Queries
-from imputevae_cli.engine.donor_training import Drawing, Examples
+from imputevae_cli.engine.donor_training import Drawing, Examples, training_loci
 from imputevae_cli.engine.donor_votes import FAR, NOBODY, Ballot, DonorVotes, one_hot
 from imputevae_cli.engine.optim import AdamW
 from imputevae_cli.engine.stages import Stages
@@ -32,6 +32,7 @@ from imputevae_cli.masking_patterns import observed_like_hidden_cells
 
 _OWN_SIMILARITIES = 4  # those of donor_panel.overall_similarity, without the caller's
 _SCORES_AT_ONCE = 1_000_000  # attention scores held at a time, 4 MB
+_QUERIES_AT_ONCE = 64
 _LOCI_AT_ONCE = 64  # loci whose linked loci are sought together
 
 
@@ -46,6 +47,7 @@ class DonorDecoder:
         self.seed = seed
         self.history: list[float] = []
         self._votes: DonorVotes | None = None
+        self._overall_of: tuple[Queries, Tensor] | None = None
 
     def fit(
         self,
@@ -63,16 +65,17 @@ class DonorDecoder:
 
         calls: int8 (N, L), ALT-allele counts, -1 missing. chrom_codes: int32 (L,), rising along the file. ploidy: 1, 2.
         populations: int (N,), -1 unknown; or None. similarity: float32 (N, N), closeness in a latent space, or None.
-        `history` afterwards holds the mean loss of each tenth of the training. Raises TrainingError when the
-        loss is not finite.
+        stages: remember the training, and where it is, see `Stages`. `history` afterwards holds the mean loss of each
+        tenth of the training, unless that was remembered. Raises TrainingError when the loss is not finite.
         """
         latent = None if similarity is None else torch.as_tensor(similarity, dtype=torch.float32)
         with _one_thread_per_kernel():
-            self._votes = (stages or Stages()).run(
+            loci, codes = training_loci(chrom_codes, len(calls))
+            part = calls if len(loci) == calls.shape[1] else np.ascontiguousarray(calls[:, loci])
+            stages = stages or Stages()
+            self._votes = stages.run(
                 "votes",
-                lambda: self._train(
-                    calls, chrom_codes, ploidy, populations, latent, progress or NullProgress(), stages or Stages()
-                ),
+                lambda: self._train(part, codes, ploidy, populations, latent, progress or NullProgress(), stages),
                 DonorVotes.state_dict,
                 lambda state: self._made_votes(state, ploidy + 1, latent is not None),
             )
@@ -81,6 +84,7 @@ class DonorDecoder:
 
     def use_donors(self, calls, chrom_codes, ploidy, *, populations=None, similarity=None, threads: int = 1) -> None:
         """Take these samples as the donors and as the queries of `gp`, with the weights as they are; see `fit`."""
+        self._panel = self._members = self._overall_of = None  # those before go before the next come
         self._threads = threads
         self._latent = None if similarity is None else torch.as_tensor(similarity, dtype=torch.float32)
         self._visible = np.ascontiguousarray(calls)
@@ -105,7 +109,7 @@ class DonorDecoder:
         similarity: float32 (M, N) to the training samples, needed if `fit` was given one.
         """
         latent = None if similarity is None else torch.as_tensor(similarity, dtype=torch.float32)
-        oriented = self._panel.orient(new_calls)
+        oriented = self._panel.oriented(new_calls)
         return Strangers(self, self._panel.strangers(oriented, populations, latent, self._members.scale), new_calls)
 
     def state_dict(self) -> dict:
@@ -207,8 +211,7 @@ class DonorDecoder:
 
     def _query(self, queries: Queries, asked: np.ndarray, loci: np.ndarray) -> np.ndarray:
         """Probabilities, float32 (M, C), of queries `asked` at `loci`, int64 (M,) each, by rising locus."""
-        overall = self._votes.overall(queries.similarity, queries.same_population)
-        overall = overall.permute(2, 0, 1).contiguous()  # (H, Q, N)
+        overall = self._overall(queries)
         pieces = range(0, self._panel.n_loci, _LOCI_AT_ONCE)
         edges = np.searchsorted(loci, [*pieces, self._panel.n_loci])
 
@@ -225,6 +228,19 @@ class DonorDecoder:
         with _one_thread_per_kernel():
             parts = _map(fill_piece, filled, self._threads)
         return np.concatenate(parts) if parts else np.zeros((0, self._panel.n_classes), np.float32)
+
+    @torch.no_grad()
+    def _overall(self, queries: Queries) -> Tensor:
+        """What no locus changes of the scores, float32 (H, Q, N); worked out once, as blocks of loci are many."""
+        if self._overall_of is None or self._overall_of[0] is not queries:
+            overall = torch.empty(self.settings.heads, *queries.similarity.shape[:2])
+            same = queries.same_population
+            for a in range(0, overall.shape[1], _QUERIES_AT_ONCE):
+                some = slice(a, a + _QUERIES_AT_ONCE)
+                scores = self._votes.overall(queries.similarity[some], None if same is None else same[some])
+                overall[:, some] = scores.permute(2, 0, 1)
+            self._overall_of = (queries, overall)
+        return self._overall_of[1]
 
     @torch.no_grad()
     def _cells(self, queries: Queries, overall: Tensor, first: int, last: int, loci: Tensor, asked: Tensor) -> Tensor:

@@ -16,11 +16,12 @@ import numpy as np
 import torch
 
 from imputevae_cli.config import Config
-from imputevae_cli.engine.cells import HiddenCells, pick, surroundings
+from imputevae_cli.engine.cells import HiddenCells, pick
 from imputevae_cli.engine.copying import HaplotypeDecoder
 from imputevae_cli.engine.copying_chain import Schedule
 from imputevae_cli.engine.copying_posterior import HaplotypePosterior
 from imputevae_cli.engine.donors import DonorDecoder
+from imputevae_cli.engine.evidence import Evidence, Glimpse, View
 from imputevae_cli.engine.gate import Gate
 from imputevae_cli.engine.mixture import (
     DONORS,
@@ -32,13 +33,12 @@ from imputevae_cli.engine.mixture import (
     Mixture,
     closeness,
     global_posterior,
-    log_of,
 )
-from imputevae_cli.engine.plain import as_arrays, as_tensors
 from imputevae_cli.engine.stages import Stages
 from imputevae_cli.engine.trainer import EpochResult, Member, TrainingData, train_members
 from imputevae_cli.engine.vae import Latent, encode_in_batches
-from imputevae_cli.genotypes import MISSING
+from imputevae_cli.engine.wide import WideVae, trained_loci
+from imputevae_cli.genotypes import missing_per_sample
 from imputevae_cli.log import Progress, logger
 from imputevae_cli.metrics import log_loss
 from imputevae_cli.seeds import seed_for
@@ -59,13 +59,13 @@ LATENT_CELLS = 300_000
 
 @dataclass(frozen=True)
 class Task:
-    """What there is to fit: the cohort with all its known calls, and with the hidden ones hidden, and how.
+    """What there is to fit, and how.
 
+    cohort: with all its known calls; the hidden ones are hidden in place while parts are fitted.
     validation: hidden cells that fit what is fitted on hidden cells. test: those that only measure.
     """
 
-    full: Cohort
-    visible: Cohort
+    cohort: Cohort
     validation: HiddenCells
     test: HiddenCells
     config: Config
@@ -75,83 +75,27 @@ class Task:
     on_epoch: Callable[[EpochResult], Any] | None = None
     stages: Stages = field(default_factory=Stages)
 
-
-View = Callable[[HiddenCells], np.ndarray]
-"""Genotype probabilities, float32 (M, C), of cells that a part was not shown."""
-
-
-@dataclass(frozen=True)
-class Glimpse:
-    """What a part says after a cheap run on some of the data.
-
-    places: int64 (M,), of the validation cells there, among all of them. gp: float32 (M, C).
-    """
-
-    places: np.ndarray
-    gp: np.ndarray
-
-    @staticmethod
-    def state(glimpse: Glimpse | None) -> dict[str, Any] | None:
-        """Plain types and tensors."""
-        return None if glimpse is None else as_tensors(vars(glimpse))
-
-    @classmethod
-    def from_state(cls, state: dict[str, Any] | None) -> Glimpse | None:
-        """What `state` took down."""
-        return None if state is None else cls(**as_arrays(state))
-
-
-@dataclass(frozen=True)
-class Heard:
-    """What the gate is fitted on: the validation cells, what each part says of them, and what is known around them.
-
-    logs: part -> float (M, C), log probabilities. around: float32 (M, F), `surroundings`.
-    """
-
-    cells: HiddenCells
-    logs: dict[str, np.ndarray]
-    around: np.ndarray
-
-    @classmethod
-    def of(cls, cohort: Cohort, views: Mapping[str, View], cells: HiddenCells) -> Heard:
-        """Ask each part for the cells."""
-        around = pick(cells, cohort.n_loci, partial(surroundings, cohort.calls, cohort.chrom_codes, cohort.ploidy))
-        return cls(cells, {}, around).with_all(views)
-
-    def with_all(self, views: Mapping[str, View]) -> Heard:
-        """The same cells, with what those of `views` say that were not asked yet."""
-        late = {name: log_of(view(self.cells)) for name, view in views.items() if name not in self.logs}
-        return replace(self, logs=self.logs | late)
-
-    def beside(self, name: str, glimpse: Glimpse) -> Heard:
-        """The cells of a glimpse, with what it says of them."""
-        logs = {part: log[glimpse.places] for part, log in self.logs.items()} | {name: log_of(glimpse.gp)}
-        return Heard(self.cells.take(glimpse.places), logs, self.around[glimpse.places])
-
-    def gate(self, seed: int) -> Gate:
-        """The gate that these cells ask for."""
-        seed = seed_for(seed, "gate") % 2**31
-        return Gate.fit(
-            self.logs, self.cells.truth, self.around, fallback=FREQUENCIES, groups=self.cells.loci, seed=seed
-        )
-
-    @staticmethod
-    def state(heard: Heard) -> dict[str, Any]:
-        """All but the cells, as plain types and tensors."""
-        return as_tensors({"logs": heard.logs, "around": heard.around})
-
-    @classmethod
-    def from_state(cls, cells: HiddenCells, state: dict[str, Any]) -> Heard:
-        """What `state` took down."""
-        return cls(cells, **as_arrays(state))
+    @property
+    def hidden(self) -> HiddenCells:
+        """All hidden cells."""
+        return self.validation.and_also(self.test)
 
 
 def fit_mixture(task: Task) -> tuple[Mixture, np.ndarray]:
     """Fit the parts that `model.decoder` asks for, and the gate; with the probabilities of the test cells, (M, C)."""
+    with task.hidden.hidden_in(task.cohort.calls):
+        mixture, likeness, test_gp = _fit_on_visible(task)
+    if mixture.haplotypes is not None:
+        mixture.haplotypes = _with_all_calls(task, likeness, mixture.haplotypes)
+    return mixture, test_gp
+
+
+def _fit_on_visible(task: Task) -> tuple[Mixture, np.ndarray | None, np.ndarray]:
+    """The mixture, the likeness that its haplotypes were fitted with, and the probabilities of the test cells."""
     decoder = task.config.model.decoder
     wanted = {FREQUENCIES, GLOBAL, DONORS, HAPLOTYPE} if decoder == "auto" else {decoder}
     notes: list[str] = []
-    thrifty = decoder == "auto" and task.visible.calls.size > SMALL
+    thrifty = decoder == "auto" and task.cohort.calls.size > SMALL
     copied = _glimpse_haplotypes(task) if thrifty else None
     alone = copied is not None and _stands_alone(task, copied, notes)
     if alone:
@@ -161,35 +105,36 @@ def fit_mixture(task: Task) -> tuple[Mixture, np.ndarray]:
     donors = _fit_donors(task, near) if DONORS in wanted else None
     views: dict[str, View] = {}
     if FREQUENCIES in wanted:
-        views[FREQUENCIES] = FrequencyPart.of(task.visible).cells
+        views[FREQUENCIES] = FrequencyPart.of(task.cohort).cells
     if donors is not None:
         views[DONORS] = lambda cells: donors.cells(cells.samples, cells.loci)
-    heard = _hear(task, views)
+    evidence = _gather(task, views)
     if thrifty and not alone:
-        idle = _idle_parts(task, heard, lambda: {GLOBAL: _glimpse_global(task, members, thinned), HAPLOTYPE: copied})
+        idle = _idle_parts(task, evidence, lambda: {GLOBAL: _glimpse_global(task, members, thinned), HAPLOTYPE: copied})
         wanted -= idle.keys()
         notes += idle.values()
     encoder = members[0]  # the donors were fitted with its latent, whatever becomes of the global part
     if GLOBAL in wanted:
         members = members if not thrifty else _fit_global(task, None)[0]
-        views[GLOBAL] = global_posterior(members, task.visible, task.config).cells
+        views[GLOBAL] = global_posterior(members, task.cohort, task.config).cells
     # Where the latent was fitted in passing, the genotypes' own correlations make the better copying prior
     likeness = None if thinned is not None else near
     haplotypes = _fit_haplotypes(task, likeness) if HAPLOTYPE in wanted else None
     if haplotypes is not None:
-        views[HAPLOTYPE] = lambda cells: pick(cells, task.visible.n_loci, haplotypes.shown_gp)
-    gate, test_gp = _weigh(task, heard, views)
+        views[HAPLOTYPE] = lambda cells: pick(cells, task.cohort.n_loci, haplotypes.shown_gp)
+    gate, test_gp = _weigh(task, evidence, views)
     for note in [gate.summary(), *notes]:
         logger.info("%s", note)
     donors = donors if DONORS in gate.parts else None
-    kept = _with_all_calls(task, likeness, haplotypes) if HAPLOTYPE in gate.parts else None
+    haplotypes = haplotypes if HAPLOTYPE in gate.parts else None
     members = members if GLOBAL in gate.parts else []
-    return Mixture(task.full, encoder, thinned, latent, members, donors, kept, gate, notes), test_gp
+    mixture = Mixture(task.cohort, encoder, thinned, latent, members, donors, haplotypes, gate, notes)
+    return mixture, likeness, test_gp
 
 
 def _stands_alone(task: Task, copied: Glimpse, notes: list[str]) -> bool:
     """Whether the haplotypes, on a few stretches, are so good that the global and donor parts can add little."""
-    cohort, cells = task.visible, task.validation.take(copied.places)
+    cohort, cells = task.cohort, task.validation.take(copied.places)
     plain = FrequencyPart.of(cohort).cells(cells)
     mixed = np.sqrt(copied.gp * plain)  # either may be too sure; what counts is what they say together
     mixed /= mixed.sum(1, keepdims=True)
@@ -203,7 +148,7 @@ def _stands_alone(task: Task, copied: Glimpse, notes: list[str]) -> bool:
     return ratio < LINKED
 
 
-def _idle_parts(task: Task, heard: Heard, glimpses: Callable[[], dict[str, Glimpse | None]]) -> dict[str, str]:
+def _idle_parts(task: Task, evidence: Evidence, glimpses: Callable[[], dict[str, Glimpse | None]]) -> dict[str, str]:
     """The parts that the gate would not take in beside the others, going by a glimpse of each, and a note on why."""
 
     def judge() -> dict[str, str]:
@@ -211,7 +156,7 @@ def _idle_parts(task: Task, heard: Heard, glimpses: Callable[[], dict[str, Glimp
         for name, glimpse in glimpses().items():
             if glimpse is None:
                 idle[name] = f"{name} skipped: too few hidden calls to judge it by"
-            elif name not in heard.beside(name, glimpse).gate(task.config.io.seed).parts:
+            elif name not in evidence.beside(name, glimpse).gate(task.config.io.seed).parts:
                 idle[name] = f"{name} skipped: in a cheap run it adds nothing to the other parts"
         return idle
 
@@ -220,7 +165,7 @@ def _idle_parts(task: Task, heard: Heard, glimpses: Callable[[], dict[str, Glimp
 
 def _glimpse_global(task: Task, members: list[Member], thinned: np.ndarray | None) -> Glimpse | None:
     """What models fitted on some of the loci say there."""
-    cohort = task.visible
+    cohort = task.cohort
     loci = np.arange(cohort.n_loci) if thinned is None else thinned
     places, inside = task.validation.within(np.arange(len(cohort.calls)), loci)
     if len(places) < EXCERPT_CELLS:
@@ -235,7 +180,7 @@ def _glimpse_haplotypes(task: Task) -> Glimpse | None:
 
 
 def _copied_excerpt(task: Task) -> Glimpse | None:
-    cohort = task.visible
+    cohort = task.cohort
     n_samples, n_loci = cohort.calls.shape
     rng = np.random.default_rng(seed_for(task.config.io.seed, "excerpt"))
     samples = np.sort(rng.choice(n_samples, min(n_samples, EXCERPT_SAMPLES), replace=False))
@@ -252,17 +197,11 @@ def _copied_excerpt(task: Task) -> Glimpse | None:
         small.chrom_codes,
         small.positions,
         small.ploidy,
-        shown=small.calls,
+        hidden=HiddenCells.none(),
         threads=task.threads,
         stages=task.stages,
     )
     return Glimpse(places, pick(inside, small.n_loci, posterior.shown_gp))
-
-
-def _as_mask(cells: HiddenCells, shape: tuple[int, int]) -> np.ndarray:
-    mask = np.zeros(shape, bool)
-    mask[cells.samples, cells.loci] = True
-    return mask
 
 
 def _epochs(task: Task, latent_only: bool) -> int:
@@ -271,16 +210,17 @@ def _epochs(task: Task, latent_only: bool) -> int:
 
 
 def _fit_global(task: Task, epochs: int | None) -> tuple[list[Member], np.ndarray | None, Latent]:
-    """The models of the global decoder, the loci that they were fitted on (None: all), and the latent.
+    """The models of the global decoder, the loci that they were trained on (None: all), and the latent.
 
     epochs: so many, on a thinned file where it is large, for the latent and for a glimpse; None fits in full.
     """
-    cohort, config = task.visible, task.config
-    thinned = None
+    cohort, config = task.cohort, task.config
     if epochs is not None:
         config = config.replace({"train.ensemble": 1, "train.max_epochs": epochs})
         step = -(-cohort.calls.size // LATENT_CELLS)
         thinned = np.arange(0, cohort.n_loci, step) if step > 1 else None
+    else:
+        thinned = trained_loci(cohort.n_loci)
     loci = np.arange(cohort.n_loci) if thinned is None else thinned
     _, cells = task.validation.within(np.arange(len(cohort.calls)), loci)
     data = TrainingData(
@@ -293,12 +233,16 @@ def _fit_global(task: Task, epochs: int | None) -> tuple[list[Member], np.ndarra
     name = "global" if epochs is None else "latent"
     members = train_members(data, config, task.device, task.progress, task.on_epoch, task.stages, name)
     populations = None if data.populations is None else data.populations.to(task.device)
+    if epochs is None and thinned is not None:
+        calls = torch.from_numpy(cohort.calls)
+        for member in members:
+            member.wide = WideVae.fit(member.model, calls, thinned, populations, config.train.decoder_l2)
     latent = encode_in_batches(members[0].model, data.calls, populations)
     return members, thinned, Latent(latent.mu.cpu(), latent.logvar.cpu())
 
 
 def _fit_donors(task: Task, near: np.ndarray) -> DonorDecoder:
-    cohort = task.visible
+    cohort = task.cohort
     decoder = DonorDecoder(task.config.donors, seed_for(task.config.io.seed, "donors") % 2**31)
     return decoder.fit(
         cohort.calls,
@@ -314,48 +258,46 @@ def _fit_donors(task: Task, near: np.ndarray) -> DonorDecoder:
 
 def _fit_haplotypes(task: Task, likeness: np.ndarray | None) -> HaplotypePosterior:
     """The haplotypes of the visible calls, calibrated on the validation cells."""
-    calls = task.visible.calls
 
     def fit() -> HaplotypePosterior:
-        return _run_haplotypes(task, calls, likeness, None).calibrated(_as_mask(task.validation, calls.shape))
+        return _run_haplotypes(task, task.hidden, likeness, None).calibrated(task.validation)
 
-    return _haplotype_stage(task, "haplotypes", calls, fit)
+    return _haplotype_stage(task, "haplotypes", task.hidden, fit)
 
 
 def _with_all_calls(task: Task, likeness: np.ndarray | None, fitted: HaplotypePosterior) -> HaplotypePosterior:
     """The haplotypes once more, from all known calls, where so many were hidden that it tells."""
-    calls = task.full.calls
-    n_hidden = len(task.validation.truth) + len(task.test.truth)
-    if n_hidden < HIDDEN_TELLS * (calls != MISSING).sum():
+    calls, n_hidden = task.cohort.calls, len(task.validation.truth) + len(task.test.truth)
+    if n_hidden < HIDDEN_TELLS * (calls.size - missing_per_sample(calls).sum()):
         return fitted
 
     def fit() -> HaplotypePosterior:
-        again = _run_haplotypes(task, calls, likeness, fitted.schedule)
+        again = _run_haplotypes(task, HiddenCells.none(), likeness, fitted.schedule)
         return replace(again, calibration=fitted.calibration)
 
-    return _haplotype_stage(task, "haplotypes with all calls", calls, fit)
+    return _haplotype_stage(task, "haplotypes with all calls", HiddenCells.none(), fit)
 
 
 def _haplotype_stage(
-    task: Task, name: str, shown: np.ndarray, fit: Callable[[], HaplotypePosterior]
+    task: Task, name: str, hidden: HiddenCells, fit: Callable[[], HaplotypePosterior]
 ) -> HaplotypePosterior:
-    calls = task.full.calls
+    calls = task.cohort.calls
     return task.stages.run(
-        name, fit, HaplotypePosterior.state, lambda state: HaplotypePosterior.from_state(state, calls, shown)
+        name, fit, HaplotypePosterior.state, lambda state: HaplotypePosterior.from_state(state, calls, hidden)
     )
 
 
 def _run_haplotypes(
-    task: Task, shown: np.ndarray, likeness: np.ndarray | None, schedule: Schedule | None
+    task: Task, hidden: HiddenCells, likeness: np.ndarray | None, schedule: Schedule | None
 ) -> HaplotypePosterior:
-    cohort = task.full
+    cohort = task.cohort
     decoder = HaplotypeDecoder(task.config.haplotype, seed_for(task.config.io.seed, "haplotype") % 2**31)
     return decoder.fit(
         cohort.calls,
         cohort.chrom_codes,
         cohort.positions,
         cohort.ploidy,
-        shown=shown,
+        hidden=hidden,
         likeness=likeness,
         schedule=schedule,
         progress=task.progress,
@@ -364,22 +306,22 @@ def _run_haplotypes(
     )
 
 
-def _hear(task: Task, views: Mapping[str, View]) -> Heard:
+def _gather(task: Task, views: Mapping[str, View]) -> Evidence:
     """What `views` say of the validation cells."""
     return task.stages.run(
-        "heard",
-        lambda: Heard.of(task.visible, views, task.validation),
-        Heard.state,
-        partial(Heard.from_state, task.validation),
+        "evidence",
+        lambda: Evidence.of(task.cohort, views, task.validation),
+        Evidence.state,
+        partial(Evidence.from_state, task.validation),
     )
 
 
-def _weigh(task: Task, heard: Heard, views: Mapping[str, View]) -> tuple[Gate, np.ndarray]:
+def _weigh(task: Task, evidence: Evidence, views: Mapping[str, View]) -> tuple[Gate, np.ndarray]:
     """The gate over the parts, and what it makes of the test cells, float32 (M, C)."""
 
     def fit() -> tuple[Gate, np.ndarray]:
-        gate = heard.with_all(views).gate(task.config.io.seed)
-        tested = Heard.of(task.visible, {name: views[name] for name in gate.parts}, task.test)
+        gate = evidence.with_all(views).gate(task.config.io.seed)
+        tested = Evidence.of(task.cohort, {name: views[name] for name in gate.parts}, task.test)
         return gate, gate.mix(tested.logs, tested.around)
 
     def state_of(weighed: tuple[Gate, np.ndarray]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from imputevae_cli.genotypes import MISSING
+from imputevae_cli.masking_patterns import genotype_counts
 
 LEAST_INBRED = 0.3  # samples below are outbred everywhere
 RESIDUAL = 0.05  # heterozygosity left in a stretch that is homozygous by descent, as a share of the expected
@@ -18,8 +19,9 @@ def expected_heterozygosity(calls: np.ndarray, frequency: np.ndarray | None) -> 
     """float64 (L,) of diploid calls int8 (N, L) under random mating; frequency float (L,) of ALT, None: their own."""
     if frequency is not None:
         return 2.0 * frequency * (1.0 - frequency)
-    known = (calls != MISSING).sum(0)
-    own = np.maximum(calls, 0).sum(0) / np.maximum(2 * known, 1)
+    counts = genotype_counts(calls)
+    known = counts.sum(0)
+    own = np.arange(3) @ counts / np.maximum(2 * known, 1)
     return 2 * own * (1 - own) * 2 * known / np.maximum(2 * known - 1, 1)
 
 
@@ -30,8 +32,10 @@ def coefficients(calls: np.ndarray, ploidy: int, frequency: np.ndarray | None = 
     """
     if ploidy == 1:
         return np.ones(len(calls), np.float32)
-    expected = (calls != MISSING) @ expected_heterozygosity(calls, frequency)  # (N,)
-    return np.clip(1 - (calls == 1).sum(1) / np.maximum(expected, 1.0), 0, 1).astype(np.float32)
+    het = expected_heterozygosity(calls, frequency)
+    expected = np.array([(row != MISSING) @ het for row in calls])  # (N,)
+    seen = np.array([np.count_nonzero(row == 1) for row in calls])
+    return np.clip(1 - seen / np.maximum(expected, 1.0), 0, 1).astype(np.float32)
 
 
 def paths(calls: np.ndarray, windows: np.ndarray, ploidy: int, frequency: np.ndarray | None = None) -> np.ndarray:

@@ -25,6 +25,8 @@ def class_weights(calls: Tensor, n_classes: int, settings: TrainSettings) -> Ten
 
     weights_power 0 gives 1 for all; 1 gives the full inverse frequency (the frequency with weights_inverse).
     """
+    if not settings.weights_power:
+        return torch.ones(n_classes)
     counts = torch.stack([(calls == g).sum() for g in range(n_classes)]).float()
     frequency = counts.clamp_min(1.0) / counts.clamp_min(1.0).sum()
     sign = 1.0 if settings.weights_inverse else -1.0

@@ -26,6 +26,8 @@ from imputevae_cli.log import Progress
 
 FREQUENCIES, GLOBAL, DONORS, HAPLOTYPE = "frequencies", "global", "donors", "haplotype"
 LEAST = 1e-6
+MOST_COMPARED = 1000
+"""So many samples at most tell how far apart samples lie."""
 
 
 class Part(Protocol):
@@ -264,7 +266,7 @@ def _loci_at_once(n_samples: int) -> int:
 def global_posterior(members: list[Member], cohort: Cohort, config: Config, *, as_others: bool = False) -> VaePosterior:
     """The global decoder's view of a cohort. as_others: a sample's draws hang on its own calls, not on its place."""
     return VaePosterior(
-        [member.model for member in members],
+        [member.decoder for member in members],
         torch.from_numpy(cohort.calls),
         cohort.population_tensor,
         draws=config.vae.draws,
@@ -280,9 +282,14 @@ def closeness(latent: Latent, other: Latent | None = None) -> np.ndarray:
     """
     a = latent.mu.double()
     b = a if other is None else other.mu.double()
-    distance = torch.cdist(b, b).square()
-    typical = distance[distance > 0].median() if (distance > 0).any() else torch.tensor(1.0)
-    return torch.exp(-torch.cdist(a, b).square() / (2 * typical)).float().numpy()
+    some = b[:: -(-len(b) // MOST_COMPARED)]
+    distance = torch.cdist(some, some).square()
+    distance = distance[distance > 0]
+    typical = distance.median() if len(distance) else torch.tensor(1.0)
+    near = np.empty((len(a), len(b)), np.float32)
+    for start in range(0, len(a), 256):  # in double precision for some samples at a time
+        near[start : start + 256] = torch.exp(-torch.cdist(a[start : start + 256], b).square() / (2 * typical)).numpy()
+    return near
 
 
 def log_of(gp: np.ndarray) -> np.ndarray:

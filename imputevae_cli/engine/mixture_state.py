@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 
 from imputevae_cli.config import Config
+from imputevae_cli.engine.cells import HiddenCells
 from imputevae_cli.engine.copying_posterior import HaplotypePosterior
 from imputevae_cli.engine.donors import DonorDecoder
 from imputevae_cli.engine.gate import Gate
@@ -29,16 +29,16 @@ def mixture_state(mixture: Mixture) -> dict[str, Any]:
         "donors": None if mixture.donors is None else mixture.donors.state_dict(),
         "haplotypes": None if haplotypes is None else as_tensors(haplotypes.to_dict()),
         # Their cells are those missing in what they were shown: all known calls, or the visible ones
-        "haplotypes_saw_all": haplotypes is not None and np.array_equal(haplotypes.shown, mixture.cohort.calls),
+        "haplotypes_saw_all": haplotypes is not None and not len(haplotypes.hidden.truth),
         "gate": mixture.gate.state_dict(),
         "notes": list(mixture.notes),
     }
 
 
 def mixture_from_state(
-    state: dict[str, Any], cohort: Cohort, visible: np.ndarray, config: Config, device: torch.device
+    state: dict[str, Any], cohort: Cohort, hidden: HiddenCells, config: Config, device: torch.device
 ) -> Mixture:
-    """The mixture that `mixture_state` took down; visible: int8 (N, L), the calls with the hidden ones hidden.
+    """The mixture that `mixture_state` took down; hidden: the cells that its fit hid.
 
     Raises CheckpointError, KeyError, RuntimeError or ValueError where it does not fit.
     """
@@ -47,7 +47,7 @@ def mixture_from_state(
     encoder = member_from_state(state["encoder"], cohort.n_loci if thinned is None else len(thinned), *shape)
     members = [member_from_state(member, cohort.n_loci, *shape) for member in state["members"]]
     haplotypes = state["haplotypes"]
-    shown = cohort.calls if state["haplotypes_saw_all"] else visible
+    unseen = HiddenCells.none() if state["haplotypes_saw_all"] else hidden
     return Mixture(
         cohort=cohort,
         encoder=encoder,
@@ -57,7 +57,7 @@ def mixture_from_state(
         donors=None if state["donors"] is None else DonorDecoder.from_state_dict(state["donors"]),
         haplotypes=None
         if haplotypes is None
-        else HaplotypePosterior.from_dict(as_arrays(haplotypes), cohort.calls, shown),
+        else HaplotypePosterior.from_dict(as_arrays(haplotypes), cohort.calls, unseen),
         gate=Gate.from_state_dict(state["gate"]),
         notes=state["notes"],
     )

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from imputevae_cli.engine.cells import HiddenCells
 from imputevae_cli.engine.vae import GenotypeVae, Latent, encode_in_batches
+from imputevae_cli.engine.wide import WideVae
 from imputevae_cli.seeds import seed_for
 
 
@@ -22,7 +23,7 @@ class VaePosterior:
 
     def __init__(
         self,
-        models: Sequence[GenotypeVae],
+        models: Sequence[GenotypeVae | WideVae],
         calls: Tensor,
         populations: Tensor | None,
         *,
@@ -35,7 +36,7 @@ class VaePosterior:
         identities: uint64 (N,), what a sample's draws hang on beside the seed; None for its place among the samples.
         """
         self._models = list(models)
-        device = next(self._models[0].parameters()).device
+        device = self._models[0].loadings.device
         self._populations = None if populations is None else populations.to(device)
         self.latents = [encode_in_batches(model, calls, self._populations) for model in self._models]
         self._draws = [

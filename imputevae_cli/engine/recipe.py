@@ -13,7 +13,7 @@ import numpy as np
 
 from imputevae_cli.config import HaplotypeSettings
 from imputevae_cli.engine import copying_windows, inbreeding
-from imputevae_cli.engine.copying_chain import Chain, Cohort, Schedule, cell_offsets
+from imputevae_cli.engine.copying_chain import DOSE_UNIT, Chain, Cohort, Schedule, cell_offsets
 from imputevae_cli.engine.stages import Stages
 from imputevae_cli.genotypes import MISSING
 
@@ -103,11 +103,12 @@ def _error_rate(cohort: Cohort, schedule: Schedule, truth, hidden, seed: int, po
     """(share of hidden calls that a chain gets wrong, its switch rate); truth int8 (N, L), hidden bool (N, L)."""
     chain = Chain(cohort, schedule, seed)
     missing = cohort.calls == MISSING
-    doses = np.zeros((int(missing.sum()), 2), np.float32)
+    doses = np.zeros((int(missing.sum()), 2), np.uint16)
+    unit = DOSE_UNIT // max(schedule.iterations - schedule.burn_in, 1)
     at = cell_offsets(cohort.calls, chain.windows)
     for iteration in range(schedule.iterations):
-        chain.iterate(pool, doses if iteration >= schedule.burn_in else doses[:0], at)
-    low, high = doses[hidden[missing]].T / max(schedule.iterations - schedule.burn_in, 1)
+        chain.iterate(pool, doses if iteration >= schedule.burn_in else doses[:0], at, unit)
+    low, high = doses[hidden[missing]].T / (unit * max(schedule.iterations - schedule.burn_in, 1))
     samples, loci = np.nonzero(hidden)
     two_paths = chain.paths[copying_windows.window_of(chain.windows)[loci], samples] == 2
     middle = np.where(two_paths, 1 - low - high, 0.0)

@@ -19,7 +19,9 @@ def correlations(calls: np.ndarray, ploidy: int, max_loci: int = 5000) -> np.nda
     known = some != MISSING
     frequency = np.where(known, some, 0).sum(0) / np.maximum(ploidy * known.sum(0), 1)  # (L',)
     scale = np.sqrt(frequency * (1 - frequency) + 0.02)
-    x = (np.where(known, some - ploidy * frequency, 0.0) / scale).astype(np.float32)  # (N, L')
+    x = np.empty(some.shape, np.float32)  # (N, L')
+    for own, row, seen in zip(x, some, known, strict=True):  # in double precision for one sample at a time
+        own[:] = np.where(seen, row - ploidy * frequency, 0.0) / scale
     x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-6)
     return x @ x.T
 

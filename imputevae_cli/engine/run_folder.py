@@ -26,6 +26,7 @@ from imputevae_cli.io.outputs import atomic_output
 FORMAT, FORMAT_VERSION = "imputevae run", 1
 MANIFEST = "run.json"
 ENDING = ".pt"
+START_OVER = "start over with --force in place of --resume"
 WITH_EFFECT = ("model", "train", "vae", "donors", "haplotype", "sim", "io.seed", "io.ploidy")
 """Sections and settings that what is kept here depends on."""
 
@@ -50,11 +51,11 @@ class RunFolder:
             differences = list(_differences(kept, self.identity))
         except (OSError, ValueError, LookupError, AttributeError, TypeError) as error:
             raise CheckpointError(
-                f"{self.path / MANIFEST}: cannot be read ({type(error).__name__}); start over with --force"
+                f"{self.path / MANIFEST}: cannot be read ({type(error).__name__}); {START_OVER}"
             ) from error
         if differences:
             raise CheckpointError(
-                f"{self.path}: is of another run ({'; '.join(differences)}); run as before, or start over with --force"
+                f"{self.path}: is of another run ({'; '.join(differences)}); run as before, or {START_OVER}"
             )
 
     def write(self, name: str, content: dict[str, Any]) -> None:
@@ -76,7 +77,7 @@ class RunFolder:
         try:
             return torch.load(file, map_location="cpu", weights_only=True)
         except Exception as error:  # torch raises many kinds for one fact: the file is not what it wrote
-            raise CheckpointError(f"{file}: is damaged; start over with --force") from error
+            raise CheckpointError(f"{file}: is damaged; {START_OVER}") from error
 
     def delete(self, name: str) -> None:
         """See `stages.Store`."""

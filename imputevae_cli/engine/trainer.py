@@ -16,6 +16,7 @@ from imputevae_cli.engine.loss import Loss, class_weights, vae_loss
 from imputevae_cli.engine.optim import AdamW
 from imputevae_cli.engine.stages import Stages
 from imputevae_cli.engine.vae import GenotypeVae, VaeShape, encode_in_batches, locus_statistics
+from imputevae_cli.engine.wide import WideVae
 from imputevae_cli.errors import TrainingError
 from imputevae_cli.genotypes import MISSING
 from imputevae_cli.log import Progress, logger
@@ -73,6 +74,12 @@ class Member:
     best_state: dict[str, Tensor] = field(default_factory=dict)
     history: list[EpochResult] = field(default_factory=list)
     running: Epoch | None = None
+    wide: WideVae | None = None
+
+    @property
+    def decoder(self) -> GenotypeVae | WideVae:
+        """The model of all loci: `wide` where `model` was trained on some of them."""
+        return self.model if self.wide is None else self.wide
 
 
 def train_members(
@@ -284,6 +291,7 @@ def member_state(member: Member) -> dict[str, Any]:
         "best_epoch": member.best_epoch,
         "best_loss": member.best_loss,
         "history": [asdict(result) for result in member.history],
+        "wide": None if member.wide is None else member.wide.state(),
     }
 
 
@@ -291,7 +299,8 @@ def member_from_state(
     state: dict[str, Any], n_loci: int, n_classes: int, n_populations: int, config: Config, device: torch.device
 ) -> Member:
     """The member that `member_state` took down. Raises KeyError, RuntimeError or ValueError where it does not fit."""
-    generator = torch.Generator()
+    generator, wide = torch.Generator(), state["wide"]
+    n_loci = n_loci if wide is None else len(wide["seen"])
     shape = VaeShape(n_loci, n_classes, n_populations)
     blank = locus_statistics(torch.full((1, n_loci), MISSING, dtype=torch.int8), n_classes)
     model = GenotypeVae(shape, config.model, blank, generator).to(device)
@@ -310,4 +319,5 @@ def member_from_state(
         state["best_loss"],
         {},
         history,
+        wide=None if wide is None else WideVae(model, **wide).to(device),
     )

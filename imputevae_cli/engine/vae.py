@@ -7,7 +7,6 @@ H hidden units. Logits are class first, (C, B, L): sums over classes then run al
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -27,8 +26,7 @@ CELL_BLOCK = 1024
 """Loci that are decoded at a time where single cells are wanted."""
 
 
-@dataclass(frozen=True)
-class VaeShape:
+class VaeShape(NamedTuple):
     """What the data say of the network's size. n_populations: 0 when populations are not modelled."""
 
     n_loci: int
@@ -60,13 +58,22 @@ class Latent(NamedTuple):
         return 0.5 * (self.mu.square() + self.logvar.exp() - 1.0 - self.logvar).sum(1)
 
 
+def genotype_totals(calls: Tensor, n_classes: int, at_once: int = 64) -> Tensor:
+    """int64 (L, C): samples with each genotype; calls int8 (N, L). Some samples at a time, to hold little."""
+    total = torch.zeros(calls.shape[1], n_classes, dtype=torch.int64)
+    for some in calls.split(at_once):
+        for genotype in range(n_classes):
+            total[:, genotype] += (some == genotype).sum(0)
+    return total
+
+
 def locus_statistics(calls: Tensor, n_classes: int, pseudo_count: float = 0.5) -> LocusStatistics:
     """Statistics of the known calls of each locus; calls: int8 (N, L), -1 missing.
 
     Genotype frequencies are shrunk towards Hardy-Weinberg proportions by `pseudo_count` samples' worth, so
     that a genotype not yet seen at a locus keeps the probability that its allele frequency gives it.
     """
-    counts = torch.stack([(calls == g).sum(0) for g in range(n_classes)], 1).float()  # (L, C)
+    counts = genotype_totals(calls, n_classes).float()  # (L, C)
     n_known = counts.sum(1, keepdim=True)  # (L, 1)
     ploidy = n_classes - 1
     dosage = torch.arange(n_classes, dtype=torch.float32)  # (C,)
@@ -98,19 +105,68 @@ class HiddenLayers(nn.Module):
         return x
 
 
-class GenotypeVae(nn.Module):
+class LinearInLoci(nn.Module):
+    """A decoder whose logits are linear in hidden units at every locus.
+
+    Subclasses have `shape`, `loadings` float32 (effects, H, L) and `intercepts` float32 (C - 1, L), and give the hidden
+    units. effects: float32 (effects, C), see EFFECTS.
+    """
+
+    shape: VaeShape
+    loadings: Tensor
+    intercepts: Tensor
+
+    def __init__(self, effects: Tensor):
+        super().__init__()
+        self.register_buffer("effects", effects)
+
+    def decode(self, z: Tensor, populations: Tensor | None = None, loci: slice | Tensor = slice(None)) -> Tensor:
+        """Genotype logits, float32 (C, B, loci), of a slice or index of the loci, from z (B, D)."""
+        hidden = self._decoder_hidden(z, populations)  # (B, H)
+        moves = hidden @ self.loadings[:, :, loci]  # (effects, B, l)
+        return self._logits(moves, self.intercepts[:, None, loci])
+
+    def decode_cells(self, z: Tensor, populations: Tensor | None, rows: Tensor, loci: Tensor) -> Tensor:
+        """Genotype logits, float32 (C, M), of chosen cells: row of z and locus of each, int64 (M,), by rising locus.
+
+        Whole blocks of loci are decoded and the cells picked: gathering the loadings of each cell takes longer.
+        """
+        hidden = self._decoder_hidden(z, populations)  # (B, H)
+        parts = []
+        for start in range(0, self.shape.n_loci, CELL_BLOCK):
+            first, last = torch.searchsorted(
+                loci, torch.tensor([start, start + CELL_BLOCK], device=loci.device)
+            ).tolist()
+            moves = hidden @ self.loadings[:, :, start : start + CELL_BLOCK]  # (effects, B, l)
+            parts.append(moves[:, rows[first:last], loci[first:last] - start])
+        return self._logits(torch.cat(parts, 1), self.intercepts[:, loci])
+
+    def _logits(self, moves: Tensor, intercepts: Tensor) -> Tensor:
+        """Logits (C, ...) from the moved effects (effects, ...) and intercepts (C - 1, ...); class 0 is 0."""
+        rest = [
+            sum(weight * move for weight, move in zip(self.effects[:, g].tolist(), moves, strict=True) if weight)
+            + intercepts[g - 1]
+            for g in range(1, self.shape.n_classes)
+        ]
+        return torch.stack([torch.zeros_like(rest[0]), *rest])
+
+    def _decoder_hidden(self, z: Tensor, populations: Tensor | None) -> Tensor:
+        """Hidden units, float32 (B, H), of z (B, D)."""
+        raise NotImplementedError
+
+
+class GenotypeVae(LinearInLoci):
     """Encoder, latent and decoder of one model. Starting weights come from `generator` alone."""
 
     def __init__(
         self, shape: VaeShape, settings: ModelSettings, statistics: LocusStatistics, generator: torch.Generator
     ):
-        super().__init__()
+        super().__init__(torch.tensor(EFFECTS[shape.n_classes]))
         self.shape = shape
         population_dim = settings.population_dim if shape.n_populations else 0
         widths = hidden_widths(settings)
         self.register_buffer("mean", statistics.mean)
         self.register_buffer("scale", 1.0 / statistics.spread)
-        self.register_buffer("effects", torch.tensor(EFFECTS[shape.n_classes]))
         # The last row stands for a sample of no population
         self.population = nn.Embedding(shape.n_populations + 1, population_dim) if population_dim else None
         self.encoder = HiddenLayers([shape.n_loci + population_dim, *widths], settings)
@@ -151,36 +207,6 @@ class GenotypeVae(nn.Module):
         hidden = self.encoder(self._with_population(inputs, populations), dropout)  # (B, H)
         mu, logvar = self.to_latent(hidden).chunk(2, 1)
         return Latent(mu, logvar.clamp(*LOGVAR_RANGE))
-
-    def decode(self, z: Tensor, populations: Tensor | None = None, loci: slice | Tensor = slice(None)) -> Tensor:
-        """Genotype logits, float32 (C, B, loci), of a slice or index of the loci, from z (B, D)."""
-        hidden = self._decoder_hidden(z, populations)  # (B, H)
-        moves = hidden @ self.loadings[:, :, loci]  # (effects, B, l)
-        return self._logits(moves, self.intercepts[:, None, loci])
-
-    def decode_cells(self, z: Tensor, populations: Tensor | None, rows: Tensor, loci: Tensor) -> Tensor:
-        """Genotype logits, float32 (C, M), of chosen cells: row of z and locus of each, int64 (M,), by rising locus.
-
-        Whole blocks of loci are decoded and the cells picked: gathering the loadings of each cell takes longer.
-        """
-        hidden = self._decoder_hidden(z, populations)  # (B, H)
-        parts = []
-        for start in range(0, self.shape.n_loci, CELL_BLOCK):
-            first, last = torch.searchsorted(
-                loci, torch.tensor([start, start + CELL_BLOCK], device=loci.device)
-            ).tolist()
-            moves = hidden @ self.loadings[:, :, start : start + CELL_BLOCK]  # (effects, B, l)
-            parts.append(moves[:, rows[first:last], loci[first:last] - start])
-        return self._logits(torch.cat(parts, 1), self.intercepts[:, loci])
-
-    def _logits(self, moves: Tensor, intercepts: Tensor) -> Tensor:
-        """Logits (C, ...) from the moved effects (effects, ...) and intercepts (C - 1, ...); class 0 is 0."""
-        rest = [
-            sum(weight * move for weight, move in zip(self.effects[:, g].tolist(), moves, strict=True) if weight)
-            + intercepts[g - 1]
-            for g in range(1, self.shape.n_classes)
-        ]
-        return torch.stack([torch.zeros_like(rest[0]), *rest])
 
     def _decoder_hidden(self, z: Tensor, populations: Tensor | None) -> Tensor:
         return self.decoder(self._with_population(z, populations))
