@@ -162,8 +162,8 @@ def guesses_of_model(
 
 
 def baselines_of(genotypes: GenotypeMatrix) -> list[str]:
-    """The baselines that there are: the commonest genotype of the population needs populations."""
-    own = [POPULATION_MODE] if genotypes.populations is not None else []
+    """The baselines that there are: the commonest genotype of the population needs two populations at least."""
+    own = [POPULATION_MODE] if genotypes.populations is not None and len(set(genotypes.populations)) > 1 else []
     return [MODE, *own, FREQUENCIES, LD_KNNI]
 
 

@@ -90,7 +90,7 @@ def _by_locus(loci: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
             yield int(loci[order[first]]), order[first:last]
 
 
-def correlated_loci(calls: np.ndarray, n: int, block: int = 1024) -> np.ndarray:
+def correlated_loci(calls: np.ndarray, n: int, block: int = 256) -> np.ndarray:
     """The n loci most correlated with each locus, itself left out, int (L, n), best first.
 
     Correlated: by squared correlation of the calls over the samples known at both loci, with the mean and variance of

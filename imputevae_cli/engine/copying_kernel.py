@@ -16,11 +16,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from imputevae_cli.engine.copying_numerics import BYTE, TINY, F, byte, fast, fill_prior, gather, share, uniform
+from imputevae_cli.engine.copying_numerics import BYTE, TINY, F, byte, fast, fill_prior, gather, inner, share, uniform
 from imputevae_cli.engine.copying_one_path import backward_one, forward_one
 
 
-@fast
+@inner
 def backward_pair(calls, first, theta, alleles, switch, error, skip_hets, pi, b, sums, work):
     """b float32 (T, 2, K) and sums float32 (T, 2) of a diploid sample; the last T entries of each array are one window.
 
@@ -70,7 +70,7 @@ def backward_pair(calls, first, theta, alleles, switch, error, skip_hets, pi, b,
             b[t - 1, 1, k] = e1[k] * q1 + rho
 
 
-@fast
+@inner
 def draw_phase(theta, t, error, m, b, u):
     """Draw the phase of a heterozygous call: (allele of haplotype 0, its slot of b), each 0 or 1.
 
@@ -110,7 +110,7 @@ def draw_phase(theta, t, error, m, b, u):
     return 1, 1
 
 
-@fast
+@inner
 def missing_pair(theta, t, error, m, b, swap, work):
     """work[2] <- (p0, p1, z0, z1): the chance of ALT on both haplotypes, and sum_k m b of each."""
     z0 = z1 = p0 = p1 = F(0)
@@ -129,7 +129,7 @@ def missing_pair(theta, t, error, m, b, swap, work):
     work[2, 3] = z1
 
 
-@fast
+@inner
 def advance_pair(theta, t, error, alt0, alt1, m, b, swap, rho, pi, work):
     """m <- the forward weights at the next locus, whose switch probability is rho; work[2, 2:4] <- sum_k m e b."""
     span = F(1.0 - 2.0 * error) * BYTE
@@ -158,7 +158,7 @@ def advance_pair(theta, t, error, alt0, alt1, m, b, swap, rho, pi, work):
         m[1, k] = e1[k] * q1 + rho * pi[k]
 
 
-@fast
+@inner
 def drift(m, rho, pi):
     """m <- the forward weights past a missing call."""
     keep = F(1) - rho
@@ -167,7 +167,7 @@ def drift(m, rho, pi):
         m[1, k] = keep * m[1, k] + rho * pi[k]
 
 
-@fast
+@inner
 def record_usage(m, b, t, swap, usage):
     """usage float32 (K,) <- how likely each donor is copied at this locus, summed over the two haplotypes."""
     z0 = z1 = F(0)
@@ -178,7 +178,7 @@ def record_usage(m, b, t, swap, usage):
         usage[k] = m[0, k] * b[t, swap, k] / max(z0, TINY) + m[1, k] * b[t, 1 - swap, k] / max(z1, TINY)
 
 
-@fast
+@inner
 def forward_pair(
     calls,
     window,

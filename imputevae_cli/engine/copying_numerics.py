@@ -11,6 +11,9 @@ TINY = F(1e-30)
 _U64 = np.uint64
 
 fast = njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+# What a `fast` function calls is compiled into it. Otherwise the process that compiles may call another copy of it than
+# those that load the result, and two copies round differently
+inner = njit(cache=True, nogil=True, fastmath=True, error_model="numpy", forceinline=True)
 
 
 @njit(cache=True, nogil=True)
@@ -37,7 +40,7 @@ def uniform(key, counter):
     return F(mix(key, counter) >> _U64(40)) * F(1.0 / 16777216.0)
 
 
-@fast
+@inner
 def gather(panel, donors, start, n_loci, theta):
     """theta uint8 (n_loci, K) <- the donors' alleles; panel uint8 (rows, loci), donors int32 (K,)."""
     for k in range(donors.shape[0]):
@@ -46,7 +49,7 @@ def gather(panel, donors, start, n_loci, theta):
             theta[t, k] = row[start + t]
 
 
-@fast
+@inner
 def fill_prior(prior, sample, donors, ploidy, pi):
     """pi float32 (K,) <- the copying prior over donors int32 (K,), summing to 1; prior of no rows is uniform."""
     total = F(0)
@@ -57,13 +60,13 @@ def fill_prior(prior, sample, donors, ploidy, pi):
         pi[k] /= total
 
 
-@fast
+@inner
 def byte(p):
     """A probability as a byte, rounded."""
     return np.uint8(p * F(255) + F(0.5))
 
 
-@fast
+@inner
 def share(p, unit):
     """A probability in units, rounded, uint16."""
     return np.uint16(p * F(unit) + F(0.5))

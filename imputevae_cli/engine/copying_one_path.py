@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from imputevae_cli.engine.copying_numerics import BYTE, TINY, F, byte, fast, share
+from imputevae_cli.engine.copying_numerics import BYTE, TINY, F, byte, inner, share
 
 
-@fast
+@inner
 def record_usage_one(m, b, t, usage):
     """As `record_usage` for one path."""
     z = F(0)
@@ -18,7 +18,7 @@ def record_usage_one(m, b, t, usage):
         usage[k] /= max(z, TINY)
 
 
-@fast
+@inner
 def backward_one(calls, top, first, theta, switch, error, pi, b, sums, work):
     """As `backward_pair` for one haplotype: a haploid sample, or an inbred one whose two haplotypes are one path.
 
@@ -52,7 +52,7 @@ def backward_one(calls, top, first, theta, switch, error, pi, b, sums, work):
             b[t - 1, 0, k] = e0[k] * q + rho
 
 
-@fast
+@inner
 def forward_one(calls, top, window, theta, switch, error, pi, b, sums, m, out, origin, jumps, usage, doses, unit, at):
     """As `forward_pair` for one haplotype: out uint8 from locus `origin` on; doses those of REF and ALT."""
     first, core_first, core_stop, stop = window[0], window[1], window[2], window[3]
