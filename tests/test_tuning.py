@@ -223,7 +223,7 @@ def test_a_gain_within_the_noise_does_not_win(tuned, monkeypatch):
 
 
 def test_what_wins_is_written(tuned):
-    result = tuned(trials=6, vae__kl_beta=40.0, train__learning_rate=2e-2, train__max_epochs=15)
+    result = tuned(trials=5, vae__kl_beta=40.0, train__learning_rate=2e-2, train__max_epochs=9)
     assert result.chosen is not None
     best = min((row for row in of_search(result)), key=lambda row: row.values["log_loss"])
     assert result.chosen == best.number
@@ -320,11 +320,12 @@ def test_a_study_whose_given_settings_do_not_fit_in_memory_says_so(tuned, monkey
             tuned(f"of {trials}", trials)
 
 
-def test_a_trial_that_lags_behind_is_pruned_by_its_epochs(tuned, tmp_path):
+@pytest.mark.parametrize("pruner", ["median", "hyperband"])
+def test_a_trial_that_lags_behind_is_pruned_by_its_epochs(tuned, tmp_path, pruner):
     (tmp_path / "rates.yaml").write_text("train: {learning_rate: {low: 1e-8, high: 1e-1, log: true}}\n")
     result = tuned(
-        trials=14, space=tmp_path / "rates.yaml", tune__patience=0, train__max_epochs=8, tune__sampler_startup=14,
-        **{f"train__{k}": 0 for k in ("warmup_epochs",)},
+        trials=9, space=tmp_path / "rates.yaml", tune__pruner=pruner, tune__patience=0, train__max_epochs=9,
+        tune__sampler_startup=9, train__warmup_epochs=0,
     )  # fmt: skip
     pruned = [row for row in of_search(result) if row.state == "pruned"]
     assert pruned
@@ -342,7 +343,7 @@ def test_nothing_is_pruned_by_epochs_where_they_cannot_be_compared(tuned, monkey
 
 
 def test_settings_of_parts_that_the_data_do_not_use_are_not_searched(tmp_path, monkeypatch):
-    genotypes, _ = simulate_linked(40, 300, seed=3)
+    genotypes, _ = simulate_linked(40, 200, seed=3)
     config = Config().replace({**QUICK_VAE, **QUICK_PARTS, "tune.n_trials": 2, "haplotype.iterations": None})
     where = storage.open_storage(f"journal:{tmp_path / 'j'}")
     result = tune(genotypes, config, make_space(None, (), config), where, "s", join=False)

@@ -45,6 +45,7 @@ def states(study):
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch):
     monkeypatch.setattr(shared, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(shared, "GRACE_SECONDS", 0.5)
 
 
 @pytest.fixture(params=["journal", "sqlite"])
@@ -76,7 +77,7 @@ def test_draws_depend_on_the_seed_and_on_the_number_alone(tmp_path):
 
 def _work(where, patience, gate, doomed):
     """A worker in a process of its own. doomed: an event that it sets in its first trial, and then it hangs."""
-    shared.POLL_SECONDS = 0.02
+    shared.POLL_SECONDS, shared.GRACE_SECONDS = 0.02, 5.0
 
     def slow_parabola(trial):
         values = parabola(trial)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
+import msgspec
 import numpy as np
 
 from imputevae_cli.baselines import locus_means
 from imputevae_cli.config import Config, TuneSettings, nearest
 from imputevae_cli.engine.cells import HiddenCells, pick
 from imputevae_cli.errors import ConfigError, InputError
-from imputevae_cli.genotypes import MISSING, GenotypeMatrix
+from imputevae_cli.genotypes import GenotypeMatrix
 from imputevae_cli.imputer import ImputeVAE
 from imputevae_cli.masking import simulate_mask
 from imputevae_cli.metrics import METRICS, Cells, dosage
@@ -67,23 +67,18 @@ def hide_for_study(genotypes: GenotypeMatrix, config: Config) -> ScoredData:
     prop = tune.score_prop + tune.test_prop
     if prop >= 1:
         raise ConfigError("tune.score_prop and tune.test_prop add up to all known calls; lower them")
-    settings = replace_section(config.sim, sim_prop=prop, max_hidden=2 * tune.max_hidden)
+    settings = msgspec.structs.replace(config.sim, sim_prop=prop, max_hidden=2 * tune.max_hidden)
     generator = np.random.default_rng(seed_for(config.io.seed, "study"))
     mask = simulate_mask(genotypes, settings, tune.score_prop / prop, generator)
-    visible = genotypes.with_calls(np.where(mask.hidden, np.int8(MISSING), genotypes.calls))
-    score, test = (HiddenCells.of(where, genotypes.calls) for where in (mask.validation, mask.test))
+    score, test = (HiddenCells.at(mask.cells[some], genotypes.calls) for some in (mask.fits, ~mask.fits))
     for cells, what in ((score, "compare trials by"), (test, "test the best on")):
         if len(cells.truth) < LEAST_CELLS:
             name = genotypes.source.name if genotypes.source else "genotypes"
             raise InputError(f"{name}: only {len(cells.truth)} known calls to {what}; give more loci or samples")
-    return ScoredData(visible, score, test)
-
-
-def replace_section(section: Any, **values: Any) -> Any:
-    """A copy of a section of the settings with some values changed."""
-    import msgspec
-
-    return msgspec.structs.replace(section, **values)
+    calls = genotypes.calls.copy()
+    for cells in (score, test):
+        cells.hide(calls)
+    return ScoredData(genotypes.with_calls(calls), score, test)
 
 
 def part_of(data: ScoredData, tune: TuneSettings, seed: int) -> ScoredData | None:
@@ -183,6 +178,3 @@ def _cells(genotypes: GenotypeMatrix, cells: HiddenCells, gp: np.ndarray) -> Cel
 
 def _take(cells: Cells, rows: np.ndarray) -> Cells:
     return Cells(*(getattr(cells, name)[rows] for name in ("truth", "gp", "call", "locus_mean", "locus", "dosage")))
-
-
-OnEpoch = Callable[[Any], Any]
