@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from imputevae_cli.engine.cells import FAR, HiddenCells, pick, surroundings
+from imputevae_cli.engine.evidence import asked_together
 
 
 def some_cells(n_samples=30, n_loci=100, share=0.1, seed=0):
@@ -131,3 +132,19 @@ def test_hidden_cells_come_back_whatever_happens():
         _ = 1 / 0
     assert np.array_equal(calls, before)
     assert (np.diff(cells.loci) >= 0).all()
+
+
+def test_cells_asked_together_are_asked_for_once_and_told_apart():
+    all_cells = some_cells()[2]
+    asked = []
+
+    def ask(samples, loci):
+        asked.append(len(samples))
+        return np.stack([samples, loci], 1)
+
+    places = np.arange(len(all_cells.truth))
+    odd, even = all_cells.take(places[1::2]), all_cells.take(places[::2])
+    view = asked_together(odd.and_also(even), ask)
+    for part in (even, odd):
+        assert np.array_equal(view(part), np.stack([part.samples, part.loci], 1))
+    assert asked == [len(all_cells.truth)]

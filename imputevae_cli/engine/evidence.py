@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -83,3 +83,17 @@ class Evidence:
     def from_state(cls, cells: HiddenCells, state: dict[str, Any]) -> Evidence:
         """What `state` took down."""
         return cls(cells, **as_arrays(state))
+
+
+def asked_together(cells: HiddenCells, ask: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> View:
+    """A view of some of `cells` that asks for all of them the first time: what a locus takes is paid once.
+
+    ask: genotype probabilities, float32 (M, C), of samples and loci, int64 (M,) each, by rising locus.
+    """
+    width = int(cells.samples.max(initial=0)) + 1
+    answer = cache(lambda: ask(cells.samples, cells.loci))
+
+    def view(some: HiddenCells) -> np.ndarray:
+        return answer()[np.searchsorted(cells.loci * width + cells.samples, some.loci * width + some.samples)]
+
+    return view

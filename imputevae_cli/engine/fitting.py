@@ -21,7 +21,7 @@ from imputevae_cli.engine.copying import HaplotypeDecoder
 from imputevae_cli.engine.copying_chain import Schedule
 from imputevae_cli.engine.copying_posterior import HaplotypePosterior
 from imputevae_cli.engine.donors import DonorDecoder
-from imputevae_cli.engine.evidence import Evidence, Glimpse, View
+from imputevae_cli.engine.evidence import Evidence, Glimpse, View, asked_together
 from imputevae_cli.engine.gate import Gate
 from imputevae_cli.engine.mixture import (
     DONORS,
@@ -107,7 +107,7 @@ def _fit_on_visible(task: Task) -> tuple[Mixture, np.ndarray | None, np.ndarray]
     if FREQUENCIES in wanted:
         views[FREQUENCIES] = FrequencyPart.of(task.cohort).cells
     if donors is not None:
-        views[DONORS] = lambda cells: donors.cells(cells.samples, cells.loci)
+        views[DONORS] = asked_together(task.hidden, donors.cells)
     evidence = _gather(task, views)
     if thrifty and not alone:
         idle = _idle_parts(task, evidence, lambda: {GLOBAL: _glimpse_global(task, members, thinned), HAPLOTYPE: copied})
