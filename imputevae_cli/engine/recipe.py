@@ -57,7 +57,7 @@ def by_trial(cohort: Cohort, schedule: Schedule, seed: int, pool: ThreadPoolExec
     for number, change in enumerate(_changes(cohort), 1):
         candidate = replace(schedule, **change)
         new_error, new_rate = outcome(number, candidate)
-        if new_error < error - 0.5 * np.sqrt(error / hidden.sum()):  # by half a standard error
+        if new_error < error - np.sqrt(error / hidden.sum()):  # by a standard error
             schedule, error, rate = candidate, new_error, new_rate
     if schedule.cooling is None and rate > SPARSE:
         schedule = replace(schedule, donors=2 * schedule.donors)
