@@ -191,7 +191,9 @@ class Panel:
     def linked_loci(self, loci: Tensor) -> tuple[Tensor, Tensor]:
         """The `linked` loci most correlated with each of `loci`, int64 (B, k), and r2, float32 (B, k)."""
         r = self._links(loci).T @ self.candidate_links  # (B, candidates)
-        r.masked_fill_(loci[:, None] == self.link_candidates, 0)
+        place = torch.searchsorted(self.link_candidates, loci).clamp_max(len(self.link_candidates) - 1)
+        itself = torch.nonzero(self.link_candidates[place] == loci)[:, 0]
+        r[itself, place[itself]] = 0
         r2, place = r.square_().topk(min(self.linked, r.shape[1]), 1)
         return self.link_candidates[place], r2
 
