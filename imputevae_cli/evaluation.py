@@ -21,7 +21,7 @@ from imputevae_cli.ld_knni import ld_knni
 from imputevae_cli.locus_sums import draws_of_loci, intervals, sums_by_locus
 from imputevae_cli.log import NullProgress, Progress, logger
 from imputevae_cli.masking import hide
-from imputevae_cli.metrics import METRICS, OF_PROBABILITIES, Cells, certain, dosage, fill_dosage, score_cells
+from imputevae_cli.metrics import BY_LOCUS, METRICS, OF_PROBABILITIES, Cells, certain, dosage, fill_dosage, score_cells
 from imputevae_cli.popgen import bias
 from imputevae_cli.seeds import seed_for
 from imputevae_cli.strata import rows_of, strata_of
@@ -264,6 +264,8 @@ class _Scorer:
         spans = intervals(sums_by_locus(cells, len(self._with_cells)), self._draws, n_classes)
         unknown = () if has_probabilities else OF_PROBABILITIES
         names = [name for name in METRICS if name not in unknown]
+        # Sums over loci pool the rounds; what is averaged over loci is another figure then, not the rounds' mean
+        spanned = [name for name in names if name in spans and (len(each) == 1 or name not in BY_LOCUS)]
         strata = [stratum for stratum in self._strata if method == MODEL or not stratum.crossed]
         truth, gp = cells.with_probabilities()
         precision_recall = curves.precision_recall(truth, gp)
@@ -271,8 +273,8 @@ class _Scorer:
         return MethodScore(
             method=method,
             figures={name: float(np.mean([one[name] for one in each])) for name in names} | by_class,
-            low={name: spans[name][0] for name in names if name in spans},
-            high={name: spans[name][1] for name in names if name in spans},
+            low={name: spans[name][0] for name in spanned},
+            high={name: spans[name][1] for name in spanned},
             spread={name: float(np.std([one[name] for one in each], ddof=1)) for name in names}
             if len(each) > 1
             else {},
