@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from imputevae_cli.config import HaplotypeSettings
+from imputevae_cli.engine.cells import HiddenCells
 from imputevae_cli.engine.copying import HaplotypeDecoder
 from imputevae_cli.genotypes import MISSING
 
@@ -47,7 +48,7 @@ def nanoseconds(n_samples: int, n_loci: int) -> dict:
     )
     codes, positions = np.zeros(n_loci, np.int32), np.arange(n_loci, dtype=np.int64) * 100
     start = time.process_time()
-    HaplotypeDecoder(settings, 1).fit(calls, codes, positions, 2, shown=calls)
+    HaplotypeDecoder(settings, 1).fit(calls, codes, positions, 2, hidden=HiddenCells.none())
     seconds = time.process_time() - start
     return {
         "samples": n_samples,
