@@ -23,12 +23,9 @@ from imputevae_cli.genotypes import MISSING, missing_per_sample
 from imputevae_cli.log import NullProgress, Progress
 
 MAX_LIKENESS_SAMPLES = 3000  # above it the N x N matrix costs more than it tells
-
-
 SCALED_AT_ONCE = 1 << 20  # cells whose doses are scaled together
 BESIDE = 2  # windows on either side of a region that are read too: as far as donors are compared
 NO_PANEL = np.zeros((0, 0), np.uint8)
-
 HIDDEN_SHARE, MAX_HIDDEN = 0.01, 20_000  # known calls hidden to calibrate on, where the caller hides none
 
 

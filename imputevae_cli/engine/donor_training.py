@@ -12,6 +12,7 @@ from torch import Tensor
 
 from imputevae_cli.engine.donor_panel import Panel
 from imputevae_cli.engine.donor_votes import Ballot, DonorVotes, one_hot, rows
+from imputevae_cli.engine.excerpts import chromosomes_of, even_stretches
 from imputevae_cli.genotypes import MISSING
 
 MAX_LOCI = 4000
@@ -26,19 +27,13 @@ _AT_ONCE = 64  # loci whose context is sought together
 
 
 def training_loci(chrom_codes: np.ndarray, n_samples: int) -> tuple[np.ndarray, np.ndarray]:
-    """Loci to train on, int64, rising, and their chromosomes, int32: all, or evenly spread stretches of a long file.
-
-    A gap between two stretches starts a new chromosome, as nothing is known of what lies between.
-    """
+    """Loci to train on, int64, rising, and their chromosomes, int32: all, or evenly spread stretches of a long file."""
     n_loci = len(chrom_codes)
     length = TRAINING_CELLS // n_samples // STRETCHES
     if n_loci <= STRETCHES * length:
         return np.arange(n_loci), chrom_codes
-    starts = np.linspace(0, n_loci - length, STRETCHES).astype(np.int64)
-    loci = np.unique(starts[:, None] + np.arange(length))
-    gaps = np.cumsum(np.diff(loci, prepend=loci[0]) > 1)
-    codes = np.cumsum(np.diff(chrom_codes[loci] + gaps, prepend=chrom_codes[loci[0]]) > 0)
-    return loci, codes.astype(np.int32)
+    loci = even_stretches(n_loci, STRETCHES, length)
+    return loci, chromosomes_of(chrom_codes, loci)
 
 
 class Drawing:

@@ -22,6 +22,7 @@ from imputevae_cli.engine.copying_chain import Schedule
 from imputevae_cli.engine.copying_posterior import HaplotypePosterior
 from imputevae_cli.engine.donors import DonorDecoder
 from imputevae_cli.engine.evidence import Evidence, Glimpse, View, asked_together
+from imputevae_cli.engine.excerpts import two_stretches
 from imputevae_cli.engine.gate import Gate
 from imputevae_cli.engine.mixture import (
     DONORS,
@@ -96,11 +97,13 @@ def _fit_on_visible(task: Task) -> tuple[Mixture, np.ndarray | None, np.ndarray]
     wanted = {FREQUENCIES, GLOBAL, DONORS, HAPLOTYPE} if decoder == "auto" else {decoder}
     notes: list[str] = []
     thrifty = decoder == "auto" and task.cohort.calls.size > SMALL
-    copied = _glimpse_haplotypes(task) if thrifty else None
-    alone = copied is not None and _stands_alone(task, copied, notes)
+    copied = glimpse_haplotypes(task) if thrifty else None
+    alone = copied is not None and stand_alone(task, copied, notes)
     if alone:
         wanted -= {GLOBAL, DONORS}
-    members, thinned, latent = _fit_global(task, _epochs(task, alone) if thrifty or GLOBAL not in wanted else None)
+    members, thinned, latent = fit_global(
+        task, epochs_in_passing(task, alone) if thrifty or GLOBAL not in wanted else None
+    )
     near = closeness(latent)
     donors = _fit_donors(task, near) if DONORS in wanted else None
     views: dict[str, View] = {}
@@ -115,7 +118,7 @@ def _fit_on_visible(task: Task) -> tuple[Mixture, np.ndarray | None, np.ndarray]
         notes += idle.values()
     encoder = members[0]  # the donors were fitted with its latent, whatever becomes of the global part
     if GLOBAL in wanted:
-        members = members if not thrifty else _fit_global(task, None)[0]
+        members = members if not thrifty else fit_global(task, None)[0]
         views[GLOBAL] = global_posterior(members, task.cohort, task.config).cells
     # Where the latent was fitted in passing, the genotypes' own correlations make the better copying prior
     likeness = None if thinned is not None else near
@@ -132,7 +135,7 @@ def _fit_on_visible(task: Task) -> tuple[Mixture, np.ndarray | None, np.ndarray]
     return mixture, likeness, test_gp
 
 
-def _stands_alone(task: Task, copied: Glimpse, notes: list[str]) -> bool:
+def stand_alone(task: Task, copied: Glimpse, notes: list[str]) -> bool:
     """Whether the haplotypes, on a few stretches, are so good that the global and donor parts can add little."""
     cohort, cells = task.cohort, task.validation.take(copied.places)
     plain = FrequencyPart.of(cohort).cells(cells)
@@ -174,7 +177,7 @@ def _glimpse_global(task: Task, members: list[Member], thinned: np.ndarray | Non
     return Glimpse(places, global_posterior(members, some, task.config).cells(inside))
 
 
-def _glimpse_haplotypes(task: Task) -> Glimpse | None:
+def glimpse_haplotypes(task: Task) -> Glimpse | None:
     """What the haplotypes say on a few stretches; None where too few validation cells lie there to judge by."""
     return task.stages.run("glimpse", lambda: _copied_excerpt(task), Glimpse.state, Glimpse.from_state)
 
@@ -184,9 +187,7 @@ def _copied_excerpt(task: Task) -> Glimpse | None:
     n_samples, n_loci = cohort.calls.shape
     rng = np.random.default_rng(seed_for(task.config.io.seed, "excerpt"))
     samples = np.sort(rng.choice(n_samples, min(n_samples, EXCERPT_SAMPLES), replace=False))
-    length = min(EXCERPT_LOCI, n_loci) // 2
-    starts = [n_loci // 4 - length // 2, 3 * n_loci // 4 - length // 2]
-    loci = np.unique(np.concatenate([np.arange(s, s + length) for s in np.clip(starts, 0, n_loci - length)]))
+    loci = two_stretches(n_loci, min(EXCERPT_LOCI, n_loci) // 2)
     small = cohort.excerpt(samples, loci)
     places, inside = task.validation.within(samples, loci)
     if len(places) < EXCERPT_CELLS:
@@ -204,12 +205,12 @@ def _copied_excerpt(task: Task) -> Glimpse | None:
     return Glimpse(places, pick(inside, small.n_loci, posterior.shown_gp))
 
 
-def _epochs(task: Task, latent_only: bool) -> int:
+def epochs_in_passing(task: Task, latent_only: bool) -> int:
     """Epochs of a global part that is fitted in passing."""
     return min(8 if latent_only else 20, task.config.train.max_epochs)
 
 
-def _fit_global(task: Task, epochs: int | None) -> tuple[list[Member], np.ndarray | None, Latent]:
+def fit_global(task: Task, epochs: int | None) -> tuple[list[Member], np.ndarray | None, Latent]:
     """The models of the global decoder, the loci that they were trained on (None: all), and the latent.
 
     epochs: so many, on a thinned file where it is large, for the latent and for a glimpse; None fits in full.

@@ -56,7 +56,7 @@ def forecast(task: Task) -> Forecast:
         seconds, (wanted, n_gates) = _timed(lambda: _wanted(task))
         total = Forecast(seconds + GATE_SECONDS * n_gates, 0)
         seconds, (_, _, latent) = _timed(
-            lambda: fitting._fit_global(task, fitting._epochs(task, wanted == {HAPLOTYPE}))
+            lambda: fitting.fit_global(task, fitting.epochs_in_passing(task, wanted == {HAPLOTYPE}))
         )
         total += Forecast(seconds, 0)
         if DONORS in wanted:
@@ -75,10 +75,10 @@ def _wanted(task: Task) -> tuple[set[str], int]:
         return {decoder}, 1
     if task.cohort.calls.size <= fitting.SMALL:
         return {GLOBAL, DONORS, HAPLOTYPE}, 2
-    copied = fitting._glimpse_haplotypes(task)
+    copied = fitting.glimpse_haplotypes(task)
     if copied is None:
         return {DONORS}, 1
-    if fitting._stands_alone(task, copied, []):
+    if fitting.stand_alone(task, copied, []):
         return {HAPLOTYPE}, 1
     plain = Evidence.of(task.cohort, {FREQUENCIES: FrequencyPart.of(task.cohort).cells}, task.validation)
     helps = HAPLOTYPE in plain.beside(HAPLOTYPE, copied).gate(task.config.io.seed).parts
@@ -162,7 +162,7 @@ def _global(task: Task) -> Forecast:
     short = replace(
         task, config=task.config.replace({"train.max_epochs": 2, "train.ensemble": 1, "model.decoder": GLOBAL})
     )
-    seconds, _ = _timed(lambda: fitting._fit_global(short, 2))
+    seconds, _ = _timed(lambda: fitting.fit_global(short, 2))
     thinned = min(n_loci, -(-fitting.LATENT_CELLS // n_samples))
     seconds *= task.config.train.ensemble * min(n_loci, MOST_TRAINED) / thinned * EPOCHS_RUN * epochs / 2
     if n_loci > MOST_TRAINED:

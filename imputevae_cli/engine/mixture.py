@@ -16,6 +16,7 @@ from imputevae_cli.engine.copying import HaplotypeDecoder
 from imputevae_cli.engine.copying_frame import digests
 from imputevae_cli.engine.copying_posterior import HaplotypePosterior, Stretch
 from imputevae_cli.engine.donors import DonorDecoder
+from imputevae_cli.engine.excerpts import chromosomes_of
 from imputevae_cli.engine.gate import Gate
 from imputevae_cli.engine.posterior import VaePosterior
 from imputevae_cli.engine.stages import Stages
@@ -74,13 +75,11 @@ class Cohort:
 
     def excerpt(self, samples: np.ndarray, loci: np.ndarray) -> Cohort:
         """Some samples at some loci, by rising index; a gap between loci starts a new chromosome."""
-        gaps = np.cumsum(np.diff(loci, prepend=loci[:1]) > 1)
-        codes = np.cumsum(np.diff(self.chrom_codes[loci] + gaps, prepend=self.chrom_codes[loci[0]]) > 0)
         populations = None if self.populations is None else self.populations[samples]
         return replace(
             self,
             calls=np.ascontiguousarray(self.calls[np.ix_(samples, loci)]),
-            chrom_codes=codes.astype(np.int32),
+            chrom_codes=chromosomes_of(self.chrom_codes, loci),
             positions=self.positions[loci],
             populations=populations,
         )

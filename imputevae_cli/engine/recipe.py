@@ -14,6 +14,7 @@ import numpy as np
 from imputevae_cli.config import HaplotypeSettings
 from imputevae_cli.engine import copying_windows, inbreeding
 from imputevae_cli.engine.copying_chain import DOSE_UNIT, Chain, Cohort, Schedule, cell_offsets
+from imputevae_cli.engine.excerpts import chromosomes_of, two_stretches
 from imputevae_cli.engine.stages import Stages
 from imputevae_cli.genotypes import MISSING
 
@@ -86,15 +87,12 @@ def _excerpt(cohort: Cohort, rng: np.random.Generator) -> tuple[Cohort, np.ndarr
     """Two stretches of the loci of some samples, with calls hidden, and the calls before (int8, like the excerpt)."""
     n, n_loci = cohort.calls.shape
     samples = np.sort(rng.choice(n, min(n, TRIAL_SAMPLES), replace=False))
-    length = min(TRIAL_CELLS // len(samples), n_loci) // 2
-    starts = [n_loci // 4 - length // 2, 3 * n_loci // 4 - length // 2]
-    loci = np.unique(np.concatenate([np.arange(s, s + length) for s in np.clip(starts, 0, n_loci - length)]))
+    loci = two_stretches(n_loci, min(TRIAL_CELLS // len(samples), n_loci) // 2)
     truth = np.ascontiguousarray(cohort.calls[np.ix_(samples, loci)])
     calls = np.where(rng.random(truth.shape) < TRIAL_HIDDEN, MISSING, truth).astype(np.int8)
-    gap = np.cumsum(np.diff(loci, prepend=loci[:1]) > 1)  # the stretches are apart
     likeness = None if cohort.likeness is None else cohort.likeness[np.ix_(samples, samples)]
     prior = cohort.prior if not cohort.prior.size else np.ascontiguousarray(cohort.prior[np.ix_(samples, samples)])
-    codes = cohort.chrom_codes[loci] * 2 + gap
+    codes = chromosomes_of(cohort.chrom_codes, loci)
     small = Cohort(calls, codes, cohort.positions[loci], cohort.ploidy, prior, likeness)
     return small, truth
 

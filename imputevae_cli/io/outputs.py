@@ -45,17 +45,19 @@ def check_output(path: str | Path, *, inputs: Iterable[str | Path] = (), force: 
     target = Path(os.path.realpath(path))
     if target.is_dir():
         raise OutputError(f"{path}: is a folder; name a file in it")
-    if not target.parent.is_dir():
-        raise OutputError(f"{path}: there is no folder {target.parent}; make it first")
     if target.exists():
         _check_existing(path, target, inputs, force)
+    _check_writable(path, target.parent)
+
+
+def _check_writable(path: str | Path, folder: Path) -> None:
+    if not folder.is_dir():
+        raise OutputError(f"{path}: there is no folder {folder}; make it first")
     try:
-        with tempfile.TemporaryFile(dir=target.parent):
+        with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise OutputError(
-            f"{path}: the folder {target.parent} is not writable ({error.strerror}); choose another"
-        ) from error
+        raise OutputError(f"{path}: the folder {folder} is not writable ({error.strerror}); choose another") from error
 
 
 def _check_existing(path: str | Path, target: Path, inputs: Iterable[str | Path], force: bool) -> None:
@@ -110,15 +112,7 @@ def check_output_folder(path: str | Path, *, marker: str, force: bool = False) -
                 raise OutputError(f"{path}: exists already; give --force to replace it")
             if not (target / marker).is_file():
                 raise OutputError(f"{path}: holds files but no {marker}, so it is not replaced; name another folder")
-    elif not target.parent.is_dir():
-        raise OutputError(f"{path}: there is no folder {target.parent}; make it first")
-    try:
-        with tempfile.TemporaryFile(dir=target.parent):
-            pass
-    except OSError as error:
-        raise OutputError(
-            f"{path}: the folder {target.parent} is not writable ({error.strerror}); choose another"
-        ) from error
+    _check_writable(path, target.parent)
 
 
 @contextlib.contextmanager

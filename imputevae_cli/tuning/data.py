@@ -11,6 +11,7 @@ import numpy as np
 from imputevae_cli.baselines import locus_means
 from imputevae_cli.config import Config, TuneSettings, nearest
 from imputevae_cli.engine.cells import HiddenCells, pick
+from imputevae_cli.engine.excerpts import even_stretches
 from imputevae_cli.errors import ConfigError, InputError
 from imputevae_cli.genotypes import GenotypeMatrix
 from imputevae_cli.imputer import ImputeVAE
@@ -93,11 +94,9 @@ def part_of(data: ScoredData, tune: TuneSettings, seed: int) -> ScoredData | Non
     if len(samples) * length * STRETCHES >= 0.8 * data.n_cells:
         return None
     length = min(length, n_loci // STRETCHES)
-    starts = np.linspace(0, n_loci - length, STRETCHES).astype(int)
-    loci = np.unique((starts[:, None] + np.arange(length)).ravel())
-    part = ScoredData(
-        _excerpt(data.genotypes, samples, loci), *(_within(c, samples, loci) for c in (data.score, data.test))
-    )
+    loci = even_stretches(n_loci, STRETCHES, length)
+    score, test = (cells.within(samples, loci)[1] for cells in (data.score, data.test))
+    part = ScoredData(_excerpt(data.genotypes, samples, loci), score, test)
     return part if len(part.score.truth) >= 10 * LEAST_CELLS else None
 
 
@@ -114,14 +113,6 @@ def _excerpt(genotypes: GenotypeMatrix, samples: np.ndarray, loci: np.ndarray) -
         populations=None if genotypes.populations is None else genotypes.populations[samples],
         source=None,
     )
-
-
-def _within(cells: HiddenCells, samples: np.ndarray, loci: np.ndarray) -> HiddenCells:
-    """The cells at these samples and loci, by their place among them."""
-    row = np.minimum(np.searchsorted(samples, cells.samples), len(samples) - 1)
-    column = np.minimum(np.searchsorted(loci, cells.loci), len(loci) - 1)
-    kept = (samples[row] == cells.samples) & (loci[column] == cells.loci)
-    return HiddenCells(row[kept], column[kept], cells.truth[kept])
 
 
 def fill_cells(model: ImputeVAE, genotypes: GenotypeMatrix, *cells: HiddenCells) -> list[np.ndarray]:
@@ -157,7 +148,7 @@ def gain_and_noise(
     pair = [_cells(genotypes, cells, gp) for gp in (before, after)]
 
     def gain_of(rows: np.ndarray) -> float:
-        first, second = (metric.function(_take(part, rows)) for part in pair)
+        first, second = (metric.function(part.take(rows)) for part in pair)
         return sign * (first - second)
 
     starts = np.flatnonzero(np.r_[True, np.diff(cells.loci) != 0])
@@ -174,7 +165,3 @@ def _cells(genotypes: GenotypeMatrix, cells: HiddenCells, gp: np.ndarray) -> Cel
     mean = locus_means(genotypes.calls)[cells.loci]
     gp = gp.astype(np.float64)
     return Cells(cells.truth, gp, gp.argmax(1), mean, cells.loci, dosage(gp))
-
-
-def _take(cells: Cells, rows: np.ndarray) -> Cells:
-    return Cells(*(getattr(cells, name)[rows] for name in ("truth", "gp", "call", "locus_mean", "locus", "dosage")))
