@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
+from numba.extending import intrinsic
 
 from imputevae_cli.engine.copying_numerics import mix
 from imputevae_cli.engine.neighbours import NO_ORDER, Order, gather, order_of
@@ -23,13 +24,14 @@ NEVER = np.int32(-(2**24))
 NOBODY = np.zeros(0, np.int64)
 
 
-@_jit
-def popcount(x):
-    """How many bits of a uint64 are set (Hacker's Delight, 5-1)."""
-    x = x - ((x >> _U64(1)) & _U64(0x5555555555555555))
-    x = (x & _U64(0x3333333333333333)) + ((x >> _U64(2)) & _U64(0x3333333333333333))
-    x = (x + (x >> _U64(4))) & _U64(0x0F0F0F0F0F0F0F0F)
-    return (x * _U64(0x0101010101010101)) >> _U64(56)
+@intrinsic
+def popcount(typing_context, x):
+    """How many bits of a uint64 are set, by the processor's own instruction where it has one."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.ctpop(arguments[0])
+
+    return x(x), generate
 
 
 def pack(panel: np.ndarray, rows: np.ndarray, segments: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -161,8 +163,8 @@ class Candidates:
 class Packed(NamedTuple):
     """What donors of a window are chosen by; see `pack` and `cut`.
 
-    alt, sure uint64 (words, r): alleles of the candidates, or (r, words) where there is an `order`, as then single ones
-    are looked up. own_alt, own_sure uint64 (words, 2N): alleles of the samples' own. words, spans: of the stretches.
+    alt, sure uint64 (words, r): alleles of the candidates. own_alt, own_sure uint64 (words, 2N): of the samples' own.
+    words, spans: of the stretches.
     """
 
     candidates: Candidates
@@ -183,10 +185,7 @@ class Packed(NamedTuple):
         segments, spans = cut(stretches)
         planes = pack(panel, candidates.rows, segments)
         own = pack(queries, candidates.own_rows.ravel(), segments)
-        order = NO_ORDER
-        if sort:
-            order = order_of(planes[0], own[0])
-            planes = tuple(np.ascontiguousarray(plane.T) for plane in planes)
+        order = order_of(planes[0], own[0]) if sort else NO_ORDER
         return cls(candidates, *planes, *own, words_before(segments), spans, order)
 
 
@@ -220,9 +219,11 @@ def _rank_all(alt, sure, own_alt, own_sure, words, spans, rows, owners, own_rows
     k = donors.shape[1]
     chosen = np.empty(max(k, 1), np.int32)
     for n in range(donors.shape[0]):
-        itself = _of(owners, samples[0] + n)
-        own = slice(2 * n, 2 * n + (1 if own_rows[n, 0] == own_rows[n, 1] else 2))
-        _rank(alt, sure, own_alt[:, own], own_sure[:, own], words, spans, itself, keys[n], k, chosen)
+        paths = 1 if own_rows[n, 0] == own_rows[n, 1] else 2
+        own = slice(2 * n, 2 * n + paths)
+        sums = np.empty((paths, words.shape[0], alt.shape[1]), np.int32)
+        similarity(alt, sure, words, own_alt[:, own], own_sure[:, own], sums)
+        _rank(sums, spans, _of(owners, samples[0] + n), keys[n], k, chosen)
         for i in range(k):
             donors[n, i] = rows[chosen[i]]
 
@@ -230,12 +231,12 @@ def _rank_all(alt, sure, own_alt, own_sure, words, spans, rows, owners, own_rows
 @_jit
 def _rank_near(alt, sure, own_alt, own_sure, words, spans, rows, owners, own_rows, samples, keys, donors, order, place):
     """As `_rank_all`, but among the rows that stand near a sample's haplotypes in the order, and its donors so far."""
-    n_rows, n_words = alt.shape
+    n_words, n_rows = alt.shape
     k = donors.shape[1]
+    planes = np.empty((2, n_words * n_rows), np.uint64)
     chosen = np.empty(max(k, 1), np.int32)
     stamp = np.full(n_rows, -1, np.int32)
     found = np.empty(n_rows, np.int32)
-    planes = np.empty((2, n_words * n_rows), np.uint64)
     for n in range(donors.shape[0]):
         paths = 1 if own_rows[n, 0] == own_rows[n, 1] else 2
         for j in _of(owners, samples[0] + n):
@@ -243,30 +244,32 @@ def _rank_near(alt, sure, own_alt, own_sure, words, spans, rows, owners, own_row
         askers = 2 * (samples[0] + n) + np.arange(paths)
         before = np.searchsorted(rows, donors[n])
         count = gather(order, place, askers, before, 2 * k, mix(keys[n], 126), stamp, n, found)
-        near_alt = planes[0, : n_words * count].reshape(n_words, count)
-        near_sure = planes[1, : n_words * count].reshape(n_words, count)
-        for j in range(count):
-            for w in range(n_words):
-                near_alt[w, j] = alt[found[j], w]
-                near_sure[w, j] = sure[found[j], w]
         own = slice(2 * n, 2 * n + paths)
-        _rank(near_alt, near_sure, own_alt[:, own], own_sure[:, own], words, spans, NOBODY, keys[n], k, chosen)
+        sums = np.empty((paths, words.shape[0], count), np.int32)
+        some_alt, some_sure = planes[0, : n_words * count], planes[1, : n_words * count]
+        for w in range(n_words):
+            for j in range(count):
+                some_alt[w * count + j] = alt[w, found[j]]
+                some_sure[w * count + j] = sure[w, found[j]]
+        similarity(
+            some_alt.reshape(n_words, count), some_sure.reshape(n_words, count), words, own_alt[:, own],
+            own_sure[:, own], sums,
+        )  # fmt: skip
+        _rank(sums, spans, NOBODY, keys[n], k, chosen)
         for i in range(k):
             donors[n, i] = rows[found[chosen[i]]]
 
 
 @_jit
-def _rank(alt, sure, own_alt, own_sure, words, spans, itself, key, k, chosen):
-    """chosen int32 (k,) <- the columns of alt and sure whose best rank, over all stretches and paths, is highest.
+def _rank(sums, spans, itself, key, k, chosen):
+    """chosen int32 (k,) <- the rows whose best rank, over all stretches and paths, is highest.
 
-    own_alt, own_sure uint64 (words, paths). itself: columns that are never chosen.
+    sums: int32 (paths, G + 1, rows), see `similarity`. itself: rows that are never chosen.
     """
-    n_rows, paths = alt.shape[1], own_alt.shape[1]
-    sums = np.empty((paths, words.shape[0], n_rows), np.int32)
+    n_rows = sums.shape[2]
     scores = np.empty(n_rows, np.int32)
     ranks = np.zeros(n_rows, np.int32)
-    similarity(alt, sure, words, own_alt, own_sure, sums)
-    for h in range(paths):
+    for h in range(sums.shape[0]):
         for s in range(spans.shape[0]):
             until, before = sums[h, spans[s, 1]], sums[h, spans[s, 0]]
             for j in range(n_rows):
