@@ -61,7 +61,9 @@ def lost_shares(calls: np.ndarray, populations: np.ndarray) -> np.ndarray:
         members = populations == population
         if members.sum() >= LEAST_LOST and not members.all():
             elsewhere = missing[~members].mean(0)
-            by_chance = np.log(np.clip(of_sample[members][:, None] * elsewhere, 1e-9, 1.0)).sum(0)
+            by_chance = np.zeros(len(elsewhere))
+            for rate in of_sample[members]:  # a sample at a time: nothing of the size of the calls is made
+                by_chance += np.log(np.clip(rate * elsewhere, 1e-9, 1.0))
             beyond = missing[members].all(0).sum() - np.exp(by_chance).sum()
             shares[population] = max(beyond, 0.0) * members.sum() / missing.sum()
     return shares
