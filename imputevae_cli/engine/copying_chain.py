@@ -28,6 +28,7 @@ CHUNK_BYTES = 16 << 20  # new haplotypes that wait beside the old ones, twice
 DOSE_UNIT = 65535  # a chance of 1, in two bytes
 MAX_CANDIDATES = 4000  # haplotypes compared at once; more are drawn from afresh each time, to stay linear in samples
 NO_PRIOR = np.zeros((0, 0), np.float32)
+START_SHARE, MAX_SHARE = 0.1, 0.9  # the prior of the global state, at the start and at most
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,8 @@ class Cohort:
     panel: uint8 (panel samples * ploidy, L) to copy from, or None to copy from each other.
     frequency: float32 (L,) of ALT, where missing calls start; None for the calls' own.
     frame: of these loci, where they are a stretch of more; None: they are all there are.
+    global_rows: uint8 (N, L), what another model expects of each sample, 255 times the chance of ALT: one more state
+    to copy from, each sample its own; None for none. Not with a panel.
     """
 
     calls: np.ndarray
@@ -82,6 +85,7 @@ class Cohort:
     panel: np.ndarray | None = None
     frequency: np.ndarray | None = None
     frame: Frame | None = None
+    global_rows: np.ndarray | None = None
 
 
 @dataclass
@@ -132,6 +136,12 @@ class Chain:
         fewest = min(len(found.rows) for found in self.candidates) - (cohort.panel is None) * cohort.ploidy
         n_donors = max(1, min(schedule.donors, fewest))
         self.donors = np.zeros((len(self.windows), len(cohort.calls), n_donors), np.int32)
+        self.panel = self.haplotypes if cohort.panel is None else cohort.panel
+        self.global_share = 0.0
+        if cohort.global_rows is not None and n_donors > 1:
+            self.global_share = START_SHARE
+            self.panel = np.concatenate([self.haplotypes, cohort.global_rows])
+            self.haplotypes = self.panel[: len(self.haplotypes)]
         self.prior, self.steepness = cohort.prior, 0.0
         self.chunks = self._chunks()
         self.iteration = 0
@@ -142,14 +152,16 @@ class Chain:
         arrays = {name: getattr(self, name) for name in ("haplotypes", "donors", "switch")}
         if self.sweep is not None:
             arrays |= {"sweep": vars(self.sweep)}
-        own = {"iteration": self.iteration, "rate": self.rate, "steepness": self.steepness}
+        own = {name: getattr(self, name) for name in ("iteration", "rate", "steepness", "global_share")}
         return own | as_tensors(arrays) | {"prior_is_fitted": self.prior is not self.cohort.prior}
 
     def take_up(self, state: dict[str, Any]) -> None:
         """Go on from a `state` of the same chain."""
         state = as_arrays(state)
         self.iteration, self.rate, self.steepness = state["iteration"], state["rate"], state["steepness"]
-        self.haplotypes, self.donors, self.switch = state["haplotypes"], state["donors"], state["switch"]
+        self.global_share = state["global_share"]
+        self.haplotypes[:] = state["haplotypes"]  # in place: it is a part of the panel
+        self.donors, self.switch = state["donors"], state["switch"]
         if "sweep" in state:
             self.sweep = Sweep(**state["sweep"])
         if state["prior_is_fitted"]:
@@ -197,7 +209,7 @@ class Chain:
 
     def _new_sweep(self) -> Sweep:
         n_samples = len(self.cohort.calls)
-        asked = self.schedule.relatedness and self.cohort.likeness is not None
+        asked = (self.schedule.relatedness and self.cohort.likeness is not None) or self.global_share > 0
         return Sweep(
             chunk=0,
             done=np.zeros(len(self._sweep_tasks(0)), bool),
@@ -243,10 +255,9 @@ class Chain:
     def _read(self, task: tuple[int, int, np.ndarray], doses: np.ndarray, at: np.ndarray, unit: int) -> None:
         """Read one block of samples in one window against the haplotypes as they stood before the iteration."""
         cohort, sweep, (w, block, samples) = self.cohort, self.sweep, task
-        panel = self.haplotypes if cohort.panel is None else cohort.panel
         arguments = (
-            cohort.calls, self.paths[w], panel, self.haplotypes, self.donors[w], self.prior, self.switch,
-            self.schedule.error,
+            cohort.calls, self.paths[w], self.panel, self.haplotypes, self.donors[w], self.prior, self.global_share,
+            self.switch, self.schedule.error,
         )  # fmt: skip
         keys = self.frame.keys(self._key(2 * self.iteration, w), w)
         first_pass, window = self.iteration == 0, self.windows[w]
@@ -275,7 +286,11 @@ class Chain:
         if self.iteration % schedule.refresh == 0 and not self.fixed_switch:
             self._update_switch(sweep.jumps.sum(0, dtype=np.float64))
         if schedule.relatedness and cohort.likeness is not None:
-            self._update_prior(sweep.usage)
+            n_others = self.donors.shape[2] - (self.global_share > 0)
+            self._update_prior(self.donors[..., :n_others], sweep.usage[..., :n_others])
+        if self.global_share > 0:
+            own = sweep.usage[..., -1].sum(dtype=np.float64) / sweep.usage.sum(dtype=np.float64)
+            self.global_share = float(np.clip(own, 1e-6, MAX_SHARE))
 
     def _key(self, stream: int, window: int) -> np.uint64:
         return np.uint64(mix(np.uint64(mix(self.key, stream)), self.frame.first + window))
@@ -312,11 +327,13 @@ class Chain:
             )  # fmt: skip
 
         list(pool.map(choose, self._tasks(SAMPLES_PER_CHOICE, range(len(self.windows)))))
+        if self.global_share > 0:  # in place of the donor that is least alike
+            self.donors[..., -1] = len(self.haplotypes) + np.arange(len(cohort.calls))
 
-    def _update_prior(self, usage: np.ndarray) -> None:
-        """The prior over donors from the samples' likeness; usage float32 (W, N, K)."""
+    def _update_prior(self, donors: np.ndarray, usage: np.ndarray) -> None:
+        """The prior over donors from the samples' likeness; donors int32 (W, N, K), usage float32 (W, N, K)."""
         n = np.arange(len(self.cohort.calls))[None, :, None]
-        likeness = self.cohort.likeness[n, self.donors // self.cohort.ploidy]  # (W, N, K)
+        likeness = self.cohort.likeness[n, donors // self.cohort.ploidy]  # (W, N, K)
         k = usage.shape[2]
         self.steepness = relatedness.fit_steepness(likeness.reshape(-1, k), usage.reshape(-1, k))
         self.prior = self._steep_prior()
