@@ -62,7 +62,8 @@ class HaplotypeDecoder:
         correlations. copying_prior: float (N, N), how readily a sample (row) copies from another (column), in
         any scale; None: no preference, or one that grows with likeness where hidden calls favour it.
         global_rows: uint8 (N, L), 255 times the chance of ALT that the global decoder gives each sample: one more
-        state to copy from, each sample its own; None for none. The trial does without, as it has seen what that hides.
+        state to copy from, of the schedule's `global_share`; None for none. The trial does without: the global
+        decoder has seen the calls that it hides.
         schedule: of an earlier fit, to be followed again; None: by rules and trial. device: a torch device; on
         `cpu` the compiled kernel runs, with `threads` threads. stages: remember the trials, and the iterations done.
         """

@@ -28,7 +28,6 @@ CHUNK_BYTES = 16 << 20  # new haplotypes that wait beside the old ones, twice
 DOSE_UNIT = 65535  # a chance of 1, in two bytes
 MAX_CANDIDATES = 4000  # haplotypes compared at once; more are drawn from afresh each time, to stay linear in samples
 NO_PRIOR = np.zeros((0, 0), np.float32)
-START_SHARE, MAX_SHARE = 0.1, 0.9  # the prior of the global state, at the start and at most
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,7 @@ class Schedule:
     rate_floor: the least rate. refresh: iterations from one choice of donors, and one update of rates, to the next.
     smoothing: how many haplotypes' worth of the smooth rate is mixed into each locus's own.
     relatedness: whether like samples are copied more often.
+    global_share: the copying prior of the cohort's `global_rows`, where it has some.
     """
 
     iterations: int = 13
@@ -60,6 +60,7 @@ class Schedule:
     refresh: int = 2
     smoothing: float = 200.0
     relatedness: bool = False
+    global_share: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,8 @@ class Cohort:
     panel: uint8 (panel samples * ploidy, L) to copy from, or None to copy from each other.
     frequency: float32 (L,) of ALT, where missing calls start; None for the calls' own.
     frame: of these loci, where they are a stretch of more; None: they are all there are.
-    global_rows: uint8 (N, L), what another model expects of each sample, 255 times the chance of ALT: one more state
-    to copy from, each sample its own; None for none. Not with a panel.
+    global_rows: uint8 (N, L), 255 times the chance of ALT that the global decoder gives each sample: one more state to
+    copy from, each sample its own; None for none. Not with a panel.
     """
 
     calls: np.ndarray
@@ -137,9 +138,8 @@ class Chain:
         n_donors = max(1, min(schedule.donors, fewest))
         self.donors = np.zeros((len(self.windows), len(cohort.calls), n_donors), np.int32)
         self.panel = self.haplotypes if cohort.panel is None else cohort.panel
-        self.global_share = 0.0
-        if cohort.global_rows is not None and n_donors > 1:
-            self.global_share = START_SHARE
+        self.global_share = schedule.global_share if cohort.global_rows is not None and n_donors > 1 else 0.0
+        if self.global_share:
             self.panel = np.concatenate([self.haplotypes, cohort.global_rows])
             self.haplotypes = self.panel[: len(self.haplotypes)]
         self.prior, self.steepness = cohort.prior, 0.0
@@ -152,14 +152,13 @@ class Chain:
         arrays = {name: getattr(self, name) for name in ("haplotypes", "donors", "switch")}
         if self.sweep is not None:
             arrays |= {"sweep": vars(self.sweep)}
-        own = {name: getattr(self, name) for name in ("iteration", "rate", "steepness", "global_share")}
+        own = {"iteration": self.iteration, "rate": self.rate, "steepness": self.steepness}
         return own | as_tensors(arrays) | {"prior_is_fitted": self.prior is not self.cohort.prior}
 
     def take_up(self, state: dict[str, Any]) -> None:
         """Go on from a `state` of the same chain."""
         state = as_arrays(state)
         self.iteration, self.rate, self.steepness = state["iteration"], state["rate"], state["steepness"]
-        self.global_share = state["global_share"]
         self.haplotypes[:] = state["haplotypes"]  # in place: it is a part of the panel
         self.donors, self.switch = state["donors"], state["switch"]
         if "sweep" in state:
@@ -209,7 +208,7 @@ class Chain:
 
     def _new_sweep(self) -> Sweep:
         n_samples = len(self.cohort.calls)
-        asked = (self.schedule.relatedness and self.cohort.likeness is not None) or self.global_share > 0
+        asked = self.schedule.relatedness and self.cohort.likeness is not None
         return Sweep(
             chunk=0,
             done=np.zeros(len(self._sweep_tasks(0)), bool),
@@ -288,9 +287,6 @@ class Chain:
         if schedule.relatedness and cohort.likeness is not None:
             n_others = self.donors.shape[2] - (self.global_share > 0)
             self._update_prior(self.donors[..., :n_others], sweep.usage[..., :n_others])
-        if self.global_share > 0:
-            own = sweep.usage[..., -1].sum(dtype=np.float64) / sweep.usage.sum(dtype=np.float64)
-            self.global_share = float(np.clip(own, 1e-6, MAX_SHARE))
 
     def _key(self, stream: int, window: int) -> np.uint64:
         return np.uint64(mix(np.uint64(mix(self.key, stream)), self.frame.first + window))

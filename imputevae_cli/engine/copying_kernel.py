@@ -263,17 +263,17 @@ def forward_pair(
 
 @fast
 def sweep(
-    calls, paths, panel, state, donors, prior, global_share, switch, error, keys, first_pass, window, samples, at, doses,
-    unit, out, origin, flips, jumps, usage,
+    calls, paths, panel, state, donors, prior, global_share, switch, error, keys, first_pass, window, samples, at,
+    doses, unit, out, origin, flips, jumps, usage,
 ):  # fmt: skip
     """One window of the samples `samples[0]` .. `samples[1]` (exclusive): new haplotypes, switches, doses.
 
     calls int8 (N, L); paths uint8 (N,): the paths that a sample follows, 1 or 2; panel uint8 (rows, L): the donors;
     state uint8 (N * ploidy, L): the samples' haplotypes so far; donors int32 (N, K): rows of the panel;
-    prior float32 (N, panel samples), or (0, 0) for a uniform one; global_share: see `fill_prior`; switch float32 (L,);
-    keys uint64 (N,): of each sample's draws; at int64 (N,): its first row of doses in this window; out uint8 (N * ploidy, ...): the new
-    haplotypes from locus `origin` on; flips uint8 (N, 2): whether the new phase is the reverse of the old before the
-    core and at its end; jumps float32 (L,); usage float32 (N, K), see `record_usage`.
+    prior float32 (N, panel samples), or (0, 0) for a uniform one; global_share: see `fill_prior`; switch float32
+    (L,); keys uint64 (N,): of each sample's draws; at int64 (N,): its first row of doses in this window; out uint8
+    (N * ploidy, ...): the new haplotypes from locus `origin` on; flips uint8 (N, 2): whether the new phase is the
+    reverse of the old before the core and at its end; jumps float32 (L,); usage float32 (N, K), see `record_usage`.
     """
     ploidy = state.shape[0] // calls.shape[0]
     first, stop = window[0], window[3]

@@ -34,6 +34,8 @@ from imputevae_cli.engine.mixture import (
     Mixture,
     closeness,
     global_posterior,
+    global_rows,
+    log_of,
 )
 from imputevae_cli.engine.stages import Stages
 from imputevae_cli.engine.trainer import EpochResult, Member, TrainingData, train_members
@@ -54,6 +56,8 @@ LINKED = 0.8
 """In a larger file, haplotypes that bring the log loss of the frequencies below this share of it stand alone."""
 HIDDEN_TELLS = 0.025
 """Where a greater share of the known calls was hidden, the haplotypes are run once more with all of them."""
+GLOBAL_SHARES = (0.05, 0.2, 0.5)
+"""Copying priors of the global state, tried one after the other while each beats the one before."""
 LATENT_CELLS = 300_000
 """Cells that the encoder is trained on where only the latent is wanted."""
 
@@ -82,17 +86,29 @@ class Task:
         return self.validation.and_also(self.test)
 
 
+@dataclass(frozen=True)
+class Known:
+    """What the haplotypes take from the parts that were fitted before them.
+
+    likeness: float32 (N, N) that a copying prior may be fitted on, or None. members: the models of the global
+    decoder, for one more state to copy from; none where it was not fitted in full, or is not asked for.
+    """
+
+    likeness: np.ndarray | None
+    members: list[Member]
+
+
 def fit_mixture(task: Task) -> tuple[Mixture, np.ndarray]:
     """Fit the parts that `model.decoder` asks for, and the gate; with the probabilities of the test cells, (M, C)."""
     with task.hidden.hidden_in(task.cohort.calls):
-        mixture, likeness, test_gp = _fit_on_visible(task)
+        mixture, known, test_gp = _fit_on_visible(task)
     if mixture.haplotypes is not None:
-        mixture.haplotypes = _with_all_calls(task, likeness, mixture.haplotypes)
+        mixture.haplotypes = _with_all_calls(task, known, mixture.haplotypes)
     return mixture, test_gp
 
 
-def _fit_on_visible(task: Task) -> tuple[Mixture, np.ndarray | None, np.ndarray]:
-    """The mixture, the likeness that its haplotypes were fitted with, and the probabilities of the test cells."""
+def _fit_on_visible(task: Task) -> tuple[Mixture, Known, np.ndarray]:
+    """The mixture, what its haplotypes were fitted with, and the probabilities of the test cells."""
     decoder = task.config.model.decoder
     wanted = {FREQUENCIES, GLOBAL, DONORS, HAPLOTYPE} if decoder == "auto" else {decoder}
     notes: list[str] = []
@@ -101,9 +117,8 @@ def _fit_on_visible(task: Task) -> tuple[Mixture, np.ndarray | None, np.ndarray]
     alone = copied is not None and stand_alone(task, copied, notes)
     if alone:
         wanted -= {GLOBAL, DONORS}
-    members, thinned, latent = fit_global(
-        task, epochs_in_passing(task, alone) if thrifty or GLOBAL not in wanted else None
-    )
+    in_full = not thrifty and needs_global(task.config, wanted)
+    members, thinned, latent = fit_global(task, None if in_full else epochs_in_passing(task, alone))
     near = closeness(latent)
     donors = _fit_donors(task, near) if DONORS in wanted else None
     views: dict[str, View] = {}
@@ -121,8 +136,8 @@ def _fit_on_visible(task: Task) -> tuple[Mixture, np.ndarray | None, np.ndarray]
         members = members if not thrifty else fit_global(task, None)[0]
         views[GLOBAL] = global_posterior(members, task.cohort, task.config).cells
     # Where the latent was fitted in passing, the genotypes' own correlations make the better copying prior
-    likeness = None if thinned is not None else near
-    haplotypes = _fit_haplotypes(task, likeness) if HAPLOTYPE in wanted else None
+    known = Known(None if thinned is not None else near, _members_to_copy(task, wanted, members, notes))
+    haplotypes = _fit_haplotypes(task, known, notes) if HAPLOTYPE in wanted else None
     if haplotypes is not None:
         views[HAPLOTYPE] = lambda cells: pick(cells, task.cohort.n_loci, haplotypes.shown_gp)
     gate, test_gp = _weigh(task, evidence, views)
@@ -132,7 +147,22 @@ def _fit_on_visible(task: Task) -> tuple[Mixture, np.ndarray | None, np.ndarray]
     haplotypes = haplotypes if HAPLOTYPE in gate.parts else None
     members = members if GLOBAL in gate.parts else []
     mixture = Mixture(task.cohort, encoder, thinned, latent, members, donors, haplotypes, gate, notes)
-    return mixture, likeness, test_gp
+    return mixture, known, test_gp
+
+
+def needs_global(config: Config, wanted: set[str]) -> bool:
+    """Whether the global decoder is to be fitted in full: for itself, or for haplotypes that stand alone by wish."""
+    return GLOBAL in wanted or (wanted == {HAPLOTYPE} and config.haplotype.global_share != 0)
+
+
+def _members_to_copy(task: Task, wanted: set[str], members: list[Member], notes: list[str]) -> list[Member]:
+    """The global models that haplotypes are to copy from."""
+    if task.config.haplotype.global_share == 0 or HAPLOTYPE not in wanted:
+        return []
+    if not needs_global(task.config, wanted):
+        notes.append(f"{HAPLOTYPE} does without the global state: {GLOBAL} was not fitted in full")
+        return []
+    return members
 
 
 def stand_alone(task: Task, copied: Glimpse, notes: list[str]) -> bool:
@@ -257,23 +287,52 @@ def _fit_donors(task: Task, near: np.ndarray) -> DonorDecoder:
     )
 
 
-def _fit_haplotypes(task: Task, likeness: np.ndarray | None) -> HaplotypePosterior:
-    """The haplotypes of the visible calls, calibrated on the validation cells."""
+def _fit_haplotypes(task: Task, known: Known, notes: list[str]) -> HaplotypePosterior:
+    """The haplotypes of the visible calls, calibrated on the validation cells, which choose the share of the global
+    state where it is left open."""
+    rows = global_rows(known.members, task.cohort, task.config) if known.members else None
 
-    def fit() -> HaplotypePosterior:
-        return _run_haplotypes(task, task.hidden, likeness, None).calibrated(task.validation)
+    def fitted(name: str, schedule: Schedule | None, rows: np.ndarray | None) -> HaplotypePosterior:
+        def fit() -> HaplotypePosterior:
+            posterior = _run_haplotypes(task, task.hidden, known.likeness, schedule, rows)
+            return posterior.calibrated(task.validation)
 
-    return _haplotype_stage(task, "haplotypes", task.hidden, fit)
+        return _haplotype_stage(task, name, task.hidden, fit)
+
+    if rows is None:
+        return fitted("haplotypes", None, None)
+    if task.config.haplotype.global_share is not None:
+        return fitted("haplotypes with the global state", None, rows)
+    best = fitted("haplotypes", None, None)
+    losses = _validation_losses(task, best)
+    for number, share in enumerate(GLOBAL_SHARES):
+        schedule = replace(best.schedule, global_share=share)
+        other = fitted(f"haplotypes with the global state {number}", schedule, rows)
+        other_losses = _validation_losses(task, other)
+        gain = losses - other_losses
+        if gain.mean() <= gain.std() / np.sqrt(max(len(gain), 1)):  # by a standard error
+            break
+        best, losses = other, other_losses
+    notes.append(f"{HAPLOTYPE} copies from the global state with a prior of {best.schedule.global_share:g}")
+    return best
 
 
-def _with_all_calls(task: Task, likeness: np.ndarray | None, fitted: HaplotypePosterior) -> HaplotypePosterior:
+def _validation_losses(task: Task, haplotypes: HaplotypePosterior) -> np.ndarray:
+    """Log loss of each validation cell, float (M,)."""
+    gp = pick(task.validation, task.cohort.n_loci, haplotypes.shown_gp)
+    return -log_of(gp[np.arange(len(gp)), task.validation.truth])
+
+
+def _with_all_calls(task: Task, known: Known, fitted: HaplotypePosterior) -> HaplotypePosterior:
     """The haplotypes once more, from all known calls, where so many were hidden that it tells."""
     calls, n_hidden = task.cohort.calls, len(task.validation.truth) + len(task.test.truth)
     if n_hidden < HIDDEN_TELLS * (calls.size - missing_per_sample(calls).sum()):
         return fitted
 
     def fit() -> HaplotypePosterior:
-        again = _run_haplotypes(task, HiddenCells.none(), likeness, fitted.schedule)
+        copies = known.members and fitted.schedule.global_share > 0
+        rows = global_rows(known.members, task.cohort, task.config) if copies else None
+        again = _run_haplotypes(task, HiddenCells.none(), known.likeness, fitted.schedule, rows)
         return replace(again, calibration=fitted.calibration)
 
     return _haplotype_stage(task, "haplotypes with all calls", HiddenCells.none(), fit)
@@ -289,7 +348,11 @@ def _haplotype_stage(
 
 
 def _run_haplotypes(
-    task: Task, hidden: HiddenCells, likeness: np.ndarray | None, schedule: Schedule | None
+    task: Task,
+    hidden: HiddenCells,
+    likeness: np.ndarray | None,
+    schedule: Schedule | None,
+    rows: np.ndarray | None,
 ) -> HaplotypePosterior:
     cohort = task.cohort
     decoder = HaplotypeDecoder(task.config.haplotype, seed_for(task.config.io.seed, "haplotype") % 2**31)
@@ -300,6 +363,7 @@ def _run_haplotypes(
         cohort.ploidy,
         hidden=hidden,
         likeness=likeness,
+        global_rows=rows,
         schedule=schedule,
         progress=task.progress,
         threads=task.threads,

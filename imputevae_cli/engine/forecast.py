@@ -72,7 +72,7 @@ def _wanted(task: Task) -> tuple[set[str], int]:
     """The parts that will be fitted in full, about, and how often the gate will be fitted."""
     decoder = task.config.model.decoder
     if decoder != "auto":
-        return {decoder}, 1
+        return {decoder} | ({GLOBAL} if fitting.needs_global(task.config, {decoder}) else set()), 1
     if task.cohort.calls.size <= fitting.SMALL:
         return {GLOBAL, DONORS, HAPLOTYPE}, 2
     copied = fitting.glimpse_haplotypes(task)
@@ -109,6 +109,7 @@ def _haplotypes(task: Task) -> Forecast:
         + 4 * n_missing
         + 8 * n_windows * n_samples * schedule.donors
         + cohort.calls.size // 8
+        + (task.config.haplotype.global_share != 0) * 2 * cohort.calls.size
     )
     return Forecast(trial + seconds, bytes_)
 

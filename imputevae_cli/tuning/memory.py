@@ -20,7 +20,8 @@ DEPENDS_ON = {
     "votes": ("donors", *_LATENT),
     "idle parts": ("donors", *_LATENT),
     "haplotypes": _LATENT,
-    "haplotypes with all calls": _LATENT,
+    "haplotypes with the global state": _LATENT,
+    "haplotypes with all calls": ("donors", *_LATENT),  # which may settle whether there is a global state
 }
 """Stage of a fit, less its number -> sections and settings that its result follows from, on one data set and seed."""
 LIMIT = 12
