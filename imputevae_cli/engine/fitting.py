@@ -49,7 +49,7 @@ from imputevae_cli.seeds import seed_for
 EXCERPT_LOCI = 600
 EXCERPT_SAMPLES = 500
 EXCERPT_CELLS = 100
-"""Fewer hidden cells in the excerpt decide nothing."""
+"""Fewer hidden cells decide nothing: whether a part is worth its cost, or whether haplotypes gain by a global state."""
 SMALL = 200_000
 """Up to this many cells (samples x loci), every part is cheap, and the gate alone decides."""
 LINKED = 0.8
@@ -87,8 +87,8 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Known:
-    """What the haplotypes take from the parts that were fitted before them.
+class Given:
+    """What the haplotypes are given by the parts that were fitted before them.
 
     likeness: float32 (N, N) that a copying prior may be fitted on, or None. members: the models of the global
     decoder, for one more state to copy from; none where it was not fitted in full, or is not asked for.
@@ -101,13 +101,13 @@ class Known:
 def fit_mixture(task: Task) -> tuple[Mixture, np.ndarray]:
     """Fit the parts that `model.decoder` asks for, and the gate; with the probabilities of the test cells, (M, C)."""
     with task.hidden.hidden_in(task.cohort.calls):
-        mixture, known, test_gp = _fit_on_visible(task)
+        mixture, given, test_gp = _fit_on_visible(task)
     if mixture.haplotypes is not None:
-        mixture.haplotypes = _with_all_calls(task, known, mixture.haplotypes)
+        mixture.haplotypes = _with_all_calls(task, given, mixture.haplotypes)
     return mixture, test_gp
 
 
-def _fit_on_visible(task: Task) -> tuple[Mixture, Known, np.ndarray]:
+def _fit_on_visible(task: Task) -> tuple[Mixture, Given, np.ndarray]:
     """The mixture, what its haplotypes were fitted with, and the probabilities of the test cells."""
     decoder = task.config.model.decoder
     wanted = {FREQUENCIES, GLOBAL, DONORS, HAPLOTYPE} if decoder == "auto" else {decoder}
@@ -136,8 +136,8 @@ def _fit_on_visible(task: Task) -> tuple[Mixture, Known, np.ndarray]:
         members = members if not thrifty else fit_global(task, None)[0]
         views[GLOBAL] = global_posterior(members, task.cohort, task.config).cells
     # Where the latent was fitted in passing, the genotypes' own correlations make the better copying prior
-    known = Known(None if thinned is not None else near, _members_to_copy(task, wanted, members, notes))
-    haplotypes = _fit_haplotypes(task, known, notes) if HAPLOTYPE in wanted else None
+    given = Given(None if thinned is not None else near, _members_to_copy(task, wanted, members, notes))
+    haplotypes = _fit_haplotypes(task, given, notes) if HAPLOTYPE in wanted else None
     if haplotypes is not None:
         views[HAPLOTYPE] = lambda cells: pick(cells, task.cohort.n_loci, haplotypes.shown_gp)
     gate, test_gp = _weigh(task, evidence, views)
@@ -147,7 +147,7 @@ def _fit_on_visible(task: Task) -> tuple[Mixture, Known, np.ndarray]:
     haplotypes = haplotypes if HAPLOTYPE in gate.parts else None
     members = members if GLOBAL in gate.parts else []
     mixture = Mixture(task.cohort, encoder, thinned, latent, members, donors, haplotypes, gate, notes)
-    return mixture, known, test_gp
+    return mixture, given, test_gp
 
 
 def needs_global(config: Config, wanted: set[str]) -> bool:
@@ -287,14 +287,14 @@ def _fit_donors(task: Task, near: np.ndarray) -> DonorDecoder:
     )
 
 
-def _fit_haplotypes(task: Task, known: Known, notes: list[str]) -> HaplotypePosterior:
+def _fit_haplotypes(task: Task, given: Given, notes: list[str]) -> HaplotypePosterior:
     """The haplotypes of the visible calls, calibrated on the validation cells, which choose the share of the global
     state where it is left open."""
-    rows = global_rows(known.members, task.cohort, task.config) if known.members else None
+    rows = global_rows(given.members, task.cohort, task.config) if given.members else None
 
     def fitted(name: str, schedule: Schedule | None, rows: np.ndarray | None) -> HaplotypePosterior:
         def fit() -> HaplotypePosterior:
-            posterior = _run_haplotypes(task, task.hidden, known.likeness, schedule, rows)
+            posterior = _run_haplotypes(task, task.hidden, given.likeness, schedule, rows)
             return posterior.calibrated(task.validation)
 
         return _haplotype_stage(task, name, task.hidden, fit)
@@ -305,12 +305,14 @@ def _fit_haplotypes(task: Task, known: Known, notes: list[str]) -> HaplotypePost
         return fitted("haplotypes with the global state", None, rows)
     best = fitted("haplotypes", None, None)
     losses = _validation_losses(task, best)
+    if len(losses) < EXCERPT_CELLS:
+        return best
     for number, share in enumerate(GLOBAL_SHARES):
         schedule = replace(best.schedule, global_share=share)
         other = fitted(f"haplotypes with the global state {number}", schedule, rows)
         other_losses = _validation_losses(task, other)
         gain = losses - other_losses
-        if gain.mean() <= gain.std() / np.sqrt(max(len(gain), 1)):  # by a standard error
+        if gain.mean() <= gain.std() / np.sqrt(len(gain)):  # by a standard error
             break
         best, losses = other, other_losses
     notes.append(f"{HAPLOTYPE} copies from the global state with a prior of {best.schedule.global_share:g}")
@@ -323,16 +325,16 @@ def _validation_losses(task: Task, haplotypes: HaplotypePosterior) -> np.ndarray
     return -log_of(gp[np.arange(len(gp)), task.validation.truth])
 
 
-def _with_all_calls(task: Task, known: Known, fitted: HaplotypePosterior) -> HaplotypePosterior:
+def _with_all_calls(task: Task, given: Given, fitted: HaplotypePosterior) -> HaplotypePosterior:
     """The haplotypes once more, from all known calls, where so many were hidden that it tells."""
     calls, n_hidden = task.cohort.calls, len(task.validation.truth) + len(task.test.truth)
     if n_hidden < HIDDEN_TELLS * (calls.size - missing_per_sample(calls).sum()):
         return fitted
 
     def fit() -> HaplotypePosterior:
-        copies = known.members and fitted.schedule.global_share > 0
-        rows = global_rows(known.members, task.cohort, task.config) if copies else None
-        again = _run_haplotypes(task, HiddenCells.none(), known.likeness, fitted.schedule, rows)
+        copies = given.members and fitted.schedule.global_share > 0
+        rows = global_rows(given.members, task.cohort, task.config) if copies else None
+        again = _run_haplotypes(task, HiddenCells.none(), given.likeness, fitted.schedule, rows)
         return replace(again, calibration=fitted.calibration)
 
     return _haplotype_stage(task, "haplotypes with all calls", HiddenCells.none(), fit)
