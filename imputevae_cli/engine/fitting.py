@@ -7,29 +7,28 @@ genome shows to be useless is left out before its cost is paid.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-import msgspec
 import numpy as np
 import torch
 
 from imputevae_cli.config import Config
+from imputevae_cli.engine import glimpses
 from imputevae_cli.engine.cells import HiddenCells, pick
 from imputevae_cli.engine.copying import HaplotypeDecoder
 from imputevae_cli.engine.copying_chain import Schedule
 from imputevae_cli.engine.copying_posterior import HaplotypePosterior
+from imputevae_cli.engine.device import kernel_threads
 from imputevae_cli.engine.donors import DonorDecoder
 from imputevae_cli.engine.evidence import Evidence, Glimpse, View, asked_together
-from imputevae_cli.engine.excerpts import two_stretches
 from imputevae_cli.engine.gate import Gate
 from imputevae_cli.engine.mixture import (
     DONORS,
     FREQUENCIES,
     GLOBAL,
     HAPLOTYPE,
-    Cohort,
     FrequencyPart,
     Mixture,
     closeness,
@@ -37,53 +36,22 @@ from imputevae_cli.engine.mixture import (
     global_rows,
     log_of,
 )
-from imputevae_cli.engine.stages import Stages
-from imputevae_cli.engine.trainer import EpochResult, Member, TrainingData, train_members
+from imputevae_cli.engine.task import Task
+from imputevae_cli.engine.trainer import Member, TrainingData, train_members
 from imputevae_cli.engine.vae import Latent, encode_in_batches
 from imputevae_cli.engine.wide import WideVae, trained_loci
 from imputevae_cli.genotypes import missing_per_sample
-from imputevae_cli.log import Progress, logger
-from imputevae_cli.metrics import log_loss
+from imputevae_cli.log import logger
 from imputevae_cli.seeds import seed_for
 
-EXCERPT_LOCI = 600
-EXCERPT_SAMPLES = 500
-EXCERPT_CELLS = 100
-"""Fewer hidden cells decide nothing: whether a part is worth its cost, or whether haplotypes gain by a global state."""
 SMALL = 200_000
 """Up to this many cells (samples x loci), every part is cheap, and the gate alone decides."""
-LINKED = 0.8
-"""In a larger file, haplotypes that bring the log loss of the frequencies below this share of it stand alone."""
 HIDDEN_TELLS = 0.025
 """Where a greater share of the known calls was hidden, the haplotypes are run once more with all of them."""
 GLOBAL_SHARES = (0.05, 0.2, 0.5)
 """Copying priors of the global state, tried one after the other while each beats the one before."""
 LATENT_CELLS = 300_000
 """Cells that the encoder is trained on where only the latent is wanted."""
-
-
-@dataclass(frozen=True)
-class Task:
-    """What there is to fit, and how.
-
-    cohort: with all its known calls; the hidden ones are hidden in place while parts are fitted.
-    validation: hidden cells that fit what is fitted on hidden cells. test: those that only measure.
-    """
-
-    cohort: Cohort
-    validation: HiddenCells
-    test: HiddenCells
-    config: Config
-    device: torch.device
-    progress: Progress
-    threads: int
-    on_epoch: Callable[[EpochResult], Any] | None = None
-    stages: Stages = field(default_factory=Stages)
-
-    @property
-    def hidden(self) -> HiddenCells:
-        """All hidden cells."""
-        return self.validation.and_also(self.test)
 
 
 @dataclass(frozen=True)
@@ -100,7 +68,7 @@ class Given:
 
 def fit_mixture(task: Task) -> tuple[Mixture, np.ndarray]:
     """Fit the parts that `model.decoder` asks for, and the gate; with the probabilities of the test cells, (M, C)."""
-    with task.hidden.hidden_in(task.cohort.calls):
+    with task.hidden.hidden_in(task.cohort.calls), kernel_threads(1):
         mixture, given, test_gp = _fit_on_visible(task)
     if mixture.haplotypes is not None:
         mixture.haplotypes = _with_all_calls(task, given, mixture.haplotypes)
@@ -113,12 +81,11 @@ def _fit_on_visible(task: Task) -> tuple[Mixture, Given, np.ndarray]:
     wanted = {FREQUENCIES, GLOBAL, DONORS, HAPLOTYPE} if decoder == "auto" else {decoder}
     notes: list[str] = []
     thrifty = decoder == "auto" and task.cohort.calls.size > SMALL
-    copied = glimpse_haplotypes(task) if thrifty else None
-    alone = copied is not None and stand_alone(task, copied, notes)
-    if alone:
-        wanted -= {GLOBAL, DONORS}
+    copied = glimpses.of_haplotypes(task) if thrifty else None
+    outdone = glimpses.outdone(task, copied, notes) if copied is not None else set()
+    wanted -= outdone
     in_full = not thrifty and needs_global(task.config, wanted)
-    members, thinned, latent = fit_global(task, None if in_full else epochs_in_passing(task, alone))
+    members, thinned, latent = fit_global(task, None if in_full else epochs_in_passing(task, GLOBAL in outdone))
     near = closeness(latent)
     donors = _fit_donors(task, near) if DONORS in wanted else None
     views: dict[str, View] = {}
@@ -127,8 +94,10 @@ def _fit_on_visible(task: Task) -> tuple[Mixture, Given, np.ndarray]:
     if donors is not None:
         views[DONORS] = asked_together(task.hidden, donors.cells)
     evidence = _gather(task, views)
-    if thrifty and not alone:
-        idle = _idle_parts(task, evidence, lambda: {GLOBAL: _glimpse_global(task, members, thinned), HAPLOTYPE: copied})
+    if thrifty and not outdone:
+        idle = _idle_parts(
+            task, evidence, lambda: {GLOBAL: glimpses.of_global(task, members, thinned), HAPLOTYPE: copied}
+        )
         wanted -= idle.keys()
         notes += idle.values()
     encoder = members[0]  # the donors were fitted with its latent, whatever becomes of the global part
@@ -165,22 +134,6 @@ def _members_to_copy(task: Task, wanted: set[str], members: list[Member], notes:
     return members
 
 
-def stand_alone(task: Task, copied: Glimpse, notes: list[str]) -> bool:
-    """Whether the haplotypes, on a few stretches, are so good that the global and donor parts can add little."""
-    cohort, cells = task.cohort, task.validation.take(copied.places)
-    plain = FrequencyPart.of(cohort).cells(cells)
-    mixed = np.sqrt(copied.gp * plain)  # either may be too sure; what counts is what they say together
-    mixed /= mixed.sum(1, keepdims=True)
-    best = min(log_loss(cells.truth, copied.gp), log_loss(cells.truth, mixed))
-    ratio = best / log_loss(cells.truth, plain)
-    if ratio < LINKED:
-        notes.append(
-            f"{GLOBAL} and {DONORS} skipped: on a few stretches haplotypes bring the log loss of the "
-            f"frequencies down to {ratio:.0%}"
-        )
-    return ratio < LINKED
-
-
 def _idle_parts(task: Task, evidence: Evidence, glimpses: Callable[[], dict[str, Glimpse | None]]) -> dict[str, str]:
     """The parts that the gate would not take in beside the others, going by a glimpse of each, and a note on why."""
 
@@ -194,45 +147,6 @@ def _idle_parts(task: Task, evidence: Evidence, glimpses: Callable[[], dict[str,
         return idle
 
     return task.stages.run("idle parts", judge)
-
-
-def _glimpse_global(task: Task, members: list[Member], thinned: np.ndarray | None) -> Glimpse | None:
-    """What models fitted on some of the loci say there."""
-    cohort = task.cohort
-    loci = np.arange(cohort.n_loci) if thinned is None else thinned
-    places, inside = task.validation.within(np.arange(len(cohort.calls)), loci)
-    if len(places) < EXCERPT_CELLS:
-        return None
-    some = cohort.with_calls(np.ascontiguousarray(cohort.calls[:, loci]))
-    return Glimpse(places, global_posterior(members, some, task.config).cells(inside))
-
-
-def glimpse_haplotypes(task: Task) -> Glimpse | None:
-    """What the haplotypes say on a few stretches; None where too few validation cells lie there to judge by."""
-    return task.stages.run("glimpse", lambda: _copied_excerpt(task), Glimpse.state, Glimpse.from_state)
-
-
-def _copied_excerpt(task: Task) -> Glimpse | None:
-    cohort = task.cohort
-    n_samples, n_loci = cohort.calls.shape
-    rng = np.random.default_rng(seed_for(task.config.io.seed, "excerpt"))
-    samples = np.sort(rng.choice(n_samples, min(n_samples, EXCERPT_SAMPLES), replace=False))
-    loci = two_stretches(n_loci, min(EXCERPT_LOCI, n_loci) // 2)
-    small = cohort.excerpt(samples, loci)
-    places, inside = task.validation.within(samples, loci)
-    if len(places) < EXCERPT_CELLS:
-        return None
-    quick = HaplotypeDecoder(msgspec.structs.replace(task.config.haplotype, trial=False, chains=1), 0)
-    posterior = quick.fit(
-        small.calls,
-        small.chrom_codes,
-        small.positions,
-        small.ploidy,
-        hidden=HiddenCells.none(),
-        threads=task.threads,
-        stages=task.stages,
-    )
-    return Glimpse(places, pick(inside, small.n_loci, posterior.shown_gp))
 
 
 def epochs_in_passing(task: Task, latent_only: bool) -> int:
@@ -262,12 +176,13 @@ def fit_global(task: Task, epochs: int | None) -> tuple[list[Member], np.ndarray
         n_populations=cohort.n_populations,
     )
     name = "global" if epochs is None else "latent"
-    members = train_members(data, config, task.device, task.progress, task.on_epoch, task.stages, name)
-    populations = None if data.populations is None else data.populations.to(task.device)
-    if epochs is None and thinned is not None:
-        calls = torch.from_numpy(cohort.calls)
-        for member in members:
-            member.wide = WideVae.fit(member.model, calls, thinned, populations, config.train.decoder_l2)
+    with kernel_threads(task.threads if epochs is None else 1):
+        members = train_members(data, config, task.device, task.progress, task.on_epoch, task.stages, name)
+        populations = None if data.populations is None else data.populations.to(task.device)
+        if epochs is None and thinned is not None:
+            calls = torch.from_numpy(cohort.calls)
+            for member in members:
+                member.wide = WideVae.fit(member.model, calls, thinned, populations, config.train.decoder_l2)
     latent = encode_in_batches(members[0].model, data.calls, populations)
     return members, thinned, Latent(latent.mu.cpu(), latent.logvar.cpu())
 
@@ -305,7 +220,7 @@ def _fit_haplotypes(task: Task, given: Given, notes: list[str]) -> HaplotypePost
         return fitted("haplotypes with the global state", None, rows)
     best = fitted("haplotypes", None, None)
     losses = _validation_losses(task, best)
-    if len(losses) < EXCERPT_CELLS:
+    if len(losses) < glimpses.EXCERPT_CELLS:
         return best
     for number, share in enumerate(GLOBAL_SHARES):
         schedule = replace(best.schedule, global_share=share)

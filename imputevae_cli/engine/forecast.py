@@ -14,16 +14,17 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from imputevae_cli.engine import copying_windows, fitting
+from imputevae_cli.engine import copying_windows, fitting, glimpses
 from imputevae_cli.engine.copying import HaplotypeDecoder
 from imputevae_cli.engine.copying_chain import CHUNK_BYTES, Chain, Schedule, cell_offsets
 from imputevae_cli.engine.copying_chain import Cohort as ChainCohort
+from imputevae_cli.engine.device import kernel_threads
 from imputevae_cli.engine.donor_panel import LINK_CANDIDATES, LINK_SAMPLES
 from imputevae_cli.engine.donor_training import TRAINING_CELLS
 from imputevae_cli.engine.donors import DonorDecoder
 from imputevae_cli.engine.evidence import Evidence
-from imputevae_cli.engine.fitting import Task
 from imputevae_cli.engine.mixture import DONORS, FREQUENCIES, GLOBAL, HAPLOTYPE, FrequencyPart, closeness
+from imputevae_cli.engine.task import Task
 from imputevae_cli.engine.wide import MOST_TRAINED
 from imputevae_cli.genotypes import MISSING, missing_per_sample
 from imputevae_cli.log import NullProgress
@@ -32,7 +33,7 @@ MOMENT_CELLS = 600_000
 """Cells on which the haplotypes and the donors are run for a moment."""
 STEPS = (4, 12)
 ASKED = 400  # cells that the donors are asked for
-GATE_SECONDS = 2.5  # of one fit of the gate; it hardly depends on the data
+GATE_SECONDS = 1.5  # of one fit of the gate; it hardly depends on the data
 WIDE_EPOCHS = 10  # what Newton's steps at one locus cost, in epochs of training
 EPOCHS_RUN = 0.75  # share of the epochs that are run before a fit stops early
 
@@ -51,7 +52,7 @@ class Forecast:
 
 def forecast(task: Task) -> Forecast:
     """What `fit_mixture` and filling every missing call will take, about."""
-    with task.hidden.hidden_in(task.cohort.calls):
+    with task.hidden.hidden_in(task.cohort.calls), kernel_threads(1):
         task = replace(task, progress=NullProgress())
         seconds, (wanted, n_gates) = _timed(lambda: _wanted(task))
         total = Forecast(seconds + GATE_SECONDS * n_gates, 0)
@@ -75,11 +76,11 @@ def _wanted(task: Task) -> tuple[set[str], int]:
         return {decoder} | ({GLOBAL} if fitting.needs_global(task.config, {decoder}) else set()), 1
     if task.cohort.calls.size <= fitting.SMALL:
         return {GLOBAL, DONORS, HAPLOTYPE}, 2
-    copied = fitting.glimpse_haplotypes(task)
+    copied = glimpses.of_haplotypes(task)
     if copied is None:
         return {DONORS}, 1
-    if fitting.stand_alone(task, copied, []):
-        return {HAPLOTYPE}, 1
+    if outdone := glimpses.outdone(task, copied, []):
+        return {DONORS, HAPLOTYPE} - outdone, 1
     plain = Evidence.of(task.cohort, {FREQUENCIES: FrequencyPart.of(task.cohort).cells}, task.validation)
     helps = HAPLOTYPE in plain.beside(HAPLOTYPE, copied).gate(task.config.io.seed).parts
     return ({DONORS, HAPLOTYPE} if helps else {DONORS}), 3
