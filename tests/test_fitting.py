@@ -8,7 +8,8 @@ from conftest import DECODERS, QUICK_PARTS, simulate, simulate_linked, tiny_conf
 
 from imputevae_cli import Config, ImputeVAE
 from imputevae_cli.baselines import genotype_frequencies
-from imputevae_cli.engine import fitting
+from imputevae_cli.engine import fitting, glimpses
+from imputevae_cli.engine.evidence import Glimpse
 from imputevae_cli.engine.mixture import GLOBAL
 from imputevae_cli.genotypes import MISSING
 from imputevae_cli.metrics import concordance, log_loss
@@ -103,6 +104,31 @@ def test_the_first_look_decides_in_larger_files(linked, monkeypatch, caplog):
     assert "global and donors skipped" in model.parts
     loss, _, plain, _ = scores(genotypes, truth, model.transform())
     assert loss < 0.4 * plain
+
+
+def right_by(task, chance, seed):
+    """Probabilities of the validation cells that mean what they say: `chance` at a genotype that is right so often."""
+    rng = np.random.default_rng(seed)
+    truth = task.validation.truth
+    said = np.where(rng.random(len(truth)) < chance, truth, (truth + rng.integers(1, 3, len(truth))) % 3)
+    return np.where(np.arange(3) == said[:, None], chance, (1 - chance) / 2).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("haplotypes", "donors", "skipped"),
+    [(0.85, 0.85, "global"), (0.85, 1 / 3, "global and donors"), (0.98, 0.98, "global and donors")],
+)
+def test_the_first_look_asks_the_donors_unless_haplotypes_say_it_all(monkeypatch, haplotypes, donors, skipped):
+    genotypes, _ = simulate(60, 120, seed=1)
+    monkeypatch.setattr(fitting, "SMALL", 0)
+
+    def of_haplotypes(task):
+        return Glimpse(np.arange(len(task.validation.truth)), right_by(task, haplotypes, 1))
+
+    monkeypatch.setattr(glimpses, "of_haplotypes", of_haplotypes)
+    monkeypatch.setattr(glimpses, "_voted_excerpt", lambda task: right_by(task, donors, 2))
+    notes = fitted(genotypes, "auto")._fitted.mixture.notes
+    assert [note.split(" skipped")[0] for note in notes] == [skipped]
 
 
 def test_the_first_look_leaves_out_haplotypes_that_add_nothing(monkeypatch):
