@@ -230,7 +230,12 @@ def _fit_haplotypes(task: Task, given: Given, notes: list[str]) -> HaplotypePost
         if gain.mean() <= gain.std() / np.sqrt(len(gain)):  # by a standard error
             break
         best, losses = other, other_losses
-    notes.append(f"{HAPLOTYPE} copies from the global state with a prior of {best.schedule.global_share:g}")
+    share = best.schedule.global_share
+    notes.append(
+        f"{HAPLOTYPE} copies from the global state with a prior of {share:g}"
+        if share
+        else f"{HAPLOTYPE} does without the global state: it adds nothing on hidden calls"
+    )
     return best
 
 
