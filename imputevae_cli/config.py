@@ -134,7 +134,9 @@ class HaplotypeSettings(_Section):
     iterations, burn_in: of each chain; probabilities are averaged over the iterations after burn_in. chains: runs
     from different phases. donors: haplotypes that a sample copies from in a window of `core` loci with `halo`
     on either side. error: the chance that a copied allele differs. trial: whether hidden calls choose what
-    rules cannot.
+    rules cannot. global_share: the copying prior of one more state, what the global decoder expects of the sample
+    itself; 0 leaves it out, null lets hidden calls choose. It takes a global decoder that is fitted in full: in `auto`
+    it joins where there is one.
     """
 
     iterations: Count | None = None
@@ -145,6 +147,7 @@ class HaplotypeSettings(_Section):
     halo: Annotated[int, Meta(ge=0)] | None = None
     error: OpenShare = 5e-4
     trial: bool = True
+    global_share: Annotated[float, Meta(ge=0.0, le=0.9)] | None = 0.0
 
 
 class SimSettings(_Section):

@@ -17,10 +17,11 @@ from imputevae_cli.config import Config
 from imputevae_cli.engine.cells import HiddenCells
 from imputevae_cli.engine.checkpoint import load_checkpoint, save_checkpoint
 from imputevae_cli.engine.device import choose_device
-from imputevae_cli.engine.fitting import Task, fit_mixture
+from imputevae_cli.engine.fitting import fit_mixture
 from imputevae_cli.engine.forecast import Forecast, forecast
 from imputevae_cli.engine.mixture import Cohort, FrequencyPart, Mixed
 from imputevae_cli.engine.stages import Stages
+from imputevae_cli.engine.task import Task
 from imputevae_cli.engine.trainer import EpochResult
 from imputevae_cli.engine.vae import Latent
 from imputevae_cli.errors import CheckpointError, ConfigError, InputError

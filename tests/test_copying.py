@@ -1,5 +1,7 @@
 """The haplotype decoder as a whole, on small simulated cohorts."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -212,3 +214,81 @@ def test_hidden_calls_are_among_the_haplotypes_and_the_probabilities():
     assert (posterior.shown_gp(0, 240)[cells].max(1) < 1).any()
     pair = posterior.haplotypes.reshape(40, 2, -1) // 255
     np.testing.assert_array_equal(pair.sum(1)[cells], hidden.truth)
+
+
+# --- one more state: what the global decoder expects of each sample
+
+
+def with_rows(calls, chrom, pos, ploidy, rows, share=0.3, **settings):
+    """The decoder's fit where each sample may copy its row too."""
+    base = {name: getattr(QUICK, name) for name in QUICK.__struct_fields__}
+    decoder = HaplotypeDecoder(HaplotypeSettings(**base | {"global_share": share} | settings))
+    return decoder.fit(calls, chrom, pos, ploidy, hidden=HiddenCells.none(), global_rows=rows)
+
+
+@pytest.mark.parametrize("ploidy", [1, 2])
+def test_a_row_that_knows_the_truth_is_copied(ploidy):
+    """Without linkage the others tell little, and the row of a sample's own all."""
+    rng = np.random.default_rng(3)
+    truth = rng.integers(0, 2, (30, 200)).astype(np.int8) * ploidy  # homozygous, so that a row can say it
+    calls = np.where(rng.random(truth.shape) < 0.2, np.int8(-1), truth)
+    chrom, pos = np.zeros(200, np.int32), np.arange(200, dtype=np.int64) * 1000
+    rows = np.where(truth > 0, 255, 0).astype(np.uint8)
+    without, with_it = (with_rows(calls, chrom, pos, ploidy, x).gp(0, 200) for x in (None, rows))
+    assert right(truth, calls, without) < 0.7
+    assert right(truth, calls, with_it) > 0.9
+
+
+def test_a_row_is_copied_by_its_own_sample_alone():
+    """All other rows are of one's own, so changing one changes nobody else's calls in the first iteration."""
+    _, calls, chrom, pos = cohort(n=12)
+    rows = np.random.default_rng(0).integers(0, 256, calls.shape).astype(np.uint8)
+    changed = rows.copy()
+    changed[5] = 255 - changed[5]
+    once = {"iterations": 1, "burn_in": 0, "donors": 100}  # more than there are
+    before, after = (with_rows(calls, chrom, pos, 2, x, **once).gp(0, 240) for x in (rows, changed))
+    others = np.arange(12) != 5
+    np.testing.assert_array_equal(before[others], after[others])
+    assert not np.array_equal(before[5], after[5])
+
+
+def test_rows_of_no_share_change_nothing():
+    _, calls, chrom, pos = cohort(n=12)
+    rows = np.full(calls.shape, 255, np.uint8)
+    fits = [with_rows(calls, chrom, pos, 2, x, share=0.0) for x in (None, rows)]
+    np.testing.assert_array_equal(*(fit.gp(0, 240) for fit in fits))
+
+
+@pytest.mark.parametrize(("n", "ploidy"), [(1, 2), (2, 2), (2, 1)])
+def test_rows_of_very_small_cohorts(n, ploidy):
+    _, calls, chrom, pos = cohort(n=n, ploidy=ploidy)
+    gp = with_rows(calls, chrom, pos, ploidy, np.zeros(calls.shape, np.uint8)).gp(0, 240)
+    assert np.isfinite(gp).all()
+
+
+def test_the_panel_of_a_fit_holds_no_rows():
+    _, calls, chrom, pos = cohort(n=12)
+    panel = with_rows(calls, chrom, pos, 2, np.full(calls.shape, 255, np.uint8)).panel()
+    assert len(panel.packed) == 24
+    stranger = HaplotypeDecoder(QUICK).impute_new(panel, calls[:1], chrom, pos)
+    assert np.isfinite(stranger.gp(0, 240)).all()
+
+
+def test_a_chain_with_rows_goes_on_where_it_was_left():
+    _, calls, chrom, pos = cohort(n=12)
+    rows = np.random.default_rng(0).integers(0, 256, calls.shape).astype(np.uint8)
+    some = copying_chain.Cohort(calls, chrom, pos, 2, global_rows=rows)
+    schedule = copying_chain.Schedule(core=64, halo=24, donors=8, global_share=0.3)
+
+    def iterated(chain, times):
+        at = copying_chain.cell_offsets(calls, chain.windows)
+        with ThreadPoolExecutor(1) as pool:
+            for _ in range(times):
+                chain.iterate(pool, np.zeros((0, 2), np.uint16), at, 1)
+        return chain
+
+    whole = iterated(copying_chain.Chain(some, schedule, 1), 4)
+    begun = iterated(copying_chain.Chain(some, schedule, 1), 2)
+    taken_up = copying_chain.Chain(some, schedule, 1)
+    taken_up.take_up(begun.state())
+    np.testing.assert_array_equal(iterated(taken_up, 2).haplotypes, whole.haplotypes)

@@ -7,7 +7,7 @@ import pytest
 
 from imputevae_cli.engine import copying_kernel as kernel
 from imputevae_cli.engine import copying_torch
-from imputevae_cli.engine.copying_numerics import mix, mix_each, uniform
+from imputevae_cli.engine.copying_numerics import fill_prior, mix, mix_each, uniform
 
 ERROR = 0.01
 UNIT = 65535
@@ -25,7 +25,10 @@ def random_case(seed, n_loci=5, n_donors=3, n_samples=1, missing=0.3):
     return calls, panel, donors, switch
 
 
-def run(calls, panel, donors, switch, *, paths=None, key=1, window=None, prior=NO_PRIOR, first_pass=False, state=None):
+def run(
+    calls, panel, donors, switch, *,
+    paths=None, key=1, window=None, prior=NO_PRIOR, share=0.0, first_pass=False, state=None,
+):  # fmt: skip
     """One sweep: (out, jumps, doses, flips, usage)."""
     n, n_loci = calls.shape
     window = np.array([0, 0, n_loci, n_loci] if window is None else window)
@@ -38,8 +41,8 @@ def run(calls, panel, donors, switch, *, paths=None, key=1, window=None, prior=N
     flips, usage = np.zeros((n, 2), np.uint8), np.zeros(donors.shape, np.float32)
     keys = mix_each(np.uint64(key), np.arange(n, dtype=np.uint64))
     kernel.sweep(
-        calls, paths, panel, state, donors, prior, switch, ERROR, keys, first_pass, window, np.array([0, n]), at,
-        doses, UNIT, out, 0, flips, jumps, usage,
+        calls, paths, panel, state, donors, prior, share, switch, ERROR, keys, first_pass, window,
+        np.array([0, n]), at, doses, UNIT, out, 0, flips, jumps, usage,
     )  # fmt: skip
     return out, jumps, doses / UNIT, flips, usage
 
@@ -150,21 +153,36 @@ def test_usage_sums_to_one_for_each_path():
     np.testing.assert_allclose(usage.sum(1), [1, 2], atol=1e-5)
 
 
+@pytest.mark.parametrize("ploidy", [1, 2])
+def test_the_prior_of_the_last_donor_is_what_it_is_given(ploidy):
+    prior, donors = np.array([[0.5, 0.25, 1.0]], np.float32), np.array([ploidy, 0, 3 * ploidy], np.int32)
+    pi = np.empty(3, np.float32)
+    fill_prior(prior, 0.4, 0, donors, ploidy, pi)
+    np.testing.assert_allclose(pi, [0.2, 0.4, 0.4], atol=1e-6)
+    fill_prior(NO_PRIOR, 0.4, 0, donors, ploidy, pi)
+    np.testing.assert_allclose(pi, [0.3, 0.3, 0.4], atol=1e-6)
+    fill_prior(NO_PRIOR, 0.0, 0, donors, ploidy, pi)
+    np.testing.assert_allclose(pi, np.full(3, 1 / 3), atol=1e-6)
+
+
 @pytest.mark.parametrize("first_pass", [False, True])
-@pytest.mark.parametrize("seed", range(3))
-def test_the_kernel_equals_torch(seed, first_pass):
+@pytest.mark.parametrize(("seed", "share"), [(0, 0.0), (1, 0.0), (2, 0.3)])
+def test_the_kernel_equals_torch(seed, share, first_pass):
     rng = np.random.default_rng(seed)
     n, n_loci = 6, 60
     calls, _, _, switch = random_case(seed, n_loci=n_loci, n_samples=n)
-    panel = rng.integers(0, 256, (2 * n, n_loci)).astype(np.uint8)
+    panel = rng.integers(0, 256, (3 * n, n_loci)).astype(np.uint8)
     donors = np.stack([rng.permutation(2 * n)[:7] for _ in range(n)]).astype(np.int32)
+    if share:
+        donors[:, -1] = 2 * n + np.arange(n)  # of no sample in the prior
     state = rng.choice(np.array([0, 255], np.uint8), (2 * n, n_loci))
     paths = np.array([2, 2, 1, 2, 1, 2], np.uint8)
     prior = rng.random((n, n)).astype(np.float32)
     window = np.array([5, 15, 45, 55])
     out, jumps, doses, flips, usage = run(
-        calls, panel, donors, switch, paths=paths, key=9, window=window, prior=prior, first_pass=first_pass, state=state
-    )
+        calls, panel, donors, switch,
+        paths=paths, key=9, window=window, prior=prior, share=share, first_pass=first_pass, state=state,
+    )  # fmt: skip
     out2, jumps2, doses2, flips2 = (
         state.copy(),
         np.zeros_like(jumps),
@@ -175,7 +193,7 @@ def test_the_kernel_equals_torch(seed, first_pass):
     missing = (calls[:, 15:45] < 0).sum(1)
     keys = np.array([mix(np.uint64(9), i) for i in range(n)], np.uint64)  # as `run` makes them
     copying_torch.sweep(
-        calls, paths, panel, state, donors, prior, switch, ERROR, keys, first_pass, window,
+        calls, paths, panel, state, donors, prior, share, switch, ERROR, keys, first_pass, window,
         np.concatenate([[0], np.cumsum(missing)[:-1]]), doses2, UNIT, out2, 0, flips2, jumps2, usage2, "cpu",
     )  # fmt: skip
     np.testing.assert_allclose(usage, usage2, atol=1e-4)

@@ -8,7 +8,9 @@ from conftest import DECODERS, QUICK_PARTS, simulate, simulate_linked, tiny_conf
 
 from imputevae_cli import Config, ImputeVAE
 from imputevae_cli.baselines import genotype_frequencies
-from imputevae_cli.engine import fitting
+from imputevae_cli.engine import fitting, glimpses
+from imputevae_cli.engine.evidence import Glimpse
+from imputevae_cli.engine.mixture import GLOBAL
 from imputevae_cli.genotypes import MISSING
 from imputevae_cli.metrics import concordance, log_loss
 
@@ -104,6 +106,31 @@ def test_the_first_look_decides_in_larger_files(linked, monkeypatch, caplog):
     assert loss < 0.4 * plain
 
 
+def right_by(task, chance, seed):
+    """Probabilities of the validation cells that mean what they say: `chance` at a genotype that is right so often."""
+    rng = np.random.default_rng(seed)
+    truth = task.validation.truth
+    said = np.where(rng.random(len(truth)) < chance, truth, (truth + rng.integers(1, 3, len(truth))) % 3)
+    return np.where(np.arange(3) == said[:, None], chance, (1 - chance) / 2).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("haplotypes", "donors", "skipped"),
+    [(0.85, 0.85, "global"), (0.85, 1 / 3, "global and donors"), (0.98, 0.98, "global and donors")],
+)
+def test_the_first_look_asks_the_donors_unless_haplotypes_say_it_all(monkeypatch, haplotypes, donors, skipped):
+    genotypes, _ = simulate(60, 120, seed=1)
+    monkeypatch.setattr(fitting, "SMALL", 0)
+
+    def of_haplotypes(task):
+        return Glimpse(np.arange(len(task.validation.truth)), right_by(task, haplotypes, 1))
+
+    monkeypatch.setattr(glimpses, "of_haplotypes", of_haplotypes)
+    monkeypatch.setattr(glimpses, "_voted_excerpt", lambda task: right_by(task, donors, 2))
+    notes = fitted(genotypes, "auto")._fitted.mixture.notes
+    assert [note.split(" skipped")[0] for note in notes] == [skipped]
+
+
 def test_the_first_look_leaves_out_haplotypes_that_add_nothing(monkeypatch):
     genotypes, _ = simulate(60, 120, seed=1)
     monkeypatch.setattr(fitting, "SMALL", 0)
@@ -197,6 +224,46 @@ def test_haplotypes_of_few_and_of_many_hidden_calls(linked, tmp_path, hidden):
     assert loss < 0.5 * plain
     model.save(tmp_path / "m.ivae")
     assert np.array_equal(ImputeVAE.load(tmp_path / "m.ivae").transform(genotypes).gp, model.transform().gp)
+
+
+# --- the global decoder as one more state of the haplotypes
+
+
+@pytest.mark.parametrize("decoder", ["auto", "haplotype"])
+@pytest.mark.parametrize("share", [0.2, None])
+def test_the_global_state(decoder, share, tmp_path):
+    genotypes, truth = simulate_linked(40, 120, seed=3)
+    model = fitted(genotypes, decoder, haplotype__global_share=share)
+    imputed = model.transform()
+    sound(genotypes, imputed)
+    loss, _, plain, _ = scores(genotypes, truth, imputed)
+    assert loss < 0.8 * plain
+    haplotypes = model._fitted.mixture.haplotypes
+    assert len(haplotypes.packed) == 2 * genotypes.n_samples
+    assert haplotypes.schedule.global_share == (share if share else pytest.approx(0.0))
+    model.save(tmp_path / "m.ivae")
+    again = ImputeVAE.load(tmp_path / "m.ivae")
+    assert np.array_equal(again.transform(genotypes).gp, imputed.gp)
+    sound(genotypes, again.transform(strangers_of(genotypes)))
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_hidden_calls_choose_the_share_of_the_global_state(right, monkeypatch):
+    """Where loci are not linked, haplotypes gain from rows that are right; those that are wrong are not taken in."""
+    truth = 2 * np.random.default_rng(2).integers(0, 2, (40, 120)).astype(np.int8)
+    genotypes, _ = simulate_linked(40, 120, seed=3)
+    genotypes = genotypes.with_calls(np.where(genotypes.calls == MISSING, np.int8(MISSING), truth))
+    monkeypatch.setattr(fitting, "global_rows", lambda *_: np.where((truth > 0) == right, 255, 0).astype(np.uint8))
+    model = fitted(genotypes, "haplotype", haplotype__global_share=None)
+    assert (model._fitted.mixture.haplotypes.schedule.global_share > 0) == right
+    assert (scores(genotypes, truth, model.transform())[1] > 0.9) == right
+
+
+def test_auto_says_where_it_does_without_the_global_state(linked, monkeypatch):
+    monkeypatch.setattr(fitting, "SMALL", 0)
+    model = well_fitted(linked[0], haplotype__global_share=0.2)
+    assert GLOBAL not in model._fitted.mixture.gate.parts
+    assert any("without the global state" in note for note in model._fitted.mixture.notes)
 
 
 # --- new samples

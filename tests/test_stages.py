@@ -9,7 +9,7 @@ import torch
 from conftest import simulate, simulate_linked, tiny_config
 
 from imputevae_cli import ImputeVAE
-from imputevae_cli.engine import copying_chain, fitting
+from imputevae_cli.engine import copying_chain, fitting, glimpses
 from imputevae_cli.engine import stages as stages_module
 from imputevae_cli.engine.plain import canonical
 from imputevae_cli.engine.run_folder import MANIFEST, RunFolder, identity_of
@@ -80,8 +80,8 @@ QUICK = {"donors__steps": 5, "donors__redraws": 2, "train__max_epochs": 2, "hapl
 def test_a_fit_that_is_stopped_at_every_safe_point(tmp_path, monkeypatch, small):
     if not small:
         monkeypatch.setattr(fitting, "SMALL", 0)
-        monkeypatch.setattr(fitting, "EXCERPT_CELLS", 5)
-        monkeypatch.setattr(fitting, "LINKED", 0.0)
+        monkeypatch.setattr(glimpses, "EXCERPT_CELLS", 5)
+        monkeypatch.setattr(glimpses, "LINKED", 0.0)
     genotypes, _ = simulate_linked(30, 80)
     config = tiny_config(model__decoder="auto", train__ensemble=2, haplotype__chains=2, **QUICK)
     alone = ImputeVAE(config).fit(genotypes)

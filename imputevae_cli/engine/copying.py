@@ -46,6 +46,7 @@ class HaplotypeDecoder:
         hidden: HiddenCells | None = None,
         likeness: np.ndarray | None = None,
         copying_prior: np.ndarray | None = None,
+        global_rows: np.ndarray | None = None,
         schedule: Schedule | None = None,
         progress: Progress | None = None,
         threads: int = 1,
@@ -60,6 +61,9 @@ class HaplotypeDecoder:
         (N, N), such as closeness in a latent space, that a copying prior may be fitted on; None: the genotypes'
         correlations. copying_prior: float (N, N), how readily a sample (row) copies from another (column), in
         any scale; None: no preference, or one that grows with likeness where hidden calls favour it.
+        global_rows: uint8 (N, L), 255 times the chance of ALT that the global decoder gives each sample: one more
+        state to copy from, of the schedule's `global_share`; None for none. The trial does without: the global
+        decoder has seen the calls that it hides.
         schedule: of an earlier fit, to be followed again; None: by rules and trial. device: a torch device; on
         `cpu` the compiled kernel runs, with `threads` threads. stages: remember the trials, and the iterations done.
         """
@@ -71,7 +75,7 @@ class HaplotypeDecoder:
         prior = NO_PRIOR if copying_prior is None else np.ascontiguousarray(copying_prior, np.float32)
         compare = copying_prior is None and likeness is None and 2 < len(calls) <= MAX_LIKENESS_SAMPLES
         likeness = relatedness.correlations(calls, ploidy) if compare else likeness
-        cohort = Cohort(calls, chrom_codes, positions, ploidy, prior, likeness)
+        cohort = Cohort(calls, chrom_codes, positions, ploidy, prior, likeness, global_rows=global_rows)
         with ThreadPoolExecutor(threads) as pool:
             schedule = schedule or self.schedule_for(cohort, pool, stages)
             doses, chain = self._run(cohort, schedule, pool, progress or NullProgress(), stages, device=device)

@@ -45,6 +45,7 @@ class Schedule:
     rate_floor: the least rate. refresh: iterations from one choice of donors, and one update of rates, to the next.
     smoothing: how many haplotypes' worth of the smooth rate is mixed into each locus's own.
     relatedness: whether like samples are copied more often.
+    global_share: the copying prior of the cohort's `global_rows`, where it has some.
     """
 
     iterations: int = 13
@@ -62,6 +63,7 @@ class Schedule:
     refresh: int = 2
     smoothing: float = 200.0
     relatedness: bool = False
+    global_share: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,8 @@ class Cohort:
     panel: uint8 (panel samples * ploidy, L) to copy from, or None to copy from each other.
     frequency: float32 (L,) of ALT, where missing calls start; None for the calls' own.
     frame: of these loci, where they are a stretch of more; None: they are all there are.
+    global_rows: uint8 (N, L), 255 times the chance of ALT that the global decoder gives each sample: one more state to
+    copy from, each sample its own; None for none. Not with a panel.
     """
 
     calls: np.ndarray
@@ -85,6 +89,7 @@ class Cohort:
     panel: np.ndarray | None = None
     frequency: np.ndarray | None = None
     frame: Frame | None = None
+    global_rows: np.ndarray | None = None
 
 
 @dataclass
@@ -135,6 +140,11 @@ class Chain:
         fewest = min(len(found.rows) for found in self.candidates) - (cohort.panel is None) * cohort.ploidy
         n_donors = max(1, min(schedule.donors, fewest))
         self.donors = np.zeros((len(self.windows), len(cohort.calls), n_donors), np.int32)
+        self.panel = self.haplotypes if cohort.panel is None else cohort.panel
+        self.global_share = schedule.global_share if cohort.global_rows is not None and n_donors > 1 else 0.0
+        if self.global_share:
+            self.panel = np.concatenate([self.haplotypes, cohort.global_rows])
+            self.haplotypes = self.panel[: len(self.haplotypes)]
         self.prior, self.steepness = cohort.prior, 0.0
         self.chunks = self._chunks()
         self.iteration = 0
@@ -152,7 +162,8 @@ class Chain:
         """Go on from a `state` of the same chain."""
         state = as_arrays(state)
         self.iteration, self.rate, self.steepness = state["iteration"], state["rate"], state["steepness"]
-        self.haplotypes, self.donors, self.switch = state["haplotypes"], state["donors"], state["switch"]
+        self.haplotypes[:] = state["haplotypes"]  # in place: it is a part of the panel
+        self.donors, self.switch = state["donors"], state["switch"]
         if "sweep" in state:
             self.sweep = Sweep(**state["sweep"])
         if state["prior_is_fitted"]:
@@ -246,10 +257,9 @@ class Chain:
     def _read(self, task: tuple[int, int, np.ndarray], doses: np.ndarray, at: np.ndarray, unit: int) -> None:
         """Read one block of samples in one window against the haplotypes as they stood before the iteration."""
         cohort, sweep, (w, block, samples) = self.cohort, self.sweep, task
-        panel = self.haplotypes if cohort.panel is None else cohort.panel
         arguments = (
-            cohort.calls, self.paths[w], panel, self.haplotypes, self.donors[w], self.prior, self.switch,
-            self.schedule.error,
+            cohort.calls, self.paths[w], self.panel, self.haplotypes, self.donors[w], self.prior, self.global_share,
+            self.switch, self.schedule.error,
         )  # fmt: skip
         keys = self.frame.keys(self._key(2 * self.iteration, w), w)
         first_pass, window = self.iteration == 0, self.windows[w]
@@ -278,7 +288,8 @@ class Chain:
         if self.iteration % schedule.refresh == 0 and not self.fixed_switch:
             self._update_switch(sweep.jumps.sum(0, dtype=np.float64))
         if schedule.relatedness and cohort.likeness is not None:
-            self._update_prior(sweep.usage)
+            n_others = self.donors.shape[2] - (self.global_share > 0)
+            self._update_prior(self.donors[..., :n_others], sweep.usage[..., :n_others])
 
     def _key(self, stream: int, window: int) -> np.uint64:
         return np.uint64(mix(np.uint64(mix(self.key, stream)), self.frame.first + window))
@@ -312,6 +323,8 @@ class Chain:
                 donor_choice.choose(packed[w], samples, keys_of[w], self.donors[w])
 
             list(pool.map(choose, self._tasks(SAMPLES_PER_CHOICE, some)))
+        if self.global_share > 0:  # in place of the donor that is least alike
+            self.donors[..., -1] = len(self.haplotypes) + np.arange(len(self.cohort.calls))
 
     def _packed(self, w: int, seed: int) -> Packed:
         """What donors of a window are chosen by. The first choice draws MAX_CANDIDATES to compare: where no phase has
@@ -330,10 +343,10 @@ class Chain:
         n_loci = self.schedule.core + 2 * max(self.schedule.halo, *self.schedule.scales)
         return n_rows * n_loci // 4
 
-    def _update_prior(self, usage: np.ndarray) -> None:
-        """The prior over donors from the samples' likeness; usage float32 (W, N, K)."""
+    def _update_prior(self, donors: np.ndarray, usage: np.ndarray) -> None:
+        """The prior over donors from the samples' likeness; donors int32 (W, N, K), usage float32 (W, N, K)."""
         n = np.arange(len(self.cohort.calls))[None, :, None]
-        likeness = self.cohort.likeness[n, self.donors // self.cohort.ploidy]  # (W, N, K)
+        likeness = self.cohort.likeness[n, donors // self.cohort.ploidy]  # (W, N, K)
         k = usage.shape[2]
         self.steepness = relatedness.fit_steepness(likeness.reshape(-1, k), usage.reshape(-1, k))
         self.prior = self._steep_prior()

@@ -263,17 +263,17 @@ def forward_pair(
 
 @fast
 def sweep(
-    calls, paths, panel, state, donors, prior, switch, error, keys, first_pass, window, samples, at, doses, unit, out,
-    origin, flips, jumps, usage,
+    calls, paths, panel, state, donors, prior, global_share, switch, error, keys, first_pass, window, samples, at,
+    doses, unit, out, origin, flips, jumps, usage,
 ):  # fmt: skip
     """One window of the samples `samples[0]` .. `samples[1]` (exclusive): new haplotypes, switches, doses.
 
     calls int8 (N, L); paths uint8 (N,): the paths that a sample follows, 1 or 2; panel uint8 (rows, L): the donors;
     state uint8 (N * ploidy, L): the samples' haplotypes so far; donors int32 (N, K): rows of the panel;
-    prior float32 (N, panel samples), or (0, 0) for a uniform one; switch float32 (L,); keys uint64 (N,): of each
-    sample's draws; at int64 (N,): its first row of doses in this window; out uint8 (N * ploidy, ...): the new
-    haplotypes from locus `origin` on; flips uint8 (N, 2): whether the new phase is the reverse of the old before the
-    core and at its end; jumps float32 (L,); usage float32 (N, K), see `record_usage`.
+    prior float32 (N, panel samples), or (0, 0) for a uniform one; global_share: see `fill_prior`; switch float32
+    (L,); keys uint64 (N,): of each sample's draws; at int64 (N,): its first row of doses in this window; out uint8
+    (N * ploidy, ...): the new haplotypes from locus `origin` on; flips uint8 (N, 2): whether the new phase is the
+    reverse of the old before the core and at its end; jumps float32 (L,); usage float32 (N, K), see `record_usage`.
     """
     ploidy = state.shape[0] // calls.shape[0]
     first, stop = window[0], window[3]
@@ -285,7 +285,7 @@ def sweep(
     work = np.empty((3, max(n_donors, 4)), np.float32)
     pi = np.empty(n_donors, np.float32)
     for n in range(samples[0], samples[1]):
-        fill_prior(prior, n, donors[n], ploidy, pi)
+        fill_prior(prior, global_share, n, donors[n], ploidy, pi)
         gather(panel, donors[n], first, n_loci, theta)
         row = n * ploidy
         if paths[n] == 1:

@@ -50,12 +50,19 @@ def gather(panel, donors, start, n_loci, theta):
 
 
 @inner
-def fill_prior(prior, sample, donors, ploidy, pi):
-    """pi float32 (K,) <- the copying prior over donors int32 (K,), summing to 1; prior of no rows is uniform."""
+def fill_prior(prior, global_share, sample, donors, ploidy, pi):
+    """pi float32 (K,) <- the copying prior over donors int32 (K,), summing to 1; prior of no rows is uniform.
+
+    global_share: the prior of the last donor, which is no sample's haplotype; 0 where it is one like the others.
+    """
+    n_others = donors.shape[0] - (global_share > 0)
     total = F(0)
-    for k in range(donors.shape[0]):
+    for k in range(n_others):
         pi[k] = F(1) if prior.shape[0] == 0 else max(prior[sample, donors[k] // ploidy], F(1e-8))
         total += pi[k]
+    if n_others < donors.shape[0]:
+        pi[n_others] = total * F(global_share / (1.0 - global_share))
+        total += pi[n_others]
     for k in range(donors.shape[0]):
         pi[k] /= total
 

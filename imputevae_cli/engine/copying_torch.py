@@ -115,8 +115,8 @@ def forward(window: Window, b: torch.Tensor, sums: torch.Tensor, middle: int):
 
 
 def sweep(
-    calls, paths, panel, state, donors, prior, switch, error, keys, first_pass, window, at, doses, unit, out,
-    origin, flips, jumps, usage, device,
+    calls, paths, panel, state, donors, prior, global_share, switch, error, keys, first_pass, window, at, doses, unit,
+    out, origin, flips, jumps, usage, device,
 ):  # fmt: skip
     """`copying_kernel.sweep` for all samples; arrays are changed in place."""
     ploidy = len(state) // len(calls)
@@ -126,8 +126,11 @@ def sweep(
     shown[:, one] = np.where(shown[:, one] == ploidy, 2, np.where(shown[:, one] == 0, 0, -1))
     theta = torch.from_numpy(panel[donors, first:stop]).to(device).permute(2, 1, 0)  # (T, K, B)
     pi = np.ones(donors.shape, np.float32)
+    others = slice(0, donors.shape[1] - (global_share > 0))
     if prior.size:
-        pi = np.maximum(np.take_along_axis(prior, donors // ploidy, 1), 1e-8)
+        pi[:, others] = np.maximum(np.take_along_axis(prior, donors[:, others] // ploidy, 1), 1e-8)
+    if global_share > 0:
+        pi[:, -1] = pi[:, others].sum(1) * (global_share / (1 - global_share))
     pi = pi / pi.sum(1, keepdims=True)
     inputs = Window(
         torch.from_numpy(shown).to(device),

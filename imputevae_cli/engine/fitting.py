@@ -7,15 +7,15 @@ genome shows to be useless is left out before its cost is paid.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-import msgspec
 import numpy as np
 import torch
 
 from imputevae_cli.config import Config
+from imputevae_cli.engine import glimpses
 from imputevae_cli.engine.cells import HiddenCells, pick
 from imputevae_cli.engine.copying import HaplotypeDecoder
 from imputevae_cli.engine.copying_chain import Schedule
@@ -23,88 +23,69 @@ from imputevae_cli.engine.copying_posterior import HaplotypePosterior
 from imputevae_cli.engine.device import kernel_threads
 from imputevae_cli.engine.donors import DonorDecoder
 from imputevae_cli.engine.evidence import Evidence, Glimpse, View, asked_together
-from imputevae_cli.engine.excerpts import two_stretches
 from imputevae_cli.engine.gate import Gate
 from imputevae_cli.engine.mixture import (
     DONORS,
     FREQUENCIES,
     GLOBAL,
     HAPLOTYPE,
-    Cohort,
     FrequencyPart,
     Mixture,
     closeness,
     global_posterior,
+    global_rows,
+    log_of,
 )
-from imputevae_cli.engine.stages import Stages
-from imputevae_cli.engine.trainer import EpochResult, Member, TrainingData, train_members
+from imputevae_cli.engine.task import Task
+from imputevae_cli.engine.trainer import Member, TrainingData, train_members
 from imputevae_cli.engine.vae import Latent, encode_in_batches
 from imputevae_cli.engine.wide import WideVae, trained_loci
 from imputevae_cli.genotypes import missing_per_sample
-from imputevae_cli.log import Progress, logger
-from imputevae_cli.metrics import log_loss
+from imputevae_cli.log import logger
 from imputevae_cli.seeds import seed_for
 
-EXCERPT_LOCI = 600
-EXCERPT_SAMPLES = 500
-EXCERPT_CELLS = 100
-"""Fewer hidden cells in the excerpt decide nothing."""
 SMALL = 200_000
 """Up to this many cells (samples x loci), every part is cheap, and the gate alone decides."""
-LINKED = 0.8
-"""In a larger file, haplotypes that bring the log loss of the frequencies below this share of it stand alone."""
 HIDDEN_TELLS = 0.025
 """Where a greater share of the known calls was hidden, the haplotypes are run once more with all of them."""
+GLOBAL_SHARES = (0.05, 0.2, 0.5)
+"""Copying priors of the global state, tried one after the other while each beats the one before."""
 LATENT_CELLS = 300_000
 """Cells that the encoder is trained on where only the latent is wanted."""
 
 
 @dataclass(frozen=True)
-class Task:
-    """What there is to fit, and how.
+class Given:
+    """What the haplotypes are given by the parts that were fitted before them.
 
-    cohort: with all its known calls; the hidden ones are hidden in place while parts are fitted.
-    validation: hidden cells that fit what is fitted on hidden cells. test: those that only measure.
+    likeness: float32 (N, N) that a copying prior may be fitted on, or None. members: the models of the global
+    decoder, for one more state to copy from; none where it was not fitted in full, or is not asked for.
     """
 
-    cohort: Cohort
-    validation: HiddenCells
-    test: HiddenCells
-    config: Config
-    device: torch.device
-    progress: Progress
-    threads: int
-    on_epoch: Callable[[EpochResult], Any] | None = None
-    stages: Stages = field(default_factory=Stages)
-
-    @property
-    def hidden(self) -> HiddenCells:
-        """All hidden cells."""
-        return self.validation.and_also(self.test)
+    likeness: np.ndarray | None
+    members: list[Member]
 
 
 def fit_mixture(task: Task) -> tuple[Mixture, np.ndarray]:
     """Fit the parts that `model.decoder` asks for, and the gate; with the probabilities of the test cells, (M, C)."""
     with task.hidden.hidden_in(task.cohort.calls), kernel_threads(1):
-        mixture, likeness, test_gp = _fit_on_visible(task)
+        mixture, given, test_gp = _fit_on_visible(task)
     if mixture.haplotypes is not None:
-        mixture.haplotypes = _with_all_calls(task, likeness, mixture.haplotypes)
+        mixture.haplotypes = _with_all_calls(task, given, mixture.haplotypes)
     return mixture, test_gp
 
 
-def _fit_on_visible(task: Task) -> tuple[Mixture, np.ndarray | None, np.ndarray]:
-    """The mixture, the likeness that its haplotypes were fitted with, and the probabilities of the test cells."""
+def _fit_on_visible(task: Task) -> tuple[Mixture, Given, np.ndarray]:
+    """The mixture, what its haplotypes were fitted with, and the probabilities of the test cells."""
     decoder = task.config.model.decoder
     wanted = {FREQUENCIES, GLOBAL, DONORS, HAPLOTYPE} if decoder == "auto" else {decoder}
     notes: list[str] = []
     thrifty = decoder == "auto" and task.cohort.calls.size > SMALL
-    copied = glimpse_haplotypes(task) if thrifty else None
-    alone = copied is not None and stand_alone(task, copied, notes)
-    if alone:
-        wanted -= {GLOBAL, DONORS}
-    members, thinned, latent = fit_global(
-        task, epochs_in_passing(task, alone) if thrifty or GLOBAL not in wanted else None
-    )
+    copied = glimpses.of_haplotypes(task) if thrifty else None
+    outdone = glimpses.outdone(task, copied, notes) if copied is not None else set()
+    wanted -= outdone
+    in_full = not thrifty and needs_global(task.config, wanted)
+    members, thinned, latent = fit_global(task, None if in_full else epochs_in_passing(task, GLOBAL in outdone))
     near = closeness(latent)
     donors = _fit_donors(task, near) if DONORS in wanted else None
     views: dict[str, View] = {}
@@ -113,8 +94,10 @@ def _fit_on_visible(task: Task) -> tuple[Mixture, np.ndarray | None, np.ndarray]
     if donors is not None:
         views[DONORS] = asked_together(task.hidden, donors.cells)
     evidence = _gather(task, views)
-    if thrifty and not alone:
-        idle = _idle_parts(task, evidence, lambda: {GLOBAL: _glimpse_global(task, members, thinned), HAPLOTYPE: copied})
+    if thrifty and not outdone:
+        idle = _idle_parts(
+            task, evidence, lambda: {GLOBAL: glimpses.of_global(task, members, thinned), HAPLOTYPE: copied}
+        )
         wanted -= idle.keys()
         notes += idle.values()
     encoder = members[0]  # the donors were fitted with its latent, whatever becomes of the global part
@@ -122,8 +105,8 @@ def _fit_on_visible(task: Task) -> tuple[Mixture, np.ndarray | None, np.ndarray]
         members = members if not thrifty else fit_global(task, None)[0]
         views[GLOBAL] = global_posterior(members, task.cohort, task.config).cells
     # Where the latent was fitted in passing, the genotypes' own correlations make the better copying prior
-    likeness = None if thinned is not None else near
-    haplotypes = _fit_haplotypes(task, likeness) if HAPLOTYPE in wanted else None
+    given = Given(None if thinned is not None else near, _members_to_copy(task, wanted, members, notes))
+    haplotypes = _fit_haplotypes(task, given, notes) if HAPLOTYPE in wanted else None
     if haplotypes is not None:
         views[HAPLOTYPE] = lambda cells: pick(cells, task.cohort.n_loci, haplotypes.shown_gp)
     gate, test_gp = _weigh(task, evidence, views)
@@ -133,23 +116,22 @@ def _fit_on_visible(task: Task) -> tuple[Mixture, np.ndarray | None, np.ndarray]
     haplotypes = haplotypes if HAPLOTYPE in gate.parts else None
     members = members if GLOBAL in gate.parts else []
     mixture = Mixture(task.cohort, encoder, thinned, latent, members, donors, haplotypes, gate, notes)
-    return mixture, likeness, test_gp
+    return mixture, given, test_gp
 
 
-def stand_alone(task: Task, copied: Glimpse, notes: list[str]) -> bool:
-    """Whether the haplotypes, on a few stretches, are so good that the global and donor parts can add little."""
-    cohort, cells = task.cohort, task.validation.take(copied.places)
-    plain = FrequencyPart.of(cohort).cells(cells)
-    mixed = np.sqrt(copied.gp * plain)  # either may be too sure; what counts is what they say together
-    mixed /= mixed.sum(1, keepdims=True)
-    best = min(log_loss(cells.truth, copied.gp), log_loss(cells.truth, mixed))
-    ratio = best / log_loss(cells.truth, plain)
-    if ratio < LINKED:
-        notes.append(
-            f"{GLOBAL} and {DONORS} skipped: on a few stretches haplotypes bring the log loss of the "
-            f"frequencies down to {ratio:.0%}"
-        )
-    return ratio < LINKED
+def needs_global(config: Config, wanted: set[str]) -> bool:
+    """Whether the global decoder is to be fitted in full: for itself, or for haplotypes that stand alone by wish."""
+    return GLOBAL in wanted or (wanted == {HAPLOTYPE} and config.haplotype.global_share != 0)
+
+
+def _members_to_copy(task: Task, wanted: set[str], members: list[Member], notes: list[str]) -> list[Member]:
+    """The global models that haplotypes are to copy from."""
+    if task.config.haplotype.global_share == 0 or HAPLOTYPE not in wanted:
+        return []
+    if not needs_global(task.config, wanted):
+        notes.append(f"{HAPLOTYPE} does without the global state: {GLOBAL} was not fitted in full")
+        return []
+    return members
 
 
 def _idle_parts(task: Task, evidence: Evidence, glimpses: Callable[[], dict[str, Glimpse | None]]) -> dict[str, str]:
@@ -165,45 +147,6 @@ def _idle_parts(task: Task, evidence: Evidence, glimpses: Callable[[], dict[str,
         return idle
 
     return task.stages.run("idle parts", judge)
-
-
-def _glimpse_global(task: Task, members: list[Member], thinned: np.ndarray | None) -> Glimpse | None:
-    """What models fitted on some of the loci say there."""
-    cohort = task.cohort
-    loci = np.arange(cohort.n_loci) if thinned is None else thinned
-    places, inside = task.validation.within(np.arange(len(cohort.calls)), loci)
-    if len(places) < EXCERPT_CELLS:
-        return None
-    some = cohort.with_calls(np.ascontiguousarray(cohort.calls[:, loci]))
-    return Glimpse(places, global_posterior(members, some, task.config).cells(inside))
-
-
-def glimpse_haplotypes(task: Task) -> Glimpse | None:
-    """What the haplotypes say on a few stretches; None where too few validation cells lie there to judge by."""
-    return task.stages.run("glimpse", lambda: _copied_excerpt(task), Glimpse.state, Glimpse.from_state)
-
-
-def _copied_excerpt(task: Task) -> Glimpse | None:
-    cohort = task.cohort
-    n_samples, n_loci = cohort.calls.shape
-    rng = np.random.default_rng(seed_for(task.config.io.seed, "excerpt"))
-    samples = np.sort(rng.choice(n_samples, min(n_samples, EXCERPT_SAMPLES), replace=False))
-    loci = two_stretches(n_loci, min(EXCERPT_LOCI, n_loci) // 2)
-    small = cohort.excerpt(samples, loci)
-    places, inside = task.validation.within(samples, loci)
-    if len(places) < EXCERPT_CELLS:
-        return None
-    quick = HaplotypeDecoder(msgspec.structs.replace(task.config.haplotype, trial=False, chains=1), 0)
-    posterior = quick.fit(
-        small.calls,
-        small.chrom_codes,
-        small.positions,
-        small.ploidy,
-        hidden=HiddenCells.none(),
-        threads=task.threads,
-        stages=task.stages,
-    )
-    return Glimpse(places, pick(inside, small.n_loci, posterior.shown_gp))
 
 
 def epochs_in_passing(task: Task, latent_only: bool) -> int:
@@ -259,23 +202,59 @@ def _fit_donors(task: Task, near: np.ndarray) -> DonorDecoder:
     )
 
 
-def _fit_haplotypes(task: Task, likeness: np.ndarray | None) -> HaplotypePosterior:
-    """The haplotypes of the visible calls, calibrated on the validation cells."""
+def _fit_haplotypes(task: Task, given: Given, notes: list[str]) -> HaplotypePosterior:
+    """The haplotypes of the visible calls, calibrated on the validation cells, which choose the share of the global
+    state where it is left open."""
+    rows = global_rows(given.members, task.cohort, task.config) if given.members else None
 
-    def fit() -> HaplotypePosterior:
-        return _run_haplotypes(task, task.hidden, likeness, None).calibrated(task.validation)
+    def fitted(name: str, schedule: Schedule | None, rows: np.ndarray | None) -> HaplotypePosterior:
+        def fit() -> HaplotypePosterior:
+            posterior = _run_haplotypes(task, task.hidden, given.likeness, schedule, rows)
+            return posterior.calibrated(task.validation)
 
-    return _haplotype_stage(task, "haplotypes", task.hidden, fit)
+        return _haplotype_stage(task, name, task.hidden, fit)
+
+    if rows is None:
+        return fitted("haplotypes", None, None)
+    if task.config.haplotype.global_share is not None:
+        return fitted("haplotypes with the global state", None, rows)
+    best = fitted("haplotypes", None, None)
+    losses = _validation_losses(task, best)
+    if len(losses) < glimpses.EXCERPT_CELLS:
+        return best
+    for number, share in enumerate(GLOBAL_SHARES):
+        schedule = replace(best.schedule, global_share=share)
+        other = fitted(f"haplotypes with the global state {number}", schedule, rows)
+        other_losses = _validation_losses(task, other)
+        gain = losses - other_losses
+        if gain.mean() <= gain.std() / np.sqrt(len(gain)):  # by a standard error
+            break
+        best, losses = other, other_losses
+    share = best.schedule.global_share
+    notes.append(
+        f"{HAPLOTYPE} copies from the global state with a prior of {share:g}"
+        if share
+        else f"{HAPLOTYPE} does without the global state: it adds nothing on hidden calls"
+    )
+    return best
 
 
-def _with_all_calls(task: Task, likeness: np.ndarray | None, fitted: HaplotypePosterior) -> HaplotypePosterior:
+def _validation_losses(task: Task, haplotypes: HaplotypePosterior) -> np.ndarray:
+    """Log loss of each validation cell, float (M,)."""
+    gp = pick(task.validation, task.cohort.n_loci, haplotypes.shown_gp)
+    return -log_of(gp[np.arange(len(gp)), task.validation.truth])
+
+
+def _with_all_calls(task: Task, given: Given, fitted: HaplotypePosterior) -> HaplotypePosterior:
     """The haplotypes once more, from all known calls, where so many were hidden that it tells."""
     calls, n_hidden = task.cohort.calls, len(task.validation.truth) + len(task.test.truth)
     if n_hidden < HIDDEN_TELLS * (calls.size - missing_per_sample(calls).sum()):
         return fitted
 
     def fit() -> HaplotypePosterior:
-        again = _run_haplotypes(task, HiddenCells.none(), likeness, fitted.schedule)
+        copies = given.members and fitted.schedule.global_share > 0
+        rows = global_rows(given.members, task.cohort, task.config) if copies else None
+        again = _run_haplotypes(task, HiddenCells.none(), given.likeness, fitted.schedule, rows)
         return replace(again, calibration=fitted.calibration)
 
     return _haplotype_stage(task, "haplotypes with all calls", HiddenCells.none(), fit)
@@ -291,7 +270,11 @@ def _haplotype_stage(
 
 
 def _run_haplotypes(
-    task: Task, hidden: HiddenCells, likeness: np.ndarray | None, schedule: Schedule | None
+    task: Task,
+    hidden: HiddenCells,
+    likeness: np.ndarray | None,
+    schedule: Schedule | None,
+    rows: np.ndarray | None,
 ) -> HaplotypePosterior:
     cohort = task.cohort
     decoder = HaplotypeDecoder(task.config.haplotype, seed_for(task.config.io.seed, "haplotype") % 2**31)
@@ -302,6 +285,7 @@ def _run_haplotypes(
         cohort.ploidy,
         hidden=hidden,
         likeness=likeness,
+        global_rows=rows,
         schedule=schedule,
         progress=task.progress,
         threads=task.threads,

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from imputevae_cli.engine import copying_windows, fitting
+from imputevae_cli.engine import copying_windows, fitting, glimpses
 from imputevae_cli.engine.copying import HaplotypeDecoder
 from imputevae_cli.engine.copying_chain import CHUNK_BYTES, Chain, Schedule, cell_offsets
 from imputevae_cli.engine.copying_chain import Cohort as ChainCohort
@@ -23,8 +23,8 @@ from imputevae_cli.engine.donor_panel import LINK_CANDIDATES, LINK_SAMPLES
 from imputevae_cli.engine.donor_training import TRAINING_CELLS
 from imputevae_cli.engine.donors import DonorDecoder
 from imputevae_cli.engine.evidence import Evidence
-from imputevae_cli.engine.fitting import Task
 from imputevae_cli.engine.mixture import DONORS, FREQUENCIES, GLOBAL, HAPLOTYPE, FrequencyPart, closeness
+from imputevae_cli.engine.task import Task
 from imputevae_cli.engine.wide import MOST_TRAINED
 from imputevae_cli.genotypes import MISSING, missing_per_sample
 from imputevae_cli.log import NullProgress
@@ -73,14 +73,14 @@ def _wanted(task: Task) -> tuple[set[str], int]:
     """The parts that will be fitted in full, about, and how often the gate will be fitted."""
     decoder = task.config.model.decoder
     if decoder != "auto":
-        return {decoder}, 1
+        return {decoder} | ({GLOBAL} if fitting.needs_global(task.config, {decoder}) else set()), 1
     if task.cohort.calls.size <= fitting.SMALL:
         return {GLOBAL, DONORS, HAPLOTYPE}, 2
-    copied = fitting.glimpse_haplotypes(task)
+    copied = glimpses.of_haplotypes(task)
     if copied is None:
         return {DONORS}, 1
-    if fitting.stand_alone(task, copied, []):
-        return {HAPLOTYPE}, 1
+    if outdone := glimpses.outdone(task, copied, []):
+        return {DONORS, HAPLOTYPE} - outdone, 1
     plain = Evidence.of(task.cohort, {FREQUENCIES: FrequencyPart.of(task.cohort).cells}, task.validation)
     helps = HAPLOTYPE in plain.beside(HAPLOTYPE, copied).gate(task.config.io.seed).parts
     return ({DONORS, HAPLOTYPE} if helps else {DONORS}), 3
@@ -110,6 +110,7 @@ def _haplotypes(task: Task) -> Forecast:
         + 4 * n_missing
         + 8 * n_windows * n_samples * schedule.donors
         + cohort.calls.size // 8
+        + (task.config.haplotype.global_share != 0) * 2 * cohort.calls.size
     )
     return Forecast(trial + seconds, bytes_)
 

@@ -274,6 +274,18 @@ def global_posterior(members: list[Member], cohort: Cohort, config: Config, *, a
     )
 
 
+def global_rows(members: list[Member], cohort: Cohort, config: Config) -> np.ndarray:
+    """The chance of ALT that the global decoder gives an allele of each sample, uint8 (N, L): 255 is 1."""
+    posterior = global_posterior(members, cohort, config)
+    rows = np.empty(cohort.calls.shape, np.uint8)
+    size = _loci_at_once(len(rows))
+    alleles = np.arange(cohort.ploidy + 1, dtype=np.float32) * (255 / cohort.ploidy)
+    for start in range(0, cohort.n_loci, size):
+        stop = min(start + size, cohort.n_loci)
+        rows[:, start:stop] = np.rint(posterior.gp(start, stop) @ alleles)
+    return rows
+
+
 def closeness(latent: Latent, other: Latent | None = None) -> np.ndarray:
     """How near samples lie in the latent space, float32 (N, M): 1 where means coincide, falling with their distance.
 

@@ -39,7 +39,7 @@ def overlaid(schedule: Schedule, settings: HaplotypeSettings) -> Schedule:
     """`schedule` with what the user has set."""
     names = ("iterations", "burn_in", "chains", "donors", "core", "halo")
     given = {name: value for name in names if (value := getattr(settings, name)) is not None}
-    schedule = replace(schedule, **given, error=settings.error)
+    schedule = replace(schedule, **given, error=settings.error, global_share=settings.global_share or 0.0)
     return replace(schedule, burn_in=min(schedule.burn_in, schedule.iterations - 1))
 
 

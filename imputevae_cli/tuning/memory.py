@@ -15,12 +15,14 @@ _HIDDEN = ("sim", "train.validation_split")  # they set which calls a fit hides 
 _LATENT = ("model", "train", "vae", "haplotype", *_HIDDEN)  # haplotypes that stand alone leave it fewer epochs
 DEPENDS_ON = {
     "glimpse": ("haplotype", *_HIDDEN),
+    "glimpse of donors": ("donors", "haplotype", *_HIDDEN),
     "latent": _LATENT,
     "global": _LATENT,
     "votes": ("donors", *_LATENT),
     "idle parts": ("donors", *_LATENT),
     "haplotypes": _LATENT,
-    "haplotypes with all calls": _LATENT,
+    "haplotypes with the global state": _LATENT,
+    "haplotypes with all calls": ("donors", *_LATENT),  # which may settle whether there is a global state
 }
 """Stage of a fit, less its number -> sections and settings that its result follows from, on one data set and seed."""
 LIMIT = 12

@@ -1,0 +1,120 @@
+"""Cheap runs of the parts on a few stretches of the genome, which show what is not worth its cost."""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+
+from imputevae_cli.engine import relatedness
+from imputevae_cli.engine.cells import HiddenCells, pick
+from imputevae_cli.engine.copying import HaplotypeDecoder
+from imputevae_cli.engine.donors import DonorDecoder
+from imputevae_cli.engine.evidence import Evidence, Glimpse
+from imputevae_cli.engine.excerpts import two_stretches
+from imputevae_cli.engine.mixture import DONORS, FREQUENCIES, GLOBAL, HAPLOTYPE, FrequencyPart, global_posterior
+from imputevae_cli.engine.task import Task
+from imputevae_cli.engine.trainer import Member
+from imputevae_cli.metrics import log_loss
+from imputevae_cli.seeds import seed_for
+
+EXCERPT_LOCI = 600
+EXCERPT_SAMPLES = 500
+EXCERPT_CELLS = 100
+"""Fewer hidden cells decide nothing: whether a part is worth its cost, or whether haplotypes gain by a global state."""
+LINKED, ALONE = 0.8, 0.3
+"""Haplotypes that bring the log loss of the frequencies below the first share of it outdo the global part, and below
+the second the donors too; between the two, a cheap run of the donors tells whether they add something."""
+GLIMPSE_STEPS = 60
+"""Steps of training of that run."""
+
+
+def of_haplotypes(task: Task) -> Glimpse | None:
+    """What the haplotypes say on a few stretches; None where too few validation cells lie there to judge by."""
+    return task.stages.run("glimpse", lambda: _copied_excerpt(task), Glimpse.state, Glimpse.from_state)
+
+
+def _copied_excerpt(task: Task) -> Glimpse | None:
+    samples, loci = _excerpt(task)
+    small = task.cohort.excerpt(samples, loci)
+    places, inside = task.validation.within(samples, loci)
+    if len(places) < EXCERPT_CELLS:
+        return None
+    quick = HaplotypeDecoder(msgspec.structs.replace(task.config.haplotype, trial=False, chains=1), 0)
+    posterior = quick.fit(
+        small.calls,
+        small.chrom_codes,
+        small.positions,
+        small.ploidy,
+        hidden=HiddenCells.none(),
+        threads=task.threads,
+        stages=task.stages,
+    )
+    return Glimpse(places, pick(inside, small.n_loci, posterior.shown_gp))
+
+
+def of_global(task: Task, members: list[Member], thinned: np.ndarray | None) -> Glimpse | None:
+    """What models fitted on some of the loci say there."""
+    cohort = task.cohort
+    loci = np.arange(cohort.n_loci) if thinned is None else thinned
+    places, inside = task.validation.within(np.arange(len(cohort.calls)), loci)
+    if len(places) < EXCERPT_CELLS:
+        return None
+    some = cohort.with_calls(np.ascontiguousarray(cohort.calls[:, loci]))
+    return Glimpse(places, global_posterior(members, some, task.config).cells(inside))
+
+
+def outdone(task: Task, copied: Glimpse, notes: list[str]) -> set[str]:
+    """The parts that can add little where haplotypes, on a few stretches, are so good; `notes` says why."""
+    cohort, cells = task.cohort, task.validation.take(copied.places)
+    plain = FrequencyPart.of(cohort).cells(cells)
+    mixed = np.sqrt(copied.gp * plain)  # either may be too sure; what counts is what they say together
+    mixed /= mixed.sum(1, keepdims=True)
+    best = min(log_loss(cells.truth, copied.gp), log_loss(cells.truth, mixed))
+    ratio = best / log_loss(cells.truth, plain)
+    if ratio >= LINKED:
+        return set()
+    parts = [GLOBAL] if ratio >= ALONE and _donors_add(task, copied) else [GLOBAL, DONORS]
+    notes.append(
+        f"{' and '.join(parts)} skipped: on a few stretches haplotypes bring the log loss of the "
+        f"frequencies down to {ratio:.0%}"
+    )
+    return set(parts)
+
+
+def _donors_add(task: Task, copied: Glimpse) -> bool:
+    """Whether the gate takes in donors, trained for a moment, beside the haplotypes on the same stretches."""
+
+    def judge() -> bool:
+        plain = Evidence.of(task.cohort, {FREQUENCIES: FrequencyPart.of(task.cohort).cells}, task.validation)
+        voted = Glimpse(np.arange(len(copied.places)), _voted_excerpt(task))
+        gate = plain.beside(HAPLOTYPE, copied).beside(DONORS, voted).gate(task.config.io.seed)
+        return DONORS in gate.parts
+
+    return task.stages.run("glimpse of donors", judge)
+
+
+def _voted_excerpt(task: Task) -> np.ndarray:
+    """What the donors say of the validation cells of the excerpt, float32 (M, C)."""
+    samples, loci = _excerpt(task)
+    small = task.cohort.excerpt(samples, loci)
+    _, inside = task.validation.within(samples, loci)
+    settings = task.config.donors
+    quick = msgspec.structs.replace(settings, steps=min(GLIMPSE_STEPS, settings.steps), redraws=1)
+    decoder = DonorDecoder(quick, seed_for(task.config.io.seed, "donors") % 2**31)
+    decoder.fit(
+        small.calls,
+        small.chrom_codes,
+        small.ploidy,
+        populations=small.known_populations,
+        similarity=relatedness.correlations(small.calls, small.ploidy),
+        threads=task.threads,
+    )
+    return decoder.cells(inside.samples, inside.loci)
+
+
+def _excerpt(task: Task) -> tuple[np.ndarray, np.ndarray]:
+    """Some samples and loci, int64, rising."""
+    n_samples, n_loci = task.cohort.calls.shape
+    rng = np.random.default_rng(seed_for(task.config.io.seed, "excerpt"))
+    samples = np.sort(rng.choice(n_samples, min(n_samples, EXCERPT_SAMPLES), replace=False))
+    return samples, two_stretches(n_loci, min(EXCERPT_LOCI, n_loci) // 2)
