@@ -4,6 +4,7 @@ import torch
 from conftest import simulate
 
 from imputevae_cli.config import ModelSettings
+from imputevae_cli.engine.draws import Draws
 from imputevae_cli.engine.vae import (
     LOGVAR_RANGE,
     GenotypeVae,
@@ -187,8 +188,8 @@ def test_dropout_happens_only_with_a_generator_and_keeps_the_mean():
     calls = calls_of()
     model = vae(calls, dropout_rate=0.5)
     assert torch.equal(model.encode(calls).mu, model.encode(calls).mu)
-    dropped = [model.encode(calls, dropout=torch.Generator().manual_seed(i)).mu for i in range(2)]
-    again = model.encode(calls, dropout=torch.Generator().manual_seed(1)).mu
+    dropped = [model.encode(calls, dropout=Draws(torch.Generator().manual_seed(i), len(calls))).mu for i in range(2)]
+    again = model.encode(calls, dropout=Draws(torch.Generator().manual_seed(1), len(calls))).mu
     assert not torch.equal(dropped[0], dropped[1])
     assert torch.equal(dropped[1], again)
     layers = HiddenLayers([1, 4000], ModelSettings(dropout_rate=0.3, activation="relu"))
@@ -212,7 +213,7 @@ def test_the_variance_stays_in_bounds():
 
 def test_draws_have_the_mean_and_the_spread_of_the_latent():
     latent = Latent(torch.full((20_000, 1), 2.0), torch.full((20_000, 1), np.log(0.25)))
-    z = latent.sample(torch.Generator().manual_seed(0))
+    z = latent.sample(Draws(torch.Generator().manual_seed(0), len(latent.mu)))
     assert float(z.mean()) == pytest.approx(2.0, abs=0.02)
     assert float(z.std()) == pytest.approx(0.5, abs=0.02)
 

@@ -179,7 +179,7 @@ def _glimpse_global(task: Task, members: list[Member], thinned: np.ndarray | Non
 
 def glimpse_haplotypes(task: Task) -> Glimpse | None:
     """What the haplotypes say on a few stretches; None where too few validation cells lie there to judge by."""
-    return task.stages.run("glimpse", lambda: _copied_excerpt(task), Glimpse.state, Glimpse.from_state)
+    return task.stages.run_together("glimpse", lambda: _copied_excerpt(task), Glimpse.state, Glimpse.from_state)
 
 
 def _copied_excerpt(task: Task) -> Glimpse | None:
@@ -232,7 +232,10 @@ def fit_global(task: Task, epochs: int | None) -> tuple[list[Member], np.ndarray
         n_populations=cohort.n_populations,
     )
     name = "global" if epochs is None else "latent"
-    members = train_members(data, config, task.device, task.progress, task.on_epoch, task.stages, name)
+    # In passing it is so cheap that the first of several processes fits it, and gets what one by itself would
+    members = train_members(
+        data, config, task.device, task.progress, task.on_epoch, task.stages, name, together=epochs is None
+    )
     populations = None if data.populations is None else data.populations.to(task.device)
     if epochs is None and thinned is not None:
         calls = torch.from_numpy(cohort.calls)
@@ -283,7 +286,7 @@ def _haplotype_stage(
     task: Task, name: str, hidden: HiddenCells, fit: Callable[[], HaplotypePosterior]
 ) -> HaplotypePosterior:
     calls = task.cohort.calls
-    return task.stages.run(
+    return task.stages.run_together(
         name, fit, HaplotypePosterior.state, lambda state: HaplotypePosterior.from_state(state, calls, hidden)
     )
 

@@ -1,0 +1,146 @@
+"""The processes that share a fit: how work is parted among them, and what they tell each other.
+
+`Ranks` is a process by itself, which has everything and waits for nobody. `Group` is one of several, joined by
+torch.distributed, which is imported only there. Processes must make the same calls in the same order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from imputevae_cli.errors import ConfigError, PeerLost
+
+T = TypeVar("T")
+PATIENCE = timedelta(days=30)
+"""How long a process waits for another, which may be at work by itself; gloo gives up after half an hour."""
+COUNTS_AT_ONCE = 1 << 20
+
+
+class Ranks:
+    """A process by itself. rank: its number, from 0; size: how many there are."""
+
+    rank, size = 0, 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the first process, which decides, tells and writes."""
+        return self.rank == 0
+
+    def part(self, n: int) -> slice:
+        """This process's part of n rows: a run of them; the parts follow one another."""
+        return slice(n * self.rank // self.size, n * (self.rank + 1) // self.size)
+
+    def mine(self, items: Sequence[T]) -> Sequence[T]:
+        """This process's part of a list of tasks: every `size`-th."""
+        return items[self.rank :: self.size]
+
+    def add(self, *tensors: Tensor) -> None:
+        """Sum each of the tensors, of one dtype and on one device, over the processes; in place."""
+
+    def add_counts(self, counts: np.ndarray) -> None:
+        """Sum whole numbers, below 2^31, over the processes, in place; contiguous, of any dtype and shape."""
+
+    def merge(self, array: np.ndarray) -> None:
+        """Give every process what each has written into the array, in place and bit by bit.
+
+        An entry that a process has not written holds zero there, or what another wrote.
+        """
+
+    def greatest(self, *numbers: int) -> tuple[int, ...]:
+        """The greatest of each number over the processes."""
+        return numbers
+
+    def told(self, state: Any) -> Any:
+        """What the first process says: plain types and tensors. What the others say does not count."""
+        return state
+
+    def leave(self) -> None:
+        """Part from the others."""
+
+
+class Group(Ranks):
+    """One of several processes. Where another has ended, every method raises PeerLost."""
+
+    def __init__(self, rank: int, size: int, local_rank: int = 0, device: str = "cpu"):
+        """Join the others, who are found by MASTER_ADDR and MASTER_PORT of the environment.
+
+        local_rank: the process's number on its machine, and that of its GPU. device: cpu or cuda. Raises ConfigError
+        where there is no such GPU, or the others cannot be reached.
+        """
+        import torch.distributed
+
+        self.rank, self.size = rank, size
+        if device == "cuda":
+            n_gpus = torch.cuda.device_count()
+            if local_rank >= n_gpus:
+                raise ConfigError(
+                    f"{n_gpus} GPUs do not serve process {local_rank + 1} of this machine; start {n_gpus}"
+                )
+            torch.cuda.set_device(local_rank)
+        backend = "cpu:gloo,cuda:nccl" if device == "cuda" else "gloo"
+        try:
+            torch.distributed.init_process_group(backend, rank=rank, world_size=size, timeout=PATIENCE)
+        except (RuntimeError, ValueError) as error:
+            reason = str(error).split("\n")[0]
+            raise ConfigError(f"the processes cannot join ({reason}); start them with torchrun") from error
+
+    def add(self, *tensors: Tensor) -> None:
+        """See `Ranks`. The tensors travel as one."""
+        together = torch.cat([tensor.reshape(-1) for tensor in tensors])
+        self._reduce(together, torch.distributed.ReduceOp.SUM)
+        for tensor, total in zip(tensors, together.split([t.numel() for t in tensors]), strict=True):
+            tensor.copy_(total.view_as(tensor))
+
+    def add_counts(self, counts: np.ndarray) -> None:
+        """See `Ranks`."""
+        flat = counts.reshape(-1)
+        for start in range(0, flat.size, COUNTS_AT_ONCE):  # so that what is held beside them is small
+            some = flat[start : start + COUNTS_AT_ONCE]
+            wide = torch.from_numpy(some.astype(np.int32))
+            self._reduce(wide, torch.distributed.ReduceOp.SUM)
+            some[:] = wide.numpy()
+
+    def merge(self, array: np.ndarray) -> None:
+        """See `Ranks`. The greatest of bytes that are all alike or zero is that which was written."""
+        whole = np.ascontiguousarray(array)
+        if not whole.size:
+            return
+        self._reduce(torch.from_numpy(whole.reshape(-1).view(np.uint8)), torch.distributed.ReduceOp.MAX)
+        if whole is not array:
+            array[...] = whole
+
+    def greatest(self, *numbers: int) -> tuple[int, ...]:
+        """See `Ranks`."""
+        together = torch.tensor(numbers)
+        self._reduce(together, torch.distributed.ReduceOp.MAX)
+        return tuple(together.tolist())
+
+    def told(self, state: Any) -> Any:
+        """See `Ranks`."""
+        box = [state if self.leads else None]
+        with _among_peers():
+            torch.distributed.broadcast_object_list(box, src=0, device=torch.device("cpu"))
+        return state if self.leads else box[0]
+
+    def leave(self) -> None:
+        """See `Ranks`."""
+        torch.distributed.destroy_process_group()
+
+    def _reduce(self, tensor: Tensor, how: Any) -> None:
+        with _among_peers():
+            torch.distributed.all_reduce(tensor, how)
+
+
+@contextmanager
+def _among_peers() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        raise PeerLost("another process of this run has ended; what it said itself tells why") from error
