@@ -54,8 +54,8 @@ def refuse_many() -> None:
     """Raise ConfigError where several processes run a command that is for one."""
     if process_count() > 1:
         raise ConfigError(
-            f"{process_count()} processes share `imputevae train` alone: run that with torchrun, "
-            "and this command without it, with --model"
+            f"{process_count()} processes can share `imputevae train` alone; run that with torchrun, "
+            "and then this command in one process, with --model"
         )
 
 
@@ -104,4 +104,8 @@ def shared(ranks: Ranks, path: str, common: Common, genotypes: GenotypeMatrix, c
         yield SharedStages(ranks, Stages(), request)
         return
     with resumable(path, common, genotypes, config) as stages:
-        yield stages if ranks.size == 1 else SharedStages(ranks, stages, request)
+        try:
+            yield stages if ranks.size == 1 else SharedStages(ranks, stages, request)
+        except PeerLost:  # such as a process that ran out of memory
+            stages.save()
+            raise

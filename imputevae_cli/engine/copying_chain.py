@@ -225,8 +225,7 @@ class Chain:
             slice(chunk[0], chunk[-1] + 1),
             slice(self._origin(sweep.chunk), int(self.windows[chunk[-1], 2])),
         )
-        for written in (sweep.done, sweep.fresh, sweep.flips[windows], sweep.jumps[:, loci], sweep.usage[windows]):
-            self.ranks.merge(written)
+        self.ranks.merge(sweep.done, sweep.fresh, sweep.flips[windows], sweep.jumps[:, loci], sweep.usage[windows])
 
     def _next_chunk(self) -> None:
         """Put the haplotypes that waited in place, and let the fresh ones wait."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from io import BytesIO
 from typing import Any, TypeVar
 
 import numpy as np
@@ -47,8 +48,8 @@ class Ranks:
     def add_counts(self, counts: np.ndarray) -> None:
         """Sum whole numbers, below 2^31, over the processes, in place; contiguous, of any dtype and shape."""
 
-    def merge(self, array: np.ndarray) -> None:
-        """Give every process what each has written into the array, in place and bit by bit.
+    def merge(self, *arrays: np.ndarray) -> None:
+        """Give every process what each has written into the arrays, in place and bit by bit.
 
         An entry that a process has not written holds zero there, or what another wrote.
         """
@@ -107,14 +108,14 @@ class Group(Ranks):
             self._reduce(wide, torch.distributed.ReduceOp.SUM)
             some[:] = wide.numpy()
 
-    def merge(self, array: np.ndarray) -> None:
+    def merge(self, *arrays: np.ndarray) -> None:
         """See `Ranks`. The greatest of bytes that are all alike or zero is that which was written."""
-        whole = np.ascontiguousarray(array)
-        if not whole.size:
-            return
-        self._reduce(torch.from_numpy(whole.reshape(-1).view(np.uint8)), torch.distributed.ReduceOp.MAX)
-        if whole is not array:
-            array[...] = whole
+        together = np.concatenate([np.ascontiguousarray(array).reshape(-1).view(np.uint8) for array in arrays])
+        self._reduce(torch.from_numpy(together), torch.distributed.ReduceOp.MAX)
+        start = 0
+        for array in arrays:
+            array[...] = together[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+            start += array.nbytes
 
     def greatest(self, *numbers: int) -> tuple[int, ...]:
         """See `Ranks`."""
@@ -123,11 +124,15 @@ class Group(Ranks):
         return tuple(together.tolist())
 
     def told(self, state: Any) -> Any:
-        """See `Ranks`."""
-        box = [state if self.leads else None]
+        """See `Ranks`. It travels as a checkpoint is written, and is read as carefully."""
+        file = BytesIO()
+        if self.leads:
+            torch.save(state, file)
+        (length,) = self.greatest(file.tell())
+        text = torch.frombuffer(bytearray(file.getvalue() or length), dtype=torch.uint8)
         with _among_peers():
-            torch.distributed.broadcast_object_list(box, src=0, device=torch.device("cpu"))
-        return state if self.leads else box[0]
+            torch.distributed.broadcast(text, src=0)
+        return state if self.leads else torch.load(BytesIO(text.numpy().data), weights_only=True)
 
     def leave(self) -> None:
         """See `Ranks`."""

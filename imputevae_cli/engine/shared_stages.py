@@ -7,9 +7,11 @@ spreading (`Stages.run_together`). It alone remembers, and says when to stop.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from imputevae_cli.engine.ranks import Ranks
 from imputevae_cli.engine.stages import Stages, State, T, same
+from imputevae_cli.errors import PeerLost
 from imputevae_cli.stopping import Stopped, StopRequest
 
 
@@ -95,6 +97,8 @@ class SharedStages(Stages):
         if self._together.leads:
             self._own.safe_point(lambda: whole)
         elif number:
+            with suppress(PeerLost):  # who leaves early has the launcher end those that still save
+                self._together.told(None)
             raise Stopped(number)
 
     def is_due(self) -> bool:

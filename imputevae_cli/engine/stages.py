@@ -78,6 +78,9 @@ class Stages:
         """Whether a safe point is waited for; may be asked in any thread."""
         return False
 
+    def save(self) -> None:
+        """Write the results that are remembered and not written yet. Raises OutputError."""
+
 
 class Store(Protocol):
     """Where a journal keeps plain types and tensors by name."""
@@ -145,7 +148,7 @@ class Journal(Stages):
         return self._stop.is_asked or (self._every > 0 and time.monotonic() - self._saved_at >= self._every)
 
     def save(self) -> None:
-        """Write the results that are not written yet. Raises OutputError."""
+        """See `Stages`."""
         for stage in list(self._unsaved):
             self._store.write(stage, {"result": self._unsaved[stage]})
             del self._unsaved[stage]
