@@ -22,6 +22,7 @@ T = TypeVar("T")
 PATIENCE = timedelta(days=30)
 """How long a process waits for another, which may be at work by itself; gloo gives up after half an hour."""
 COUNTS_AT_ONCE = 1 << 20
+TRAVELS_ALONE = 1 << 16
 
 
 class Ranks:
@@ -43,7 +44,7 @@ class Ranks:
         return items[self.rank :: self.size]
 
     def add(self, *tensors: Tensor) -> None:
-        """Sum each of the tensors, of one dtype and on one device, over the processes; in place."""
+        """Sum each of the tensors, contiguous, of one dtype and on one device, over the processes; in place."""
 
     def add_counts(self, counts: np.ndarray) -> None:
         """Sum whole numbers, below 2^31, over the processes, in place; contiguous, of any dtype and shape."""
@@ -93,10 +94,16 @@ class Group(Ranks):
             raise ConfigError(f"the processes cannot join ({reason}); start them with torchrun") from error
 
     def add(self, *tensors: Tensor) -> None:
-        """See `Ranks`. The tensors travel as one."""
-        together = torch.cat([tensor.reshape(-1) for tensor in tensors])
+        """See `Ranks`. Small tensors travel as one, since each journey takes its time; large ones need no copy so."""
+        small = [tensor for tensor in tensors if tensor.numel() < TRAVELS_ALONE]
+        large = [tensor for tensor in tensors if tensor.numel() >= TRAVELS_ALONE]
+        for tensor in large:
+            self._reduce(tensor, torch.distributed.ReduceOp.SUM)
+        if not small:
+            return
+        together = torch.cat([tensor.reshape(-1) for tensor in small])
         self._reduce(together, torch.distributed.ReduceOp.SUM)
-        for tensor, total in zip(tensors, together.split([t.numel() for t in tensors]), strict=True):
+        for tensor, total in zip(small, together.split([t.numel() for t in small]), strict=True):
             tensor.copy_(total.view_as(tensor))
 
     def add_counts(self, counts: np.ndarray) -> None:

@@ -260,7 +260,7 @@ def _batch_loss(
 
 
 def _precision(name: str, device: torch.device) -> AbstractContextManager:
-    """Products of matrices are rounded to bf16 within, where `name` says so; what is summed over many cells is not."""
+    """A context in which the factors of matrix products are rounded to bf16 where `name`, train.precision, says so."""
     return torch.autocast(device.type, torch.bfloat16) if name == "bf16" else nullcontext()
 
 
