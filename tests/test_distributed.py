@@ -272,7 +272,9 @@ def test_the_global_part_is_close_to_that_of_one_process(cohort, tmp_path, setti
     all_well(shared(3, *arguments, "-o", tmp_path / "three.ivae"))
     one, three = (load(tmp_path / name) for name in ("one.ivae", "three.ivae"))
     assert one["expected"]["model"]["log_loss"] == pytest.approx(three["expected"]["model"]["log_loss"], abs=CLOSE)
-    for mine, theirs in zip(one["mixture"]["members"], three["mixture"]["members"], strict=True):
+    members = [[model["mixture"]["encoder"], *model["mixture"]["members"]] for model in (one, three)]
+    assert len(members[0]) == 2
+    for mine, theirs in zip(*members, strict=True):
         assert mine["best_epoch"] == theirs["best_epoch"]
         for before, after in zip(mine["history"], theirs["history"], strict=True):
             assert before == pytest.approx(after, rel=CLOSE)
