@@ -37,8 +37,9 @@ from imputevae_cli.config import Config
 from imputevae_cli.engine import copying_chain, fitting
 from imputevae_cli.engine.copying_chain import Chain
 from imputevae_cli.engine.draws import Draws
+from imputevae_cli.engine.group import Group
 from imputevae_cli.engine.loss import vae_loss
-from imputevae_cli.engine.ranks import Group, Ranks
+from imputevae_cli.engine.ranks import Ranks
 from imputevae_cli.engine.shared_stages import SharedStages
 from imputevae_cli.engine.stages import Journal, Stages
 from imputevae_cli.engine.trainer import train_members

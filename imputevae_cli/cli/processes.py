@@ -65,23 +65,31 @@ def joined(config: Config, source: str | None) -> Iterator[Ranks]:
 
     Raises ConfigError where they cannot share it.
     """
-    from imputevae_cli.engine.ranks import Group, Ranks
-
     if process_count() == 1:
+        from imputevae_cli.engine.ranks import Ranks
+
         yield Ranks()
         return
     if source == "-":
         raise ConfigError("several processes cannot read one standard input; name a file")
+    from imputevae_cli.engine.group import Group
+
     ranks = Group(process_number(), process_count(), int(os.environ.get("LOCAL_RANK", "0")), _device(config))
     try:
         yield ranks
     except (PeerLost, Stopped) as error:
         if ranks.leads:
             raise
-        # The first process has said why
-        raise typer.Exit(Preempted.exit_code if request.is_asked else PeerLost.exit_code) from error
+        raise typer.Exit(_silent_code(error)) from error
     finally:
         ranks.leave()
+
+
+def _silent_code(error: PeerLost | Stopped) -> int:
+    """The exit code of a process that is not the first, which has said why."""
+    if request.is_asked:
+        return Preempted.exit_code
+    return 128 + error.number if isinstance(error, Stopped) else error.exit_code
 
 
 def _device(config: Config) -> str:
@@ -97,6 +105,10 @@ def _device(config: Config) -> str:
 @contextmanager
 def shared(ranks: Ranks, path: str, common: Common, genotypes: GenotypeMatrix, config: Config) -> Iterator[Stages]:
     """See `signals.resumable`: of the first process, with the others at its side."""
+    if ranks.size == 1:
+        with resumable(path, common, genotypes, config) as stages:
+            yield stages
+        return
     from imputevae_cli.engine.shared_stages import SharedStages
     from imputevae_cli.engine.stages import Stages
 
@@ -105,7 +117,7 @@ def shared(ranks: Ranks, path: str, common: Common, genotypes: GenotypeMatrix, c
         return
     with resumable(path, common, genotypes, config) as stages:
         try:
-            yield stages if ranks.size == 1 else SharedStages(ranks, stages, request)
+            yield SharedStages(ranks, stages, request)
         except PeerLost:  # such as a process that ran out of memory
             stages.save()
             raise
