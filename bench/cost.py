@@ -22,7 +22,7 @@ from imputevae_cli.genotypes import MISSING
 
 SAMPLES = (100, 200, 500, 1000, 2000)
 LOCI = (1000, 2000, 5000, 10_000, 20_000, 50_000)
-ITERATIONS = 4
+ITERATIONS, BURN_IN = 13, 7
 DONORS = 48
 
 
@@ -44,7 +44,7 @@ def nanoseconds(n_samples: int, n_loci: int) -> dict:
     """CPU nanoseconds per sample x locus x iteration, everything between calls and posterior counted."""
     calls = simulate(n_samples, n_loci)
     settings = HaplotypeSettings(
-        iterations=ITERATIONS, burn_in=2, chains=1, donors=DONORS, core=512, halo=96, trial=False
+        iterations=ITERATIONS, burn_in=BURN_IN, chains=1, donors=DONORS, core=512, halo=96, trial=False
     )
     codes, positions = np.zeros(n_loci, np.int32), np.arange(n_loci, dtype=np.int64) * 100
     start = time.process_time()

@@ -3,6 +3,7 @@
 usage: python bench/make_cases.py DIR [--seed 1] [--only NAME,...] [--scale 1.0]
 
   wgs     three populations that exchange migrants, one stretch of a chromosome, every variant above 1 %: strong linkage
+  rare    a large sample of a population that has grown: most variants are rarer than 1 %
   cross   a multi-parent cross: long blocks of a few founders' haplotypes, many missing calls
   rad     unlinked tags along a chain of populations; whole tags missing, in a whole clade where its cut site is lost
   clonal  haploid samples without recombination, as bacteria are
@@ -80,6 +81,19 @@ def wgs(rng: np.random.Generator, scale: float) -> Simulated:
     populations = [name for name in "ABC" for _ in range(each)]
     chrom = np.full(len(pos), "chr1")
     return Simulated(haplotypes, chrom, pos, populations, uneven(rng, *shape, 0.1), rng.random(shape) < 0.15)
+
+
+def rare(rng: np.random.Generator, scale: float) -> Simulated:
+    n = max(int(800 * scale), 20)
+    demography = msprime.Demography()
+    demography.add_population(initial_size=100_000, growth_rate=0.01, name="A")
+    demography.add_population_parameters_change(time=230, initial_size=10_000, growth_rate=0, population="A")
+    haplotypes, pos = simulate({"A": n}, demography, 800_000, 1e-8, 1.2e-8, int(rng.integers(1, 2**31)))
+    shared = np.minimum(haplotypes.sum((1, 2)), (1 - haplotypes).sum((1, 2))) > 2
+    haplotypes, pos = haplotypes[shared], pos[shared]
+    shape = haplotypes.shape[:2]
+    chrom = np.full(len(pos), "chr1")
+    return Simulated(haplotypes, chrom, pos, ["A"] * n, uneven(rng, *shape, 0.05), rng.random(shape) < 0.15)
 
 
 def gamete(rng: np.random.Generator, parent: np.ndarray, pos: np.ndarray, length: int) -> np.ndarray:
@@ -176,7 +190,7 @@ def write_case(folder: Path, case: Simulated, rng: np.random.Generator) -> None:
     )
 
 
-CASES = {"wgs": wgs, "cross": cross, "rad": rad, "clonal": clonal}
+CASES = {"wgs": wgs, "cross": cross, "rad": rad, "clonal": clonal, "rare": rare}
 
 
 def main() -> None:

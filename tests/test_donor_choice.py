@@ -1,6 +1,7 @@
 """The choice of donors against plain numpy."""
 
 import numpy as np
+import pytest
 
 from imputevae_cli.engine import donor_choice
 
@@ -53,17 +54,36 @@ def test_best_breaks_ties_by_the_key():
     assert set(first.tolist()) != set(second.tolist())
 
 
-def test_a_sample_never_copies_itself_and_finds_its_twin():
+@pytest.mark.parametrize("sort", [False, True])
+def test_a_sample_never_copies_itself_and_finds_its_twin(sort):
     rng = np.random.default_rng(2)
     panel = rng.choice(np.array([0, 255], np.uint8), (40, 128))
     panel[10] = panel[30]  # samples 5 and 15 share a haplotype
     rows = np.arange(40, dtype=np.int32)
     own = np.stack([2 * np.arange(20), 2 * np.arange(20) + 1], 1).astype(np.int32)
-    donors, keys = np.zeros((20, 4), np.int32), np.arange(20, dtype=np.uint64)
-    donor_choice.choose(
-        panel, rows, rows // 2, panel, own, np.array([[0, 128], [0, 64]]), np.array([0, 20]), keys, donors
-    )
+    donors, keys = np.tile(rows[:4], (20, 1)), np.arange(20, dtype=np.uint64)
+    donors[:2] = [36, 37, 38, 39]
+    candidates = donor_choice.Candidates(rows, rows // 2, own)
+    packed = donor_choice.Packed.of(candidates, panel, panel, np.array([[0, 128], [0, 64]]), sort)
+    donor_choice.choose(packed, np.array([0, 20]), keys, donors)
     assert not (donors // 2 == np.arange(20)[:, None]).any()
     assert 30 in donors[5]
     assert 10 in donors[15]
     assert all(len(set(row)) == 4 for row in donors.tolist())
+
+
+def test_what_one_sample_gets_does_not_hang_on_the_others_that_ask():
+    rng = np.random.default_rng(3)
+    panel = rng.choice(np.array([0, 255], np.uint8), (400, 128))
+    queries = rng.choice(np.array([0, 255], np.uint8), (8, 128))
+    rows = np.arange(400, dtype=np.int32)
+    found = []
+    for asking in ([0, 1, 2, 3], [2]):
+        own = np.array([[2 * n, 2 * n + 1] for n in asking], np.int32)
+        donors = np.tile(rows[:6], (len(asking), 1))
+        candidates = donor_choice.Candidates(rows, np.full(400, -1, np.int32), own)
+        packed = donor_choice.Packed.of(candidates, panel, queries, np.array([[0, 128]]), True)
+        keys = np.array(asking, np.uint64)
+        donor_choice.choose(packed, np.array([0, len(asking)]), keys, donors)
+        found.append(donors[asking.index(2)])
+    np.testing.assert_array_equal(*found)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from imputevae_cli.cli.options import Common
-from imputevae_cli.cli.signals import request, resumable
+from imputevae_cli.cli.signals import ended_by_signals, request, resumable
 from imputevae_cli.config import Config
 from imputevae_cli.errors import ConfigError, PeerLost, Preempted
 from imputevae_cli.stopping import Stopped
@@ -74,7 +74,9 @@ def joined(config: Config, source: str | None) -> Iterator[Ranks]:
         raise ConfigError("several processes cannot read one standard input; name a file")
     from imputevae_cli.engine.group import Group
 
-    ranks = Group(process_number(), process_count(), int(os.environ.get("LOCAL_RANK", "0")), _device(config))
+    device = _device(config)
+    with ended_by_signals():
+        ranks = Group(process_number(), process_count(), int(os.environ.get("LOCAL_RANK", "0")), device)
     try:
         yield ranks
     except (PeerLost, Stopped) as error:

@@ -35,6 +35,20 @@ def listen() -> None:
             signal.signal(number, _stop_at_once if number == signal.SIGINT else request.receive)
 
 
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Within, a signal ends the process there and then: for waits outside Python, which would not see one."""
+    handled = {number: signal.getsignal(number) for number in STOPPED_BY}
+    for number, handler in handled.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        for number, handler in handled.items():
+            signal.signal(number, handler)
+
+
 def _stop_at_once(number: int, frame: object) -> None:
     """Whoever presses Ctrl-C wants the prompt back."""
     raise Stopped(number)

@@ -18,16 +18,19 @@ from imputevae_cli.engine import copying_frame, copying_torch, copying_windows, 
 from imputevae_cli.engine import copying_kernel as kernel
 from imputevae_cli.engine.copying_frame import Frame
 from imputevae_cli.engine.copying_numerics import mix
+from imputevae_cli.engine.donor_choice import Candidates, Packed
 from imputevae_cli.engine.plain import as_arrays, as_tensors
 from imputevae_cli.engine.ranks import Ranks
 from imputevae_cli.genotypes import MISSING, missing_per_sample
 from imputevae_cli.masking_patterns import genotype_counts
 
 SAMPLES_PER_SWEEP = 32
-SAMPLES_PER_CHOICE = 256  # more, since each task packs the panel first
+SAMPLES_PER_CHOICE = 64
+PACKED_BYTES = 32 << 20  # haplotypes of so many windows are packed at once
 CHUNK_BYTES = 16 << 20  # new haplotypes that wait beside the old ones, twice
 DOSE_UNIT = 65535  # a chance of 1, in two bytes
-MAX_CANDIDATES = 4000  # haplotypes compared at once; more are drawn from afresh each time, to stay linear in samples
+MAX_CANDIDATES = 2000  # haplotypes compared with each at the first choice
+MOST_COMPARED = 1000  # of more haplotypes, later choices compare those alone that stand near in order
 NO_PRIOR = np.zeros((0, 0), np.float32)
 
 
@@ -136,7 +139,7 @@ class Chain:
         self.fixed_switch = switch is not None
         self.switch = switch if self.fixed_switch else self._smooth_switch(self.rate).astype(np.float32)
         self.haplotypes = initial_haplotypes(cohort.calls, cohort.ploidy, cohort.frequency)
-        self.candidates = [candidates(cohort, paths) for paths in self.paths]
+        self.candidates = [Candidates.of(paths, cohort.ploidy, cohort.panel) for paths in self.paths]
         fewest = min(len(found.rows) for found in self.candidates) - (cohort.panel is None) * cohort.ploidy
         n_donors = max(1, min(schedule.donors, fewest))
         self.donors = np.zeros((len(self.windows), len(cohort.calls), n_donors), np.int32)
@@ -314,25 +317,39 @@ class Chain:
         ]
 
     def _choose_donors(self, pool: ThreadPoolExecutor) -> None:
-        cohort, schedule = self.cohort, self.schedule
-        if cohort.panel is None and len(cohort.calls) < 2:
+        if self.cohort.panel is None and len(self.cohort.calls) < 2:
             return  # nobody else to copy from: the sample's own frequencies stand
-        panel = self.haplotypes if cohort.panel is None else cohort.panel
         keys = [self._key(2 * self.iteration + 1, w) for w in range(len(self.windows))]
         keys_of = [self.frame.keys(key, w) for w, key in enumerate(keys)]
-
-        def choose(task):
-            w, _, samples = task
-            found = self.candidates[w]
-            rows, owners = found.drawn(MAX_CANDIDATES, int(keys[w]))
-            spans = copying_windows.stretches(self.windows[w], len(self.switch), schedule.pieces, schedule.scales)
-            donor_choice.choose(
-                panel, rows, owners, self.haplotypes, found.own_rows, spans, samples, keys_of[w], self.donors[w]
-            )  # fmt: skip
-
+        size = max(1, PACKED_BYTES // self._packed_bytes)
+        windows = self.ranks.mine(range(len(self.windows)))  # whole ones, since each is packed first
         self.donors[:] = 0
-        list(pool.map(choose, self.ranks.mine(self._tasks(SAMPLES_PER_CHOICE, range(len(self.windows))))))
+        for some in (windows[first : first + size] for first in range(0, len(windows), size)):
+            packed = dict(zip(some, pool.map(lambda w: self._packed(w, int(keys[w])), some), strict=True))
+
+            def choose(task, packed=packed):
+                w, _, samples = task
+                donor_choice.choose(packed[w], samples, keys_of[w], self.donors[w])
+
+            list(pool.map(choose, self._tasks(SAMPLES_PER_CHOICE, some)))
         self.ranks.merge(self.donors)
+
+    def _packed(self, w: int, seed: int) -> Packed:
+        """What donors of a window are chosen by. The first choice draws MAX_CANDIDATES to compare: where no phase has
+        been drawn, neighbours in the order of their alleles tell little."""
+        cohort, schedule, found = self.cohort, self.schedule, self.candidates[w]
+        panel = self.haplotypes if cohort.panel is None else cohort.panel
+        in_order = self.iteration > 0 and len(found.rows) > MOST_COMPARED
+        found = found if in_order else found.drawn(MAX_CANDIDATES, seed)
+        spans = copying_windows.stretches(self.windows[w], len(self.switch), schedule.pieces, schedule.scales)
+        return Packed.of(found, panel, self.haplotypes, spans, in_order)
+
+    @property
+    def _packed_bytes(self) -> int:
+        """Of a window's candidates and queries, two bits a locus, about."""
+        n_rows = 2 * len(self.cohort.calls) + max(len(found.rows) for found in self.candidates)
+        n_loci = self.schedule.core + 2 * max(self.schedule.halo, *self.schedule.scales)
+        return n_rows * n_loci // 4
 
     def _update_prior(self, usage: np.ndarray) -> None:
         """The prior over donors from the samples' likeness; usage float32 (W, N, K)."""
@@ -375,35 +392,6 @@ def initial_haplotypes(calls: np.ndarray, ploidy: int, frequency: np.ndarray | N
     for own, row in zip(haplotypes, calls, strict=True):
         own[:] = np.where(row != MISSING, table[np.maximum(row, 0)], filled)
     return haplotypes.reshape(len(calls) * ploidy, -1)
-
-
-@dataclass(frozen=True)
-class Candidates:
-    """Which rows may be copied: rows int32 (r,) of the panel, owners int32 (r,), the sample that each belongs to (-1:
-    none that is imputed), and own_rows int32 (N, 2), each sample's own haplotypes (twice the same for one path)."""
-
-    rows: np.ndarray
-    owners: np.ndarray
-    own_rows: np.ndarray
-
-    def drawn(self, most: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """(rows, owners) of at most `most` of them, drawn by `seed`."""
-        if len(self.rows) <= most:
-            return self.rows, self.owners
-        some = np.sort(np.random.default_rng(seed).choice(len(self.rows), most, replace=False))
-        return self.rows[some], self.owners[some]
-
-
-def candidates(cohort: Cohort, paths: np.ndarray) -> Candidates:
-    """All haplotypes of the panel, or of the samples themselves; a sample of one path, uint8 (N,), is there once."""
-    n = np.arange(len(paths), dtype=np.int32)
-    second = n * cohort.ploidy + (paths == 2)
-    own = np.stack([n * cohort.ploidy, second], 1).astype(np.int32)
-    if cohort.panel is not None:
-        rows = np.arange(len(cohort.panel), dtype=np.int32)
-        return Candidates(rows, np.full_like(rows, -1), own)
-    rows = np.unique(own).astype(np.int32)
-    return Candidates(rows, rows // np.int32(cohort.ploidy), own)
 
 
 def cell_offsets(calls: np.ndarray, windows: np.ndarray) -> np.ndarray:

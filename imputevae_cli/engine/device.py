@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 from imputevae_cli.errors import ConfigError
@@ -33,3 +36,14 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True
     # torch's allocator of the CPU raises a plain RuntimeError
     return isinstance(error, RuntimeError) and ("out of memory" in str(error) or "can't allocate memory" in str(error))
+
+
+@contextmanager
+def kernel_threads(n: int) -> Iterator[None]:
+    """Let every kernel of torch take `n` threads. For small tensors more than one wait longer than they work."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(n)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -7,15 +7,20 @@ sample takes the K rows whose best rank is highest.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 
 from imputevae_cli.engine.copying_numerics import mix
+from imputevae_cli.engine.neighbours import NO_ORDER, Order, gather, order_of
 
 _jit = njit(cache=True, nogil=True, error_model="numpy")
 _U64 = np.uint64
 NEVER = np.int32(-(2**24))
 """The score of a row that may not be chosen."""
+NOBODY = np.zeros(0, np.int64)
 
 
 @_jit
@@ -123,47 +128,154 @@ def best(scores, k, key, chosen):
     return found
 
 
-def choose(panel, rows, owners, queries, own_rows, stretches, samples, keys, donors):
-    """donors int32 (N, K) <- rows of `panel` for the samples `samples[0]` .. `samples[1]`.
+@dataclass(frozen=True)
+class Candidates:
+    """Which rows may be copied: rows int32 (r,), rising, of the panel; owners int32 (r,), rising, the sample that each
+    belongs to (-1: none that is imputed); own_rows int32 (N, 2), each sample's own haplotypes (twice the same for one
+    path)."""
 
-    panel uint8 (R, L); rows int32 (r,): the rows that may be donors, K or more beside a sample's own; owners int32
-    (r,): the sample of each, -1 for none of the queries; queries uint8 (Q, L) with own_rows int32 (N, 2): each
-    sample's haplotypes there (twice the same for one path); stretches int64 (S, 2): start and stop of each; keys
-    uint64 (N,): of each sample's draws, which break ties.
+    rows: np.ndarray
+    owners: np.ndarray
+    own_rows: np.ndarray
+
+    @classmethod
+    def of(cls, paths: np.ndarray, ploidy: int, panel: np.ndarray | None) -> Candidates:
+        """All rows of the panel, uint8 (R, L), or, without one, of the samples themselves; a sample of one path, uint8
+        (N,), is there once."""
+        n = np.arange(len(paths), dtype=np.int32)
+        own = np.stack([n * ploidy, n * ploidy + (paths == 2)], 1).astype(np.int32)
+        if panel is not None:
+            rows = np.arange(len(panel), dtype=np.int32)
+            return cls(rows, np.full_like(rows, -1), own)
+        rows = np.unique(own).astype(np.int32)
+        return cls(rows, rows // np.int32(ploidy), own)
+
+    def drawn(self, most: int, seed: int) -> Candidates:
+        """At most `most` of the rows, drawn by `seed`."""
+        if len(self.rows) <= most:
+            return self
+        some = np.sort(np.random.default_rng(seed).choice(len(self.rows), most, replace=False))
+        return replace(self, rows=self.rows[some], owners=self.owners[some])
+
+
+class Packed(NamedTuple):
+    """What donors of a window are chosen by; see `pack` and `cut`.
+
+    alt, sure uint64 (words, r): alleles of the candidates, or (r, words) where there is an `order`, as then single ones
+    are looked up. own_alt, own_sure uint64 (words, 2N): alleles of the samples' own. words, spans: of the stretches.
     """
-    segments, spans = cut(stretches)
-    some = slice(*samples)
-    own = pack(queries, own_rows[some].ravel(), segments)
-    planes = pack(panel, rows, segments)
-    _rank(*planes, *own, words_before(segments), spans, rows, owners, own_rows[some], samples, keys[some], donors[some])
+
+    candidates: Candidates
+    alt: np.ndarray
+    sure: np.ndarray
+    own_alt: np.ndarray
+    own_sure: np.ndarray
+    words: np.ndarray
+    spans: np.ndarray
+    order: Order
+
+    @classmethod
+    def of(
+        cls, candidates: Candidates, panel: np.ndarray, queries: np.ndarray, stretches: np.ndarray, sort: bool = False
+    ) -> Packed:
+        """panel uint8 (R, L); queries uint8 (Q, L), which hold the samples' own haplotypes; stretches int64 (S, 2):
+        start and stop of each. sort: compare each only with those that stand near it in the order of `neighbours`."""
+        segments, spans = cut(stretches)
+        planes = pack(panel, candidates.rows, segments)
+        own = pack(queries, candidates.own_rows.ravel(), segments)
+        order = NO_ORDER
+        if sort:
+            order = order_of(planes[0], own[0])
+            planes = tuple(np.ascontiguousarray(plane.T) for plane in planes)
+        return cls(candidates, *planes, *own, words_before(segments), spans, order)
+
+
+def choose(packed: Packed, samples: np.ndarray, keys: np.ndarray, donors: np.ndarray) -> None:
+    """donors int32 (N, K) <- rows of the panel for the samples `samples[0]` .. `samples[1]`.
+
+    keys uint64 (N,): of each sample's draws, which break ties. Where the packed rows are in order, the donors that are
+    there are compared as well.
+    """
+    some, candidates = slice(*samples), packed.candidates
+    own = [plane[:, 2 * some.start : 2 * some.stop] for plane in (packed.own_alt, packed.own_sure)]
+    arguments = (
+        packed.alt, packed.sure, *own, packed.words, packed.spans, candidates.rows, candidates.owners,
+        candidates.own_rows[some], samples, keys[some], donors[some],
+    )  # fmt: skip
+    if len(packed.order.order):
+        _rank_near(*arguments, *packed.order)
+    else:
+        _rank_all(*arguments)
 
 
 @_jit
-def _rank(alt, sure, own_alt, own_sure, words, spans, rows, owners, own_rows, samples, keys, donors):
+def _of(owners, sample):
+    """The places of a sample in owners int32 (r,), which rise."""
+    return np.arange(np.searchsorted(owners, sample), np.searchsorted(owners, sample, side="right"))
+
+
+@_jit
+def _rank_all(alt, sure, own_alt, own_sure, words, spans, rows, owners, own_rows, samples, keys, donors):
     """The compiled part of `choose`, for n samples from `samples[0]` on; own_alt, own_sure uint64 (words, 2n)."""
-    n_rows, k = rows.shape[0], donors.shape[1]
-    sums = np.empty((2, words.shape[0], n_rows), np.int32)
-    scores = np.empty(n_rows, np.int32)
-    ranks = np.empty(n_rows, np.int32)
+    k = donors.shape[1]
     chosen = np.empty(max(k, 1), np.int32)
     for n in range(donors.shape[0]):
-        itself = np.flatnonzero(owners == samples[0] + n)
-        ranks[:] = 0
-        paths = 1 if own_rows[n, 0] == own_rows[n, 1] else 2
-        own = slice(2 * n, 2 * n + paths)
-        similarity(alt, sure, words, own_alt[:, own], own_sure[:, own], sums[:paths])
-        for h in range(paths):
-            for s in range(spans.shape[0]):
-                until, before = sums[h, spans[s, 1]], sums[h, spans[s, 0]]
-                for j in range(n_rows):
-                    scores[j] = until[j] - before[j]
-                for j in itself:
-                    scores[j] = NEVER
-                found = best(scores, k, mix(keys[n], h * 64 + s), chosen)
-                for i in range(found):
-                    ranks[chosen[i]] = max(ranks[chosen[i]], np.int32(k - i))
-        for j in itself:
-            ranks[j] = NEVER
-        best(ranks, k, mix(keys[n], 127), chosen)
+        itself = _of(owners, samples[0] + n)
+        own = slice(2 * n, 2 * n + (1 if own_rows[n, 0] == own_rows[n, 1] else 2))
+        _rank(alt, sure, own_alt[:, own], own_sure[:, own], words, spans, itself, keys[n], k, chosen)
         for i in range(k):
             donors[n, i] = rows[chosen[i]]
+
+
+@_jit
+def _rank_near(alt, sure, own_alt, own_sure, words, spans, rows, owners, own_rows, samples, keys, donors, order, place):
+    """As `_rank_all`, but among the rows that stand near a sample's haplotypes in the order, and its donors so far."""
+    n_rows, n_words = alt.shape
+    k = donors.shape[1]
+    chosen = np.empty(max(k, 1), np.int32)
+    stamp = np.full(n_rows, -1, np.int32)
+    found = np.empty(n_rows, np.int32)
+    planes = np.empty((2, n_words * n_rows), np.uint64)
+    for n in range(donors.shape[0]):
+        paths = 1 if own_rows[n, 0] == own_rows[n, 1] else 2
+        for j in _of(owners, samples[0] + n):
+            stamp[j] = n
+        askers = 2 * (samples[0] + n) + np.arange(paths)
+        before = np.searchsorted(rows, donors[n])
+        count = gather(order, place, askers, before, 2 * k, mix(keys[n], 126), stamp, n, found)
+        near_alt = planes[0, : n_words * count].reshape(n_words, count)
+        near_sure = planes[1, : n_words * count].reshape(n_words, count)
+        for j in range(count):
+            for w in range(n_words):
+                near_alt[w, j] = alt[found[j], w]
+                near_sure[w, j] = sure[found[j], w]
+        own = slice(2 * n, 2 * n + paths)
+        _rank(near_alt, near_sure, own_alt[:, own], own_sure[:, own], words, spans, NOBODY, keys[n], k, chosen)
+        for i in range(k):
+            donors[n, i] = rows[found[chosen[i]]]
+
+
+@_jit
+def _rank(alt, sure, own_alt, own_sure, words, spans, itself, key, k, chosen):
+    """chosen int32 (k,) <- the columns of alt and sure whose best rank, over all stretches and paths, is highest.
+
+    own_alt, own_sure uint64 (words, paths). itself: columns that are never chosen.
+    """
+    n_rows, paths = alt.shape[1], own_alt.shape[1]
+    sums = np.empty((paths, words.shape[0], n_rows), np.int32)
+    scores = np.empty(n_rows, np.int32)
+    ranks = np.zeros(n_rows, np.int32)
+    similarity(alt, sure, words, own_alt, own_sure, sums)
+    for h in range(paths):
+        for s in range(spans.shape[0]):
+            until, before = sums[h, spans[s, 1]], sums[h, spans[s, 0]]
+            for j in range(n_rows):
+                scores[j] = until[j] - before[j]
+            for j in itself:
+                scores[j] = NEVER
+            found = best(scores, k, mix(key, h * 64 + s), chosen)
+            for i in range(found):
+                ranks[chosen[i]] = max(ranks[chosen[i]], np.int32(k - i))
+    for j in itself:
+        ranks[j] = NEVER
+    best(ranks, k, mix(key, 127), chosen)

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import msgspec
@@ -20,6 +19,7 @@ import torch
 from torch import Tensor
 
 from imputevae_cli.config import DonorSettings
+from imputevae_cli.engine.device import kernel_threads
 from imputevae_cli.engine.donor_panel import N_COVARIATES, N_FREQUENCIES, Panel, Queries
 from imputevae_cli.engine.donor_training import Drawing, Examples, training_loci
 from imputevae_cli.engine.donor_votes import FAR, NOBODY, Ballot, DonorVotes, one_hot
@@ -69,7 +69,7 @@ class DonorDecoder:
         tenth of the training, unless that was remembered. Raises TrainingError when the loss is not finite.
         """
         latent = None if similarity is None else torch.as_tensor(similarity, dtype=torch.float32)
-        with _one_thread_per_kernel():
+        with kernel_threads(1):  # sums split over threads differ in their last bits; whole loci are shared out instead
             loci, codes = training_loci(chrom_codes, len(calls))
             part = calls if len(loci) == calls.shape[1] else np.ascontiguousarray(calls[:, loci])
             stages = stages or Stages()
@@ -225,7 +225,7 @@ class DonorDecoder:
             return self._cells(queries, overall, pieces[i], last, *there).numpy()
 
         filled = [i for i in range(len(pieces)) if edges[i + 1] > edges[i]]
-        with _one_thread_per_kernel():
+        with kernel_threads(1):  # sums split over threads differ in their last bits; whole loci are shared out instead
             parts = _map(fill_piece, filled, self._threads)
         return np.concatenate(parts) if parts else np.zeros((0, self._panel.n_classes), np.float32)
 
@@ -313,14 +313,3 @@ def _runs(loci: Tensor, asked: Tensor) -> tuple[list[int], tuple[Tensor, ...]]:
 def _warm_up_then_cosine(step: int, steps: int, warm_up: int = 20, floor: float = 0.2) -> float:
     """Share of the learning rate at `step`; it ends at `floor`, as the weights of the last steps are averaged."""
     return min(1.0, (step + 1) / warm_up) * max(0.5 * (1 + math.cos(math.pi * step / steps)), floor)
-
-
-@contextmanager
-def _one_thread_per_kernel() -> Iterator[None]:
-    """Sums split over threads differ in their last bits; work is shared out by whole loci instead."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -20,6 +20,7 @@ from imputevae_cli.engine.cells import HiddenCells, pick
 from imputevae_cli.engine.copying import HaplotypeDecoder
 from imputevae_cli.engine.copying_chain import Schedule
 from imputevae_cli.engine.copying_posterior import HaplotypePosterior
+from imputevae_cli.engine.device import kernel_threads
 from imputevae_cli.engine.donors import DonorDecoder
 from imputevae_cli.engine.evidence import Evidence, Glimpse, View, asked_together
 from imputevae_cli.engine.excerpts import two_stretches
@@ -84,7 +85,7 @@ class Task:
 
 def fit_mixture(task: Task) -> tuple[Mixture, np.ndarray]:
     """Fit the parts that `model.decoder` asks for, and the gate; with the probabilities of the test cells, (M, C)."""
-    with task.hidden.hidden_in(task.cohort.calls):
+    with task.hidden.hidden_in(task.cohort.calls), kernel_threads(1):
         mixture, likeness, test_gp = _fit_on_visible(task)
     if mixture.haplotypes is not None:
         mixture.haplotypes = _with_all_calls(task, likeness, mixture.haplotypes)
@@ -232,15 +233,16 @@ def fit_global(task: Task, epochs: int | None) -> tuple[list[Member], np.ndarray
         n_populations=cohort.n_populations,
     )
     name = "global" if epochs is None else "latent"
-    # In passing it is so cheap that the first of several processes fits it, and gets what one by itself would
-    members = train_members(
-        data, config, task.device, task.progress, task.on_epoch, task.stages, name, together=epochs is None
-    )
-    populations = None if data.populations is None else data.populations.to(task.device)
-    if epochs is None and thinned is not None:
-        calls = torch.from_numpy(cohort.calls)
-        for member in members:
-            member.wide = WideVae.fit(member.model, calls, thinned, populations, config.train.decoder_l2)
+    with kernel_threads(task.threads if epochs is None else 1):
+        # In passing it is so cheap that the first of several processes fits it, and gets what one by itself would
+        members = train_members(
+            data, config, task.device, task.progress, task.on_epoch, task.stages, name, together=epochs is None
+        )
+        populations = None if data.populations is None else data.populations.to(task.device)
+        if epochs is None and thinned is not None:
+            calls = torch.from_numpy(cohort.calls)
+            for member in members:
+                member.wide = WideVae.fit(member.model, calls, thinned, populations, config.train.decoder_l2)
     latent = encode_in_batches(members[0].model, data.calls, populations)
     return members, thinned, Latent(latent.mu.cpu(), latent.logvar.cpu())
 

@@ -18,6 +18,7 @@ from imputevae_cli.engine import copying_windows, fitting
 from imputevae_cli.engine.copying import HaplotypeDecoder
 from imputevae_cli.engine.copying_chain import CHUNK_BYTES, Chain, Schedule, cell_offsets
 from imputevae_cli.engine.copying_chain import Cohort as ChainCohort
+from imputevae_cli.engine.device import kernel_threads
 from imputevae_cli.engine.donor_panel import LINK_CANDIDATES, LINK_SAMPLES
 from imputevae_cli.engine.donor_training import TRAINING_CELLS
 from imputevae_cli.engine.donors import DonorDecoder
@@ -32,7 +33,7 @@ MOMENT_CELLS = 600_000
 """Cells on which the haplotypes and the donors are run for a moment."""
 STEPS = (4, 12)
 ASKED = 400  # cells that the donors are asked for
-GATE_SECONDS = 2.5  # of one fit of the gate; it hardly depends on the data
+GATE_SECONDS = 1.5  # of one fit of the gate; it hardly depends on the data
 WIDE_EPOCHS = 10  # what Newton's steps at one locus cost, in epochs of training
 EPOCHS_RUN = 0.75  # share of the epochs that are run before a fit stops early
 
@@ -51,7 +52,7 @@ class Forecast:
 
 def forecast(task: Task) -> Forecast:
     """What `fit_mixture` and filling every missing call will take, about."""
-    with task.hidden.hidden_in(task.cohort.calls):
+    with task.hidden.hidden_in(task.cohort.calls), kernel_threads(1):
         task = replace(task, progress=NullProgress())
         seconds, (wanted, n_gates) = _timed(lambda: _wanted(task))
         total = Forecast(seconds + GATE_SECONDS * n_gates, 0)
