@@ -69,7 +69,8 @@ class TrainSettings(_Section):
     calls hidden from the encoder, drawn anew for each sample of each batch. weights_*: class weights; power 0
     switches them off, 1 is full inverse frequency; weights_inverse takes the frequency itself; normalize
     brings their mean to 1; max_ratio bounds largest / smallest. gamma: exponent of the focal loss; the
-    schedules raise gamma and kl_beta linearly from 0 over the first half of max_epochs.
+    schedules raise gamma and kl_beta linearly from 0 over the first half of max_epochs. precision: of the products in
+    a training step of the global decoder; bf16 is for GPUs that have it. Weights, losses and all else stay float32.
     """
 
     batch_size: Count = 64
@@ -92,6 +93,7 @@ class TrainSettings(_Section):
     gamma: NonNegative = 0.0
     gamma_schedule: bool = False
     device: Literal["auto", "cpu", "cuda", "gpu", "mps"] = "cpu"
+    precision: Literal["float32", "bf16"] = "float32"
 
 
 class VaeSettings(_Section):

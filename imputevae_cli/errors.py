@@ -47,3 +47,7 @@ class LostToBaselineError(ImputeVAEError):
     """An evaluation in which the model does worse than a baseline, where that is not to pass."""
 
     exit_code = 6
+
+
+class PeerLost(TrainingError):
+    """Another of the processes that share a fit has ended before it was done."""

@@ -16,7 +16,7 @@ from imputevae_cli.alignment import Alignment, align_loci
 from imputevae_cli.config import Config
 from imputevae_cli.engine.cells import HiddenCells
 from imputevae_cli.engine.checkpoint import load_checkpoint, save_checkpoint
-from imputevae_cli.engine.device import choose_device
+from imputevae_cli.engine.device import check_precision, choose_device
 from imputevae_cli.engine.fitting import fit_mixture
 from imputevae_cli.engine.forecast import Forecast, forecast
 from imputevae_cli.engine.mixture import Cohort, FrequencyPart, Mixed
@@ -86,6 +86,7 @@ class ImputeVAE:
         config = self.config = self.config.checked()
         _check_ploidy(genotypes, config)
         device = choose_device(config.train.device)
+        check_precision(device, config.train.precision)
         generator = np.random.default_rng(seed_for(config.io.seed, "mask"))
         mask = simulate_mask(genotypes, config.sim, config.train.validation_split, generator)
         names, codes = _population_codes(genotypes.populations)

@@ -132,6 +132,15 @@ def start_logging(verbose: bool, quiet: bool, log_file: str | Path | None) -> Pr
     return BarProgress() if sys.stderr.isatty() else LogProgress()
 
 
+def start_silence() -> Progress:
+    """Log nothing, whatever was set before; returns a progress that shows nothing."""
+    for handler in list(logger.handlers):
+        logger.removeHandler(handler)
+    logger.addHandler(logging.NullHandler())
+    logger.propagate = False
+    return NullProgress()
+
+
 class _ScreenFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)

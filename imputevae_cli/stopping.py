@@ -16,23 +16,26 @@ class Stopped(BaseException):
 
 
 class StopRequest:
-    """Whether a signal has asked the run to stop. deferred: whether a request is to wait until it is obeyed."""
+    """Whether a signal has asked the run to stop. number: of the signal, or None.
+
+    deferred: whether a request is to wait until it is obeyed. patient: whether one that is repeated waits too.
+    """
 
     def __init__(self) -> None:
-        self.deferred = False
-        self._number: int | None = None
+        self.deferred = self.patient = False
+        self.number: int | None = None
 
     @property
     def is_asked(self) -> bool:
-        return self._number is not None
+        return self.number is not None
 
     def receive(self, number: int, frame: object = None) -> None:
-        """A signal handler: raises Stopped, unless requests are deferred. A second signal does not wait."""
-        waited, self._number = self.is_asked, number
-        if waited or not self.deferred:
+        """A signal handler: raises Stopped, unless requests are deferred. A second signal waits only if `patient`."""
+        waited, self.number = self.is_asked, number
+        if (waited and not self.patient) or not self.deferred:
             raise Stopped(number)
 
     def obey(self) -> None:
         """Raise Stopped if there is a request."""
-        if self._number is not None:
-            raise Stopped(self._number)
+        if self.number is not None:
+            raise Stopped(self.number)

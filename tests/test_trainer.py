@@ -81,7 +81,7 @@ def script_validation(monkeypatch, losses):
     """Make the validation losses of successive epochs these; returns the weights of each epoch as they come."""
     seen = []
 
-    def scripted(member, data, device):
+    def scripted(member, data, device, ranks):
         seen.append({name: value.clone() for name, value in weights_of(member).items()})
         return losses[len(seen) - 1]
 

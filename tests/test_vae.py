@@ -4,6 +4,7 @@ import torch
 from conftest import simulate
 
 from imputevae_cli.config import ModelSettings
+from imputevae_cli.engine.draws import Draws
 from imputevae_cli.engine.vae import (
     LOGVAR_RANGE,
     GenotypeVae,
@@ -36,6 +37,10 @@ def vae(calls, ploidy=2, n_populations=0, seed=0, loadings=0.3, **settings):
 
 def draws(*shape, seed=1):
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def randoms(n_rows, seed=0):
+    return Draws(torch.Generator().manual_seed(seed), n_rows)
 
 
 @pytest.mark.parametrize("ploidy", [1, 2])
@@ -183,19 +188,19 @@ def test_starting_weights_come_from_the_generator_alone():
     assert not torch.equal(one["to_latent.weight"], other["to_latent.weight"])
 
 
-def test_dropout_happens_only_with_a_generator_and_keeps_the_mean():
+def test_dropout_happens_only_with_draws_and_keeps_the_mean():
     calls = calls_of()
     model = vae(calls, dropout_rate=0.5)
     assert torch.equal(model.encode(calls).mu, model.encode(calls).mu)
-    dropped = [model.encode(calls, dropout=torch.Generator().manual_seed(i)).mu for i in range(2)]
-    again = model.encode(calls, dropout=torch.Generator().manual_seed(1)).mu
+    dropped = [model.encode(calls, dropout=randoms(len(calls), i)).mu for i in range(2)]
+    again = model.encode(calls, dropout=randoms(len(calls), 1)).mu
     assert not torch.equal(dropped[0], dropped[1])
     assert torch.equal(dropped[1], again)
     layers = HiddenLayers([1, 4000], ModelSettings(dropout_rate=0.3, activation="relu"))
     with torch.no_grad():
         layers.layers[0].weight.fill_(0.0)
         layers.layers[0].bias.fill_(1.0)
-        hidden = layers(torch.zeros(5, 1), torch.Generator().manual_seed(0))
+        hidden = layers(torch.zeros(5, 1), randoms(5))
     assert hidden.mean() == pytest.approx(1.0, abs=0.03)
     assert (hidden == 0).float().mean() == pytest.approx(0.3, abs=0.03)
 
@@ -212,7 +217,7 @@ def test_the_variance_stays_in_bounds():
 
 def test_draws_have_the_mean_and_the_spread_of_the_latent():
     latent = Latent(torch.full((20_000, 1), 2.0), torch.full((20_000, 1), np.log(0.25)))
-    z = latent.sample(torch.Generator().manual_seed(0))
+    z = latent.sample(randoms(len(latent.mu)))
     assert float(z.mean()) == pytest.approx(2.0, abs=0.02)
     assert float(z.std()) == pytest.approx(0.5, abs=0.02)
 

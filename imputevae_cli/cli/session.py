@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from imputevae_cli.cli.options import Common
+from imputevae_cli.cli.processes import process_number, processes_here, refuse_many
 from imputevae_cli.config import Config
 from imputevae_cli.errors import ConfigError, InputError
-from imputevae_cli.log import Progress, logger, start_logging
+from imputevae_cli.log import Progress, logger, start_logging, start_silence
 
 if TYPE_CHECKING:
     from imputevae_cli.genotypes import GenotypeMatrix
@@ -35,11 +36,14 @@ class Session:
     command: str
 
 
-def start(common: Common, own_flags: Mapping[str, Any] | None = None) -> Session:
+def start(common: Common, own_flags: Mapping[str, Any] | None = None, *, shares: bool = False) -> Session:
     """Settings from all their sources, the log, the threads. Ends here with --print-config.
 
-    own_flags: what the subcommand's own options set, by dotted key; None stands for: not given.
+    own_flags: what the subcommand's own options set, by dotted key; None stands for: not given. shares: whether several
+    processes may share the subcommand; else ConfigError is raised where there are several.
     """
+    if not shares:
+        refuse_many()
     flags = {
         "io.seed": common.seed,
         "io.n_jobs": common.threads,
@@ -50,10 +54,12 @@ def start(common: Common, own_flags: Mapping[str, Any] | None = None) -> Session
     }
     given = {key: value for key, value in flags.items() if value is not None}
     config = Config.from_sources(common.preset, common.config, given, common.set_ or ()).checked()
+    leads = process_number() == 0
     if common.print_config:
-        print(config.to_yaml(), end="")
+        if leads:
+            print(config.to_yaml(), end="")
         raise typer.Exit
-    progress = start_logging(config.io.verbose, common.quiet, common.log_file)
+    progress = start_logging(config.io.verbose, common.quiet, common.log_file) if leads else start_silence()
     threads = config.io.n_jobs or allotted_threads()
     for variable in THREAD_VARIABLES:  # read by torch and numpy when they are imported, which is later
         os.environ[variable] = str(threads)
@@ -78,12 +84,17 @@ def _provenance(arguments: list[str]) -> str:
 
 
 def allotted_threads() -> int:
-    """Cores that the scheduler gave this job, or that this process and its container may run on."""
+    """Cores that the scheduler gave this job, or that this process and its container may run on.
+
+    Where torchrun has started several processes on this machine, each takes its share of them.
+    """
     slurm = os.environ.get("SLURM_CPUS_PER_TASK", "")
     if slurm.isdigit() and int(slurm) > 0:
-        return int(slurm)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, _container_share() or cores)
+        cores = int(slurm)
+    else:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        cores = min(cores, _container_share() or cores)
+    return max(1, cores // processes_here())
 
 
 def _container_share(limit: Path = Path("/sys/fs/cgroup/cpu.max")) -> int | None:

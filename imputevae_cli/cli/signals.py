@@ -24,14 +24,29 @@ if hasattr(signal, "SIGUSR1"):
     STOPPED_BY[signal.SIGUSR1] = "stopped by SIGUSR1"
 STDOUT = "-"
 
-_request = StopRequest()
+request = StopRequest()
+"""Of this process: there is one signal handler."""
 
 
 def listen() -> None:
     """From now on a signal raises Stopped: at once, or where a run is at work, when its state is whole."""
     for number in STOPPED_BY:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup, or in the background of a script
-            signal.signal(number, _stop_at_once if number == signal.SIGINT else _request.receive)
+            signal.signal(number, _stop_at_once if number == signal.SIGINT else request.receive)
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Within, a signal ends the process there and then: for waits outside Python, which would not see one."""
+    handled = {number: signal.getsignal(number) for number in STOPPED_BY}
+    for number, handler in handled.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        for number, handler in handled.items():
+            signal.signal(number, handler)
 
 
 def _stop_at_once(number: int, frame: object) -> None:
@@ -88,7 +103,7 @@ def resumable(
         logger.info("%s: going on with the run that was stopped", folder.path)
     else:
         folder.remove()
-    journal = Journal(folder, _request, 60 * common.checkpoint_every)
+    journal = Journal(folder, request, 60 * common.checkpoint_every)
     try:
         yield journal
     except Stopped as stopped:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -29,32 +30,41 @@ def train(
 ) -> None:
     """Fit a model on INPUT and save it as a checkpoint, for `impute --model`."""
     from imputevae_cli.cli import session as this
-    from imputevae_cli.cli.signals import check_run_folder, resumable
+    from imputevae_cli.cli.processes import joined, shared
     from imputevae_cli.cli.summary import Stopwatch, show_estimate, show_fit
 
     clock = Stopwatch()
-    session = this.start(common)
+    session = this.start(common, shares=True)
+    path = this.output_path(output, session, ".ivae")
+    with joined(session.config, input) as ranks:
+        if ranks.leads:  # it alone writes
+            _check_outputs(path, latent, [p for p in (input, popmap, map_) if p is not None], common)
+        genotypes = this.read(input, popmap, session, map_, context=overlap)
+        this.limit_threads(session)
+        from imputevae_cli.imputer import ImputeVAE
+
+        if common.dry_run:
+            if ranks.leads:
+                show_estimate(ImputeVAE(session.config), genotypes, clock)
+            return
+        config = _without_panel(session.config) if no_panel else session.config
+        with shared(ranks, path, common, genotypes, config) as stages:
+            model = ImputeVAE(config).fit(genotypes, session.progress, stages=stages)
+            if ranks.leads:
+                model.save(path, session.command, panel=not no_panel)
+                this.write_latent(latent, model, genotypes, picture=True)
+        if ranks.leads:
+            show_fit(model, genotypes, path, clock, common.quiet)
+
+
+def _check_outputs(path: str, latent: Path | None, inputs: list[str | Path], common: Common) -> None:
+    from imputevae_cli.cli.signals import check_run_folder
     from imputevae_cli.io.outputs import check_output
 
-    path = this.output_path(output, session, ".ivae")
-    inputs = [p for p in (input, popmap, map_) if p is not None]
     force = check_run_folder(path, common) or common.force
     check_output(path, inputs=inputs, force=force)
     if latent is not None:
         check_output(latent, inputs=inputs, force=force)
-    genotypes = this.read(input, popmap, session, map_, context=overlap)
-    this.limit_threads(session)
-    from imputevae_cli.imputer import ImputeVAE
-
-    if common.dry_run:
-        show_estimate(ImputeVAE(session.config), genotypes, clock)
-        return
-    config = _without_panel(session.config) if no_panel else session.config
-    with resumable(path, common, genotypes, config) as stages:
-        model = ImputeVAE(config).fit(genotypes, session.progress, stages=stages)
-        model.save(path, session.command, panel=not no_panel)
-        this.write_latent(latent, model, genotypes, picture=True)
-    show_fit(model, genotypes, path, clock, common.quiet)
 
 
 def _without_panel(config: Config) -> Config:

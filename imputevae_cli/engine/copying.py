@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from imputevae_cli.engine import copying_windows, inbreeding, recipe, relatednes
 from imputevae_cli.engine.cells import HiddenCells
 from imputevae_cli.engine.copying_chain import DOSE_UNIT, NO_PRIOR, Chain, Cohort, Schedule, cell_offsets, frame_of
 from imputevae_cli.engine.copying_posterior import HaplotypePanel, HaplotypePosterior, Stretch, genotype_frequencies
+from imputevae_cli.engine.ranks import Ranks
 from imputevae_cli.engine.stages import Stages
 from imputevae_cli.errors import InputError
 from imputevae_cli.genotypes import MISSING, missing_per_sample
@@ -156,24 +158,32 @@ class HaplotypeDecoder:
         with progress.task("haplotypes", schedule.chains * schedule.iterations) as task:
             for c in range(begun["chain"] if begun else 0, schedule.chains):
                 chain = None  # the one before goes before the next comes
-                chain = Chain(cohort, schedule, self.seed * 1000 + c, switch, device)
+                chain = Chain(cohort, schedule, self.seed * 1000 + c, switch, device, stages.ranks)
                 at = cell_offsets(cohort.calls, chain.windows)
                 if begun:
                     chain.take_up(begun["state"])
-                    doses[:] = begun["doses"].numpy()
+                    if stages.ranks.leads:  # those of all processes, which are summed at the end
+                        doses[:] = begun["doses"].numpy()
                     task.advance(c * schedule.iterations + chain.iteration)
                     begun = None
                 while chain.iteration < schedule.iterations:
-                    stages.safe_point(
-                        lambda c=c, chain=chain: {"chain": c, "state": chain.state(), "doses": torch.from_numpy(doses)}
-                    )
+                    stages.safe_point(lambda c=c, chain=chain: _state(c, chain, doses, stages.ranks))
                     before = chain.iteration
                     chain.iterate(pool, doses if before >= schedule.burn_in else doses[:0], at, unit, stages.is_due)
                     task.advance(chain.iteration - before, f"switch rate {chain.rate:.4f}")
+        stages.ranks.add_counts(doses)
         for start in range(0, len(doses), SCALED_AT_ONCE):
             some = doses[start : start + SCALED_AT_ONCE]
             some[:] = np.rint(some * np.float32(DOSE_UNIT / (unit * n_kept)))
         return doses, chain
+
+
+def _state(number: int, chain: Chain, doses: np.ndarray, ranks: Ranks) -> dict[str, Any]:
+    """A run in its chain `number` as plain types and tensors; the doses of all processes pass to the first."""
+    ranks.add_counts(doses)
+    if not ranks.leads:
+        doses[:] = 0
+    return {"chain": number, "state": chain.state(), "doses": torch.from_numpy(doses)}
 
 
 def _posterior(hidden: HiddenCells, chain: Chain, doses, haplotypes, frequencies) -> HaplotypePosterior:

@@ -20,6 +20,7 @@ from imputevae_cli.engine.copying_frame import Frame
 from imputevae_cli.engine.copying_numerics import mix
 from imputevae_cli.engine.donor_choice import Candidates, Packed
 from imputevae_cli.engine.plain import as_arrays, as_tensors
+from imputevae_cli.engine.ranks import Ranks
 from imputevae_cli.genotypes import MISSING, missing_per_sample
 from imputevae_cli.masking_patterns import genotype_counts
 
@@ -124,9 +125,16 @@ class Chain:
     """One run of the sampler. `haplotypes` is uint8 (N * ploidy, L): 0 REF, 255 ALT, between them the chance of ALT."""
 
     def __init__(
-        self, cohort: Cohort, schedule: Schedule, seed: int, switch: np.ndarray | None = None, device: str = "cpu"
+        self,
+        cohort: Cohort,
+        schedule: Schedule,
+        seed: int,
+        switch: np.ndarray | None = None,
+        device: str = "cpu",
+        ranks: Ranks | None = None,
     ):
-        self.cohort, self.schedule, self.device = cohort, schedule, device
+        """ranks: the processes that all run this chain, and part its work among them."""
+        self.cohort, self.schedule, self.device, self.ranks = cohort, schedule, device, ranks or Ranks()
         self.key = np.uint64(seed)
         self.frame = frame_of(cohort, schedule) if cohort.frame is None else cohort.frame
         self.windows, self.paths = self.frame.windows, self.frame.paths
@@ -186,7 +194,8 @@ class Chain:
 
         doses: uint16 (missing cells, 2), gathers, in units of a chance; or (0, 2) during burn-in. at: int64 (W, N), see
         `cell_offsets`. Windows read the haplotypes as they stood before the iteration. New ones wait beside them until
-        the windows to the right, whose halo reaches back, are done: there is no second copy of all.
+        the windows to the right, whose halo reaches back, are done: there is no second copy of all. Where several
+        processes run the chain, each reads some of the blocks, and its doses are those of its blocks alone.
         """
         if self.sweep is None:
             if self.iteration % self.schedule.refresh == 0:
@@ -194,14 +203,15 @@ class Chain:
             self.sweep = self._new_sweep()
         while self.sweep.chunk < len(self.chunks):
             tasks = self._sweep_tasks(self.sweep.chunk)
-            to_do = np.flatnonzero(~self.sweep.done)
+            to_do = self.ranks.mine(np.flatnonzero(~self.sweep.done))
 
-            def read(i: int, tasks=tasks, first=to_do[0]) -> None:
-                if i == first or not is_due():  # one at least, so that every call comes closer to the end
+            def read(i: int, tasks=tasks, first=to_do[:1]) -> None:
+                if i in first or not is_due():  # one at least, so that every call comes closer to the end
                     self._read(tasks[i], doses, at, unit)
                     self.sweep.done[i] = True
 
             list(pool.map(read, to_do))
+            self._merge_chunk()
             if not self.sweep.done.all():
                 return
             self._next_chunk()
@@ -222,6 +232,15 @@ class Chain:
             usage=np.zeros(self.donors.shape if asked else (1, *self.donors.shape[1:]), np.float32),
         )
 
+    def _merge_chunk(self) -> None:
+        """Give every process what each has read of the chunk."""
+        sweep, chunk = self.sweep, self.chunks[self.sweep.chunk]
+        windows, loci = (
+            slice(chunk[0], chunk[-1] + 1),
+            slice(self._origin(sweep.chunk), int(self.windows[chunk[-1], 2])),
+        )
+        self.ranks.merge(sweep.done, sweep.fresh, sweep.flips[windows], sweep.jumps[:, loci], sweep.usage[windows])
+
     def _next_chunk(self) -> None:
         """Put the haplotypes that waited in place, and let the fresh ones wait."""
         sweep = self.sweep
@@ -237,7 +256,7 @@ class Chain:
 
     def _room(self, chunk: int) -> np.ndarray:
         stop = int(self.windows[self.chunks[chunk][-1], 2])
-        return np.empty((len(self.haplotypes), stop - self._origin(chunk)), np.uint8)
+        return np.zeros((len(self.haplotypes), stop - self._origin(chunk)), np.uint8)
 
     def _origin(self, chunk: int) -> int:
         """The first locus of a chunk's first core."""
@@ -314,8 +333,9 @@ class Chain:
         keys = [self._key(2 * self.iteration + 1, w) for w in range(len(self.windows))]
         keys_of = [self.frame.keys(key, w) for w, key in enumerate(keys)]
         size = max(1, PACKED_BYTES // self._packed_bytes)
-        for first in range(0, len(self.windows), size):
-            some = range(first, min(first + size, len(self.windows)))
+        windows = self.ranks.mine(range(len(self.windows)))  # whole ones, since each is packed first
+        self.donors[np.isin(np.arange(len(self.windows)), windows, invert=True)] = 0
+        for some in (windows[first : first + size] for first in range(0, len(windows), size)):
             packed = dict(zip(some, pool.map(lambda w: self._packed(w, int(keys[w])), some), strict=True))
 
             def choose(task, packed=packed):
@@ -323,6 +343,7 @@ class Chain:
                 donor_choice.choose(packed[w], samples, keys_of[w], self.donors[w])
 
             list(pool.map(choose, self._tasks(SAMPLES_PER_CHOICE, some)))
+        self.ranks.merge(self.donors)
         if self.global_share > 0:  # in place of the donor that is least alike
             self.donors[..., -1] = len(self.haplotypes) + np.arange(len(self.cohort.calls))
 

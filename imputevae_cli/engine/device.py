@@ -22,6 +22,14 @@ def choose_device(name: str) -> torch.device:
     return torch.device(kind)
 
 
+def check_precision(device: torch.device, name: str) -> None:
+    """Raise ConfigError where the device does not compute in `name`, the setting train.precision."""
+    if name == "bf16" and not (
+        device.type == "cpu" or (device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False))
+    ):
+        raise ConfigError(f"device {device.type} does not compute in bf16; leave train.precision at float32")
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that the machine's or the device's memory did not suffice."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):

@@ -243,6 +243,7 @@ def _rank_near(alt, sure, own_alt, own_sure, words, spans, rows, owners, own_row
             stamp[j] = n
         askers = 2 * (samples[0] + n) + np.arange(paths)
         before = np.searchsorted(rows, donors[n])
+        before = before[before < n_rows]  # not the sample's row of the global decoder, which comes after all
         count = gather(order, place, askers, before, 2 * k, mix(keys[n], 126), stamp, n, found)
         own = slice(2 * n, 2 * n + paths)
         sums = np.empty((paths, words.shape[0], count), np.int32)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+import msgspec
 import numpy as np
 import torch
 
@@ -87,7 +88,7 @@ def _fit_on_visible(task: Task) -> tuple[Mixture, Given, np.ndarray]:
     in_full = not thrifty and needs_global(task.config, wanted)
     members, thinned, latent = fit_global(task, None if in_full else epochs_in_passing(task, GLOBAL in outdone))
     near = closeness(latent)
-    donors = _fit_donors(task, near) if DONORS in wanted else None
+    donors = _fit_donors(task, near, 2 if outdone else 1) if DONORS in wanted else None
     views: dict[str, View] = {}
     if FREQUENCIES in wanted:
         views[FREQUENCIES] = FrequencyPart.of(task.cohort).cells
@@ -177,7 +178,10 @@ def fit_global(task: Task, epochs: int | None) -> tuple[list[Member], np.ndarray
     )
     name = "global" if epochs is None else "latent"
     with kernel_threads(task.threads if epochs is None else 1):
-        members = train_members(data, config, task.device, task.progress, task.on_epoch, task.stages, name)
+        # In passing it is so cheap that the first of several processes fits it, and gets what one by itself would
+        members = train_members(
+            data, config, task.device, task.progress, task.on_epoch, task.stages, name, together=epochs is None
+        )
         populations = None if data.populations is None else data.populations.to(task.device)
         if epochs is None and thinned is not None:
             calls = torch.from_numpy(cohort.calls)
@@ -187,9 +191,11 @@ def fit_global(task: Task, epochs: int | None) -> tuple[list[Member], np.ndarray
     return members, thinned, Latent(latent.mu.cpu(), latent.logvar.cpu())
 
 
-def _fit_donors(task: Task, near: np.ndarray) -> DonorDecoder:
-    cohort = task.cohort
-    decoder = DonorDecoder(task.config.donors, seed_for(task.config.io.seed, "donors") % 2**31)
+def _fit_donors(task: Task, near: np.ndarray, haste: int) -> DonorDecoder:
+    """haste: the training takes as many times fewer steps."""
+    cohort, settings = task.cohort, task.config.donors
+    settings = msgspec.structs.replace(settings, steps=max(1, settings.steps // haste))
+    decoder = DonorDecoder(settings, seed_for(task.config.io.seed, "donors") % 2**31)
     return decoder.fit(
         cohort.calls,
         cohort.chrom_codes,
@@ -264,7 +270,7 @@ def _haplotype_stage(
     task: Task, name: str, hidden: HiddenCells, fit: Callable[[], HaplotypePosterior]
 ) -> HaplotypePosterior:
     calls = task.cohort.calls
-    return task.stages.run(
+    return task.stages.run_together(
         name, fit, HaplotypePosterior.state, lambda state: HaplotypePosterior.from_state(state, calls, hidden)
     )
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 
-from imputevae_cli.engine import relatedness
 from imputevae_cli.engine.cells import HiddenCells, pick
 from imputevae_cli.engine.copying import HaplotypeDecoder
-from imputevae_cli.engine.donors import DonorDecoder
-from imputevae_cli.engine.evidence import Evidence, Glimpse
+from imputevae_cli.engine.evidence import Glimpse
 from imputevae_cli.engine.excerpts import two_stretches
-from imputevae_cli.engine.mixture import DONORS, FREQUENCIES, GLOBAL, HAPLOTYPE, FrequencyPart, global_posterior
+from imputevae_cli.engine.mixture import DONORS, GLOBAL, FrequencyPart, global_posterior
 from imputevae_cli.engine.task import Task
 from imputevae_cli.engine.trainer import Member
 from imputevae_cli.metrics import log_loss
@@ -23,14 +21,12 @@ EXCERPT_CELLS = 100
 """Fewer hidden cells decide nothing: whether a part is worth its cost, or whether haplotypes gain by a global state."""
 LINKED, ALONE = 0.8, 0.3
 """Haplotypes that bring the log loss of the frequencies below the first share of it outdo the global part, and below
-the second the donors too; between the two, a cheap run of the donors tells whether they add something."""
-GLIMPSE_STEPS = 60
-"""Steps of training of that run."""
+the second the donors too; between the two, donors are trained for half as long, and the gate tells what they add."""
 
 
 def of_haplotypes(task: Task) -> Glimpse | None:
     """What the haplotypes say on a few stretches; None where too few validation cells lie there to judge by."""
-    return task.stages.run("glimpse", lambda: _copied_excerpt(task), Glimpse.state, Glimpse.from_state)
+    return task.stages.run_together("glimpse", lambda: _copied_excerpt(task), Glimpse.state, Glimpse.from_state)
 
 
 def _copied_excerpt(task: Task) -> Glimpse | None:
@@ -73,43 +69,12 @@ def outdone(task: Task, copied: Glimpse, notes: list[str]) -> set[str]:
     ratio = best / log_loss(cells.truth, plain)
     if ratio >= LINKED:
         return set()
-    parts = [GLOBAL] if ratio >= ALONE and _donors_add(task, copied) else [GLOBAL, DONORS]
+    parts = [GLOBAL, DONORS] if ratio < ALONE else [GLOBAL]
     notes.append(
         f"{' and '.join(parts)} skipped: on a few stretches haplotypes bring the log loss of the "
         f"frequencies down to {ratio:.0%}"
     )
     return set(parts)
-
-
-def _donors_add(task: Task, copied: Glimpse) -> bool:
-    """Whether the gate takes in donors, trained for a moment, beside the haplotypes on the same stretches."""
-
-    def judge() -> bool:
-        plain = Evidence.of(task.cohort, {FREQUENCIES: FrequencyPart.of(task.cohort).cells}, task.validation)
-        voted = Glimpse(np.arange(len(copied.places)), _voted_excerpt(task))
-        gate = plain.beside(HAPLOTYPE, copied).beside(DONORS, voted).gate(task.config.io.seed)
-        return DONORS in gate.parts
-
-    return task.stages.run("glimpse of donors", judge)
-
-
-def _voted_excerpt(task: Task) -> np.ndarray:
-    """What the donors say of the validation cells of the excerpt, float32 (M, C)."""
-    samples, loci = _excerpt(task)
-    small = task.cohort.excerpt(samples, loci)
-    _, inside = task.validation.within(samples, loci)
-    settings = task.config.donors
-    quick = msgspec.structs.replace(settings, steps=min(GLIMPSE_STEPS, settings.steps), redraws=1)
-    decoder = DonorDecoder(quick, seed_for(task.config.io.seed, "donors") % 2**31)
-    decoder.fit(
-        small.calls,
-        small.chrom_codes,
-        small.ploidy,
-        populations=small.known_populations,
-        similarity=relatedness.correlations(small.calls, small.ploidy),
-        threads=task.threads,
-    )
-    return decoder.cells(inside.samples, inside.loci)
 
 
 def _excerpt(task: Task) -> tuple[np.ndarray, np.ndarray]:

@@ -54,15 +54,26 @@ def focal_cross_entropy(logits: Tensor, calls: Tensor, weights: Tensor, gamma: f
     return surprise * cell_weights
 
 
-def vae_loss(logits: Tensor, calls: Tensor, latent: Latent, weights: Tensor, gamma: float, beta: float) -> Loss:
-    """The loss of one batch.
+def vae_loss(
+    logits: Tensor,
+    calls: Tensor,
+    latent: Latent,
+    weights: Tensor,
+    gamma: float,
+    beta: float,
+    batch: Tensor | None = None,
+) -> Loss:
+    """The loss of one batch, or of some of its samples.
 
     The mean of the weighted focal cross-entropy over observed calls is scaled by the mean number of loci per
     sample that it was taken over, so that it stands to the KL as the log likelihood of a whole sample does.
+    batch: int8 (n, L), the calls of the whole batch, where `calls` are those of some of its samples: the totals of its
+    parts then sum to the total of the whole.
     """
+    batch = calls if batch is None else batch
     cells = focal_cross_entropy(logits, calls, weights, gamma)  # (B, L)
-    counts = torch.stack([(calls == g).sum() for g in range(len(weights))]).float()  # (C,)
+    counts = torch.stack([(batch == g).sum() for g in range(len(weights))]).float()  # (C,)
     mean_weight = (counts @ weights) / counts.sum().clamp_min(1.0)
     reconstruction = cells.sum(1) / mean_weight.clamp_min(1e-12)  # (B,)
     kl = latent.kl()  # (B,)
-    return Loss(reconstruction, kl, reconstruction.mean() + beta * kl.mean())
+    return Loss(reconstruction, kl, reconstruction.sum() / len(batch) + beta * (kl.sum() / len(batch)))

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from imputevae_cli.engine.cells import HiddenCells
+from imputevae_cli.engine.draws import Draws
 from imputevae_cli.engine.vae import GenotypeVae, Latent, encode_in_batches
 from imputevae_cli.engine.wide import WideVae
 from imputevae_cli.seeds import seed_for
@@ -71,8 +72,8 @@ def _draws(latent: Latent, draws: int, seed: int, identities: np.ndarray | None)
     if not draws:
         return [latent.mu]
     if identities is None:
-        generator = torch.Generator().manual_seed(seed)
-        return [latent.sample(generator) for _ in range(draws)]
+        random = Draws(torch.Generator().manual_seed(seed), len(latent.mu))
+        return [latent.sample(random) for _ in range(draws)]
     size = (draws, latent.mu.shape[1])
     noise = [np.random.default_rng([seed, int(identity)]).standard_normal(size) for identity in identities]
     spread = (0.5 * latent.logvar).exp()

@@ -15,6 +15,7 @@ from imputevae_cli.config import HaplotypeSettings
 from imputevae_cli.engine import copying_windows, inbreeding
 from imputevae_cli.engine.copying_chain import DOSE_UNIT, Chain, Cohort, Schedule, cell_offsets
 from imputevae_cli.engine.excerpts import chromosomes_of, two_stretches
+from imputevae_cli.engine.ranks import Ranks
 from imputevae_cli.engine.stages import Stages
 from imputevae_cli.genotypes import MISSING
 
@@ -52,7 +53,9 @@ def by_trial(cohort: Cohort, schedule: Schedule, seed: int, pool: ThreadPoolExec
 
     def outcome(number: int, candidate: Schedule) -> tuple[float, float]:
         short = replace(candidate, iterations=14, burn_in=7, chains=1)
-        return stages.run(f"trial {number}", lambda: _error_rate(small, short, truth, hidden, seed, pool))
+        return stages.run_together(
+            f"trial {number}", lambda: _error_rate(small, short, truth, hidden, seed, pool, stages.ranks)
+        )
 
     error, rate = outcome(0, schedule)
     for number, change in enumerate(_changes(cohort), 1):
@@ -97,15 +100,18 @@ def _excerpt(cohort: Cohort, rng: np.random.Generator) -> tuple[Cohort, np.ndarr
     return small, truth
 
 
-def _error_rate(cohort: Cohort, schedule: Schedule, truth, hidden, seed: int, pool: ThreadPoolExecutor):
+def _error_rate(
+    cohort: Cohort, schedule: Schedule, truth, hidden, seed: int, pool: ThreadPoolExecutor, ranks: Ranks
+) -> tuple[float, float]:
     """(share of hidden calls that a chain gets wrong, its switch rate); truth int8 (N, L), hidden bool (N, L)."""
-    chain = Chain(cohort, schedule, seed)
+    chain = Chain(cohort, schedule, seed, ranks=ranks)
     missing = cohort.calls == MISSING
     doses = np.zeros((int(missing.sum()), 2), np.uint16)
     unit = DOSE_UNIT // max(schedule.iterations - schedule.burn_in, 1)
     at = cell_offsets(cohort.calls, chain.windows)
     for iteration in range(schedule.iterations):
         chain.iterate(pool, doses if iteration >= schedule.burn_in else doses[:0], at, unit)
+    ranks.add_counts(doses)
     low, high = doses[hidden[missing]].T / (unit * max(schedule.iterations - schedule.burn_in, 1))
     samples, loci = np.nonzero(hidden)
     two_paths = chain.paths[copying_windows.window_of(chain.windows)[loci], samples] == 2

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
 from imputevae_cli.engine.plain import size_of
+from imputevae_cli.engine.ranks import Ranks
 from imputevae_cli.errors import OutputError
 from imputevae_cli.log import logger
 from imputevae_cli.stopping import StopRequest
@@ -26,19 +27,25 @@ LARGE = 1 << 26
 """Results of more bytes are written as soon as they are there: those that use them may be done with them soon."""
 
 
-def _same(value: Any) -> Any:
+def same(value: Any) -> Any:
+    """The state of what is plain already."""
     return value
 
 
 class Stages:
     """Runs every stage and remembers nothing."""
 
+    @property
+    def ranks(self) -> Ranks:
+        """The processes that make the stage at work."""
+        return Ranks()
+
     def run(
         self,
         name: str,
         make: Callable[[], T],
-        state_of: Callable[[T], State] = _same,
-        of_state: Callable[[State], T] = _same,
+        state_of: Callable[[T], State] = same,
+        of_state: Callable[[State], T] = same,
     ) -> T:
         """The result of `make`, or what is remembered of it.
 
@@ -46,6 +53,16 @@ class Stages:
         the result is not made of them. `make` may ask `resumed` where to begin and call `safe_point` on its way.
         """
         return make()
+
+    def run_together(
+        self,
+        name: str,
+        make: Callable[[], T],
+        state_of: Callable[[T], State] = same,
+        of_state: Callable[[State], T] = same,
+    ) -> T:
+        """As `run`, for a stage that all `ranks` make, and whose result is the same for each of them."""
+        return self.run(name, make, state_of, of_state)
 
     def resumed(self) -> State | None:
         """The last state that the running stage gave to `safe_point` in the run that was stopped, or None."""
@@ -60,6 +77,9 @@ class Stages:
     def is_due(self) -> bool:
         """Whether a safe point is waited for; may be asked in any thread."""
         return False
+
+    def save(self) -> None:
+        """Write the results that are remembered and not written yet. Raises OutputError."""
 
 
 class Store(Protocol):
@@ -95,8 +115,8 @@ class Journal(Stages):
         self,
         name: str,
         make: Callable[[], T],
-        state_of: Callable[[T], State] = _same,
-        of_state: Callable[[State], T] = _same,
+        state_of: Callable[[T], State] = same,
+        of_state: Callable[[State], T] = same,
     ) -> T:
         """See `Stages`."""
         with self._inside(name):
@@ -128,7 +148,7 @@ class Journal(Stages):
         return self._stop.is_asked or (self._every > 0 and time.monotonic() - self._saved_at >= self._every)
 
     def save(self) -> None:
-        """Write the results that are not written yet. Raises OutputError."""
+        """See `Stages`."""
         for stage in list(self._unsaved):
             self._store.write(stage, {"result": self._unsaved[stage]})
             del self._unsaved[stage]

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from imputevae_cli.config import Config
 from imputevae_cli.engine.cells import HiddenCells
+from imputevae_cli.engine.draws import Draws
 from imputevae_cli.engine.loss import Loss, class_weights, vae_loss
 from imputevae_cli.engine.optim import AdamW
+from imputevae_cli.engine.ranks import Ranks
 from imputevae_cli.engine.stages import Stages
-from imputevae_cli.engine.vae import GenotypeVae, VaeShape, encode_in_batches, locus_statistics
+from imputevae_cli.engine.vae import GenotypeVae, Latent, VaeShape, encode_in_batches, locus_statistics
 from imputevae_cli.engine.wide import WideVae
 from imputevae_cli.errors import TrainingError
 from imputevae_cli.genotypes import MISSING
@@ -90,15 +94,18 @@ def train_members(
     on_epoch: Callable[[EpochResult], Any] | None = None,
     stages: Stages | None = None,
     name: str = "global",
+    together: bool = False,
 ) -> list[Member]:
     """Fit train.ensemble models, each from its own seed; every returned model holds its best weights.
 
-    name: of the stages. Raises TrainingError when the loss is not finite.
+    name: of the stages. together: whether all processes that share the fit train the same model, each on a part of
+    every batch; else the first trains it. Raises TrainingError when the loss is not finite.
     """
     stages = stages or Stages()
+    run = stages.run_together if together else stages.run
     shape = (data.calls.shape[1], data.n_classes, data.n_populations, config, device)
     return [
-        stages.run(
+        run(
             f"{name} {index + 1}",
             lambda index=index: _train_member(index, data, config, device, progress, on_epoch, stages),
             member_state,
@@ -187,10 +194,10 @@ def _run_epoch(member: Member, data: TrainingData, config: Config, device: torch
     epoch = member.running = member.running or Epoch(torch.randperm(n, generator=member.generator))
     for batch in epoch.order[epoch.done :].split(min(settings.batch_size, max(1, -(-n // 4)))):
         stages.safe_point(lambda: _begun_state(member))
-        loss = _step(member, batch, data, config, weights)
+        reconstruction, kl = _step(member, batch, data, config, weights, stages.ranks)
         epoch.done += len(batch)
-        epoch.reconstruction += float(loss.reconstruction.detach().sum())
-        epoch.kl += float(loss.kl.detach().sum())
+        epoch.reconstruction += reconstruction
+        epoch.kl += kl
         epoch.n_calls += int((data.calls[batch] != MISSING).sum())
     if not math.isfinite(epoch.reconstruction):
         raise TrainingError(
@@ -202,7 +209,7 @@ def _run_epoch(member: Member, data: TrainingData, config: Config, device: torch
         member.epoch,
         epoch.reconstruction / max(epoch.n_calls, 1),
         epoch.kl / n,
-        _validation_loss(member, data, device),
+        _validation_loss(member, data, device, stages.ranks),
         rate,
     )
     _keep_best(member, result)
@@ -210,26 +217,51 @@ def _run_epoch(member: Member, data: TrainingData, config: Config, device: torch
     return result
 
 
-def _step(member: Member, batch: Tensor, data: TrainingData, config: Config, weights: Tensor) -> Loss:
-    """Change the weights by the loss on a batch, int64 (B,) of the samples; weights: of the classes, (C,)."""
+def _step(
+    member: Member, batch: Tensor, data: TrainingData, config: Config, weights: Tensor, ranks: Ranks
+) -> tuple[float, float]:
+    """Change the weights by the loss on a batch, int64 (B,) of the samples; weights: of the classes, (C,).
+
+    Each of the processes takes a part of the batch, and all take the same step. Returns the batch's sums of
+    reconstruction and KL, in nats.
+    """
     settings, model = config.train, member.model
+    loss = _batch_loss(member, batch, data, config, weights, ranks)
+    objective = loss.total + settings.decoder_l2 * model.loadings.square().sum() / len(data.calls) / ranks.size
+    if settings.l1_penalty:
+        objective = objective + settings.l1_penalty * sum(p.abs().sum() for p in model.parameters()) / ranks.size
+    member.optimizer.zero_grad()
+    objective.backward()
+    sums = torch.stack([loss.reconstruction.detach().sum(), loss.kl.detach().sum()])
+    ranks.add(sums, *(p.grad for p in model.parameters() if p.grad is not None))
+    member.optimizer.step()
+    reconstruction, kl = sums.tolist()
+    return reconstruction, kl
+
+
+def _batch_loss(
+    member: Member, batch: Tensor, data: TrainingData, config: Config, weights: Tensor, ranks: Ranks
+) -> Loss:
+    """The loss of this process's part of a batch."""
+    settings, model, device = config.train, member.model, weights.device
     beta = config.vae.kl_beta * _ramp(config.vae.kl_beta_schedule, member.epoch, settings.max_epochs)
     gamma = settings.gamma * _ramp(settings.gamma_schedule, member.epoch, settings.max_epochs)
     calls = data.calls[batch]  # (B, L)
     populations = _batch_populations(data, batch, config, member.generator)
     visible = hide_inputs(calls, settings.input_mask_min, settings.input_mask_max, member.generator)
+    calls, rows = calls.to(device), ranks.part(len(batch))
+    draws = Draws(member.generator, len(batch), rows)
     if populations is not None:
-        populations = populations.to(weights.device)
-    latent = model.encode(visible.to(weights.device), populations, dropout=member.generator)
-    logits = model.decode(latent.sample(member.generator), populations)  # (C, B, L)
-    loss = vae_loss(logits, calls.to(weights.device), latent, weights, gamma, beta)
-    objective = loss.total + settings.decoder_l2 * model.loadings.square().sum() / len(data.calls)
-    if settings.l1_penalty:
-        objective = objective + settings.l1_penalty * sum(p.abs().sum() for p in model.parameters())
-    member.optimizer.zero_grad()
-    objective.backward()
-    member.optimizer.step()
-    return loss
+        populations = populations[rows].to(device)
+    with _precision(settings.precision, device):
+        latent = Latent(*(part.float() for part in model.encode(visible[rows].to(device), populations, draws)))
+        logits = model.decode(latent.sample(draws), populations)  # (C, b, L), of the rows alone
+    return vae_loss(logits.float(), calls[rows], latent, weights, gamma, beta, calls)
+
+
+def _precision(name: str, device: torch.device) -> AbstractContextManager:
+    """A context in which the factors of matrix products are rounded to bf16 where `name`, train.precision, says so."""
+    return torch.autocast(device.type, torch.bfloat16) if name == "bf16" else nullcontext()
 
 
 def rate_factor(epoch: int, warmup: int, max_epochs: int) -> float:
@@ -258,14 +290,18 @@ def _batch_populations(data: TrainingData, batch: Tensor, config: Config, genera
 
 
 @torch.no_grad()
-def _validation_loss(member: Member, data: TrainingData, device: torch.device) -> float:
-    """Log loss in nats per validation cell, z at its posterior mean."""
-    populations = None if data.populations is None else data.populations.to(device)
-    latent = encode_in_batches(member.model, data.calls, populations)
+def _validation_loss(member: Member, data: TrainingData, device: torch.device, ranks: Ranks) -> float:
+    """Log loss in nats per validation cell, z at its posterior mean; each process takes some of the samples."""
+    some = ranks.part(len(data.calls))
+    populations = None if data.populations is None else data.populations[some].to(device)
+    latent = encode_in_batches(member.model, data.calls[some], populations)
     cells = data.validation
-    rows, loci = torch.from_numpy(cells.samples).to(device), torch.from_numpy(cells.loci).to(device)
+    cells = cells.take(np.flatnonzero((cells.samples >= some.start) & (cells.samples < some.stop)))
+    rows, loci = torch.from_numpy(cells.samples - some.start).to(device), torch.from_numpy(cells.loci).to(device)
     log_gp = torch.log_softmax(member.model.decode_cells(latent.mu, populations, rows, loci), 0).cpu()  # (C, M)
-    return float(-log_gp.gather(0, torch.from_numpy(cells.truth)[None]).mean())
+    loss = -log_gp.gather(0, torch.from_numpy(cells.truth)[None]).sum()
+    ranks.add(loss)
+    return float(loss / len(data.validation.truth))
 
 
 def _keep_best(member: Member, result: EpochResult) -> None:

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from imputevae_cli.config import ModelSettings
+from imputevae_cli.engine.draws import Draws
 from imputevae_cli.genotypes import MISSING
 
 LOGVAR_RANGE = (-8.0, 2.0)
@@ -48,9 +49,9 @@ class Latent(NamedTuple):
     mu: Tensor
     logvar: Tensor
 
-    def sample(self, generator: torch.Generator) -> Tensor:
-        """One reparameterised draw of z = mu + sigma * eps, (B, D). The generator lives on the CPU."""
-        eps = torch.randn(self.mu.shape, generator=generator).to(self.mu.device)
+    def sample(self, draws: Draws) -> Tensor:
+        """One reparameterised draw of z = mu + sigma * eps, (B, D)."""
+        eps = draws.normal(self.mu.shape[1]).to(self.mu.device)
         return self.mu + (0.5 * self.logvar).exp() * eps
 
     def kl(self) -> Tensor:
@@ -87,7 +88,7 @@ def locus_statistics(calls: Tensor, n_classes: int, pseudo_count: float = 0.5) -
 
 
 class HiddenLayers(nn.Module):
-    """Linear layers, each with an activation; dropout takes an explicit generator, which nn.Dropout cannot."""
+    """Linear layers, each with an activation; dropout takes explicit draws, which nn.Dropout cannot."""
 
     def __init__(self, widths: list[int], settings: ModelSettings):
         super().__init__()
@@ -95,12 +96,12 @@ class HiddenLayers(nn.Module):
         self.activation = getattr(F, settings.activation)
         self.dropout_rate = settings.dropout_rate
 
-    def forward(self, x: Tensor, dropout: torch.Generator | None = None) -> Tensor:
+    def forward(self, x: Tensor, dropout: Draws | None = None) -> Tensor:
         """x: (B, first width) -> (B, last width)."""
         for layer in self.layers:
             x = self.activation(layer(x))
             if dropout is not None and self.dropout_rate:
-                kept = torch.rand(x.shape, generator=dropout).to(x.device) >= self.dropout_rate
+                kept = dropout.uniform(x.shape[1]).to(x.device) >= self.dropout_rate
                 x = x * kept / (1.0 - self.dropout_rate)
         return x
 
@@ -192,9 +193,7 @@ class GenotypeVae(LinearInLoci):
         # Start as the genotype frequencies of each locus, and let z explain departures from them
         self.loadings.normal_(0.0, 0.01, generator=generator)
 
-    def encode(
-        self, calls: Tensor, populations: Tensor | None = None, dropout: torch.Generator | None = None
-    ) -> Latent:
+    def encode(self, calls: Tensor, populations: Tensor | None = None, dropout: Draws | None = None) -> Latent:
         """q(z | x) from calls, int8 (B, L), and population codes, int64 (B,).
 
         dropout: draws the hidden units to drop, in training; none are dropped without it.
@@ -223,7 +222,7 @@ class GenotypeVae(LinearInLoci):
 def encode_in_batches(model: GenotypeVae, calls: Tensor, populations: Tensor | None, size: int = 64) -> Latent:
     """q(z | x) of all samples; calls: int8 (N, L). The dense float inputs exist for `size` samples at a time."""
     parts = []
-    for start in range(0, len(calls), size):
+    for start in range(0, max(len(calls), 1), size):
         rows = slice(start, start + size)
         part = calls[rows].to(model.loadings.device)
         parts.append(model.encode(part, None if populations is None else populations[rows]))

@@ -15,7 +15,6 @@ _HIDDEN = ("sim", "train.validation_split")  # they set which calls a fit hides 
 _LATENT = ("model", "train", "vae", "haplotype", *_HIDDEN)  # haplotypes that stand alone leave it fewer epochs
 DEPENDS_ON = {
     "glimpse": ("haplotype", *_HIDDEN),
-    "glimpse of donors": ("donors", "haplotype", *_HIDDEN),
     "latent": _LATENT,
     "global": _LATENT,
     "votes": ("donors", *_LATENT),

@@ -99,7 +99,7 @@ BUILT_IN: dict[str, dict[str, Dimension]] = {
 OF_OUTPUT = ("model", "train", "vae", "donors", "haplotype", "sim")
 """Sections that say what a model is; the others say where it comes from and where it goes."""
 
-NOT_SEARCHED = ("train.device", "model.decoder", "sim.sim_strategy", "sim.sim_kwargs")
+NOT_SEARCHED = ("train.device", "train.precision", "model.decoder", "sim.sim_strategy", "sim.sim_kwargs")
 """Settings that trials must share to be compared, or that say nothing about the model."""
 
 
