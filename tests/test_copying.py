@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from imputevae_cli.config import HaplotypeSettings
-from imputevae_cli.engine import copying_chain, copying_windows
+from imputevae_cli.engine import copying_chain, copying_frame, copying_windows
 from imputevae_cli.engine.cells import HiddenCells
 from imputevae_cli.engine.copying import HaplotypeDecoder
 from imputevae_cli.engine.copying_posterior import HaplotypePanel
@@ -188,7 +188,7 @@ def test_distances_are_relative_and_bounded():
 def test_missing_cells_are_placed_in_order():
     calls = np.array([[-1, 0, -1, -1], [0, -1, -1, 1]], np.int8)
     windows = np.array([[0, 0, 2, 4], [0, 2, 4, 4]])
-    np.testing.assert_array_equal(copying_chain.cell_offsets(calls, windows), [[0, 3], [1, 4]])
+    np.testing.assert_array_equal(copying_frame.cell_offsets(calls, windows), [[0, 3], [1, 4]])
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -281,7 +281,7 @@ def test_a_chain_with_rows_goes_on_where_it_was_left():
     schedule = copying_chain.Schedule(core=64, halo=24, donors=8, global_share=0.3)
 
     def iterated(chain, times):
-        at = copying_chain.cell_offsets(calls, chain.windows)
+        at = copying_frame.cell_offsets(calls, chain.windows)
         with ThreadPoolExecutor(1) as pool:
             for _ in range(times):
                 chain.iterate(pool, np.zeros((0, 2), np.uint16), at, 1)

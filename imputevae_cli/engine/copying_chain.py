@@ -21,7 +21,7 @@ from imputevae_cli.engine.copying_numerics import mix
 from imputevae_cli.engine.donor_choice import Candidates, Packed
 from imputevae_cli.engine.plain import as_arrays, as_tensors
 from imputevae_cli.engine.ranks import Ranks
-from imputevae_cli.genotypes import MISSING, missing_per_sample
+from imputevae_cli.genotypes import MISSING
 from imputevae_cli.masking_patterns import genotype_counts
 
 SAMPLES_PER_SWEEP = 32
@@ -192,10 +192,11 @@ class Chain:
     ) -> None:
         """One iteration, or a part of it: where `is_due()`, it is left where its state is whole, to be called again.
 
-        doses: uint16 (missing cells, 2), gathers, in units of a chance; or (0, 2) during burn-in. at: int64 (W, N), see
-        `cell_offsets`. Windows read the haplotypes as they stood before the iteration. New ones wait beside them until
-        the windows to the right, whose halo reaches back, are done: there is no second copy of all. Where several
-        processes run the chain, each reads some of the blocks, and its doses are those of its blocks alone.
+        doses: uint16 (missing cells, 2), gathers, in units of a chance; or (0, 2) during burn-in. at: int64 (W, N), of
+        `copying_frame.cell_offsets`. Windows read the haplotypes as they stood before the iteration. New ones wait
+        beside them until the windows to the right, whose halo reaches back, are done: there is no second copy of all.
+        Where several processes run the chain, each reads some of the blocks, and its doses are those of its blocks
+        alone.
         """
         if self.sweep is None:
             if self.iteration % self.schedule.refresh == 0:
@@ -405,14 +406,3 @@ def initial_haplotypes(calls: np.ndarray, ploidy: int, frequency: np.ndarray | N
     for own, row in zip(haplotypes, calls, strict=True):
         own[:] = np.where(row != MISSING, table[np.maximum(row, 0)], filled)
     return haplotypes.reshape(len(calls) * ploidy, -1)
-
-
-def cell_offsets(calls: np.ndarray, windows: np.ndarray) -> np.ndarray:
-    """int64 (W, N): the place of each core's first missing call among all missing calls, sample by sample."""
-    per_sample = missing_per_sample(calls)
-    before = np.concatenate([[0], np.cumsum(per_sample)[:-1]])
-    offsets = np.empty((len(windows), len(calls)), np.int64)
-    for w, (_, start, stop, _) in enumerate(windows):
-        offsets[w] = before
-        before = before + (calls[:, start:stop] == MISSING).sum(1)
-    return offsets

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from imputevae_cli.engine.copying_numerics import mix_each
+from imputevae_cli.genotypes import MISSING, missing_per_sample
 
 
 @dataclass(frozen=True)
@@ -51,3 +52,14 @@ def digests(calls: np.ndarray, windows: np.ndarray) -> np.ndarray:
         for row in calls
     ]
     return np.frombuffer(b"".join(found), "<u8").reshape(len(windows), len(calls)).astype(np.uint64)
+
+
+def cell_offsets(calls: np.ndarray, windows: np.ndarray) -> np.ndarray:
+    """int64 (W, N): the place of each core's first missing call among all missing calls, sample by sample."""
+    per_sample = missing_per_sample(calls)
+    before = np.concatenate([[0], np.cumsum(per_sample)[:-1]])
+    offsets = np.empty((len(windows), len(calls)), np.int64)
+    for w, (_, start, stop, _) in enumerate(windows):
+        offsets[w] = before
+        before = before + (calls[:, start:stop] == MISSING).sum(1)
+    return offsets

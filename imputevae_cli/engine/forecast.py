@@ -16,8 +16,9 @@ import numpy as np
 
 from imputevae_cli.engine import copying_windows, fitting, glimpses
 from imputevae_cli.engine.copying import HaplotypeDecoder
-from imputevae_cli.engine.copying_chain import CHUNK_BYTES, Chain, Schedule, cell_offsets
+from imputevae_cli.engine.copying_chain import CHUNK_BYTES, Chain, Schedule
 from imputevae_cli.engine.copying_chain import Cohort as ChainCohort
+from imputevae_cli.engine.copying_frame import cell_offsets
 from imputevae_cli.engine.device import kernel_threads
 from imputevae_cli.engine.donor_panel import LINK_CANDIDATES, LINK_SAMPLES
 from imputevae_cli.engine.donor_training import TRAINING_CELLS

@@ -133,14 +133,15 @@ class LinearInLoci(nn.Module):
         Whole blocks of loci are decoded and the cells picked: gathering the loadings of each cell takes longer.
         """
         hidden = self._decoder_hidden(z, populations)  # (B, H)
-        parts = []
+        # Filled in place: results kept one by one would lie between the blocks that are freed, and pin their memory
+        chosen = torch.empty(len(self.loadings), len(loci), device=hidden.device)
         for start in range(0, self.shape.n_loci, CELL_BLOCK):
             first, last = torch.searchsorted(
                 loci, torch.tensor([start, start + CELL_BLOCK], device=loci.device)
             ).tolist()
             moves = hidden @ self.loadings[:, :, start : start + CELL_BLOCK]  # (effects, B, l)
-            parts.append(moves[:, rows[first:last], loci[first:last] - start])
-        return self._logits(torch.cat(parts, 1), self.intercepts[:, loci])
+            chosen[:, first:last] = moves[:, rows[first:last], loci[first:last] - start]
+        return self._logits(chosen, self.intercepts[:, loci])
 
     def _logits(self, moves: Tensor, intercepts: Tensor) -> Tensor:
         """Logits (C, ...) from the moved effects (effects, ...) and intercepts (C - 1, ...); class 0 is 0."""
