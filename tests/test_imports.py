@@ -9,7 +9,7 @@ from conftest import REPOSITORY
 
 PACKAGE = REPOSITORY / "imputevae_cli"
 LAYERS = [
-    ["errors", "config", "seeds", "log", "stopping", "region"],
+    ["errors", "config", "seeds", "log", "stopping", "region", "passwords"],
     ["genotypes", "popmap", "genetic_map"],
     ["io", "alignment", "trees", "masking_patterns", "masking"],
     ["metrics", "locus_sums", "baselines", "ld_knni", "pca", "popgen"],

@@ -18,6 +18,7 @@ from imputevae_cli.tuning import data as scoring
 from imputevae_cli.tuning import run as runs
 from imputevae_cli.tuning import storage
 from imputevae_cli.tuning.data import fill_cells, gain_and_noise, hide_for_study, metric_names, part_of, score
+from imputevae_cli.tuning.opening import open_storage
 from imputevae_cli.tuning.result import DEFAULTS
 from imputevae_cli.tuning.space import Space, make_space
 from imputevae_cli.tuning.tune import tune
@@ -46,7 +47,7 @@ def tuned(genotypes, tmp_path):
         config = Config().replace({**TINY, **settings})
         searched = make_space(space or FEW, fixes, config)
         searched = Space(searched.named, {}, searched.held)  # what the file names, and nothing of the built-in space
-        return tune(on, config, searched, storage.open_storage(f"journal:{tmp_path / 'j'}"), name, join=join, stop=stop)
+        return tune(on, config, searched, open_storage(f"journal:{tmp_path / 'j'}"), name, join=join, stop=stop)
 
     return study
 
@@ -345,7 +346,7 @@ def test_nothing_is_pruned_by_epochs_where_they_cannot_be_compared(tuned, monkey
 def test_settings_of_parts_that_the_data_do_not_use_are_not_searched(tmp_path, monkeypatch):
     genotypes, _ = simulate_linked(40, 200, seed=3)
     config = Config().replace({**QUICK_VAE, **QUICK_PARTS, "tune.n_trials": 2, "haplotype.iterations": None})
-    where = storage.open_storage(f"journal:{tmp_path / 'j'}")
+    where = open_storage(f"journal:{tmp_path / 'j'}")
     result = tune(genotypes, config, make_space(None, (), config), where, "s", join=False)
     parts = {key.split(".")[0] for key in result.searched}
     first = of_search(result)[0]

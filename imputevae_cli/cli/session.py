@@ -17,6 +17,7 @@ from imputevae_cli.cli.processes import process_number, processes_here, refuse_m
 from imputevae_cli.config import Config
 from imputevae_cli.errors import ConfigError, InputError
 from imputevae_cli.log import Progress, logger, start_logging, start_silence
+from imputevae_cli.passwords import hide_passwords
 
 if TYPE_CHECKING:
     from imputevae_cli.genotypes import GenotypeMatrix
@@ -73,13 +74,16 @@ def start(common: Common, own_flags: Mapping[str, Any] | None = None, *, shares:
 
 
 def _provenance(arguments: list[str]) -> str:
-    """The command line less how often it was stopped and saved, so that a resumed run names the same command."""
+    """The command line less how often it was stopped and saved, so that a resumed run names the same command.
+
+    It is written into outputs, which others read: passwords are left out.
+    """
     kept, words = ["imputevae"], iter(arguments)
     for word in words:
         if word == "--checkpoint-every":
             next(words, None)
         elif word != "--resume" and not word.startswith("--checkpoint-every="):
-            kept.append(word)
+            kept.append(hide_passwords(word))
     return shlex.join(kept)
 
 

@@ -98,15 +98,16 @@ def tune(
 
 def _run(session: Session, genotypes: GenotypeMatrix, searched: Space, files: TuningFiles, name: str) -> TuningResult:
     """The study, in the storage that the settings name or in a journal beside the output."""
-    from imputevae_cli.tuning.storage import open_storage
+    from imputevae_cli.tuning.opening import open_storage, storage_at_work
     from imputevae_cli.tuning.tune import tune as run_study
 
     settings = session.config.tune
     join = settings.resume or settings.study is not None
     if session.common.force and not join and settings.storage is None:
         files.journal.unlink(missing_ok=True)  # of the study that is written over
-    storage = open_storage(settings.storage or f"journal:{files.journal}")
-    with _until_stopped() as stop:
+    where = settings.storage or f"journal:{files.journal}"
+    storage = open_storage(where)
+    with storage_at_work(where), _until_stopped() as stop:
         return run_study(
             genotypes, session.config, searched, storage, name, join=join, stop=stop, progress=session.progress
         )

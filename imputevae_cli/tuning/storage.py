@@ -1,4 +1,4 @@
-"""Optuna studies that many workers share: where they are kept, who runs which trial, and who has gone silent.
+"""Optuna studies that many workers share: who runs which trial, and who has gone silent.
 
 Nothing here needs a lock beyond what every storage gives: that a name of a study is taken once, that trials are
 numbered one after the other, and that a trial is taken from the queue, or finished, by one worker alone.
@@ -11,25 +11,20 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.samplers import BaseSampler, TPESampler
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from imputevae_cli.errors import ConfigError, OutputError
 from imputevae_cli.log import logger
 from imputevae_cli.seeds import seed_for
 from imputevae_cli.stopping import StopRequest
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
-JOURNAL = "journal:"
 LABEL, RETRY_OF, NOTE, BEAT = "label", "retry_of", "note", "beat"
 """User attributes of a trial: why it was queued, the number of the lost trial that it repeats, why it came to nothing,
 and how often its worker has given a sign of life."""
@@ -39,46 +34,6 @@ POLL_SECONDS = 0.5
 GRACE_SECONDS = 5.0
 """What a worker that was killed on the spot left undone, such as to queue the first trials of the study that it made,
 is done by whoever finds it so for this long."""
-
-
-def open_storage(where: str) -> BaseStorage:
-    """A journal file, `journal:PATH`, or a database by its URL, such as `sqlite:///PATH`.
-
-    Raises ConfigError for a URL that does not serve, OutputError where it cannot be opened.
-    """
-    try:
-        if where.startswith(JOURNAL):
-            return _open_journal(Path(where.removeprefix(JOURNAL)))
-        if "://" not in where:
-            raise ConfigError(
-                f"--storage {where}: write journal:/path/to/file, sqlite:////path/to/file, or the URL of a database"
-            )
-        # A SQLite file is locked as a whole: let other workers wait for their turn
-        arguments = {"connect_args": {"timeout": 60}} if where.startswith("sqlite") else {"pool_pre_ping": True}
-        return RDBStorage(where, engine_kwargs=arguments)
-    except ConfigError:
-        raise
-    except OSError as error:
-        raise OutputError(f"{where}: the study cannot be kept there ({error.strerror})") from error
-    except Exception as error:  # of SQLAlchemy and of whichever driver the URL names
-        text = " ".join(str(error).split())[:200]
-        raise OutputError(f"{_without_password(where)}: the storage cannot be opened ({text})") from error
-
-
-def _open_journal(path: Path) -> JournalStorage:
-    if not path.parent.is_dir():
-        raise OutputError(f"{path}: there is no folder {path.parent}; make it first")
-    try:
-        storage = JournalStorage(JournalFileBackend(str(path.absolute())))
-        storage.get_all_studies()
-    except (ValueError, KeyError, UnicodeDecodeError) as error:
-        raise OutputError(f"{path}: is no journal of a study, or a damaged one; name another file") from error
-    return storage
-
-
-def _without_password(url: str) -> str:
-    head, at, tail = url.rpartition("@")
-    return f"{head.split('://')[0]}://...@{tail}" if at else url
 
 
 class NumberedTpe(BaseSampler):
@@ -234,10 +189,13 @@ class Worker:
         if not waiting and (len(_holding_places(trials)) >= self._budget or not self._may_draw()):
             return None
         trial = self._study.ask()
+        was_queued = not {LABEL, RETRY_OF}.isdisjoint(trial.user_attrs)
         places = _holding_places(self._study.get_trials(deepcopy=False))
-        if sum(t.number < trial.number for t in places) < self._budget:
+        has_place = sum(t.number < trial.number for t in places) < self._budget
+        if has_place and (was_queued or self._may_draw()):
             return trial
-        # Two workers went for the last place: numbers are dealt out one by one, and the higher one gives way
+        # Another worker was faster. Two went for the last place: numbers are dealt out one by one, and the higher one
+        # gives way. Or both went for the last trial of the queue, and who came too late was given a new one
         trial.set_user_attr(NOTE, "one too many")
         self._study.tell(trial, state=TrialState.FAIL)
         return None
