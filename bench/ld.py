@@ -2,7 +2,8 @@
 
 usage: python bench/ld.py --cases DIR [--only NAME,...] [--threads 2] [--out bench/results/ld.json]
 
-Needs `beagle` on the PATH (Debian's package, or a script that runs the jar). Both run with default settings. Beagle
+Needs `beagle` on the PATH (Debian's package, or a script that runs the jar). Both run with default settings, and
+`imputevae haplotype` is ours with the haplotype decoder alone (model.decoder=haplotype). Beagle
 is asked for GP, but writes none without a reference panel: then it has no log loss or ECE, and its r2 is that of calls.
 """
 
@@ -20,12 +21,16 @@ import scoring
 
 from imputevae_cli import __version__
 
-OURS, BEAGLE = "imputevae", "beagle"
+OURS, ALONE, BEAGLE = "imputevae", "imputevae haplotype", "beagle"
 
 
-def run_ours(case: Path, threads: int, out: Path) -> scoring.Cost:
+def run_ours(case: Path, threads: int, out: Path, *options: str) -> scoring.Cost:
     command = [sys.executable, "-m", "imputevae_cli", "impute", str(case / "masked.vcf.gz"), "-o", str(out), "-q"]
-    return scoring.measure([*command, *scoring.popmap_of(case), "--seed", "1", "--threads", str(threads)])
+    return scoring.measure([*command, *scoring.popmap_of(case), "--seed", "1", "--threads", str(threads), *options])
+
+
+def run_haplotypes(case: Path, threads: int, out: Path) -> scoring.Cost:
+    return run_ours(case, threads, out, "--set", "model.decoder=haplotype")
 
 
 def run_beagle(case: Path, threads: int, out: Path) -> scoring.Cost:
@@ -33,6 +38,9 @@ def run_beagle(case: Path, threads: int, out: Path) -> scoring.Cost:
     return scoring.measure(
         ["beagle", f"gt={case / 'masked.vcf.gz'}", f"out={prefix}", f"nthreads={threads}", "gp=true"]
     )
+
+
+METHODS: dict[str, Callable] = {OURS: run_ours, ALONE: run_haplotypes, BEAGLE: run_beagle}
 
 
 def beagle_version() -> str | None:
@@ -66,13 +74,15 @@ def row_of(method: str, run: Callable, case: Path, threads: int, folder: Path) -
 
 
 def totals(rows: list[dict]) -> dict:
-    """Sums of wall seconds over the cases that both methods finished, and their ratio."""
-    walls = {
-        m: {r["case"]: r["wall_s"] for r in rows if r["method"] == m and "failed" not in r} for m in (OURS, BEAGLE)
-    }
-    both = [case for case in walls[OURS] if case in walls[BEAGLE]]
-    ours, beagle = (round(sum(walls[method][case] for case in both), 2) for method in (OURS, BEAGLE))
-    return {"cases": both, OURS: ours, BEAGLE: beagle, "ratio": round(ours / beagle, 3) if beagle else None}
+    """Wall seconds of each method, summed over the cases that all finished, and over Beagle's."""
+    walls: dict[str, dict[str, float]] = {method: {} for method in METHODS}
+    for row in rows:
+        if "failed" not in row:
+            walls[row["method"]][row["case"]] = row["wall_s"]
+    cases = sorted(set.intersection(*map(set, walls.values())))
+    sums = {method: round(sum(walls[method][case] for case in cases), 2) for method in METHODS}
+    ratios = {method: round(sums[method] / sums[BEAGLE], 3) for method in METHODS} if cases else {}
+    return {"cases": cases, "sums": sums, "ratios": ratios}
 
 
 def as_table(rows: list[dict], total: dict) -> str:
@@ -87,10 +97,9 @@ def as_table(rows: list[dict], total: dict) -> str:
         shown = ["-" if figure is None else f"{figure:.4f}" for figure in figures]
         costs = [f"{row['wall_s']:.1f}", f"{row['cpu_s']:.1f}", f"{row['peak_mb']:.0f}"]
         lines.append("| " + " | ".join([*names, *shown, *costs]) + " |")
-    ratio = "" if total["ratio"] is None else f", ratio {total['ratio']:.2f}"
+    sums = ", ".join(f"{m} {seconds:.1f} ({total['ratios'].get(m, 0):.2f})" for m, seconds in total["sums"].items())
     lines.append(
-        f"\nWall seconds summed over the {len(total['cases'])} cases that both finished: "
-        f"{OURS} {total[OURS]:.1f}, {BEAGLE} {total[BEAGLE]:.1f}{ratio}."
+        f"\nWall seconds summed over {len(total['cases'])} cases that all finished, and over Beagle's: {sums}."
     )
     return "\n".join(lines)
 
@@ -121,7 +130,7 @@ def main() -> None:
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for case in scoring.cases_in(args.cases, args.only):
-            for method, run in ((OURS, run_ours), (BEAGLE, run_beagle)):
+            for method, run in METHODS.items():
                 rows.append(row_of(method, run, case, args.threads, Path(folder)))
                 print(rows[-1], file=sys.stderr, flush=True)
             args.out.write_text(json.dumps({**head, "rows": rows, "wall_s": totals(rows)}, indent=1) + "\n")

@@ -34,7 +34,7 @@ from vcf_maker import write
 from imputevae_cli.cli import session
 from imputevae_cli.cli.processes import OWN_VARIABLES, process_count
 from imputevae_cli.config import Config
-from imputevae_cli.engine import copying_chain, fitting
+from imputevae_cli.engine import copying_chain, fitting, glimpses
 from imputevae_cli.engine.copying_chain import Chain
 from imputevae_cli.engine.draws import Draws
 from imputevae_cli.engine.group import Group
@@ -247,8 +247,8 @@ def test_torchrun_gives_the_bytes_of_one_process(linked, tmp_path):
 
 def test_all_parts_are_those_of_one_process(cohort, tmp_path, monkeypatch):
     monkeypatch.setattr(fitting, "SMALL", 0)  # cheap runs first
-    monkeypatch.setattr(fitting, "EXCERPT_CELLS", 5)
-    monkeypatch.setattr(fitting, "LINKED", 0.0)
+    monkeypatch.setattr(glimpses, "EXCERPT_CELLS", 5)
+    monkeypatch.setattr(glimpses, "LINKED", 0.0)
     arguments = ["train", cohort / "in.vcf", "--popmap", cohort / "pops.popmap", "--threads", 1]
     arguments += flags_of(QUICK_VAE | QUICK_PARTS | {"sim.sim_prop": 0.2, "train.ensemble": 2})
     assert imputevae(*arguments, "-o", tmp_path / "one.ivae").returncode == 0

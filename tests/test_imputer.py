@@ -285,7 +285,7 @@ def test_calls_are_as_they_were_after_a_fit_and_after_one_that_fails(monkeypatch
     ImputeVAE(tiny_config()).fit(genotypes)
     assert np.array_equal(genotypes.calls, before)
 
-    def fail(*_):
+    def fail(*_, **__):
         assert not np.array_equal(genotypes.calls, before)  # hidden by now
         raise TrainingError("for the test")
 
