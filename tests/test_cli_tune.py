@@ -180,6 +180,7 @@ def test_a_signal_gives_the_trial_back_and_ends_with_75(cohort, tmp_path, monkey
         (["--fix", "vae.beta=1"], b"vae.kl_beta"),
         (["--fix", "io.seed=1"], b"io.seed"),
         (["--storage", "somewhere.db"], b"journal:"),
+        (["--storage", "nosuch://me:secret@host/db"], b"nosuch://me:***@host/db"),
         (["--select", "mcc"], b"mcc"),
         (["--space", "/no/such.yaml"], b"/no/such.yaml"),
         (["--trials", "0"], b"tune.n_trials"),

@@ -81,6 +81,10 @@ def tune(
     files = TuningFiles(Path(path), session.config.plot.fmt)
     name = session.config.tune.study or files.best.name.removesuffix(files.best.suffix)
     _check_outputs(files, name, [p for p in (input, popmap, map_, space) if p is not None], common)
+    if session.config.tune.storage is not None and not common.dry_run:
+        from imputevae_cli.tuning.opening import open_storage
+
+        open_storage(session.config.tune.storage)  # before the reading, which may take long
     genotypes = this.read(input, popmap, session, map_)
     this.limit_threads(session)
     from imputevae_cli.tuning.space import make_space

@@ -53,8 +53,8 @@ def open_storage(where: str) -> BaseStorage:
         raise ConfigError(f"{shown}: {_missing_driver(error)}") from error
     except DBAPIError as error:
         raise OutputError(
-            f"{shown}: the storage cannot be opened ({_reason(error)}); the database and its user must be there: "
-            "imputevae makes the tables alone"
+            f"{shown}: the storage cannot be opened ({_reason(error)}); the server must run, with this database "
+            "and user; imputevae makes only the tables"
         ) from error
     except Exception as error:  # of SQLAlchemy and of whichever driver the URL names
         raise OutputError(f"{shown}: the storage cannot be opened ({_reason(error)})") from error
