@@ -133,11 +133,10 @@ def test_four_workers_share_a_study_and_one_is_killed(where):
     assert len(set(drawn)) == N_TRIALS, "none was run twice"
 
 
-def test_of_two_that_go_for_the_last_place_one_gives_way(where):
-    study = a_study(where)
-    run(study, 2)
+def let_another_ask_first(where):
+    """Another worker takes a trial just before the next one asks for its own."""
 
-    def late(self, *arguments, **settings):  # another worker takes the last place just before this one asks
+    def late(self, *arguments, **settings):
         monkey.undo()
         optuna.load_study(study_name="shared", storage=open_storage(where)).ask()
         return ask(self, *arguments, **settings)
@@ -145,6 +144,13 @@ def test_of_two_that_go_for_the_last_place_one_gives_way(where):
     ask = optuna.Study.ask
     monkey = pytest.MonkeyPatch()
     monkey.setattr(optuna.Study, "ask", late)
+
+
+def test_of_two_that_go_for_the_last_place_one_gives_way(where):
+    study = a_study(where)
+    run(study, 2)
+
+    let_another_ask_first(where)  # which takes the last place
     worker = Worker(study, 3, FIRST, stop=StopRequest(), stale_after=60.0)
     assert worker._claim() is None
     assert states(study)[2:] == [TrialState.RUNNING, TrialState.FAIL]
@@ -154,14 +160,7 @@ def test_of_two_that_go_for_the_last_place_one_gives_way(where):
 def test_a_new_trial_is_not_drawn_because_another_took_the_last_of_the_queue(where):
     study = a_study(where)
 
-    def late(self, *arguments, **settings):  # another worker takes it just before this one asks
-        monkey.undo()
-        optuna.load_study(study_name="shared", storage=open_storage(where)).ask()
-        return ask(self, *arguments, **settings)
-
-    ask = optuna.Study.ask
-    monkey = pytest.MonkeyPatch()
-    monkey.setattr(optuna.Study, "ask", late)
+    let_another_ask_first(where)  # which takes it
     worker = Worker(study, 3, FIRST, stop=StopRequest(), stale_after=60.0, may_draw=lambda: False)
     assert worker._claim() is None
     assert states(study) == [TrialState.RUNNING, TrialState.FAIL]

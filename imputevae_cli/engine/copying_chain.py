@@ -351,12 +351,11 @@ class Chain:
     def _packed(self, w: int, seed: int) -> Packed:
         """What donors of a window are chosen by. The first choice draws MAX_CANDIDATES to compare: where no phase has
         been drawn, neighbours in the order of their alleles tell little."""
-        cohort, schedule, found = self.cohort, self.schedule, self.candidates[w]
-        panel = self.haplotypes if cohort.panel is None else cohort.panel
+        schedule, found = self.schedule, self.candidates[w]
         in_order = self.iteration > 0 and len(found.rows) > MOST_COMPARED
         found = found if in_order else found.drawn(MAX_CANDIDATES, seed)
         spans = copying_windows.stretches(self.windows[w], len(self.switch), schedule.pieces, schedule.scales)
-        return Packed.of(found, panel, self.haplotypes, spans, in_order)
+        return Packed.of(found, self.panel, self.haplotypes, spans, in_order)
 
     @property
     def _packed_bytes(self) -> int:

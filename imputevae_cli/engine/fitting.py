@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 import torch
 
-from imputevae_cli.config import Config
+from imputevae_cli.config import Config, DonorSettings
 from imputevae_cli.engine import glimpses
 from imputevae_cli.engine.cells import HiddenCells, pick
 from imputevae_cli.engine.copying import HaplotypeDecoder
@@ -88,7 +88,7 @@ def _fit_on_visible(task: Task) -> tuple[Mixture, Given, np.ndarray]:
     in_full = not thrifty and needs_global(task.config, wanted)
     members, thinned, latent = fit_global(task, None if in_full else epochs_in_passing(task, GLOBAL in outdone))
     near = closeness(latent)
-    donors = _fit_donors(task, near, 2 if outdone else 1) if DONORS in wanted else None
+    donors = _fit_donors(task, near, donor_settings(task.config, outdone)) if DONORS in wanted else None
     views: dict[str, View] = {}
     if FREQUENCIES in wanted:
         views[FREQUENCIES] = FrequencyPart.of(task.cohort).cells
@@ -191,10 +191,14 @@ def fit_global(task: Task, epochs: int | None) -> tuple[list[Member], np.ndarray
     return members, thinned, Latent(latent.mu.cpu(), latent.logvar.cpu())
 
 
-def _fit_donors(task: Task, near: np.ndarray, haste: int) -> DonorDecoder:
-    """haste: the training takes as many times fewer steps."""
-    cohort, settings = task.cohort, task.config.donors
-    settings = msgspec.structs.replace(settings, steps=max(1, settings.steps // haste))
+def donor_settings(config: Config, outdone: set[str]) -> DonorSettings:
+    """How to train the donors: for half as long where haplotypes have outdone another part, and do most themselves."""
+    settings = config.donors
+    return msgspec.structs.replace(settings, steps=max(1, settings.steps // 2)) if outdone else settings
+
+
+def _fit_donors(task: Task, near: np.ndarray, settings: DonorSettings) -> DonorDecoder:
+    cohort = task.cohort
     decoder = DonorDecoder(settings, seed_for(task.config.io.seed, "donors") % 2**31)
     return decoder.fit(
         cohort.calls,

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from imputevae_cli.config import DonorSettings
 from imputevae_cli.engine import copying_windows, fitting, glimpses
 from imputevae_cli.engine.copying import HaplotypeDecoder
 from imputevae_cli.engine.copying_chain import CHUNK_BYTES, Chain, Schedule
@@ -55,14 +56,14 @@ def forecast(task: Task) -> Forecast:
     """What `fit_mixture` and filling every missing call will take, about."""
     with task.hidden.hidden_in(task.cohort.calls), kernel_threads(1):
         task = replace(task, progress=NullProgress())
-        seconds, (wanted, n_gates) = _timed(lambda: _wanted(task))
+        seconds, (wanted, n_gates, outdone) = _timed(lambda: _wanted(task))
         total = Forecast(seconds + GATE_SECONDS * n_gates, 0)
         seconds, (_, _, latent) = _timed(
             lambda: fitting.fit_global(task, fitting.epochs_in_passing(task, wanted == {HAPLOTYPE}))
         )
         total += Forecast(seconds, 0)
         if DONORS in wanted:
-            total += _donors(task, closeness(latent))
+            total += _donors(task, closeness(latent), fitting.donor_settings(task.config, outdone))
         if HAPLOTYPE in wanted:
             total += _haplotypes(task)
         if GLOBAL in wanted:
@@ -70,21 +71,21 @@ def forecast(task: Task) -> Forecast:
     return total
 
 
-def _wanted(task: Task) -> tuple[set[str], int]:
-    """The parts that will be fitted in full, about, and how often the gate will be fitted."""
+def _wanted(task: Task) -> tuple[set[str], int, set[str]]:
+    """The parts that will be fitted in full, about, how often the gate will be fitted, and the parts outdone."""
     decoder = task.config.model.decoder
     if decoder != "auto":
-        return {decoder} | ({GLOBAL} if fitting.needs_global(task.config, {decoder}) else set()), 1
+        return {decoder} | ({GLOBAL} if fitting.needs_global(task.config, {decoder}) else set()), 1, set()
     if task.cohort.calls.size <= fitting.SMALL:
-        return {GLOBAL, DONORS, HAPLOTYPE}, 2
+        return {GLOBAL, DONORS, HAPLOTYPE}, 2, set()
     copied = glimpses.of_haplotypes(task)
     if copied is None:
-        return {DONORS}, 1
+        return {DONORS}, 1, set()
     if outdone := glimpses.outdone(task, copied, []):
-        return {DONORS, HAPLOTYPE} - outdone, 1
+        return {DONORS, HAPLOTYPE} - outdone, 1, outdone
     plain = Evidence.of(task.cohort, {FREQUENCIES: FrequencyPart.of(task.cohort).cells}, task.validation)
     helps = HAPLOTYPE in plain.beside(HAPLOTYPE, copied).gate(task.config.io.seed).parts
-    return ({DONORS, HAPLOTYPE} if helps else {DONORS}), 3
+    return ({DONORS, HAPLOTYPE} if helps else {DONORS}), 3, set()
 
 
 def _haplotypes(task: Task) -> Forecast:
@@ -129,9 +130,9 @@ def _read_loci(chrom_codes: np.ndarray, schedule: Schedule) -> int:
     return int((windows[:, 3] - windows[:, 0]).sum())
 
 
-def _donors(task: Task, near: np.ndarray) -> Forecast:
+def _donors(task: Task, near: np.ndarray, settings: DonorSettings) -> Forecast:
     """By trainings of a few steps on some of the loci, and by some cells that the donors are asked for."""
-    cohort, settings = task.cohort, task.config.donors
+    cohort = task.cohort
     n_samples, n_loci = cohort.calls.shape
     n_some = min(n_loci, max(MOMENT_CELLS // n_samples, settings.window * 8))
     first = (n_loci - n_some) // 2
