@@ -16,9 +16,10 @@ from imputevae_cli.alignment import Alignment, align_loci
 from imputevae_cli.config import Config
 from imputevae_cli.engine.cells import HiddenCells
 from imputevae_cli.engine.checkpoint import load_checkpoint, save_checkpoint
+from imputevae_cli.engine.costs import Forecast
 from imputevae_cli.engine.device import check_precision, choose_device
 from imputevae_cli.engine.fitting import fit_mixture
-from imputevae_cli.engine.forecast import Forecast, forecast
+from imputevae_cli.engine.forecast import forecast
 from imputevae_cli.engine.mixture import Cohort, FrequencyPart, Mixed
 from imputevae_cli.engine.stages import Stages
 from imputevae_cli.engine.task import Task

@@ -51,21 +51,26 @@ def lost_shares(calls: np.ndarray, populations: np.ndarray) -> np.ndarray:
     Of a long file SPREAD_LOCI evenly spread loci are looked at.
     """
     some = calls[:, :: max(1, -(-calls.shape[1] // SPREAD_LOCI))]
-    missing = some == MISSING
-    overall = missing.mean()
-    if overall in (0.0, 1.0):
-        return np.zeros(populations.max() + 1)
-    of_sample = missing.mean(1) / overall
     shares = np.zeros(populations.max() + 1)
+    lacking = np.zeros((len(shares) + 1, some.shape[1]), np.int64)  # samples that lack the locus; the last has none
+    of_sample = np.empty(len(some))
+    for sample, row in enumerate(some):  # a sample at a time: nothing of the size of the calls is made
+        lacking[populations[sample]] += row == MISSING
+        of_sample[sample] = np.count_nonzero(row == MISSING) / len(row)
+    in_all = lacking.sum(0)
+    overall = in_all.sum() / some.size
+    if overall in (0.0, 1.0):
+        return shares
+    of_sample /= overall
     for population in range(len(shares)):
         members = populations == population
         if members.sum() >= LEAST_LOST and not members.all():
-            elsewhere = missing[~members].mean(0)
+            elsewhere = (in_all - lacking[population]) / (~members).sum()
             by_chance = np.zeros(len(elsewhere))
-            for rate in of_sample[members]:  # a sample at a time: nothing of the size of the calls is made
+            for rate in of_sample[members]:
                 by_chance += np.log(np.clip(rate * elsewhere, 1e-9, 1.0))
-            beyond = missing[members].all(0).sum() - np.exp(by_chance).sum()
-            shares[population] = max(beyond, 0.0) * members.sum() / missing.sum()
+            beyond = (lacking[population] == members.sum()).sum() - np.exp(by_chance).sum()
+            shares[population] = max(beyond, 0.0) * members.sum() / in_all.sum()
     return shares
 
 

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from imputevae_cli.engine import optim
 from imputevae_cli.engine.optim import AdamW
 
 
@@ -17,7 +18,9 @@ def step(optimizer, tensors, number: int) -> None:
     optimizer.step()
 
 
-def test_steps_are_those_of_torch():
+@pytest.mark.parametrize("at_once", [4, 1 << 20])
+def test_steps_are_those_of_torch(monkeypatch, at_once):
+    monkeypatch.setattr(optim, "AT_ONCE", at_once)
     ours, theirs = parameters(), parameters()
     mine = AdamW([(ours[:1], 0.1), (ours[1:], 0.0)], 0.05)
     groups = [{"params": theirs[:1], "weight_decay": 0.1}, {"params": theirs[1:], "weight_decay": 0.0}]

@@ -122,6 +122,28 @@ def test_a_loss_that_is_not_finite_is_an_error():
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("gamma", [0.0, 1.5])
+def test_gradients_are_those_of_the_whole_batch(monkeypatch, gamma):
+    """What goes through the decoder some loci at a time, against autograd on all of them."""
+    data = data_of()
+    member = train(data, train__max_epochs=1)[0]
+    model, calls = member.model, data.calls[:9]
+    z = torch.randn((9, tiny_config().model.latent_dim), generator=torch.Generator().manual_seed(0))
+    hidden = model.hidden(z)
+    objective = trainer.Objective.of(calls, torch.tensor([0.5, 1.0, 3.0]), gamma, 2.0)
+    penalty = trainer._Penalty(0.3, 0.02)
+    whole = hidden.detach().requires_grad_()
+    reconstruction = objective.reconstruction(model.logits(whole, model.loadings, model.intercepts), calls)
+    per_locus = [model.loadings, model.intercepts]
+    loss = objective.mean(reconstruction) + penalty.loadings_l2 * model.loadings.square().sum()
+    expected = torch.autograd.grad(loss + penalty.l1 * sum(p.abs().sum() for p in per_locus), [whole, *per_locus])
+    monkeypatch.setattr(trainer, "LOCI_AT_ONCE", 33)
+    nats, slope = trainer._decode_backward(model, hidden, calls, objective, penalty, "float32")
+    assert torch.allclose(nats, reconstruction.detach(), rtol=1e-5)
+    for found, wanted in zip([slope, *(p.grad for p in per_locus)], expected, strict=True):
+        assert torch.allclose(found, wanted, rtol=1e-4, atol=1e-5)
+
+
 def test_the_learning_rate_rises_and_falls():
     rates = [rate_factor(epoch, 3, 60) for epoch in range(60)]
     assert rates[:4] == pytest.approx([0.25, 0.5, 0.75, 1.0], rel=0.01)

@@ -37,6 +37,8 @@ def test_loci_that_were_not_trained_on_are_filled_as_well(monkeypatch, tmp_path)
     model = ImputeVAE(tiny_config(**settings)).fit(genotypes)
     (member,) = model._fitted.mixture.members
     assert member.model.shape.n_loci == 150
+    z = model._fitted.mixture.latent.mu  # other hidden units need not lie along the axes
+    assert torch.allclose(member.wide.decode(z)[..., ::2], member.model.decode(z), atol=1e-2)
     gp = model.transform().gp
     missing = genotypes.calls < 0
     plain = np.broadcast_to(genotype_frequencies(genotypes.calls, 3)[-1], gp.shape)  # of all samples alike
@@ -49,6 +51,8 @@ def test_loci_that_were_not_trained_on_are_filled_as_well(monkeypatch, tmp_path)
 
 def test_few_loci_are_all_trained_on():
     assert wide.trained_loci(wide.MOST_TRAINED) is None
-    some = wide.trained_loci(wide.MOST_TRAINED + 1)
-    assert some[0] == 0
-    assert len(some) <= wide.MOST_TRAINED
+    for n_loci in (wide.MOST_TRAINED + 1, 10 * wide.MOST_TRAINED + 7):
+        some = wide.trained_loci(n_loci)
+        assert len(np.unique(some)) == len(some) == wide.MOST_TRAINED
+        assert some[0] == 0
+        assert n_loci - some[-1] <= -(-n_loci // wide.MOST_TRAINED)

@@ -16,9 +16,10 @@ import torch
 from imputevae_cli.config import HaplotypeSettings
 from imputevae_cli.engine import copying_windows, inbreeding, recipe, relatedness
 from imputevae_cli.engine.cells import HiddenCells
-from imputevae_cli.engine.copying_chain import DOSE_UNIT, NO_PRIOR, Chain, Cohort, Schedule, frame_of
+from imputevae_cli.engine.copying_chain import NO_PRIOR, Chain, Cohort, frame_of
 from imputevae_cli.engine.copying_frame import cell_offsets
 from imputevae_cli.engine.copying_posterior import HaplotypePanel, HaplotypePosterior, Stretch, genotype_frequencies
+from imputevae_cli.engine.copying_schedule import DOSE_UNIT, Schedule
 from imputevae_cli.engine.ranks import Ranks
 from imputevae_cli.engine.stages import Stages
 from imputevae_cli.errors import InputError

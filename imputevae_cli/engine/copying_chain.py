@@ -1,4 +1,4 @@
-"""One chain of the haplotype decoder, and the schedule that it follows.
+"""One chain of the haplotype decoder.
 
 A chain holds a phase and the missing alleles of every sample. Each iteration reads every sample against the others'
 haplotypes as they stood before it, draws its phase, and replaces its missing alleles by their expectation; switch
@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from imputevae_cli.engine import copying_frame, copying_torch, copying_windows, donor_choice, inbreeding, relatedness
 from imputevae_cli.engine import copying_kernel as kernel
+from imputevae_cli.engine import copying_torch, copying_windows, donor_choice, identities, inbreeding, relatedness
 from imputevae_cli.engine.copying_frame import Frame
 from imputevae_cli.engine.copying_numerics import mix
+from imputevae_cli.engine.copying_schedule import Schedule
 from imputevae_cli.engine.donor_choice import Candidates, Packed
 from imputevae_cli.engine.plain import as_arrays, as_tensors
 from imputevae_cli.engine.ranks import Ranks
@@ -28,43 +29,9 @@ SAMPLES_PER_SWEEP = 32
 SAMPLES_PER_CHOICE = 64
 PACKED_BYTES = 32 << 20  # haplotypes of so many windows are packed at once
 CHUNK_BYTES = 16 << 20  # new haplotypes that wait beside the old ones, twice
-DOSE_UNIT = 65535  # a chance of 1, in two bytes
 MAX_CANDIDATES = 2000  # haplotypes compared with each at the first choice
 MOST_COMPARED = 1000  # of more haplotypes, later choices compare those alone that stand near in order
 NO_PRIOR = np.zeros((0, 0), np.float32)
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """What the chains do. Lengths are in loci, rates in switches per mean distance between neighbouring loci.
-
-    iterations, burn_in: of each chain; genotype probabilities are averaged over the iterations after burn_in.
-    donors: haplotypes that a sample copies from in a window of `core` loci with `halo` on either side.
-    pieces, scales: the stretches over which donors are compared (`copying_windows.stretches`).
-    error: the chance that a copied allele differs. start_rate: the switch rate at the start.
-    cooling: the factor by which an upper bound on the rate falls with each iteration (None: no bound);
-    rate_floor: the least rate. refresh: iterations from one choice of donors, and one update of rates, to the next.
-    smoothing: how many haplotypes' worth of the smooth rate is mixed into each locus's own.
-    relatedness: whether like samples are copied more often.
-    global_share: the copying prior of the cohort's `global_rows`, where it has some.
-    """
-
-    iterations: int = 13
-    burn_in: int = 7
-    chains: int = 1
-    donors: int = 48
-    core: int = 512
-    halo: int = 96
-    pieces: int = 4
-    scales: tuple[int, ...] = (300, 600)
-    error: float = 5e-4
-    start_rate: float = 0.1
-    cooling: float | None = None
-    rate_floor: float = 0.0
-    refresh: int = 2
-    smoothing: float = 200.0
-    relatedness: bool = False
-    global_share: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -117,8 +84,8 @@ def frame_of(cohort: Cohort, schedule: Schedule) -> Frame:
     windows = copying_windows.windows(cohort.chrom_codes, schedule.core, schedule.halo)
     paths = inbreeding.paths(cohort.calls, windows, cohort.ploidy, cohort.frequency)
     if cohort.panel is None:
-        return Frame(windows, paths, copying_frame.places(cohort.calls, windows))
-    return Frame(windows, paths, copying_frame.digests(cohort.calls, windows))
+        return Frame(windows, paths, identities.places(cohort.calls, windows))
+    return Frame(windows, paths, identities.digests(cohort.calls, windows))
 
 
 class Chain:

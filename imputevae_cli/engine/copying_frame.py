@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,24 +33,6 @@ class Frame:
     def keys(self, key: np.uint64, window: int) -> np.ndarray:
         """uint64 (N,): each sample's own key, from one for this window."""
         return mix_each(key, self.identities[window])
-
-
-def places(calls: np.ndarray, windows: np.ndarray) -> np.ndarray:
-    """uint64 (W, N): each sample's place in the cohort; calls: int8 (N, L), windows: int64 (W, 4)."""
-    return np.tile(np.arange(len(calls), dtype=np.uint64), (len(windows), 1))
-
-
-def digests(calls: np.ndarray, windows: np.ndarray) -> np.ndarray:
-    """uint64 (W, N): a digest of each sample's calls in the window; calls: int8 (N, L), windows: int64 (W, 4).
-
-    For samples that have nothing to do with each other: what one gets must not hang on its place among them.
-    """
-    found = [
-        hashlib.blake2b(row[first:stop].tobytes(), digest_size=8).digest()
-        for first, _, _, stop in windows
-        for row in calls
-    ]
-    return np.frombuffer(b"".join(found), "<u8").reshape(len(windows), len(calls)).astype(np.uint64)
 
 
 def cell_offsets(calls: np.ndarray, windows: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 from imputevae_cli.engine import copying_calibration
 from imputevae_cli.engine.cells import HiddenCells
 from imputevae_cli.engine.copying_calibration import Calibration
-from imputevae_cli.engine.copying_chain import DOSE_UNIT, Schedule
+from imputevae_cli.engine.copying_schedule import DOSE_UNIT, Schedule
 from imputevae_cli.engine.plain import as_arrays, as_tensors
 from imputevae_cli.errors import CheckpointError
 from imputevae_cli.genotypes import MISSING

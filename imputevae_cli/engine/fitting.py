@@ -18,13 +18,13 @@ import torch
 from imputevae_cli.config import Config, DonorSettings
 from imputevae_cli.engine import glimpses
 from imputevae_cli.engine.cells import HiddenCells, pick
-from imputevae_cli.engine.copying import HaplotypeDecoder
-from imputevae_cli.engine.copying_chain import Schedule
 from imputevae_cli.engine.copying_posterior import HaplotypePosterior
+from imputevae_cli.engine.copying_schedule import Schedule
 from imputevae_cli.engine.device import kernel_threads
 from imputevae_cli.engine.donors import DonorDecoder
 from imputevae_cli.engine.evidence import Evidence, Glimpse, View, asked_together
 from imputevae_cli.engine.gate import Gate
+from imputevae_cli.engine.haplotypes import haplotype_decoder
 from imputevae_cli.engine.mixture import (
     DONORS,
     FREQUENCIES,
@@ -87,7 +87,7 @@ def _fit_on_visible(task: Task) -> tuple[Mixture, Given, np.ndarray]:
     wanted -= outdone
     in_full = not thrifty and needs_global(task.config, wanted)
     members, thinned, latent = fit_global(task, None if in_full else epochs_in_passing(task, GLOBAL in outdone))
-    near = closeness(latent)
+    near = closeness(latent) if DONORS in wanted or thinned is None else None
     donors = _fit_donors(task, near, donor_settings(task.config, outdone)) if DONORS in wanted else None
     views: dict[str, View] = {}
     if FREQUENCIES in wanted:
@@ -170,11 +170,12 @@ def fit_global(task: Task, epochs: int | None) -> tuple[list[Member], np.ndarray
     loci = np.arange(cohort.n_loci) if thinned is None else thinned
     _, cells = task.validation.within(np.arange(len(cohort.calls)), loci)
     data = TrainingData(
-        calls=torch.from_numpy(cohort.calls if thinned is None else np.ascontiguousarray(cohort.calls[:, loci])),
+        calls=torch.from_numpy(cohort.calls),
         n_classes=cohort.ploidy + 1,
         validation=cells,
         populations=cohort.population_tensor,
         n_populations=cohort.n_populations,
+        loci=None if thinned is None else torch.from_numpy(thinned),
     )
     name = "global" if epochs is None else "latent"
     with kernel_threads(task.threads if epochs is None else 1):
@@ -184,10 +185,9 @@ def fit_global(task: Task, epochs: int | None) -> tuple[list[Member], np.ndarray
         )
         populations = None if data.populations is None else data.populations.to(task.device)
         if epochs is None and thinned is not None:
-            calls = torch.from_numpy(cohort.calls)
             for member in members:
-                member.wide = WideVae.fit(member.model, calls, thinned, populations, config.train.decoder_l2)
-    latent = encode_in_batches(members[0].model, data.calls, populations)
+                member.wide = WideVae.fit(member.model, data.calls, data.loci, populations, config.train.decoder_l2)
+    latent = encode_in_batches(members[0].model, data.calls, populations, data.loci)
     return members, thinned, Latent(latent.mu.cpu(), latent.logvar.cpu())
 
 
@@ -287,7 +287,7 @@ def _run_haplotypes(
     rows: np.ndarray | None,
 ) -> HaplotypePosterior:
     cohort = task.cohort
-    decoder = HaplotypeDecoder(task.config.haplotype, seed_for(task.config.io.seed, "haplotype") % 2**31)
+    decoder = haplotype_decoder(task.config.haplotype, seed_for(task.config.io.seed, "haplotype") % 2**31)
     return decoder.fit(
         cohort.calls,
         cohort.chrom_codes,

@@ -14,7 +14,6 @@ from itertools import combinations
 
 import numpy as np
 import torch
-from scipy.optimize import minimize
 from torch import Tensor
 
 from imputevae_cli.errors import CheckpointError
@@ -238,6 +237,8 @@ def _network(stack: Tensor, inputs: Tensor, truth: Tensor) -> dict[str, Tensor]:
 
 def _minimise(start: dict[str, Tensor], stack: Tensor, inputs: Tensor, truth: Tensor) -> dict[str, Tensor]:
     """The parameters of least penalised log loss, by L-BFGS (scipy's: torch's brings its compiler, 70 MB)."""
+    from scipy.optimize import minimize  # 37 MB that what comes before the gate, the training, is spared
+
     shapes = {name: value.shape for name, value in start.items()}
     shrunk = [name for name in start if name in ("hidden", "out")]
 

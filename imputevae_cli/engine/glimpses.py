@@ -6,9 +6,9 @@ import msgspec
 import numpy as np
 
 from imputevae_cli.engine.cells import HiddenCells, pick
-from imputevae_cli.engine.copying import HaplotypeDecoder
 from imputevae_cli.engine.evidence import Glimpse
 from imputevae_cli.engine.excerpts import two_stretches
+from imputevae_cli.engine.haplotypes import haplotype_decoder
 from imputevae_cli.engine.mixture import DONORS, GLOBAL, FrequencyPart, global_posterior
 from imputevae_cli.engine.task import Task
 from imputevae_cli.engine.trainer import Member
@@ -35,7 +35,7 @@ def _copied_excerpt(task: Task) -> Glimpse | None:
     places, inside = task.validation.within(samples, loci)
     if len(places) < EXCERPT_CELLS:
         return None
-    quick = HaplotypeDecoder(msgspec.structs.replace(task.config.haplotype, trial=False, chains=1), 0)
+    quick = haplotype_decoder(msgspec.structs.replace(task.config.haplotype, trial=False, chains=1), 0)
     posterior = quick.fit(
         small.calls,
         small.chrom_codes,

@@ -8,16 +8,39 @@ import torch
 from torch import Tensor
 
 from imputevae_cli.config import TrainSettings
-from imputevae_cli.engine.vae import Latent
+from imputevae_cli.engine.vae import genotype_totals
 from imputevae_cli.genotypes import MISSING
 
 
-class Loss(NamedTuple):
-    """Reconstruction and KL, float32 (B,) each, in nats per sample, and their weighted mean, a scalar."""
+class Objective(NamedTuple):
+    """What a batch is trained on: the mean over its samples of reconstruction + beta x KL.
 
-    reconstruction: Tensor
-    kl: Tensor
-    total: Tensor
+    The mean of the weighted focal cross-entropy over observed calls is scaled by the mean number of loci per
+    sample that it was taken over, so that it stands to the KL as the log likelihood of a whole sample does.
+    weights: of the classes, (C,), scaled to a mean of 1 over the batch's calls, as torch's cross-entropy does.
+    gamma: of the focal loss. n_samples: of the batch. Both terms are sums over samples, and the first over loci too, so
+    that they may be taken of some samples, and of some loci, at a time.
+    """
+
+    weights: Tensor
+    gamma: float
+    beta: float
+    n_samples: int
+
+    @classmethod
+    def of(cls, batch: Tensor, weights: Tensor, gamma: float, beta: float) -> Objective:
+        """For the calls of a whole batch, int8 (n, L), and class weights as they come, (C,)."""
+        counts = torch.stack([(batch == g).sum() for g in range(len(weights))]).float()  # (C,)
+        mean_weight = (counts @ weights) / counts.sum().clamp_min(1.0)
+        return cls(weights / mean_weight.clamp_min(1e-12), gamma, beta, len(batch))
+
+    def reconstruction(self, logits: Tensor, calls: Tensor) -> Tensor:
+        """Nats of each sample, (B,): logits (C, B, l) and calls, int8 (B, l), of some loci."""
+        return focal_cross_entropy(logits, calls, self.weights, self.gamma).sum(1)
+
+    def mean(self, reconstruction: Tensor, kl: Tensor | float = 0.0) -> Tensor:
+        """What these samples, (B,) each, in nats, add to the objective: a scalar."""
+        return (reconstruction + self.beta * kl).sum() / self.n_samples
 
 
 def class_weights(calls: Tensor, n_classes: int, settings: TrainSettings) -> Tensor:
@@ -27,7 +50,7 @@ def class_weights(calls: Tensor, n_classes: int, settings: TrainSettings) -> Ten
     """
     if not settings.weights_power:
         return torch.ones(n_classes)
-    counts = torch.stack([(calls == g).sum() for g in range(n_classes)]).float()
+    counts = genotype_totals(calls, n_classes).sum(0).float()
     frequency = counts.clamp_min(1.0) / counts.clamp_min(1.0).sum()
     sign = 1.0 if settings.weights_inverse else -1.0
     weights = frequency ** (sign * settings.weights_power)
@@ -52,28 +75,3 @@ def focal_cross_entropy(logits: Tensor, calls: Tensor, weights: Tensor, gamma: f
     if gamma:
         surprise = surprise * (1.0 - (-surprise).exp()).clamp_min(1e-6) ** gamma
     return surprise * cell_weights
-
-
-def vae_loss(
-    logits: Tensor,
-    calls: Tensor,
-    latent: Latent,
-    weights: Tensor,
-    gamma: float,
-    beta: float,
-    batch: Tensor | None = None,
-) -> Loss:
-    """The loss of one batch, or of some of its samples.
-
-    The mean of the weighted focal cross-entropy over observed calls is scaled by the mean number of loci per
-    sample that it was taken over, so that it stands to the KL as the log likelihood of a whole sample does.
-    batch: int8 (n, L), the calls of the whole batch, where `calls` are those of some of its samples: the totals of its
-    parts then sum to the total of the whole.
-    """
-    batch = calls if batch is None else batch
-    cells = focal_cross_entropy(logits, calls, weights, gamma)  # (B, L)
-    counts = torch.stack([(batch == g).sum() for g in range(len(weights))]).float()  # (C,)
-    mean_weight = (counts @ weights) / counts.sum().clamp_min(1.0)
-    reconstruction = cells.sum(1) / mean_weight.clamp_min(1e-12)  # (B,)
-    kl = latent.kl()  # (B,)
-    return Loss(reconstruction, kl, reconstruction.sum() / len(batch) + beta * (kl.sum() / len(batch)))

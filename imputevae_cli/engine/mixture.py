@@ -12,12 +12,12 @@ import torch
 from imputevae_cli.baselines import genotype_frequencies
 from imputevae_cli.config import Config
 from imputevae_cli.engine.cells import HiddenCells, surroundings
-from imputevae_cli.engine.copying import HaplotypeDecoder
-from imputevae_cli.engine.copying_frame import digests
 from imputevae_cli.engine.copying_posterior import HaplotypePosterior, Stretch
 from imputevae_cli.engine.donors import DonorDecoder
 from imputevae_cli.engine.excerpts import chromosomes_of
 from imputevae_cli.engine.gate import Gate
+from imputevae_cli.engine.haplotypes import haplotype_decoder
+from imputevae_cli.engine.identities import digests
 from imputevae_cli.engine.posterior import VaePosterior
 from imputevae_cli.engine.stages import Stages
 from imputevae_cli.engine.trainer import Member
@@ -225,7 +225,7 @@ class Mixture:
 
     def _copied(self, others: Cohort, config: Config, reach, threads: int, progress, stages: Stages) -> Stretch:
         """Samples that the model was not fitted on, read against its haplotypes."""
-        decoder, panel = HaplotypeDecoder(config.haplotype, config.io.seed), self.haplotypes.panel()
+        decoder, panel = haplotype_decoder(config.haplotype, config.io.seed), self.haplotypes.panel()
         places = (others.calls, others.chrom_codes, others.positions)
         return stages.run(
             "haplotypes of others",
@@ -236,11 +236,11 @@ class Mixture:
 
     def encode(self, cohort: Cohort) -> Latent:
         """q(z | x) of samples from their known calls."""
-        calls = cohort.calls if self.thinned is None else np.ascontiguousarray(cohort.calls[:, self.thinned])
+        thinned = None if self.thinned is None else torch.from_numpy(self.thinned)
         model = self.encoder.model
         populations = cohort.population_tensor
         populations = None if populations is None else populations.to(model.loadings.device)
-        latent = encode_in_batches(model, torch.from_numpy(calls), populations)
+        latent = encode_in_batches(model, torch.from_numpy(cohort.calls), populations, thinned)
         return Latent(latent.mu.cpu(), latent.logvar.cpu())
 
     def _voters(self, threads: int) -> DonorDecoder:

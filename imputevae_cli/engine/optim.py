@@ -9,6 +9,9 @@ import torch
 from torch import Tensor
 from torch.optim.adamw import adamw
 
+AT_ONCE = 1 << 18
+"""Numbers that are changed at a time: what torch holds beside them is no longer than that."""
+
 
 class AdamW:
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019), by torch's own update.
@@ -36,22 +39,30 @@ class AdamW:
             places = range(place, place + len(parameters))
             place += len(parameters)
             moved = [(p, self._moments_of(i, p)) for i, p in zip(places, parameters, strict=True) if p.grad is not None]
-            adamw(
-                [p for p, _ in moved],
-                [p.grad for p, _ in moved],
-                [first for _, (_, first, _) in moved],
-                [second for _, (_, _, second) in moved],
-                [],
-                [steps for _, (steps, _, _) in moved],
-                foreach=False,
-                amsgrad=False,
-                beta1=0.9,
-                beta2=0.999,
-                lr=self.lr,
-                weight_decay=decay,
-                eps=1e-8,
-                maximize=False,
-            )
+            for parameter, (steps, first, second) in moved:
+                whole = (parameter, parameter.grad, first, second)
+                for piece in zip(*(tensor.reshape(-1).split(AT_ONCE) for tensor in whole), strict=True):
+                    self._move(*piece, steps.clone(), decay)
+                steps += 1
+
+    def _move(self, parameter, gradient, first, second, steps: Tensor, decay: float) -> None:
+        """Torch's update of one tensor, or of a piece of it."""
+        adamw(
+            [parameter],
+            [gradient],
+            [first],
+            [second],
+            [],
+            [steps],
+            foreach=False,
+            amsgrad=False,
+            beta1=0.9,
+            beta2=0.999,
+            lr=self.lr,
+            weight_decay=decay,
+            eps=1e-8,
+            maximize=False,
+        )
 
     def _moments_of(self, place: int, parameter: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         if place not in self._moments:

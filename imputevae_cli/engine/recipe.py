@@ -13,8 +13,9 @@ import numpy as np
 
 from imputevae_cli.config import HaplotypeSettings
 from imputevae_cli.engine import copying_windows, inbreeding
-from imputevae_cli.engine.copying_chain import DOSE_UNIT, Chain, Cohort, Schedule
+from imputevae_cli.engine.copying_chain import Chain, Cohort
 from imputevae_cli.engine.copying_frame import cell_offsets
+from imputevae_cli.engine.copying_schedule import DOSE_UNIT, Schedule
 from imputevae_cli.engine.excerpts import chromosomes_of, two_stretches
 from imputevae_cli.engine.ranks import Ranks
 from imputevae_cli.engine.stages import Stages

@@ -22,7 +22,7 @@ def correlations(calls: np.ndarray, ploidy: int, max_loci: int = 5000) -> np.nda
     x = np.empty(some.shape, np.float32)  # (N, L')
     for own, row, seen in zip(x, some, known, strict=True):  # in double precision for one sample at a time
         own[:] = np.where(seen, row - ploidy * frequency, 0.0) / scale
-    x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-6)
+    x /= np.maximum(np.sqrt(np.einsum("nl,nl->n", x, x)), 1e-6)[:, None]  # no second matrix, as norm would make
     return x @ x.T
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,27 +15,42 @@ from torch import Tensor
 from imputevae_cli.config import Config
 from imputevae_cli.engine.cells import HiddenCells
 from imputevae_cli.engine.draws import Draws
-from imputevae_cli.engine.loss import Loss, class_weights, vae_loss
+from imputevae_cli.engine.loss import Objective, class_weights
 from imputevae_cli.engine.optim import AdamW
 from imputevae_cli.engine.ranks import Ranks
 from imputevae_cli.engine.stages import Stages
-from imputevae_cli.engine.vae import GenotypeVae, Latent, VaeShape, encode_in_batches, locus_statistics
+from imputevae_cli.engine.vae import GenotypeVae, Latent, VaeShape, at_loci, encode_in_batches, locus_statistics
 from imputevae_cli.engine.wide import WideVae
 from imputevae_cli.errors import TrainingError
 from imputevae_cli.genotypes import MISSING
 from imputevae_cli.log import Progress, logger
 from imputevae_cli.seeds import seed_for
 
+LOCI_AT_ONCE = 2048
+"""Loci of a batch that go through the decoder, forward and back, at a time."""
+
 
 @dataclass(frozen=True)
 class TrainingData:
-    """calls: int8 (N, L), -1 where missing or hidden. populations: int64 (N,) codes, or None."""
+    """calls: int8 (N, all loci), -1 where missing or hidden. loci: int64 (L,), those to train on, or None for all.
+
+    validation: cells by their place among these. populations: int64 (N,) codes, or None.
+    """
 
     calls: Tensor
     n_classes: int
     validation: HiddenCells
     populations: Tensor | None = None
     n_populations: int = 0
+    loci: Tensor | None = None
+
+    @property
+    def n_loci(self) -> int:
+        return self.calls.shape[1] if self.loci is None else len(self.loci)
+
+    def rows(self, samples: Tensor | slice) -> Tensor:
+        """Calls of some samples, int8 (B, L)."""
+        return at_loci(self.calls[samples], self.loci)
 
 
 @dataclass(frozen=True)
@@ -103,7 +118,7 @@ def train_members(
     """
     stages = stages or Stages()
     run = stages.run_together if together else stages.run
-    shape = (data.calls.shape[1], data.n_classes, data.n_populations, config, device)
+    shape = (data.n_loci, data.n_classes, data.n_populations, config, device)
     return [
         run(
             f"{name} {index + 1}",
@@ -142,6 +157,8 @@ def _train_member(
                 on_epoch(result)
         task.advance(config.train.max_epochs - member.epoch, f"best {member.best_loss:.4f}")
     member.model.load_state_dict(member.best_state)
+    member.optimizer.zero_grad()  # nothing goes on from here, and weights are not all that takes memory
+    member.optimizer, member.best_state = _optimizer(member.model, config), {}
     return member
 
 
@@ -156,7 +173,7 @@ def _begun_member(
     """A new member, or the one whose training was stopped at `state`."""
     if state is None:
         return _new_member(index, data, config, device)
-    member = member_from_state(state, data.calls.shape[1], data.n_classes, data.n_populations, config, device)
+    member = member_from_state(state, data.n_loci, data.n_classes, data.n_populations, config, device)
     member.best_state = {name: value.to(device) for name, value in state["best_state"].items()}
     member.running = Epoch(**state["running"])
     return member
@@ -164,17 +181,21 @@ def _begun_member(
 
 def _new_member(index: int, data: TrainingData, config: Config, device: torch.device) -> Member:
     generator = torch.Generator().manual_seed(seed_for(config.io.seed, f"member {index}"))
-    shape = VaeShape(data.calls.shape[1], data.n_classes, data.n_populations)
-    statistics = locus_statistics(data.calls, data.n_classes)
+    shape = VaeShape(data.n_loci, data.n_classes, data.n_populations)
+    statistics = locus_statistics(data.rows(slice(None)), data.n_classes)
     model = GenotypeVae(shape, config.model, statistics, generator).to(device)
     return Member(index, model, _optimizer(model, config), generator)
 
 
 def _optimizer(model: GenotypeVae, config: Config) -> AdamW:
-    per_locus = [model.loadings, model.intercepts]
-    others = [p for p in model.parameters() if all(p is not q for q in per_locus)]
     # The loadings have their own prior, decoder_l2
-    return AdamW([(others, config.train.weight_decay), (per_locus, 0.0)], config.train.learning_rate)
+    groups = [(_shared_by_loci(model), config.train.weight_decay), ([model.loadings, model.intercepts], 0.0)]
+    return AdamW(groups, config.train.learning_rate)
+
+
+def _shared_by_loci(model: GenotypeVae) -> list[Tensor]:
+    """The parameters of the encoder and of the hidden layers."""
+    return [p for p in model.parameters() if p is not model.loadings and p is not model.intercepts]
 
 
 def _finished(member: Member, config: Config) -> bool:
@@ -194,11 +215,12 @@ def _run_epoch(member: Member, data: TrainingData, config: Config, device: torch
     epoch = member.running = member.running or Epoch(torch.randperm(n, generator=member.generator))
     for batch in epoch.order[epoch.done :].split(min(settings.batch_size, max(1, -(-n // 4)))):
         stages.safe_point(lambda: _begun_state(member))
-        reconstruction, kl = _step(member, batch, data, config, weights, stages.ranks)
+        calls = data.rows(batch)
+        reconstruction, kl = _step(member, batch, calls, data, config, weights, stages.ranks)
         epoch.done += len(batch)
         epoch.reconstruction += reconstruction
         epoch.kl += kl
-        epoch.n_calls += int((data.calls[batch] != MISSING).sum())
+        epoch.n_calls += int((calls != MISSING).sum())
     if not math.isfinite(epoch.reconstruction):
         raise TrainingError(
             f"the loss is not finite at epoch {member.epoch + 1}; lower train.learning_rate "
@@ -218,45 +240,86 @@ def _run_epoch(member: Member, data: TrainingData, config: Config, device: torch
 
 
 def _step(
-    member: Member, batch: Tensor, data: TrainingData, config: Config, weights: Tensor, ranks: Ranks
+    member: Member, batch: Tensor, calls: Tensor, data: TrainingData, config: Config, weights: Tensor, ranks: Ranks
 ) -> tuple[float, float]:
-    """Change the weights by the loss on a batch, int64 (B,) of the samples; weights: of the classes, (C,).
+    """Change the weights by the loss on a batch, int64 (B,) of the samples, with their calls, int8 (B, L).
 
-    Each of the processes takes a part of the batch, and all take the same step. Returns the batch's sums of
+    weights: of the classes, (C,). Each of the processes takes a part of the batch, and all take the same step. Returns the batch's sums of
     reconstruction and KL, in nats.
     """
-    settings, model = config.train, member.model
-    loss = _batch_loss(member, batch, data, config, weights, ranks)
-    objective = loss.total + settings.decoder_l2 * model.loadings.square().sum() / len(data.calls) / ranks.size
-    if settings.l1_penalty:
-        objective = objective + settings.l1_penalty * sum(p.abs().sum() for p in model.parameters()) / ranks.size
-    member.optimizer.zero_grad()
-    objective.backward()
-    sums = torch.stack([loss.reconstruction.detach().sum(), loss.kl.detach().sum()])
-    ranks.add(sums, *(p.grad for p in model.parameters() if p.grad is not None))
-    member.optimizer.step()
-    reconstruction, kl = sums.tolist()
-    return reconstruction, kl
-
-
-def _batch_loss(
-    member: Member, batch: Tensor, data: TrainingData, config: Config, weights: Tensor, ranks: Ranks
-) -> Loss:
-    """The loss of this process's part of a batch."""
     settings, model, device = config.train, member.model, weights.device
-    beta = config.vae.kl_beta * _ramp(config.vae.kl_beta_schedule, member.epoch, settings.max_epochs)
-    gamma = settings.gamma * _ramp(settings.gamma_schedule, member.epoch, settings.max_epochs)
-    calls = data.calls[batch]  # (B, L)
+    rows = ranks.part(len(batch))
     populations = _batch_populations(data, batch, config, member.generator)
     visible = hide_inputs(calls, settings.input_mask_min, settings.input_mask_max, member.generator)
-    calls, rows = calls.to(device), ranks.part(len(batch))
     draws = Draws(member.generator, len(batch), rows)
     if populations is not None:
         populations = populations[rows].to(device)
     with _precision(settings.precision, device):
         latent = Latent(*(part.float() for part in model.encode(visible[rows].to(device), populations, draws)))
-        logits = model.decode(latent.sample(draws), populations)  # (C, b, L), of the rows alone
-    return vae_loss(logits.float(), calls[rows], latent, weights, gamma, beta, calls)
+        hidden = model.hidden(latent.sample(draws), populations).float()  # (b, H), of the rows alone
+    objective = _objective(member, calls.to(device), config, weights)
+    penalty = _Penalty(settings.decoder_l2 / len(data.calls) / ranks.size, settings.l1_penalty / ranks.size)
+    reconstruction, slope = _decode_backward(
+        model, hidden, calls[rows].to(device), objective, penalty, settings.precision
+    )
+    kl = latent.kl()
+    others = _shared_by_loci(model)
+    for parameter in others:
+        parameter.grad = None
+    rest = objective.mean(torch.zeros_like(kl), kl)
+    if penalty.l1:
+        rest = rest + penalty.l1 * sum(p.abs().sum() for p in others)
+    # Its gradient by the hidden units is `slope`; to hand `slope` to torch as a gradient would import sympy, 20 MB
+    ((hidden * slope).sum() + rest).backward()
+    sums = torch.stack([reconstruction.sum(), kl.detach().sum()])
+    ranks.add(sums, *(p.grad for p in model.parameters() if p.grad is not None))
+    member.optimizer.step()
+    return tuple(sums.tolist())
+
+
+def _objective(member: Member, calls: Tensor, config: Config, weights: Tensor) -> Objective:
+    """Of a batch, calls int8 (B, L), at the member's epoch."""
+    settings = config.train
+    beta = config.vae.kl_beta * _ramp(config.vae.kl_beta_schedule, member.epoch, settings.max_epochs)
+    gamma = settings.gamma * _ramp(settings.gamma_schedule, member.epoch, settings.max_epochs)
+    return Objective.of(calls, weights, gamma, beta)
+
+
+class _Penalty(NamedTuple):
+    """Weights, in the objective of a batch, of the squared loadings and of the absolute values of all parameters."""
+
+    loadings_l2: float
+    l1: float
+
+
+def _decode_backward(
+    model: GenotypeVae, hidden: Tensor, calls: Tensor, objective: Objective, penalty: _Penalty, precision: str
+) -> tuple[Tensor, Tensor]:
+    """Reconstruction of each sample in nats, (b,), and the objective's gradient by its hidden units, (b, H).
+
+    Puts the gradients of loadings and intercepts in place of those that were there. Given the hidden units, loci add
+    up: some at a time go forward and back, so that nothing of the batch but its calls is as long as the file. calls:
+    int8 (b, L).
+    """
+    top = hidden.detach().requires_grad_()
+    per_locus = [model.loadings, model.intercepts]
+    for parameter in per_locus:
+        parameter.grad = torch.empty_like(parameter) if parameter.grad is None else parameter.grad
+    nats = torch.zeros(len(top), device=top.device)
+    for start in range(0, model.shape.n_loci, LOCI_AT_ONCE):
+        loci = slice(start, start + LOCI_AT_ONCE)
+        some = [parameter.detach()[..., loci].requires_grad_() for parameter in per_locus]
+        with _precision(precision, top.device):
+            logits = model.logits(top, *some)  # (C, b, l)
+        reconstruction = objective.reconstruction(logits.float(), calls[:, loci])
+        loss = objective.mean(reconstruction) + penalty.loadings_l2 * some[0].square().sum()
+        if penalty.l1:
+            loss = loss + penalty.l1 * sum(part.abs().sum() for part in some)
+        loss.backward()
+        for parameter, part in zip(per_locus, some, strict=True):
+            parameter.grad[..., loci] = part.grad
+        nats += reconstruction.detach()
+    return nats, top.grad
 
 
 def _precision(name: str, device: torch.device) -> AbstractContextManager:
@@ -294,7 +357,7 @@ def _validation_loss(member: Member, data: TrainingData, device: torch.device, r
     """Log loss in nats per validation cell, z at its posterior mean; each process takes some of the samples."""
     some = ranks.part(len(data.calls))
     populations = None if data.populations is None else data.populations[some].to(device)
-    latent = encode_in_batches(member.model, data.calls[some], populations)
+    latent = encode_in_batches(member.model, data.calls[some], populations, data.loci)
     cells = data.validation
     cells = cells.take(np.flatnonzero((cells.samples >= some.start) & (cells.samples < some.stop)))
     rows, loci = torch.from_numpy(cells.samples - some.start).to(device), torch.from_numpy(cells.loci).to(device)

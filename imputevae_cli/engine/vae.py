@@ -24,7 +24,9 @@ EFFECTS = {2: [[0.0, 1.0]], 3: [[0.0, 1.0, 2.0], [0.0, 1.0, 0.0]]}
 """What z may move at a locus, by number of classes: the additive effect of an ALT allele on the log odds, and,
 when diploid, the dominance effect, a surplus or a lack of heterozygotes. (effects, classes)"""
 CELL_BLOCK = 1024
-"""Loci that are decoded at a time where single cells are wanted."""
+"""Loci that are decoded at a time where single cells are wanted, at most,"""
+CELLS_AT_ONCE = 1 << 19
+"""and so many cells, of as many samples as there are."""
 
 
 class VaeShape(NamedTuple):
@@ -123,27 +125,29 @@ class LinearInLoci(nn.Module):
 
     def decode(self, z: Tensor, populations: Tensor | None = None, loci: slice | Tensor = slice(None)) -> Tensor:
         """Genotype logits, float32 (C, B, loci), of a slice or index of the loci, from z (B, D)."""
-        hidden = self._decoder_hidden(z, populations)  # (B, H)
-        moves = hidden @ self.loadings[:, :, loci]  # (effects, B, l)
-        return self._logits(moves, self.intercepts[:, None, loci])
+        return self.logits(self.hidden(z, populations), self.loadings[:, :, loci], self.intercepts[:, loci])
+
+    def logits(self, hidden: Tensor, loadings: Tensor, intercepts: Tensor) -> Tensor:
+        """Genotype logits, float32 (C, B, l): hidden units (B, H), and loadings (effects, H, l) and intercepts
+        (C - 1, l) of some loci."""
+        return self._combined(hidden @ loadings, intercepts[:, None])
 
     def decode_cells(self, z: Tensor, populations: Tensor | None, rows: Tensor, loci: Tensor) -> Tensor:
         """Genotype logits, float32 (C, M), of chosen cells: row of z and locus of each, int64 (M,), by rising locus.
 
         Whole blocks of loci are decoded and the cells picked: gathering the loadings of each cell takes longer.
         """
-        hidden = self._decoder_hidden(z, populations)  # (B, H)
+        hidden = self.hidden(z, populations)  # (B, H)
         # Filled in place: results kept one by one would lie between the blocks that are freed, and pin their memory
         chosen = torch.empty(len(self.loadings), len(loci), device=hidden.device)
-        for start in range(0, self.shape.n_loci, CELL_BLOCK):
-            first, last = torch.searchsorted(
-                loci, torch.tensor([start, start + CELL_BLOCK], device=loci.device)
-            ).tolist()
-            moves = hidden @ self.loadings[:, :, start : start + CELL_BLOCK]  # (effects, B, l)
+        size = max(64, min(CELL_BLOCK, CELLS_AT_ONCE // max(len(z), 1)))
+        for start in range(0, self.shape.n_loci, size):
+            first, last = torch.searchsorted(loci, torch.tensor([start, start + size], device=loci.device)).tolist()
+            moves = hidden @ self.loadings[:, :, start : start + size]  # (effects, B, l)
             chosen[:, first:last] = moves[:, rows[first:last], loci[first:last] - start]
-        return self._logits(chosen, self.intercepts[:, loci])
+        return self._combined(chosen, self.intercepts[:, loci])
 
-    def _logits(self, moves: Tensor, intercepts: Tensor) -> Tensor:
+    def _combined(self, moves: Tensor, intercepts: Tensor) -> Tensor:
         """Logits (C, ...) from the moved effects (effects, ...) and intercepts (C - 1, ...); class 0 is 0."""
         rest = [
             sum(weight * move for weight, move in zip(self.effects[:, g].tolist(), moves, strict=True) if weight)
@@ -152,8 +156,8 @@ class LinearInLoci(nn.Module):
         ]
         return torch.stack([torch.zeros_like(rest[0]), *rest])
 
-    def _decoder_hidden(self, z: Tensor, populations: Tensor | None) -> Tensor:
-        """Hidden units, float32 (B, H), of z (B, D)."""
+    def hidden(self, z: Tensor, populations: Tensor | None = None) -> Tensor:
+        """The decoder's last hidden units, float32 (B, H), of z (B, D)."""
         raise NotImplementedError
 
 
@@ -199,16 +203,17 @@ class GenotypeVae(LinearInLoci):
 
         dropout: draws the hidden units to drop, in training; none are dropped without it.
         """
-        known = (calls != MISSING).float()  # (B, L)
-        centred = (calls.float() - self.mean) * self.scale * known  # (B, L)
+        unknown = calls == MISSING  # (B, L)
+        inputs = calls.float().sub_(self.mean).mul_(self.scale).masked_fill_(unknown, 0.0)  # (B, L), one copy of it
         # Known calls alone carry weight: a sample with half of them missing is not pulled to the origin
-        share = known.mean(1, keepdim=True).clamp_min(1e-3)  # (B, 1)
-        inputs = centred * (3.0 / self.shape.n_loci**0.5) / share
+        share = ((~unknown).sum(1, keepdim=True) / self.shape.n_loci).clamp_min(1e-3)  # (B, 1)
+        inputs.mul_(3.0 / self.shape.n_loci**0.5).div_(share)
         hidden = self.encoder(self._with_population(inputs, populations), dropout)  # (B, H)
         mu, logvar = self.to_latent(hidden).chunk(2, 1)
         return Latent(mu, logvar.clamp(*LOGVAR_RANGE))
 
-    def _decoder_hidden(self, z: Tensor, populations: Tensor | None) -> Tensor:
+    def hidden(self, z: Tensor, populations: Tensor | None = None) -> Tensor:
+        """See `LinearInLoci.hidden`."""
         return self.decoder(self._with_population(z, populations))
 
     def _with_population(self, features: Tensor, populations: Tensor | None) -> Tensor:
@@ -219,13 +224,23 @@ class GenotypeVae(LinearInLoci):
         return torch.cat([features, self.population(populations)], 1)
 
 
+def at_loci(calls: Tensor, loci: Tensor | None) -> Tensor:
+    """Calls, int8 (N, L), at some of the loci, int64; at all for None."""
+    return calls if loci is None else calls.index_select(1, loci)
+
+
 @torch.no_grad()
-def encode_in_batches(model: GenotypeVae, calls: Tensor, populations: Tensor | None, size: int = 64) -> Latent:
-    """q(z | x) of all samples; calls: int8 (N, L). The dense float inputs exist for `size` samples at a time."""
+def encode_in_batches(
+    model: GenotypeVae, calls: Tensor, populations: Tensor | None, loci: Tensor | None = None, size: int = 64
+) -> Latent:
+    """q(z | x) of all samples; calls: int8 (N, L), of which the model sees `loci`, int64, or all.
+
+    The dense float inputs exist for `size` samples at a time.
+    """
     parts = []
     for start in range(0, max(len(calls), 1), size):
         rows = slice(start, start + size)
-        part = calls[rows].to(model.loadings.device)
+        part = at_loci(calls[rows], loci).to(model.loadings.device)
         parts.append(model.encode(part, None if populations is None else populations[rows]))
     return Latent(torch.cat([p.mu for p in parts]), torch.cat([p.logvar for p in parts]))
 

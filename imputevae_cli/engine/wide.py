@@ -18,8 +18,8 @@ from torch import Tensor
 from imputevae_cli.engine.vae import GenotypeVae, Latent, LinearInLoci, encode_in_batches, locus_statistics
 from imputevae_cli.genotypes import MISSING
 
-MOST_TRAINED = 16_384
-"""Files with more loci than this are trained on so many at most."""
+MOST_TRAINED = 12_800
+"""Files with more loci than this are trained on so many."""
 _AXES = 20
 _LEAST_SPREAD = 1e-3  # an axis along which the hidden units vary less, relative to the first, is left out
 _STEPS = 4  # Newton's; the prior keeps the problem so near to quadratic that more change nothing
@@ -29,8 +29,7 @@ _INTERCEPT_PRECISION = 1.0  # about the log odds of the locus's frequencies
 
 def trained_loci(n_loci: int) -> np.ndarray | None:
     """The loci to train on, int64, evenly spread; None for all."""
-    step = -(-n_loci // MOST_TRAINED)
-    return np.arange(0, n_loci, step) if step > 1 else None
+    return np.arange(MOST_TRAINED) * n_loci // MOST_TRAINED if n_loci > MOST_TRAINED else None
 
 
 class WideVae(LinearInLoci):
@@ -50,15 +49,15 @@ class WideVae(LinearInLoci):
     @classmethod
     @torch.no_grad()
     def fit(
-        cls, narrow: GenotypeVae, calls: Tensor, seen: np.ndarray, populations: Tensor | None, decoder_l2: float
+        cls, narrow: GenotypeVae, calls: Tensor, seen: Tensor, populations: Tensor | None, decoder_l2: float
     ) -> WideVae:
-        """Loadings at all loci of calls, int8 (N, L), for a model that was trained on those of `seen`.
+        """Loadings at all loci of calls, int8 (N, L), for a model that was trained on those of `seen`, int64.
 
-        populations: int64 (N,) codes, or None. decoder_l2: as in training, the weight of the squared loadings.
+        Those keep what they were trained to, which knows of the noise in z. populations: int64 (N,) codes, or None.
+        decoder_l2: as in training, the weight of the squared loadings.
         """
-        index = torch.from_numpy(seen)
-        latent = encode_in_batches(narrow, calls[:, index], populations)
-        hidden = narrow._decoder_hidden(latent.mu, populations)  # (N, H)
+        latent = encode_in_batches(narrow, calls, populations, seen)
+        hidden = narrow.hidden(latent.mu, populations)  # (N, H)
         _, spread, axes = torch.linalg.svd(hidden, full_matrices=False)
         n_axes = min(_AXES, int((spread > _LEAST_SPREAD * spread[0]).sum()))
         basis = axes[:n_axes].T.contiguous()  # (H, axes)
@@ -72,7 +71,9 @@ class WideVae(LinearInLoci):
             weights = _weights(inputs, calls[:, loci].to(hidden.device), narrow.effects, precision)  # (E, b, axes + 1)
             loadings[:, :, loci] = weights[:, :, :-1].transpose(1, 2).cpu()
             intercepts[:, loci] = (narrow.effects[:, 1:].T @ weights[:, :, -1]).cpu()
-        return cls(narrow, index.to(hidden.device), basis, loadings.to(hidden.device), intercepts.to(hidden.device))
+        loadings[:, :, seen] = (basis.T @ narrow.loadings).cpu()
+        intercepts[:, seen] = narrow.intercepts.cpu()
+        return cls(narrow, seen.to(hidden.device), basis, loadings.to(hidden.device), intercepts.to(hidden.device))
 
     def encode(self, calls: Tensor, populations: Tensor | None = None) -> Latent:
         """See `GenotypeVae.encode`; calls: int8 (B, L) at all loci."""
@@ -82,8 +83,9 @@ class WideVae(LinearInLoci):
         """What makes it of its trained model, for a checkpoint."""
         return {name: getattr(self, name).cpu() for name in ("seen", "basis", "loadings", "intercepts")}
 
-    def _decoder_hidden(self, z: Tensor, populations: Tensor | None) -> Tensor:
-        return self.narrow._decoder_hidden(z, populations) @ self.basis
+    def hidden(self, z: Tensor, populations: Tensor | None = None) -> Tensor:
+        """Along the axes, float32 (B, axes); see `LinearInLoci.hidden`."""
+        return self.narrow.hidden(z, populations) @ self.basis
 
 
 def _blocks(calls: Tensor) -> Iterator[slice]:
