@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import msgspec
 import numpy as np
+import torch
 
 from imputevae_cli.config import DonorSettings
 from imputevae_cli.engine import fitting, glimpses
@@ -20,14 +21,15 @@ from imputevae_cli.engine.donors import DonorDecoder
 from imputevae_cli.engine.evidence import Evidence
 from imputevae_cli.engine.mixture import DONORS, FREQUENCIES, GLOBAL, HAPLOTYPE, FrequencyPart, closeness
 from imputevae_cli.engine.task import Task
-from imputevae_cli.engine.wide import MOST_TRAINED
+from imputevae_cli.engine.trainer import LOCI_AT_ONCE, Member, TrainingData, train_members
+from imputevae_cli.engine.wide import WideVae, trained_loci
 from imputevae_cli.genotypes import MISSING, missing_per_sample
 from imputevae_cli.log import NullProgress
 
 STEPS = (4, 12)
 ASKED = 400  # cells that the donors are asked for
 GATE_SECONDS = 1.5  # of one fit of the gate; it hardly depends on the data
-WIDE_EPOCHS = 10  # what Newton's steps at one locus cost, in epochs of training
+MOMENT_SAMPLES = 256  # on which the global decoder is trained for a moment
 EPOCHS_RUN = 0.75  # share of the epochs that are run before a fit stops early
 
 
@@ -87,6 +89,7 @@ def _donors(task: Task, near: np.ndarray, settings: DonorSettings) -> Forecast:
     per_step = max(0.0, (took[1][0] - took[0][0]) / (STEPS[1] - STEPS[0]))
     panel = max(0.0, took[0][0] - STEPS[0] * per_step) / 2  # one to train with, one to fill from
     asked, loci = (index[:ASKED] for index in np.nonzero((some.calls == MISSING).T)[::-1])
+    took[1][1].cells(asked[:1], loci[:1])  # what holds for all loci is worked out with the first
     fill = timed(lambda: took[1][1].cells(asked, loci))[0] / max(len(asked), 1)
     cells = cohort.calls.size
     n_missing = int(missing_per_sample(cohort.calls).sum())
@@ -99,17 +102,30 @@ def _donors(task: Task, near: np.ndarray, settings: DonorSettings) -> Forecast:
 
 
 def _global(task: Task) -> Forecast:
-    """By two epochs."""
-    n_samples, n_loci = task.cohort.calls.shape
-    epochs = task.config.train.max_epochs
-    short = replace(
-        task, config=task.config.replace({"train.max_epochs": 2, "train.ensemble": 1, "model.decoder": GLOBAL})
-    )
-    seconds, _ = timed(lambda: fitting.fit_global(short, 2))
-    thinned = min(n_loci, -(-fitting.LATENT_CELLS // n_samples))
-    seconds *= task.config.train.ensemble * min(n_loci, MOST_TRAINED) / thinned * EPOCHS_RUN * epochs / 2
-    if n_loci > MOST_TRAINED:
-        seconds *= 1 + WIDE_EPOCHS / epochs * n_loci / MOST_TRAINED
-    weights = 5 * 12 * task.config.model.hidden_units  # of a locus, with gradients, moments and the best so far
-    batch = 4 * 20 * min(n_samples, task.config.train.batch_size)
-    return Forecast(seconds, min(n_loci, MOST_TRAINED) * (weights + batch) + 200 * n_loci)
+    """By an epoch and two more on some of the samples, and by reading them off at as many loci again."""
+    cohort, config = task.cohort, task.config
+    n_samples, n_loci = cohort.calls.shape
+    loci = trained_loci(n_loci)
+    n_some = min(n_samples, MOMENT_SAMPLES)
+    some = cohort.excerpt(np.arange(n_some), np.arange(n_loci) if loci is None else loci)
+    _, cells = task.validation.within(np.arange(n_some), np.arange(n_loci) if loci is None else loci)
+    calls, codes = torch.from_numpy(some.calls), some.population_tensor
+    data = TrainingData(calls, some.ploidy + 1, cells, codes, some.n_populations)
+
+    def train(epochs: int) -> Member:
+        short = config.replace({"train.max_epochs": epochs, "train.ensemble": 1})
+        return train_members(data, short, task.device, NullProgress())[0]
+
+    with kernel_threads(task.threads):
+        (one, member), (three, _) = (timed(lambda epochs=epochs: train(epochs)) for epochs in (1, 3))
+        seconds = max(0.0, three - one) / 2 * EPOCHS_RUN * config.train.max_epochs
+        if loci is not None:
+            seen = torch.arange(len(loci))
+            codes = None if codes is None else codes.to(task.device)
+            read_off, _ = timed(lambda: WideVae.fit(member.model, calls, seen, codes, config.train.decoder_l2))
+            seconds += read_off * n_loci / len(loci)
+    weights = 5 * 12 * config.model.hidden_units  # of a locus, with gradients, moments and the best so far
+    batch = min(n_samples, config.train.batch_size)
+    decoded = 4 * 30 * batch * min(some.n_loci, LOCI_AT_ONCE)
+    bytes_ = some.n_loci * (weights + 4 * 4 * batch) + decoded + 200 * n_loci
+    return Forecast(config.train.ensemble * seconds * n_samples / n_some, bytes_)

@@ -244,8 +244,8 @@ def _step(
 ) -> tuple[float, float]:
     """Change the weights by the loss on a batch, int64 (B,) of the samples, with their calls, int8 (B, L).
 
-    weights: of the classes, (C,). Each of the processes takes a part of the batch, and all take the same step. Returns the batch's sums of
-    reconstruction and KL, in nats.
+    weights: of the classes, (C,). Each of the processes takes a part of the batch, and all take the same step. Returns
+    the batch's sums of reconstruction and KL, in nats.
     """
     settings, model, device = config.train, member.model, weights.device
     rows = ranks.part(len(batch))
