@@ -60,6 +60,7 @@ class Drawing:
     def anew(self) -> None:
         """Draw other examples."""
         self._before = self._rng.bit_generator.state
+        self._examples = None  # those before go before the next come
         self._examples = self._draw()
 
     def state_dict(self) -> dict[str, Any]:
