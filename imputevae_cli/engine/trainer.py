@@ -48,8 +48,8 @@ class TrainingData:
     def n_loci(self) -> int:
         return self.calls.shape[1] if self.loci is None else len(self.loci)
 
-    def rows(self, samples: Tensor | slice) -> Tensor:
-        """Calls of some samples, int8 (B, L)."""
+    def rows(self, samples: Tensor) -> Tensor:
+        """Calls of some samples, int64 (B,): int8 (B, L)."""
         return at_loci(self.calls[samples], self.loci)
 
 
@@ -182,7 +182,7 @@ def _begun_member(
 def _new_member(index: int, data: TrainingData, config: Config, device: torch.device) -> Member:
     generator = torch.Generator().manual_seed(seed_for(config.io.seed, f"member {index}"))
     shape = VaeShape(data.n_loci, data.n_classes, data.n_populations)
-    statistics = locus_statistics(data.rows(slice(None)), data.n_classes)
+    statistics = locus_statistics(data.calls, data.n_classes, data.loci)
     model = GenotypeVae(shape, config.model, statistics, generator).to(device)
     return Member(index, model, _optimizer(model, config), generator)
 

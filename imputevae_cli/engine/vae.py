@@ -61,22 +61,33 @@ class Latent(NamedTuple):
         return 0.5 * (self.mu.square() + self.logvar.exp() - 1.0 - self.logvar).sum(1)
 
 
-def genotype_totals(calls: Tensor, n_classes: int, at_once: int = 64) -> Tensor:
-    """int64 (L, C): samples with each genotype; calls int8 (N, L). Some samples at a time, to hold little."""
-    total = torch.zeros(calls.shape[1], n_classes, dtype=torch.int64)
+def at_loci(calls: Tensor, loci: Tensor | None) -> Tensor:
+    """Calls, int8 (N, L), at some of the loci, int64; at all for None."""
+    return calls if loci is None else calls.index_select(1, loci)
+
+
+def genotype_totals(calls: Tensor, n_classes: int, loci: Tensor | None = None, at_once: int = 64) -> Tensor:
+    """int64 (L, C): samples with each genotype at `loci`, int64, or at all; calls int8 (N, all loci).
+
+    Some samples at a time, to hold little.
+    """
+    total = torch.zeros(calls.shape[1] if loci is None else len(loci), n_classes, dtype=torch.int64)
     for some in calls.split(at_once):
+        some = at_loci(some, loci)
         for genotype in range(n_classes):
             total[:, genotype] += (some == genotype).sum(0)
     return total
 
 
-def locus_statistics(calls: Tensor, n_classes: int, pseudo_count: float = 0.5) -> LocusStatistics:
-    """Statistics of the known calls of each locus; calls: int8 (N, L), -1 missing.
+def locus_statistics(
+    calls: Tensor, n_classes: int, loci: Tensor | None = None, pseudo_count: float = 0.5
+) -> LocusStatistics:
+    """Statistics of the known calls of each of `loci`, int64, or of all; calls: int8 (N, all loci), -1 missing.
 
     Genotype frequencies are shrunk towards Hardy-Weinberg proportions by `pseudo_count` samples' worth, so
     that a genotype not yet seen at a locus keeps the probability that its allele frequency gives it.
     """
-    counts = genotype_totals(calls, n_classes).float()  # (L, C)
+    counts = genotype_totals(calls, n_classes, loci).float()  # (L, C)
     n_known = counts.sum(1, keepdim=True)  # (L, 1)
     ploidy = n_classes - 1
     dosage = torch.arange(n_classes, dtype=torch.float32)  # (C,)
@@ -222,11 +233,6 @@ class GenotypeVae(LinearInLoci):
         if populations is None:
             populations = torch.full((len(features),), self.shape.n_populations, device=features.device)
         return torch.cat([features, self.population(populations)], 1)
-
-
-def at_loci(calls: Tensor, loci: Tensor | None) -> Tensor:
-    """Calls, int8 (N, L), at some of the loci, int64; at all for None."""
-    return calls if loci is None else calls.index_select(1, loci)
 
 
 @torch.no_grad()
