@@ -20,10 +20,10 @@ from imputevae_cli.engine.costs import Forecast
 from imputevae_cli.engine.device import check_precision, choose_device
 from imputevae_cli.engine.fitting import fit_mixture
 from imputevae_cli.engine.forecast import forecast
+from imputevae_cli.engine.member import EpochResult
 from imputevae_cli.engine.mixture import Cohort, FrequencyPart, Mixed
 from imputevae_cli.engine.stages import Stages
 from imputevae_cli.engine.task import Task
-from imputevae_cli.engine.trainer import EpochResult
 from imputevae_cli.engine.vae import Latent
 from imputevae_cli.errors import CheckpointError, ConfigError, InputError
 from imputevae_cli.fitted import Expected, Fitted

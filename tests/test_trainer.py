@@ -8,9 +8,13 @@ import torch
 from conftest import simulate, tiny_config
 
 from imputevae_cli.config import Config
-from imputevae_cli.engine import trainer
+from imputevae_cli.engine import trainer, training_step
 from imputevae_cli.engine.cells import HiddenCells
-from imputevae_cli.engine.trainer import TrainingData, hide_inputs, rate_factor, train_members
+from imputevae_cli.engine.member import member_from_state, member_state, new_member
+from imputevae_cli.engine.stages import Stages
+from imputevae_cli.engine.trainer import rate_factor, train_members
+from imputevae_cli.engine.training_data import TrainingData
+from imputevae_cli.engine.training_step import hide_inputs
 from imputevae_cli.engine.vae import VaeShape
 from imputevae_cli.errors import TrainingError
 from imputevae_cli.log import NullProgress
@@ -130,15 +134,15 @@ def test_gradients_are_those_of_the_whole_batch(monkeypatch, gamma):
     model, calls = member.model, data.calls[:9]
     z = torch.randn((9, tiny_config().model.latent_dim), generator=torch.Generator().manual_seed(0))
     hidden = model.hidden(z)
-    objective = trainer.Objective.of(calls, torch.tensor([0.5, 1.0, 3.0]), gamma, 2.0)
-    penalty = trainer._Penalty(0.3, 0.02)
+    objective = training_step.Objective.of(calls, torch.tensor([0.5, 1.0, 3.0]), gamma, 2.0)
+    penalty = training_step.Penalty(0.3, 0.02)
     whole = hidden.detach().requires_grad_()
     reconstruction = objective.reconstruction(model.logits(whole, model.loadings, model.intercepts), calls)
     per_locus = [model.loadings, model.intercepts]
     loss = objective.mean(reconstruction) + penalty.loadings_l2 * model.loadings.square().sum()
     expected = torch.autograd.grad(loss + penalty.l1 * sum(p.abs().sum() for p in per_locus), [whole, *per_locus])
-    monkeypatch.setattr(trainer, "LOCI_AT_ONCE", 33)
-    nats, slope = trainer._decode_backward(model, hidden, calls, objective, penalty, "float32")
+    monkeypatch.setattr(training_step, "LOCI_AT_ONCE", 33)
+    nats, slope = training_step.decode_backward(model, hidden, calls, objective, penalty, "float32")
     assert torch.allclose(nats, reconstruction.detach(), rtol=1e-5)
     for found, wanted in zip([slope, *(p.grad for p in per_locus)], expected, strict=True):
         assert torch.allclose(found, wanted, rtol=1e-4, atol=1e-5)
@@ -181,9 +185,9 @@ def test_schedules_rise_from_nought():
     flat = train(vae__kl_beta=5.0, train__max_epochs=4)[0]
     ramped = train(vae__kl_beta=5.0, vae__kl_beta_schedule=True, train__max_epochs=4)[0]
     assert ramped.history[0].kl > flat.history[0].kl
-    assert trainer._ramp(True, 0, 10) == 0.0
-    assert trainer._ramp(True, 5, 10) == trainer._ramp(True, 9, 10) == 1.0
-    assert trainer._ramp(False, 0, 10) == 1.0
+    assert training_step._ramp(True, 0, 10) == 0.0
+    assert training_step._ramp(True, 5, 10) == training_step._ramp(True, 9, 10) == 1.0
+    assert training_step._ramp(False, 0, 10) == 1.0
 
 
 def test_penalties_shrink_the_weights():
@@ -196,15 +200,17 @@ def test_penalties_shrink_the_weights():
 
 def test_state_round_trip():
     config, data = tiny_config(), data_of(popmap=True)
-    member = train(data)[0]
-    state = trainer.member_state(member)
-    back = trainer.member_from_state(state, data.calls.shape[1], 3, 3, config, CPU)
+    member = new_member(0, data, config, CPU)
+    trainer._run_epoch(member, data, config, CPU, Stages())
+    state = member_state(member)
+    back = member_from_state(state, data.calls.shape[1], 3, 3, config, CPU)
     assert same(weights_of(member), weights_of(back))
     assert back.history == member.history
     assert torch.equal(back.generator.get_state(), member.generator.get_state())
     assert back.model.shape == VaeShape(data.calls.shape[1], 3, 3)
     first, second = member.optimizer.state_dict(), back.optimizer.state_dict()
     assert first["lr"] == second["lr"]
+    assert first["moments"]
     assert all(
         same(dict(enumerate(first["moments"][i])), dict(enumerate(second["moments"][i]))) for i in first["moments"]
     )

@@ -25,6 +25,7 @@ from imputevae_cli.engine.donors import DonorDecoder
 from imputevae_cli.engine.evidence import Evidence, Glimpse, View, asked_together
 from imputevae_cli.engine.gate import Gate
 from imputevae_cli.engine.haplotypes import haplotype_decoder
+from imputevae_cli.engine.member import Member
 from imputevae_cli.engine.mixture import (
     DONORS,
     FREQUENCIES,
@@ -38,7 +39,8 @@ from imputevae_cli.engine.mixture import (
     log_of,
 )
 from imputevae_cli.engine.task import Task
-from imputevae_cli.engine.trainer import Member, TrainingData, train_members
+from imputevae_cli.engine.trainer import train_members
+from imputevae_cli.engine.training_data import TrainingData
 from imputevae_cli.engine.vae import Latent, encode_in_batches
 from imputevae_cli.engine.wide import WideVae, trained_loci
 from imputevae_cli.genotypes import missing_per_sample

@@ -19,9 +19,12 @@ from imputevae_cli.engine.donor_panel import LINK_CANDIDATES, LINK_SAMPLES
 from imputevae_cli.engine.donor_training import TRAINING_CELLS
 from imputevae_cli.engine.donors import DonorDecoder
 from imputevae_cli.engine.evidence import Evidence
+from imputevae_cli.engine.member import Member
 from imputevae_cli.engine.mixture import DONORS, FREQUENCIES, GLOBAL, HAPLOTYPE, FrequencyPart, closeness
 from imputevae_cli.engine.task import Task
-from imputevae_cli.engine.trainer import LOCI_AT_ONCE, Member, TrainingData, train_members
+from imputevae_cli.engine.trainer import train_members
+from imputevae_cli.engine.training_data import TrainingData
+from imputevae_cli.engine.training_step import LOCI_AT_ONCE
 from imputevae_cli.engine.wide import WideVae, trained_loci
 from imputevae_cli.genotypes import MISSING, missing_per_sample
 from imputevae_cli.log import NullProgress

@@ -9,9 +9,9 @@ from imputevae_cli.engine.cells import HiddenCells, pick
 from imputevae_cli.engine.evidence import Glimpse
 from imputevae_cli.engine.excerpts import two_stretches
 from imputevae_cli.engine.haplotypes import haplotype_decoder
+from imputevae_cli.engine.member import Member
 from imputevae_cli.engine.mixture import DONORS, GLOBAL, FrequencyPart, global_posterior
 from imputevae_cli.engine.task import Task
-from imputevae_cli.engine.trainer import Member
 from imputevae_cli.metrics import log_loss
 from imputevae_cli.seeds import seed_for
 

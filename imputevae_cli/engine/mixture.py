@@ -18,9 +18,9 @@ from imputevae_cli.engine.excerpts import chromosomes_of
 from imputevae_cli.engine.gate import Gate
 from imputevae_cli.engine.haplotypes import haplotype_decoder
 from imputevae_cli.engine.identities import digests
+from imputevae_cli.engine.member import Member
 from imputevae_cli.engine.posterior import VaePosterior
 from imputevae_cli.engine.stages import Stages
-from imputevae_cli.engine.trainer import Member
 from imputevae_cli.engine.vae import Latent, encode_in_batches
 from imputevae_cli.genotypes import MISSING
 from imputevae_cli.log import Progress

@@ -11,9 +11,9 @@ from imputevae_cli.engine.cells import HiddenCells
 from imputevae_cli.engine.copying_posterior import HaplotypePosterior
 from imputevae_cli.engine.donors import DonorDecoder
 from imputevae_cli.engine.gate import Gate
+from imputevae_cli.engine.member import member_from_state, member_state
 from imputevae_cli.engine.mixture import Cohort, Mixture
 from imputevae_cli.engine.plain import as_arrays, as_tensors
-from imputevae_cli.engine.trainer import member_from_state, member_state
 from imputevae_cli.engine.vae import Latent
 
 

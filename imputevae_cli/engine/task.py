@@ -10,9 +10,9 @@ import torch
 
 from imputevae_cli.config import Config
 from imputevae_cli.engine.cells import HiddenCells
+from imputevae_cli.engine.member import EpochResult
 from imputevae_cli.engine.mixture import Cohort
 from imputevae_cli.engine.stages import Stages
-from imputevae_cli.engine.trainer import EpochResult
 from imputevae_cli.log import Progress
 
 

@@ -15,8 +15,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from imputevae_cli.config import Config
 from imputevae_cli.engine.cells import HiddenCells
+from imputevae_cli.engine.member import EpochResult
 from imputevae_cli.engine.stages import Stages
-from imputevae_cli.engine.trainer import EpochResult
 from imputevae_cli.errors import ConfigError, TrainingError
 from imputevae_cli.imputer import ImputeVAE
 from imputevae_cli.log import Progress, logger

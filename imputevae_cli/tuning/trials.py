@@ -14,7 +14,7 @@ from optuna.trial import Trial
 
 from imputevae_cli.config import Config
 from imputevae_cli.engine.device import is_out_of_memory
-from imputevae_cli.engine.trainer import EpochResult
+from imputevae_cli.engine.member import EpochResult
 from imputevae_cli.errors import ConfigError
 from imputevae_cli.imputer import ImputeVAE
 from imputevae_cli.log import logger
