@@ -3,9 +3,10 @@
 usage: python bench/scale.py [--only LINE:SIZE,...] [--folder DIR] [--out bench/results/scale.json]
 
 Two lines, not the grid: samples at a fixed number of loci, and loci at a fixed number of samples, both of linked data
-from simulate.py; and a few files for the forecasts. One thread; every run is a process of its own, and what is finished
-is kept after each. The haplotype decoder runs one chain, so that the rule by which small cohorts get more does not show
-as scaling.
+from simulate.py; and a few files for the forecasts. Runs on 2,000 samples x 200,000 loci, of up to an hour, are made
+only where `--only` names them (large:global, large:donors, large:haplotype). One thread; every run is a process of its
+own, and what is finished is kept after each. The haplotype decoder runs one chain, so that the rule by which small
+cohorts get more does not show as scaling.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from simulate import simulate
 SAMPLES, AT_LOCI = (100, 300, 1000, 2500, 5000), 2000
 LOCI, AT_SAMPLES = (1000, 5000, 20_000, 50_000, 200_000), 100
 FORECASTS = {"ld": ((100, 2000), (300, 5000), (1000, 3000)), "rad": ((100, 2000), (200, 5000), (400, 5000))}
+LARGE = {"global": [], "donors": [], "haplotype": ["--region", "chr1:1-5000000"]}
+LARGE_SAMPLES, LARGE_LOCI, REGION_LOCI = 2000, 200_000, 20_000
 ONE_CHAIN = ["--set", "haplotype.chains=1"]
 
 
@@ -38,7 +41,8 @@ def main() -> None:
     args.folder.mkdir(exist_ok=True)
     results = json.loads(args.out.read_text()) if args.out.exists() else {}
     for name, job in jobs().items():
-        if name in results.get("runs", {}) or (args.only and name not in args.only.split(",")):
+        wanted = name in args.only.split(",") if args.only else not name.startswith("large")
+        if name in results.get("runs", {}) or not wanted:
             continue
         results.setdefault("runs", {})[name] = measure(args.folder, **job)
         results["exponents"] = exponents(results["runs"])
@@ -55,6 +59,9 @@ def jobs() -> dict[str, dict]:
         for samples, loci in sizes:
             job = {"samples": samples, "loci": loci, "linkage": linkage, "forecast": True, "options": []}
             along[f"{linkage}:{samples}x{loci}"] = job
+    for decoder, options in LARGE.items():
+        options = [*options, "--set", f"model.decoder={decoder}"]
+        along[f"large:{decoder}"] = {"samples": LARGE_SAMPLES, "loci": LARGE_LOCI, "options": options}
     return along
 
 
@@ -70,8 +77,8 @@ def measure(folder: Path, samples: int, loci: int, options: list, linkage: str =
         row |= {"forecast": forecast_of(*run(*given, "--dry-run"))}
     cpu, wall, peak, text = run(*given)
     row |= {"cpu_s": round(cpu, 1), "wall_s": round(wall, 1), "peak_mb": round(peak), "parts": parts(text)}
-    cells = samples * loci
-    return row | {"bound_mb": round(500 + 4 * cells / 1e6)}
+    cells = samples * (REGION_LOCI if "--region" in options else loci)
+    return row | {"bound_mb": round(500 + (1 if row["parts"] == "global" else 4) * cells / 1e6)}
 
 
 def run(*arguments) -> tuple[float, float, float, str]:

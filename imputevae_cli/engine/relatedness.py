@@ -7,6 +7,7 @@ import numpy as np
 from imputevae_cli.genotypes import MISSING
 
 MAX_STEEPNESS = 30.0
+LOCI_AT_ONCE = 1024
 
 
 def correlations(calls: np.ndarray, ploidy: int, max_loci: int = 5000) -> np.ndarray:
@@ -16,14 +17,25 @@ def correlations(calls: np.ndarray, ploidy: int, max_loci: int = 5000) -> np.nda
     """
     step = max(1, -(-calls.shape[1] // max_loci))
     some = calls[:, ::step]
-    known = some != MISSING
-    frequency = np.where(known, some, 0).sum(0) / np.maximum(ploidy * known.sum(0), 1)  # (L',)
+    products = np.zeros((len(calls), len(calls)), np.float32)
+    for start in range(0, some.shape[1], LOCI_AT_ONCE):
+        x = _standardised(some[:, start : start + LOCI_AT_ONCE], ploidy)
+        products += x @ x.T
+    norms = np.maximum(np.sqrt(products.diagonal()), 1e-6)
+    products /= norms[:, None]
+    products /= norms
+    return products
+
+
+def _standardised(calls: np.ndarray, ploidy: int) -> np.ndarray:
+    """float32 (N, l): dosages of some loci, centred and scaled, missing ones at the mean; calls: int8 (N, l)."""
+    known = calls != MISSING
+    frequency = np.where(known, calls, 0).sum(0) / np.maximum(ploidy * known.sum(0), 1)  # (l,)
     scale = np.sqrt(frequency * (1 - frequency) + 0.02)
-    x = np.empty(some.shape, np.float32)  # (N, L')
-    for own, row, seen in zip(x, some, known, strict=True):  # in double precision for one sample at a time
+    x = np.empty(calls.shape, np.float32)
+    for own, row, seen in zip(x, calls, known, strict=True):  # in double precision for one sample at a time
         own[:] = np.where(seen, row - ploidy * frequency, 0.0) / scale
-    x /= np.maximum(np.sqrt(np.einsum("nl,nl->n", x, x)), 1e-6)[:, None]  # no second matrix, as norm would make
-    return x @ x.T
+    return x
 
 
 def fit_steepness(likeness: np.ndarray, usage: np.ndarray, steps: int = 12) -> float:
