@@ -92,6 +92,24 @@ finally:
     assert run.stdout
 
 
+def test_the_global_part_alone_imports_no_compiler(cohort, tmp_path):
+    """Numba, sympy and torch's compiler take 150 MB together, of the 500 that a run has beside its calls."""
+    code = f"""
+import sys
+sys.argv = ["imputevae", "impute", {str(cohort / "in.vcf.gz")!r}, "-o", {str(tmp_path / "out.vcf.gz")!r}, "-q",
+    "--set", "model.decoder=global", "--set", "train.max_epochs=2"]
+from imputevae_cli.cli.main import run
+try:
+    run()
+finally:
+    heavy = {{"numba", "sympy", "torch._dynamo", "sklearn", "optuna"}} & set(sys.modules)
+    assert not heavy, heavy
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment(), check=False)
+    assert run.returncode == 0, run.stderr.decode()
+    assert (tmp_path / "out.vcf.gz").exists()
+
+
 def test_version_is_a_bare_number():
     import imputevae_cli
 

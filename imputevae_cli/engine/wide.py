@@ -1,10 +1,9 @@
 """The global decoder of a file with very many loci: trained on some of them, then read off at all, block by block.
 
 The weights of a decoder, with their gradients and the optimizer's moments, take kilobytes a locus, so that a long file
-of few samples would need many times the memory of its calls. Encoder, latent and the decoder's hidden layers are then
-trained on loci spread over the file. Given z, loci are independent: the loadings of each follow from its own calls, by
-penalised maximum likelihood under the prior that training uses, and only they are kept, along the main axes of the
-hidden units.
+of few samples would need many times the memory of its calls. The model is then trained on loci spread over the file.
+Given z, loci are independent: the loadings of each of the others follow from its own calls, by penalised maximum
+likelihood under the prior that training uses. Of all, only loadings along the main axes of the hidden units are kept.
 """
 
 from __future__ import annotations
