@@ -1,6 +1,7 @@
 """Whole fits: what each decoder makes of small data, and what a saved model makes of it."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,8 +10,9 @@ from conftest import DECODERS, QUICK_PARTS, simulate, simulate_linked, tiny_conf
 from imputevae_cli import Config, ImputeVAE
 from imputevae_cli.baselines import genotype_frequencies
 from imputevae_cli.engine import fitting, glimpses
+from imputevae_cli.engine.cells import HiddenCells
 from imputevae_cli.engine.evidence import Glimpse
-from imputevae_cli.engine.mixture import GLOBAL
+from imputevae_cli.engine.mixture import GLOBAL, Cohort
 from imputevae_cli.genotypes import MISSING
 from imputevae_cli.metrics import concordance, log_loss
 
@@ -136,6 +138,26 @@ def test_the_first_look_leaves_out_haplotypes_that_add_nothing(monkeypatch):
     assert model._fitted.mixture.haplotypes is None
     assert "haplotype skipped" in model.parts
     sound(genotypes, model.transform())
+
+
+@pytest.mark.parametrize("n_hidden", [5000, 300])
+def test_an_excerpt_is_as_long_as_it_takes_to_hold_hidden_calls(n_hidden):
+    calls = np.zeros((100, 20_000), np.int8)
+    cells = np.sort(np.random.default_rng(0).choice(calls.size, n_hidden, replace=False))
+    cohort = Cohort(calls, np.zeros(20_000, np.int32), np.arange(20_000), 2)
+    task = SimpleNamespace(cohort=cohort, validation=HiddenCells.at(cells, calls), config=tiny_config())
+    samples, loci = glimpses._excerpt(task)
+    assert len(samples) == 100
+    assert len(loci) == {5000: 800, 300: 13_332}[n_hidden]
+    assert len(task.validation.within(samples, loci)[0]) > 1.5 * glimpses.EXCERPT_CELLS
+
+
+def test_haplotypes_are_given_a_chance_where_a_first_look_cannot_judge_them(monkeypatch):
+    genotypes, _ = simulate(60, 120, seed=1)
+    monkeypatch.setattr(fitting, "SMALL", 0)
+    monkeypatch.setattr(glimpses, "EXCERPT_CELLS", 10_000)
+    notes = fitted(genotypes, "auto")._fitted.mixture.notes
+    assert [note.split(":")[0] for note in notes] == ["global skipped"]
 
 
 def test_a_thinned_latent_serves_new_samples_too(linked, monkeypatch, tmp_path):

@@ -138,14 +138,17 @@ def _members_to_copy(task: Task, wanted: set[str], members: list[Member], notes:
 
 
 def _idle_parts(task: Task, evidence: Evidence, glimpses: Callable[[], dict[str, Glimpse | None]]) -> dict[str, str]:
-    """The parts that the gate would not take in beside the others, going by a glimpse of each, and a note on why."""
+    """The parts that the gate would not take in beside the others, going by a glimpse of each, and a note on why.
+
+    Without one the haplotypes are given their chance, as too much can hang on them, and the global part is not.
+    """
 
     def judge() -> dict[str, str]:
         idle = {}
         for name, glimpse in glimpses().items():
-            if glimpse is None:
+            if glimpse is None and name == GLOBAL:
                 idle[name] = f"{name} skipped: too few hidden calls to judge it by"
-            elif name not in evidence.beside(name, glimpse).gate(task.config.io.seed).parts:
+            elif glimpse is not None and name not in evidence.beside(name, glimpse).gate(task.config.io.seed).parts:
                 idle[name] = f"{name} skipped: in a cheap run it adds nothing to the other parts"
         return idle
 

@@ -66,7 +66,7 @@ def _wanted(task: Task) -> tuple[set[str], int, set[str]]:
         return {GLOBAL, DONORS, HAPLOTYPE}, 2, set()
     copied = glimpses.of_haplotypes(task)
     if copied is None:
-        return {DONORS}, 1, set()
+        return {DONORS, HAPLOTYPE}, 1, set()
     if outdone := glimpses.outdone(task, copied, []):
         return {DONORS, HAPLOTYPE} - outdone, 1, outdone
     plain = Evidence.of(task.cohort, {FREQUENCIES: FrequencyPart.of(task.cohort).cells}, task.validation)

@@ -78,8 +78,11 @@ def outdone(task: Task, copied: Glimpse, notes: list[str]) -> set[str]:
 
 
 def _excerpt(task: Task) -> tuple[np.ndarray, np.ndarray]:
-    """Some samples and loci, int64, rising."""
+    """Some samples and loci, int64, rising: in a file so large that its hidden calls lie thin, more loci, to judge by
+    twice the cells that are needed."""
     n_samples, n_loci = task.cohort.calls.shape
     rng = np.random.default_rng(seed_for(task.config.io.seed, "excerpt"))
     samples = np.sort(rng.choice(n_samples, min(n_samples, EXCERPT_SAMPLES), replace=False))
-    return samples, two_stretches(n_loci, min(EXCERPT_LOCI, n_loci) // 2)
+    of_a_locus = max(len(task.validation.truth), 1) * len(samples) / task.cohort.calls.size
+    length = max(EXCERPT_LOCI, int(2 * EXCERPT_CELLS / of_a_locus))
+    return samples, two_stretches(n_loci, min(length, n_loci) // 2)
