@@ -110,7 +110,7 @@ def forecast_of(cpu: float, wall: float, peak: float, text: str) -> dict:
 
 def parts(text: str) -> str:
     """The parts that the summary names."""
-    return ", ".join(re.findall(r"(\w+) \d+ %", text))
+    return ", ".join(dict.fromkeys(re.findall(r"(\w+) \d+ %", text)))
 
 
 def exponents(runs: dict) -> dict:
