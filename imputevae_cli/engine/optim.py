@@ -40,8 +40,8 @@ class AdamW:
             place += len(parameters)
             moved = [(p, self._moments_of(i, p)) for i, p in zip(places, parameters, strict=True) if p.grad is not None]
             for parameter, (steps, first, second) in moved:
-                whole = (parameter, parameter.grad, first, second)
-                for piece in zip(*(tensor.reshape(-1).split(AT_ONCE) for tensor in whole), strict=True):
+                whole = (parameter.view(-1), parameter.grad.reshape(-1), first.view(-1), second.view(-1))
+                for piece in zip(*(tensor.split(AT_ONCE) for tensor in whole), strict=True):
                     self._move(*piece, steps.clone(), decay)
                 steps += 1
 
