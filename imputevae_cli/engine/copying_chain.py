@@ -27,8 +27,8 @@ from imputevae_cli.masking_patterns import genotype_counts
 
 SAMPLES_PER_SWEEP = 32
 SAMPLES_PER_CHOICE = 64
-PACKED_BYTES = 32 << 20  # haplotypes of so many windows are packed at once
-CHUNK_BYTES = 16 << 20  # new haplotypes that wait beside the old ones, twice
+PACKED_BYTES = 8 << 20  # haplotypes of so many windows are packed at once
+CHUNK_BYTES = 6 << 20  # new haplotypes that wait beside the old ones, twice
 MAX_CANDIDATES = 2000  # haplotypes compared with each at the first choice
 MOST_COMPARED = 1000  # of more haplotypes, later choices compare those alone that stand near in order
 NO_PRIOR = np.zeros((0, 0), np.float32)
