@@ -55,8 +55,9 @@ def lost_shares(calls: np.ndarray, populations: np.ndarray) -> np.ndarray:
     lacking = np.zeros((len(shares) + 1, some.shape[1]), np.int64)  # samples that lack the locus; the last has none
     of_sample = np.empty(len(some))
     for sample, row in enumerate(some):  # a sample at a time: nothing of the size of the calls is made
-        lacking[populations[sample]] += row == MISSING
-        of_sample[sample] = np.count_nonzero(row == MISSING) / len(row)
+        missing = row == MISSING
+        lacking[populations[sample]] += missing
+        of_sample[sample] = np.count_nonzero(missing) / len(row)
     in_all = lacking.sum(0)
     overall = in_all.sum() / some.size
     if overall in (0.0, 1.0):

@@ -108,10 +108,11 @@ def _global(task: Task) -> Forecast:
     """By an epoch and two more on some of the samples, and by reading them off at as many loci again."""
     cohort, config = task.cohort, task.config
     n_samples, n_loci = cohort.calls.shape
-    loci = trained_loci(n_loci)
-    n_some = min(n_samples, MOMENT_SAMPLES)
-    some = cohort.excerpt(np.arange(n_some), np.arange(n_loci) if loci is None else loci)
-    _, cells = task.validation.within(np.arange(n_some), np.arange(n_loci) if loci is None else loci)
+    thinned = trained_loci(n_loci)
+    loci = np.arange(n_loci) if thinned is None else thinned
+    samples = np.arange(min(n_samples, MOMENT_SAMPLES))
+    some = cohort.excerpt(samples, loci)
+    _, cells = task.validation.within(samples, loci)
     calls, codes = torch.from_numpy(some.calls), some.population_tensor
     data = TrainingData(calls, some.ploidy + 1, cells, codes, some.n_populations)
 
@@ -122,7 +123,7 @@ def _global(task: Task) -> Forecast:
     with kernel_threads(task.threads):
         (one, member), (three, _) = (timed(lambda epochs=epochs: train(epochs)) for epochs in (1, 3))
         seconds = max(0.0, three - one) / 2 * EPOCHS_RUN * config.train.max_epochs
-        if loci is not None:
+        if thinned is not None:
             seen = torch.arange(len(loci))
             codes = None if codes is None else codes.to(task.device)
             read_off, _ = timed(lambda: WideVae.fit(member.model, calls, seen, codes, config.train.decoder_l2))
@@ -131,4 +132,4 @@ def _global(task: Task) -> Forecast:
     batch = min(n_samples, config.train.batch_size)
     decoded = 4 * 30 * batch * min(some.n_loci, LOCI_AT_ONCE)
     bytes_ = some.n_loci * (weights + 4 * 4 * batch) + decoded + 200 * n_loci
-    return Forecast(config.train.ensemble * seconds * n_samples / n_some, bytes_)
+    return Forecast(config.train.ensemble * seconds * n_samples / len(samples), bytes_)

@@ -31,10 +31,10 @@ def of_haplotypes(task: Task) -> Glimpse | None:
 
 def _copied_excerpt(task: Task) -> Glimpse | None:
     samples, loci = _excerpt(task)
-    small = task.cohort.excerpt(samples, loci)
     places, inside = task.validation.within(samples, loci)
     if len(places) < EXCERPT_CELLS:
         return None
+    small = task.cohort.excerpt(samples, loci)
     quick = haplotype_decoder(msgspec.structs.replace(task.config.haplotype, trial=False, chains=1), 0)
     posterior = quick.fit(
         small.calls,

@@ -38,7 +38,7 @@ class Objective(NamedTuple):
         """Nats of each sample, (B,): logits (C, B, l) and calls, int8 (B, l), of some loci."""
         return focal_cross_entropy(logits, calls, self.weights, self.gamma).sum(1)
 
-    def mean(self, reconstruction: Tensor, kl: Tensor | float = 0.0) -> Tensor:
+    def mean(self, reconstruction: Tensor | float, kl: Tensor | float = 0.0) -> Tensor:
         """What these samples, (B,) each, in nats, add to the objective: a scalar."""
         return (reconstruction + self.beta * kl).sum() / self.n_samples
 

@@ -67,6 +67,7 @@ class Member:
 
 
 def new_member(index: int, data: TrainingData, config: Config, device: torch.device) -> Member:
+    """A member before its first epoch; its seed is that of the run and its number."""
     generator = torch.Generator().manual_seed(seed_for(config.io.seed, f"member {index}"))
     shape = VaeShape(data.n_loci, data.n_classes, data.n_populations)
     statistics = locus_statistics(data.calls, data.n_classes, data.loci)
@@ -75,6 +76,7 @@ def new_member(index: int, data: TrainingData, config: Config, device: torch.dev
 
 
 def optimizer_of(model: GenotypeVae, config: Config) -> AdamW:
+    """The optimizer of a model that has yet to take a step."""
     # The loadings have their own prior, decoder_l2
     groups = [(shared_by_loci(model), config.train.weight_decay), ([model.loadings, model.intercepts], 0.0)]
     return AdamW(groups, config.train.learning_rate)

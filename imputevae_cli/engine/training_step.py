@@ -39,16 +39,15 @@ def training_step(
     with _precision(settings.precision, device):
         latent = Latent(*(part.float() for part in model.encode(visible[rows].to(device), populations, draws)))
         hidden = model.hidden(latent.sample(draws), populations).float()  # (b, H), of the rows alone
-    objective = _objective(member, calls.to(device), config, weights)
+    calls = calls.to(device)
+    objective = _objective(member, calls, config, weights)
     penalty = Penalty(settings.decoder_l2 / len(data.calls) / ranks.size, settings.l1_penalty / ranks.size)
-    reconstruction, slope = decode_backward(
-        model, hidden, calls[rows].to(device), objective, penalty, settings.precision
-    )
+    reconstruction, slope = decode_backward(model, hidden, calls[rows], objective, penalty, settings.precision)
     kl = latent.kl()
     others = shared_by_loci(model)
     for parameter in others:
         parameter.grad = None
-    rest = objective.mean(torch.zeros_like(kl), kl)
+    rest = objective.mean(0.0, kl)
     if penalty.l1:
         rest = rest + penalty.l1 * sum(p.abs().sum() for p in others)
     # Its gradient by the hidden units is `slope`; to hand `slope` to torch as a gradient would import sympy, 20 MB
@@ -86,7 +85,8 @@ def decode_backward(
     top = hidden.detach().requires_grad_()
     per_locus = [model.loadings, model.intercepts]
     for parameter in per_locus:
-        parameter.grad = torch.empty_like(parameter) if parameter.grad is None else parameter.grad
+        if parameter.grad is None:
+            parameter.grad = torch.empty_like(parameter)
     nats = torch.zeros(len(top), device=top.device)
     for start in range(0, model.shape.n_loci, LOCI_AT_ONCE):
         loci = slice(start, start + LOCI_AT_ONCE)
