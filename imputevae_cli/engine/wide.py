@@ -66,8 +66,9 @@ class WideVae(LinearInLoci):
         n_effects, n_classes = narrow.effects.shape
         loadings = torch.empty(n_effects, n_axes, calls.shape[1])
         intercepts = torch.empty(n_classes - 1, calls.shape[1])
-        for loci in _blocks(calls):
-            weights = _weights(inputs, calls[:, loci].to(hidden.device), narrow.effects, precision)  # (E, b, axes + 1)
+        for loci in _others(seen, calls):
+            some = calls.index_select(1, loci).to(hidden.device)
+            weights = _weights(inputs, some, narrow.effects, precision)  # (E, b, axes + 1)
             loadings[:, :, loci] = weights[:, :, :-1].transpose(1, 2).cpu()
             intercepts[:, loci] = (narrow.effects[:, 1:].T @ weights[:, :, -1]).cpu()
         loadings[:, :, seen] = (basis.T @ narrow.loadings).cpu()
@@ -87,10 +88,11 @@ class WideVae(LinearInLoci):
         return self.narrow.hidden(z, populations) @ self.basis
 
 
-def _blocks(calls: Tensor) -> Iterator[slice]:
-    size = max(16, _CELLS_AT_ONCE // len(calls))
-    for start in range(0, calls.shape[1], size):
-        yield slice(start, min(start + size, calls.shape[1]))
+def _others(seen: Tensor, calls: Tensor) -> Iterator[Tensor]:
+    """The loci that are not among `seen`, int64, some at a time; calls: int8 (N, L)."""
+    is_seen = torch.zeros(calls.shape[1], dtype=torch.bool)
+    is_seen[seen] = True
+    return iter(torch.nonzero(~is_seen)[:, 0].split(max(16, _CELLS_AT_ONCE // len(calls))))
 
 
 def _weights(inputs: Tensor, calls: Tensor, effects: Tensor, precision: Tensor) -> Tensor:
