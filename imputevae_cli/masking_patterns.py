@@ -172,22 +172,23 @@ def genotype_counts(calls: np.ndarray, n_classes: int = 3, samples: np.ndarray |
 
 def _lay_runs(calls: np.ndarray, chrom_codes: np.ndarray, prop: float, rng: np.random.Generator) -> np.ndarray:
     """The known cells under randomly laid runs, int64 (M,) rising, until `prop` of the known cells are hidden."""
-    n_samples, n_loci = calls.shape
+    n_samples = len(calls)
     runs_before = np.cumsum([0] + [len(missing_runs(row, chrom_codes)[0]) for row in calls])
     n_runs, n_missing = int(runs_before[-1]), int(missing_per_sample(calls).sum())
     n_known = calls.size - n_missing
     wanted = prop * n_known
     expected_per_run = max(n_missing / n_runs * (n_known / calls.size), 0.5)
-    cells = np.zeros(0, np.int64)
-    while (short := wanted - len(cells)) > 0:
+    hidden, n_hidden = np.zeros(calls.shape, bool), 0
+    while (short := wanted - n_hidden) > 0:
         draws = rng.integers(n_runs, size=max(int(short / expected_per_run), 1))
         target = rng.integers(n_samples, size=len(draws))
         starts, lengths = _runs_at(draws, runs_before, calls, chrom_codes)
-        offset = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        sample, locus = np.repeat(target, lengths), np.repeat(starts, lengths) + offset
-        known = calls[sample, locus] != MISSING
-        cells = np.union1d(cells, sample[known] * n_loci + locus[known])
-    return cells
+        for sample, start, length in zip(target.tolist(), starts.tolist(), lengths.tolist(), strict=True):
+            hidden[sample, start : start + length] = True
+        for covered, row in zip(hidden, calls, strict=True):
+            covered &= row != MISSING
+        n_hidden = np.count_nonzero(hidden)
+    return np.flatnonzero(hidden)
 
 
 def _runs_at(
