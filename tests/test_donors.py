@@ -94,6 +94,29 @@ def test_a_hidden_call_leaks_nowhere():
     assert torch.allclose(answers[0], answers[2], atol=1e-6)
 
 
+def test_a_batch_gone_through_in_parts_has_the_gradient_of_the_whole(monkeypatch):
+    _, calls = linked_calls(missing=0.1)
+    hidden = np.flatnonzero(calls.ravel() >= 0)[::7]
+    panel = Panel(
+        calls, CHROMOSOMES, 2, POPULATIONS, window=3, linked=4, max_donors=99,
+        rng=np.random.default_rng(0), hidden=hidden,
+    )  # fmt: skip
+    examples = Examples(panel, hidden, None, np.random.default_rng(0))
+    gradients, numbers = [], []
+    for entries in (10**9, 3 * 10 * 3 * len(calls)):  # all loci; three of 10 context loci and 3 genotypes
+        monkeypatch.setattr("imputevae_cli.engine.donor_training._ENTRIES_AT_ONCE", entries)
+        model = fitted(calls)._votes.requires_grad_(True)
+        model.zero_grad()
+        parts = [loss.backward() or loss.item() for loss in examples.losses(model, 16, 4, np.random.default_rng(1))]
+        gradients.append([parameter.grad.clone() for parameter in model.parameters()])
+        numbers.append((len(parts), sum(parts)))
+    assert numbers[0][0] == 1
+    assert numbers[1][0] == 6
+    assert numbers[1][1] == pytest.approx(numbers[0][1], rel=1e-5)
+    for whole, summed in zip(*gradients, strict=True):
+        assert torch.allclose(whole, summed, rtol=1e-3, atol=1e-6)
+
+
 def test_the_only_carrier_of_an_allele_is_not_asked_for():
     calls = np.zeros((10, 4), np.int8)
     calls[2, 1] = 1

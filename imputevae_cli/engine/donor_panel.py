@@ -200,7 +200,10 @@ class Panel:
     def _standardise_links(self, rng) -> None:
         self.link_samples = _some(self.n_samples, LINK_SAMPLES, rng)
         self.link_candidates = _some(self.n_loci, LINK_CANDIDATES, rng)
-        self.candidate_links = torch.cat([self._links(some) for some in self.link_candidates.split(_BLOCK)], 1)
+        self.candidate_links = torch.empty(len(self.link_samples), len(self.link_candidates))
+        for a in range(0, len(self.link_candidates), _BLOCK):
+            part = slice(a, a + _BLOCK)
+            self.candidate_links[:, part] = self._links(self.link_candidates[part])
 
     def _links(self, loci: Tensor) -> Tensor:
         """Columns whose dot product is the correlation of two loci, float32 (samples, B), missing calls at the mean."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ TRAINING_CELLS = 20_000_000
 STRETCHES = 20
 
 _AT_ONCE = 64  # loci whose context is sought together
+_ENTRIES_AT_ONCE = 1_000_000  # of the donors' genotypes in the contexts of some loci, held as floats: 4 MB
 
 
 def training_loci(chrom_codes: np.ndarray, n_samples: int) -> tuple[np.ndarray, np.ndarray]:
@@ -92,8 +93,11 @@ class Examples:
             self.context = [torch.cat(parts) for parts in zip(*map(panel.context, pieces), strict=True)]
             self.shares = self._shares()
 
-    def loss(self, model: DonorVotes, n_loci: int, n_queries: int, rng: np.random.Generator) -> Tensor:
-        """Log loss of `model` on a random batch, weighted to undo the uneven drawing."""
+    def losses(self, model: DonorVotes, n_loci: int, n_queries: int, rng: np.random.Generator) -> Iterator[Tensor]:
+        """Log loss of `model` on a random batch, weighted to undo the uneven drawing, in parts that sum to it.
+
+        Go backward through each before the next is asked for: then what one part is made of is held at a time.
+        """
         picked = rng.choice(len(self.loci), n_loci, p=self.shares)
         loci = self.loci[picked]
         asked = np.empty((n_loci, n_queries), np.int64)
@@ -102,12 +106,19 @@ class Examples:
             asked[row] = np.resize(rng.permutation(self.samples[first:last]), n_queries)
         n_hidden = np.searchsorted(self.at, loci, "right") - np.searchsorted(self.at, loci)
         weights = n_hidden / self.shares[picked]
-        asked, loci, picked = torch.from_numpy(asked), torch.from_numpy(loci), torch.from_numpy(picked)
+        batch = (asked, loci, picked, (weights / weights.sum()).astype(np.float32))
+        entries = self.context[0].shape[1] * self.panel.n_classes * self.panel.n_donors  # of one locus
+        at_once = max(_ENTRIES_AT_ONCE // entries, 1)
+        for some in zip(*(torch.from_numpy(part).split(at_once) for part in batch), strict=True):
+            yield self._loss(model, *some)
+
+    def _loss(self, model: DonorVotes, asked: Tensor, loci: Tensor, picked: Tensor, weights: Tensor) -> Tensor:
+        """Sum of weights (B,) times the mean log loss of the queries `asked` (B, Q) at `loci` (B,)."""
         votes, effective = model.poll(self._ballot(model, loci, asked, tuple(part[picked] for part in self.context)))
         logits = model.logits(votes, effective, *self.panel.frequencies(self.queries, loci, asked))
         truth = self.panel.all_by_locus[loci[:, None], asked].long()
         losses = F.cross_entropy(logits.flatten(0, 1), truth.flatten(), reduction="none").view_as(truth).mean(1)
-        return (losses * torch.from_numpy(weights / weights.sum()).float()).sum()
+        return (losses * weights).sum()
 
     def _shares(self) -> np.ndarray:
         """How often each of `loci` is drawn: by its spread of genotypes, as a locus without any teaches little."""

@@ -31,7 +31,7 @@ from imputevae_cli.log import NullProgress, Progress
 from imputevae_cli.masking_patterns import observed_like_hidden_cells
 
 _OWN_SIMILARITIES = 4  # those of donor_panel.overall_similarity, without the caller's
-_SCORES_AT_ONCE = 1_000_000  # attention scores held at a time, 4 MB
+_SCORES_AT_ONCE = 250_000  # attention scores held at a time, 1 MB
 _QUERIES_AT_ONCE = 64
 _LOCI_AT_ONCE = 64  # loci whose linked loci are sought together
 
@@ -183,16 +183,18 @@ class DonorDecoder:
                 if not len(drawing.examples.loci):
                     break
                 optimizer.lr = s.learning_rate * _warm_up_then_cosine(step, s.steps)
-                loss = drawing.examples.loss(votes, s.batch_loci, s.queries_per_locus, rng)
-                if not torch.isfinite(loss):
-                    raise TrainingError("the donor decoder's loss is not finite; try a lower learning rate")
                 optimizer.zero_grad()
-                loss.backward()
+                loss = 0.0
+                for part in drawing.examples.losses(votes, s.batch_loci, s.queries_per_locus, rng):
+                    part.backward()
+                    loss += part.item()
+                if not math.isfinite(loss):
+                    raise TrainingError("the donor decoder's loss is not finite; try a lower learning rate")
                 torch.nn.utils.clip_grad_norm_(votes.parameters(), 1.0)
                 optimizer.step()
                 for kept, new in zip(average.parameters(), votes.parameters(), strict=True):
                     kept += (new.detach() - kept) / min(step + 1, s.averaged_steps)
-                losses.append(loss.item())
+                losses.append(loss)
                 task.advance(1, f"loss {losses[-1]:.4f}")
         self.history = [float(np.mean(part)) for part in np.array_split(losses, 10) if len(part)]
         return average

@@ -258,8 +258,8 @@ class Mixture:
 
 
 def _loci_at_once(n_samples: int) -> int:
-    """Loci in a block of `Mixed.gp`: about 260,000 cells, in multiples of 64, the donors' own step."""
-    return 64 * int(np.clip(2**12 // max(n_samples, 1), 1, 64))
+    """Loci in a block of `Mixed.gp`: about 65,000 cells, in multiples of 64, the donors' own step."""
+    return 64 * int(np.clip(2**10 // max(n_samples, 1), 1, 64))
 
 
 def global_posterior(members: list[Member], cohort: Cohort, config: Config, *, as_others: bool = False) -> VaePosterior:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from imputevae_cli.genotypes import MISSING
 
-_BLOCK_CELLS = 1 << 20  # cells per step where float copies of the calls are needed
+_BLOCK_CELLS = 1 << 18  # cells per step where float copies of the calls are needed, 1 MB each
 _REGRESSION_CELLS = 500_000  # entries of the normal matrices held at a time
 
 
