@@ -1,5 +1,20 @@
-"""`python -m imputevae_cli` is the command `imputevae`."""
+"""The command `imputevae`, also as `python -m imputevae_cli`."""
 
-from imputevae_cli.cli.main import run
+import sys
 
-run()
+from imputevae_cli.cli.allocator import without_cache
+
+QUICK = {"-h", "--help", "--version"}
+
+
+def main() -> None:
+    """Entry point: see `cli.main.run`."""
+    if not QUICK.intersection(sys.argv):
+        without_cache()
+    from imputevae_cli.cli.main import run
+
+    run()
+
+
+if __name__ == "__main__":
+    main()

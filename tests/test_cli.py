@@ -92,6 +92,32 @@ finally:
     assert run.stdout
 
 
+@pytest.mark.skipif("CS_GNU_LIBC_VERSION" not in os.confstr_names, reason="the C library is not glibc")
+@pytest.mark.parametrize(
+    ("given", "settled"),
+    [
+        (None, "glibc.malloc.tcache_count=0"),
+        ("glibc.malloc.check=0", "glibc.malloc.check=0:glibc.malloc.tcache_count=0"),
+        ("glibc.malloc.tcache_count=7", "glibc.malloc.tcache_count=7"),
+    ],
+)
+def test_the_command_starts_anew_with_the_cache_of_freed_blocks_off(given, settled):
+    code = """
+import os, sys
+from imputevae_cli.cli.allocator import without_cache
+print("begun", flush=True)
+without_cache()
+print(os.environ["GLIBC_TUNABLES"], *sys.argv[1:], sep="|")
+"""
+    variables = {name: value for name, value in environment().items() if name != "GLIBC_TUNABLES"}
+    variables |= {} if given is None else {"GLIBC_TUNABLES": given}
+    command = [sys.executable, "-c", code, "impute", "a file.vcf"]
+    run = subprocess.run(command, capture_output=True, env=variables, check=True)
+    begun, last = run.stdout.decode().rsplit("\n", 2)[:2]
+    assert last == f"{settled}|impute|a file.vcf"
+    assert begun.splitlines() == ["begun"] * (2 if given != settled else 1)
+
+
 def test_the_global_part_alone_imports_no_compiler(cohort, tmp_path):
     """Numba, sympy and torch's compiler take 150 MB together, of the 500 that a run has beside its calls."""
     code = f"""
