@@ -66,8 +66,9 @@ class Sweep:
 
     chunk: the run of windows that is read now. done: bool (its tasks,). fresh: uint8 (rows, loci), the haplotypes that
     they make; waiting: those of the chunk before, which the halos of this one still read as they were. jumps: float32
-    (blocks of samples, L), switches expected. flips: uint8 (W, N, 2), phases at the edges of the cores. usage: float32
-    (W, N, K), how often each donor is copied; (1, N, K), of no use, where nothing asks for it.
+    (blocks of samples, loci), switches expected in the chunk; switches: float64 (L,), in those before it. flips: uint8
+    (W, N, 2), phases at the edges of the cores. usage: float32 (W, N, K), how often each donor is copied; (1, N, K), of
+    no use, where nothing asks for it.
     """
 
     chunk: int
@@ -75,6 +76,7 @@ class Sweep:
     fresh: np.ndarray
     waiting: np.ndarray
     jumps: np.ndarray
+    switches: np.ndarray
     flips: np.ndarray
     usage: np.ndarray
 
@@ -111,8 +113,7 @@ class Chain:
         self.fixed_switch = switch is not None
         self.switch = switch if self.fixed_switch else self._smooth_switch(self.rate).astype(np.float32)
         self.haplotypes = initial_haplotypes(cohort.calls, cohort.ploidy, cohort.frequency)
-        self.candidates = [Candidates.of(paths, cohort.ploidy, cohort.panel) for paths in self.paths]
-        fewest = min(len(found.rows) for found in self.candidates) - (cohort.panel is None) * cohort.ploidy
+        fewest = int(self._n_candidates.min()) - (cohort.panel is None) * cohort.ploidy
         n_donors = max(1, min(schedule.donors, fewest))
         self.donors = np.zeros((len(self.windows), len(cohort.calls), n_donors), np.int32)
         self.panel = self.haplotypes if cohort.panel is None else cohort.panel
@@ -195,7 +196,8 @@ class Chain:
             done=np.zeros(len(self._sweep_tasks(0)), bool),
             fresh=self._room(0),
             waiting=np.zeros((len(self.haplotypes), 0), np.uint8),
-            jumps=np.zeros((-(-n_samples // self._block_size), len(self.switch)), np.float32),
+            jumps=self._no_jumps(0),
+            switches=np.zeros(len(self.switch)),
             flips=np.zeros((len(self.windows), n_samples, 2), np.uint8),
             usage=np.zeros(self.donors.shape if asked else (1, *self.donors.shape[1:]), np.float32),
         )
@@ -203,28 +205,33 @@ class Chain:
     def _merge_chunk(self) -> None:
         """Give every process what each has read of the chunk."""
         sweep, chunk = self.sweep, self.chunks[self.sweep.chunk]
-        windows, loci = (
-            slice(chunk[0], chunk[-1] + 1),
-            slice(self._origin(sweep.chunk), int(self.windows[chunk[-1], 2])),
-        )
-        self.ranks.merge(sweep.done, sweep.fresh, sweep.flips[windows], sweep.jumps[:, loci], sweep.usage[windows])
+        windows = slice(chunk[0], chunk[-1] + 1)
+        self.ranks.merge(sweep.done, sweep.fresh, sweep.flips[windows], sweep.jumps, sweep.usage[windows])
 
     def _next_chunk(self) -> None:
-        """Put the haplotypes that waited in place, and let the fresh ones wait."""
-        sweep = self.sweep
-        self._take(sweep.waiting, self._origin(sweep.chunk))
+        """Put the haplotypes that waited in place, let the fresh ones wait, and sum up the switches."""
+        sweep, origin = self.sweep, self._origin(self.sweep.chunk)
+        self._take(sweep.waiting, origin)
         sweep.waiting = sweep.fresh
+        sweep.switches[origin : origin + sweep.jumps.shape[1]] = sweep.jumps.sum(0, dtype=np.float64)
         sweep.chunk += 1
         if sweep.chunk < len(self.chunks):
-            sweep.fresh, sweep.done = self._room(sweep.chunk), np.zeros(len(self._sweep_tasks(sweep.chunk)), bool)
+            sweep.fresh, sweep.jumps = self._room(sweep.chunk), self._no_jumps(sweep.chunk)
+            sweep.done = np.zeros(len(self._sweep_tasks(sweep.chunk)), bool)
 
     def _take(self, haplotypes: np.ndarray, stop: int) -> None:
         """Put new haplotypes, up to locus `stop`, in place of the old."""
         self.haplotypes[:, stop - haplotypes.shape[1] : stop] = haplotypes
 
     def _room(self, chunk: int) -> np.ndarray:
-        stop = int(self.windows[self.chunks[chunk][-1], 2])
-        return np.zeros((len(self.haplotypes), stop - self._origin(chunk)), np.uint8)
+        return np.zeros((len(self.haplotypes), self._width(chunk)), np.uint8)
+
+    def _no_jumps(self, chunk: int) -> np.ndarray:
+        return np.zeros((-(-len(self.cohort.calls) // self._block_size), self._width(chunk)), np.float32)
+
+    def _width(self, chunk: int) -> int:
+        """Loci in the cores of a chunk."""
+        return int(self.windows[self.chunks[chunk][-1], 2]) - self._origin(chunk)
 
     def _origin(self, chunk: int) -> int:
         """The first locus of a chunk's first core."""
@@ -273,7 +280,7 @@ class Chain:
         if cohort.ploidy == 2:
             kernel.stitch(np.ascontiguousarray(self.windows[:, 1:3]), sweep.flips, self.haplotypes)
         if self.iteration % schedule.refresh == 0 and not self.fixed_switch:
-            self._update_switch(sweep.jumps.sum(0, dtype=np.float64))
+            self._update_switch(sweep.switches)
         if schedule.relatedness and cohort.likeness is not None:
             n_others = self.donors.shape[2] - (self.global_share > 0)
             self._update_prior(self.donors[..., :n_others], sweep.usage[..., :n_others])
@@ -318,16 +325,22 @@ class Chain:
     def _packed(self, w: int, seed: int) -> Packed:
         """What donors of a window are chosen by. The first choice draws MAX_CANDIDATES to compare: where no phase has
         been drawn, neighbours in the order of their alleles tell little."""
-        schedule, found = self.schedule, self.candidates[w]
+        schedule, found = self.schedule, Candidates.of(self.paths[w], self.cohort.ploidy, self.cohort.panel)
         in_order = self.iteration > 0 and len(found.rows) > MOST_COMPARED
         found = found if in_order else found.drawn(MAX_CANDIDATES, seed)
         spans = copying_windows.stretches(self.windows[w], len(self.switch), schedule.pieces, schedule.scales)
         return Packed.of(found, self.panel, self.haplotypes, spans, in_order)
 
     @property
+    def _n_candidates(self) -> np.ndarray:
+        """int64 (W,): haplotypes that may be copied in each window, see `Candidates`."""
+        panel = self.cohort.panel
+        return self.paths.sum(1, dtype=np.int64) if panel is None else np.full(len(self.paths), len(panel))
+
+    @property
     def _packed_bytes(self) -> int:
         """Of a window's candidates and queries, two bits a locus, about."""
-        n_rows = 2 * len(self.cohort.calls) + max(len(found.rows) for found in self.candidates)
+        n_rows = 2 * len(self.cohort.calls) + self._n_candidates.max()
         n_loci = self.schedule.core + 2 * max(self.schedule.halo, *self.schedule.scales)
         return n_rows * n_loci // 4
 

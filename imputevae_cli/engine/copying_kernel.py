@@ -204,8 +204,8 @@ def forward_pair(
     """Draw phases left to right and write the core of a window; returns the window's frame (see `sweep`).
 
     window: (first, core_first, core_stop, stop) loci. out0, out1 uint8: the new haplotypes from locus `origin` on, in
-    the frame of the window's left edge. jumps float32 (loci,): expected switches are added. usage: see `record_usage`.
-    doses uint16 (cells, 2): at each missing call of the core, from row `at` on, `unit` times the chances of 0 and of 2
+    the frame of the window's left edge. jumps float32: expected switches are added, from `origin` on. usage: see
+    `record_usage`. doses uint16 (cells, 2): at each missing call of the core, from row `at` on, `unit` times the chances of 0 and of 2
     ALT alleles are added, when doses has rows.
     """
     first, core_first, core_stop, stop = window[0], window[1], window[2], window[3]
@@ -235,8 +235,8 @@ def forward_pair(
                     doses[at, 1] += share(p0 * p1, unit)
                 at += 1
                 if t > 0:
-                    jumps[locus] += min(switch[locus] / max(work[2, 2], TINY), F(1))
-                    jumps[locus] += min(switch[locus] / max(work[2, 3], TINY), F(1))
+                    jumps[locus - origin] += min(switch[locus] / max(work[2, 2], TINY), F(1))
+                    jumps[locus - origin] += min(switch[locus] / max(work[2, 3], TINY), F(1))
             drift(m, rho_next, pi)
             continue
         alt0 = alt1 = call == 2
@@ -256,8 +256,8 @@ def forward_pair(
                 if call == 1:
                     r0 = r0 if alt0 else F(1) - r0
                     r1 = r1 if alt1 else F(1) - r1
-                jumps[locus] += min(switch[locus] * r0 / max(work[2, 2], TINY), F(1))
-                jumps[locus] += min(switch[locus] * r1 / max(work[2, 3], TINY), F(1))
+                jumps[locus - origin] += min(switch[locus] * r0 / max(work[2, 2], TINY), F(1))
+                jumps[locus - origin] += min(switch[locus] * r1 / max(work[2, 3], TINY), F(1))
     return flip_in, flip_out
 
 
@@ -273,7 +273,8 @@ def sweep(
     prior float32 (N, panel samples), or (0, 0) for a uniform one; global_share: see `fill_prior`; switch float32
     (L,); keys uint64 (N,): of each sample's draws; at int64 (N,): its first row of doses in this window; out uint8
     (N * ploidy, ...): the new haplotypes from locus `origin` on; flips uint8 (N, 2): whether the new phase is the
-    reverse of the old before the core and at its end; jumps float32 (L,); usage float32 (N, K), see `record_usage`.
+    reverse of the old before the core and at its end; jumps float32, from `origin` on; usage float32 (N, K), see
+    `record_usage`.
     """
     ploidy = state.shape[0] // calls.shape[0]
     first, stop = window[0], window[3]

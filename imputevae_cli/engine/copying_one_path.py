@@ -88,7 +88,7 @@ def forward_one(calls, top, window, theta, switch, error, pi, b, sums, m, out, o
                     doses[at, 1] += share(alt, unit)
                 at += 1
             if t > 0:
-                jumps[locus] += min(switch[locus] * sums[t, 0] / max(z, TINY), F(1))
+                jumps[locus - origin] += min(switch[locus] * sums[t, 0] / max(z, TINY), F(1))
         rho = switch[locus + 1] if locus + 1 < stop else F(0)
         q = (F(1) - rho) / max(s, TINY)
         for k in range(pi.shape[0]):

@@ -147,7 +147,7 @@ def sweep(
     core = slice(core_first - first, core_stop - first)
     flips[:, 0] = flipped[core_first - first - 1] if core_first > first else 0
     flips[:, 1] = flipped[core_stop - first - 1]
-    jumps[core_first:core_stop] += jumped[core, 0].sum(1) + jumped[core, 1][:, ~one].sum(1)
+    jumps[core_first - origin : core_stop - origin] += jumped[core, 0].sum(1) + jumped[core, 1][:, ~one].sum(1)
     for h in range(ploidy):
         out[h::ploidy, core_first - origin : core_stop - origin] = np.floor(alts[core, h].T * 255 + 0.5)
     _add_doses(calls[:, core_first:core_stop], one, alts[core], at, doses, unit)

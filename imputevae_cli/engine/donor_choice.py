@@ -15,13 +15,15 @@ from numba import njit
 from numba.extending import intrinsic
 
 from imputevae_cli.engine.copying_numerics import mix
-from imputevae_cli.engine.neighbours import NO_ORDER, Order, gather, order_of
+from imputevae_cli.engine.neighbours import NO_ORDER, Order, gather, near, order_of
 
 _jit = njit(cache=True, nogil=True, error_model="numpy")
 _U64 = np.uint64
 NEVER = np.int32(-(2**24))
 """The score of a row that may not be chosen."""
 NOBODY = np.zeros(0, np.int64)
+ROWS_AT_ONCE = 1024
+"""Haplotypes that are unfolded together to be packed."""
 
 
 @intrinsic
@@ -40,13 +42,18 @@ def pack(panel: np.ndarray, rows: np.ndarray, segments: np.ndarray) -> tuple[np.
     Each segment starts a word of its own and the rest of its last word is 0; see `words_before`.
     """
     words = words_before(segments)
-    alt, sure = (np.zeros((len(rows), 8 * words[-1]), np.uint8) for _ in range(2))
-    for (start, stop), word in zip(segments.tolist(), words.tolist(), strict=False):
-        alleles = panel[rows, start:stop]
-        place = slice(8 * word, 8 * word + -(-(stop - start) // 8))
-        alt[:, place] = np.packbits(alleles >= 192, axis=1, bitorder="little")
-        sure[:, place] = np.packbits((alleles <= 64) | (alleles >= 192), axis=1, bitorder="little")
-    return tuple(np.ascontiguousarray(plane.view("<u8").T) for plane in (alt, sure))
+    planes = tuple(np.empty((words[-1], len(rows)), np.uint64) for _ in range(2))
+    for first in range(0, len(rows), ROWS_AT_ONCE):
+        some = slice(first, first + ROWS_AT_ONCE)
+        alt, sure = (np.zeros((len(rows[some]), 8 * words[-1]), np.uint8) for _ in range(2))
+        for (start, stop), word in zip(segments.tolist(), words.tolist(), strict=False):
+            alleles = panel[rows[some], start:stop]
+            place = slice(8 * word, 8 * word + -(-(stop - start) // 8))
+            alt[:, place] = np.packbits(alleles >= 192, axis=1, bitorder="little")
+            sure[:, place] = np.packbits((alleles <= 64) | (alleles >= 192), axis=1, bitorder="little")
+        for plane, packed in zip(planes, (alt, sure), strict=True):
+            plane[:, some] = packed.view("<u8").T
+    return planes
 
 
 def words_before(segments: np.ndarray) -> np.ndarray:
@@ -183,8 +190,13 @@ class Packed(NamedTuple):
         """panel uint8 (R, L); queries uint8 (Q, L), which hold the samples' own haplotypes; stretches int64 (S, 2):
         start and stop of each. sort: compare each only with those that stand near it in the order of `neighbours`."""
         segments, spans = cut(stretches)
-        planes = pack(panel, candidates.rows, segments)
-        own = pack(queries, candidates.own_rows.ravel(), segments)
+        asking = candidates.own_rows.ravel()
+        own = pack(queries, asking, segments)
+        planes = (
+            own
+            if panel is queries and np.array_equal(candidates.rows, asking)
+            else pack(panel, candidates.rows, segments)
+        )
         order = order_of(planes[0], own[0]) if sort else NO_ORDER
         return cls(candidates, *planes, *own, words_before(segments), spans, order)
 
@@ -233,7 +245,8 @@ def _rank_near(alt, sure, own_alt, own_sure, words, spans, rows, owners, own_row
     """As `_rank_all`, but among the rows that stand near a sample's haplotypes in the order, and its donors so far."""
     n_words, n_rows = alt.shape
     k = donors.shape[1]
-    planes = np.empty((2, n_words * n_rows), np.uint64)
+    most = min(n_rows, 2 * near(order) + 3 * k)  # beside both haplotypes, donors before, and draws up to 2 k
+    planes = np.empty((2, n_words * most), np.uint64)
     chosen = np.empty(max(k, 1), np.int32)
     stamp = np.full(n_rows, -1, np.int32)
     found = np.empty(n_rows, np.int32)

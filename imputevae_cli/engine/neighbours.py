@@ -77,6 +77,12 @@ def _part(current, ones, column, bit):
 
 
 @_jit
+def near(order):
+    """How many candidates at most stand near one haplotype, at all places."""
+    return order.shape[0] * (2 * BESIDE + 1)
+
+
+@_jit
 def gather(order, place, askers, more, least, key, stamp, mark, found):
     """found int32 <- candidates that stand near any of `askers`, int64, anywhere, and those of `more`; how many.
 
