@@ -2,7 +2,7 @@
 
 import sys
 
-from imputevae_cli.cli.allocator import without_cache
+from imputevae_cli.cli.allocator import without_caches
 
 QUICK = {"-h", "--help", "--version"}
 
@@ -10,7 +10,7 @@ QUICK = {"-h", "--help", "--version"}
 def main() -> None:
     """Entry point: see `cli.main.run`."""
     if not QUICK.intersection(sys.argv):
-        without_cache()
+        without_caches()
     from imputevae_cli.cli.main import run
 
     run()

@@ -96,17 +96,17 @@ finally:
 @pytest.mark.parametrize(
     ("given", "settled"),
     [
-        (None, "glibc.malloc.tcache_count=0"),
-        ("glibc.malloc.check=0", "glibc.malloc.check=0:glibc.malloc.tcache_count=0"),
-        ("glibc.malloc.tcache_count=7", "glibc.malloc.tcache_count=7"),
+        (None, "glibc.malloc.tcache_count=0:glibc.malloc.mxfast=0"),
+        ("glibc.malloc.mxfast=64", "glibc.malloc.mxfast=64:glibc.malloc.tcache_count=0"),
+        ("glibc.malloc.mxfast=64:glibc.malloc.tcache_count=7", "glibc.malloc.mxfast=64:glibc.malloc.tcache_count=7"),
     ],
 )
-def test_the_command_starts_anew_with_the_cache_of_freed_blocks_off(given, settled):
+def test_the_command_starts_anew_with_the_caches_of_freed_blocks_off(given, settled):
     code = """
 import os, sys
-from imputevae_cli.cli.allocator import without_cache
+from imputevae_cli.cli.allocator import without_caches
 print("begun", flush=True)
-without_cache()
+without_caches()
 print(os.environ["GLIBC_TUNABLES"], *sys.argv[1:], sep="|")
 """
     variables = {name: value for name, value in environment().items() if name != "GLIBC_TUNABLES"}
