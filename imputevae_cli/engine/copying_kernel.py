@@ -205,8 +205,8 @@ def forward_pair(
 
     window: (first, core_first, core_stop, stop) loci. out0, out1 uint8: the new haplotypes from locus `origin` on, in
     the frame of the window's left edge. jumps float32: expected switches are added, from `origin` on. usage: see
-    `record_usage`. doses uint16 (cells, 2): at each missing call of the core, from row `at` on, `unit` times the chances of 0 and of 2
-    ALT alleles are added, when doses has rows.
+    `record_usage`. doses uint16 (cells, 2): at each missing call of the core, from row `at` on, `unit` times the
+    chances of 0 and of 2 ALT alleles are added, when doses has rows.
     """
     first, core_first, core_stop, stop = window[0], window[1], window[2], window[3]
     middle = (core_first + core_stop) // 2
