@@ -31,7 +31,7 @@ from imputevae_cli.log import NullProgress, Progress
 from imputevae_cli.masking_patterns import observed_like_hidden_cells
 
 _OWN_SIMILARITIES = 4  # those of donor_panel.overall_similarity, without the caller's
-_SCORES_AT_ONCE = 250_000  # attention scores held at a time, 1 MB
+_SCORES_AT_ONCE = 500_000  # attention scores held at a time, 2 MB
 _QUERIES_AT_ONCE = 64
 _LOCI_AT_ONCE = 64  # loci whose linked loci are sought together
 
