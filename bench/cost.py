@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from imputevae_cli.config import HaplotypeSettings
-from imputevae_cli.engine.cells import HiddenCells
-from imputevae_cli.engine.copying import HaplotypeDecoder
-from imputevae_cli.genotypes import MISSING
+from imputevae_cli.data.genotypes import MISSING
+from imputevae_cli.data.hidden_calls import HiddenCells
+from imputevae_cli.decoders.copying.decoder import HaplotypeDecoder
 
 SAMPLES = (100, 200, 500, 1000, 2000)
 LOCI = (1000, 2000, 5000, 10_000, 20_000, 50_000)

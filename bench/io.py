@@ -24,7 +24,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from imputevae_cli.genotypes import GenotypeMatrix, ImputedBlock
+from imputevae_cli.data.genotypes import GenotypeMatrix, ImputedBlock
 from imputevae_cli.io.vcf_reader import read_vcf
 from imputevae_cli.io.vcf_writer import write_vcf
 

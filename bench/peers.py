@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from imputevae_cli import baselines
-from imputevae_cli import ld_knni as knni
-from imputevae_cli.genotypes import MISSING, GenotypeMatrix
-from imputevae_cli.masking_patterns import as_matrix, observed_like_hidden_cells
+from imputevae_cli.data import frequencies as baselines
+from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix
+from imputevae_cli.masking.observed_pattern import as_matrix, observed_like_hidden_cells
+from imputevae_cli.scoring import ld_knni as knni
 
 HIDDEN_SHARE = 0.05
 

@@ -26,7 +26,7 @@ from ld import reason_of, row_of, run_ours
 from threadpoolctl import threadpool_limits
 
 from imputevae_cli import __version__, read_vcf
-from imputevae_cli.genotypes import MISSING
+from imputevae_cli.data.genotypes import MISSING
 
 PGSUI_LIMIT_S = 3600
 

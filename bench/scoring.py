@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 from cyvcf2 import VCF
 
-from imputevae_cli import metrics
-from imputevae_cli.genotypes import MISSING
-from imputevae_cli.strata import MAF_EDGES, minor_allele_frequencies
+from imputevae_cli.data.genotypes import MISSING
+from imputevae_cli.scoring import metrics
+from imputevae_cli.scoring.strata import MAF_EDGES, minor_allele_frequencies
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ except PackageNotFoundError:  # run from a source tree that was never installed
 
 _LAZY = {
     "Config": "imputevae_cli.config",
-    "GenotypeMatrix": "imputevae_cli.genotypes",
+    "GenotypeMatrix": "imputevae_cli.data.genotypes",
     "ImputeVAE": "imputevae_cli.imputer",
     "ImputedGenotypes": "imputevae_cli.imputed",
-    "PopMap": "imputevae_cli.popmap",
+    "PopMap": "imputevae_cli.data.popmap",
     "read_vcf": "imputevae_cli.io.vcf_reader",
 }
 __all__ = ["Config", "GenotypeMatrix", "ImputeVAE", "ImputedGenotypes", "PopMap", "__version__", "read_vcf"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from imputevae_cli.genotypes import MISSING, GenotypeMatrix, ImputedBlock, missing_per_sample
+from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix, ImputedBlock, missing_per_sample
 from imputevae_cli.io.outputs import check_output, output_type_of
 from imputevae_cli.io.phylip import iupac, write_phylip
 from imputevae_cli.io.vcf_writer import WriteSummary, write_vcf

@@ -11,27 +11,29 @@ from typing import Any
 import numpy as np
 import torch
 
-from imputevae_cli import __version__, baselines
-from imputevae_cli.alignment import Alignment, align_loci
+from imputevae_cli import __version__
 from imputevae_cli.config import Config
-from imputevae_cli.engine.cells import HiddenCells
-from imputevae_cli.engine.checkpoint import load_checkpoint, save_checkpoint
-from imputevae_cli.engine.costs import Forecast
-from imputevae_cli.engine.device import check_precision, choose_device
-from imputevae_cli.engine.fitting import fit_mixture
-from imputevae_cli.engine.forecast import forecast
-from imputevae_cli.engine.member import EpochResult
-from imputevae_cli.engine.mixture import Cohort, FrequencyPart, Mixed
-from imputevae_cli.engine.stages import Stages
-from imputevae_cli.engine.task import Task
-from imputevae_cli.engine.vae import Latent
+from imputevae_cli.data import frequencies as baselines
+from imputevae_cli.data.cohort import Cohort
+from imputevae_cli.data.genotypes import GenotypeMatrix, missing_per_sample
+from imputevae_cli.data.hidden_calls import HiddenCells
+from imputevae_cli.data.match_loci import Alignment, align_loci
+from imputevae_cli.decoders.base import Task
+from imputevae_cli.decoders.vae.network import Latent
+from imputevae_cli.decoders.vae.training_state import EpochResult
+from imputevae_cli.ensemble.ensemble import FrequencyPart, Mixed
+from imputevae_cli.ensemble.fit import fit_mixture
+from imputevae_cli.ensemble.fitted import Expected, Fitted
+from imputevae_cli.ensemble.forecast import forecast
 from imputevae_cli.errors import CheckpointError, ConfigError, InputError
-from imputevae_cli.fitted import Expected, Fitted
-from imputevae_cli.genotypes import GenotypeMatrix, missing_per_sample
 from imputevae_cli.imputed import ImputedGenotypes
 from imputevae_cli.log import NullProgress, Progress, logger
-from imputevae_cli.masking import Mask, simulate_mask
-from imputevae_cli.metrics import ConfidencePoint, accuracy, confidence_curve
+from imputevae_cli.masking.strategies import Mask, simulate_mask
+from imputevae_cli.runtime.checkpoint import load_checkpoint, save_checkpoint
+from imputevae_cli.runtime.cost import Forecast
+from imputevae_cli.runtime.device import check_precision, choose_device
+from imputevae_cli.runtime.resumable import Stages
+from imputevae_cli.scoring.metrics import ConfidencePoint, accuracy, confidence_curve
 from imputevae_cli.seeds import seed_for
 
 FORECAST_LOCI = 400

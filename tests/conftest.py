@@ -20,7 +20,7 @@ for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "
     os.environ.setdefault(variable, "1")
 
 from imputevae_cli.config import Config  # noqa: E402
-from imputevae_cli.genotypes import MISSING, GenotypeMatrix, Loci  # noqa: E402
+from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix, Loci  # noqa: E402
 
 QUICK_PARTS = {"donors.steps": 30, "haplotype.iterations": 4, "haplotype.chains": 1, "haplotype.trial": False}
 """Settings under which donors and haplotypes take a fraction of a second on small data."""

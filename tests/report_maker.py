@@ -8,10 +8,10 @@ from itertools import pairwise
 import numpy as np
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
-from imputevae_cli import metrics
-from imputevae_cli.baselines import genotype_frequencies, locus_means
-from imputevae_cli.genotypes import MISSING, GenotypeMatrix
-from imputevae_cli.popgen import bias
+from imputevae_cli.data.frequencies import genotype_frequencies, locus_means
+from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix
+from imputevae_cli.scoring import metrics
+from imputevae_cli.scoring.popgen import bias
 
 MAF_BINS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5)
 MISSING_BINS = (0.0, 0.2, 0.4, 0.6, 1.0)

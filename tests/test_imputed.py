@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from imputevae_cli import imputed as module
-from imputevae_cli.genotypes import MISSING
+from imputevae_cli.data.genotypes import MISSING
 from imputevae_cli.imputed import ImputedGenotypes, to_thousandths
 
 

@@ -7,12 +7,12 @@ from conftest import DECODERS, QUICK_PARTS, simulate, tiny_config, vcf_of
 from vcf_maker import write
 
 from imputevae_cli import Config, ImputeVAE, read_vcf
-from imputevae_cli.baselines import genotype_frequencies
-from imputevae_cli.engine import fitting
-from imputevae_cli.engine.checkpoint import KEYS
+from imputevae_cli.data.frequencies import genotype_frequencies
+from imputevae_cli.data.genotypes import MISSING
+from imputevae_cli.ensemble import fit as fitting
 from imputevae_cli.errors import CheckpointError, ConfigError, InputError, TrainingError
-from imputevae_cli.genotypes import MISSING
-from imputevae_cli.metrics import concordance, log_loss
+from imputevae_cli.runtime.checkpoint import KEYS
+from imputevae_cli.scoring.metrics import concordance, log_loss
 
 
 def same(one, other):

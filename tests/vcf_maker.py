@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from imputevae_cli.genotypes import MISSING, GenotypeMatrix, ImputedBlock
+from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix, ImputedBlock
 
 HEADER = """##fileformat=VCFv4.2
 ##FILTER=<ID=PASS,Description="All filters passed">

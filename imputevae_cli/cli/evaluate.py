@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from imputevae_cli.cli.session import Session
     from imputevae_cli.cli.summary import Stopwatch
-    from imputevae_cli.evaluation import Evaluation, Guess, Round
-    from imputevae_cli.genotypes import GenotypeMatrix
+    from imputevae_cli.data.genotypes import GenotypeMatrix
+    from imputevae_cli.evaluation.evaluate import Evaluation, Guess, Round
     from imputevae_cli.imputer import ImputeVAE
     from imputevae_cli.report.evaluation_report import Masking, Source
 
@@ -160,8 +160,8 @@ def _check_outputs(path: str | None, json_: str | None, asked: Asked, inputs: li
 
 def _fill_hidden(asked: Asked, genotypes: GenotypeMatrix, session: Session, clock: Stopwatch) -> Guessed | None:
     """Hide calls, and fill them with a checkpoint or with a model fitted to the visible ones."""
-    from imputevae_cli.evaluation import guesses_of_model
-    from imputevae_cli.genotypes import MISSING
+    from imputevae_cli.data.genotypes import MISSING
+    from imputevae_cli.evaluation.evaluate import guesses_of_model
     from imputevae_cli.imputer import ImputeVAE
     from imputevae_cli.report.evaluation_report import Masking, Source
 
@@ -186,10 +186,10 @@ def _fill_hidden(asked: Asked, genotypes: GenotypeMatrix, session: Session, cloc
 
 def _rounds(asked: Asked, genotypes: GenotypeMatrix, session: Session) -> tuple[list[Round], str]:
     """The masks, and where they come from: a strategy, or a file."""
-    from imputevae_cli.engine.cells import HiddenCells
-    from imputevae_cli.evaluation import Round, draw_rounds
+    from imputevae_cli.data.hidden_calls import HiddenCells
+    from imputevae_cli.evaluation.evaluate import Round, draw_rounds
     from imputevae_cli.io.mask_file import read_mask
-    from imputevae_cli.trees import read_newick
+    from imputevae_cli.masking.trees import read_newick
 
     if asked.mask_file is not None and asked.mask_file.exists():
         logger.info("%s: its calls are hidden; --strategy and --prop have no effect", asked.mask_file)
@@ -216,11 +216,11 @@ def _read_guesses(asked: Asked, genotypes: GenotypeMatrix, session: Session) -> 
     """What the file says of the calls that INPUT lacks and the truth knows."""
     import numpy as np
 
-    from imputevae_cli.genotypes import MISSING
+    from imputevae_cli.data.genotypes import MISSING
+    from imputevae_cli.evaluation.truth import cells_of_truth, read_guess
     from imputevae_cli.io.vcf_reader import read_vcf
     from imputevae_cli.report.evaluation_report import Masking, Source
     from imputevae_cli.seeds import seed_for
-    from imputevae_cli.truth import cells_of_truth, read_guess
 
     seed = session.config.io.seed
     known = read_vcf(asked.truth, region=session.common.region, progress=session.progress)
@@ -239,7 +239,7 @@ def _report(guessed: Guessed, genotypes: GenotypeMatrix, session: Session) -> tu
     from datetime import datetime, timezone
 
     from imputevae_cli import __version__
-    from imputevae_cli import evaluation as scoring
+    from imputevae_cli.evaluation.evaluate import evaluate as scoring
     from imputevae_cli.report.evaluation_report import report_of
 
     seed = guessed.masking.seed

@@ -13,7 +13,7 @@ from imputevae_cli.cli.impute import impute
 from imputevae_cli.cli.train import train
 from imputevae_cli.cli.tune import tune
 from imputevae_cli.errors import ImputeVAEError
-from imputevae_cli.stopping import Stopped
+from imputevae_cli.runtime.stopping import Stopped
 
 EXIT_BUG = 1
 

@@ -17,12 +17,12 @@ from imputevae_cli.cli.options import Common
 from imputevae_cli.cli.signals import ended_by_signals, request, resumable
 from imputevae_cli.config import Config
 from imputevae_cli.errors import ConfigError, PeerLost, Preempted
-from imputevae_cli.stopping import Stopped
+from imputevae_cli.runtime.stopping import Stopped
 
 if TYPE_CHECKING:
-    from imputevae_cli.engine.ranks import Ranks
-    from imputevae_cli.engine.stages import Stages
-    from imputevae_cli.genotypes import GenotypeMatrix
+    from imputevae_cli.data.genotypes import GenotypeMatrix
+    from imputevae_cli.runtime.processes import Ranks
+    from imputevae_cli.runtime.resumable import Stages
 
 OWN_VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 """All are there where torchrun, or whoever does as it does, has started the processes."""
@@ -66,13 +66,13 @@ def joined(config: Config, source: str | None) -> Iterator[Ranks]:
     Raises ConfigError where they cannot share it.
     """
     if process_count() == 1:
-        from imputevae_cli.engine.ranks import Ranks
+        from imputevae_cli.runtime.processes import Ranks
 
         yield Ranks()
         return
     if source == "-":
         raise ConfigError("several processes cannot read one standard input; name a file")
-    from imputevae_cli.engine.group import Group
+    from imputevae_cli.runtime.torch_processes import Group
 
     device = _device(config)
     with ended_by_signals():
@@ -96,7 +96,7 @@ def _silent_code(error: PeerLost | Stopped) -> int:
 
 def _device(config: Config) -> str:
     """`cpu` or `cuda`."""
-    from imputevae_cli.engine.device import choose_device
+    from imputevae_cli.runtime.device import choose_device
 
     kind = choose_device(config.train.device).type
     if kind not in ("cpu", "cuda"):
@@ -111,8 +111,8 @@ def shared(ranks: Ranks, path: str, common: Common, genotypes: GenotypeMatrix, c
         with resumable(path, common, genotypes, config) as stages:
             yield stages
         return
-    from imputevae_cli.engine.shared_stages import SharedStages
-    from imputevae_cli.engine.stages import Stages
+    from imputevae_cli.runtime.resumable import Stages
+    from imputevae_cli.runtime.resumable_distributed import SharedStages
 
     if not ranks.leads:
         yield SharedStages(ranks, Stages(), request)

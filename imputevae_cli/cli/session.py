@@ -20,7 +20,7 @@ from imputevae_cli.log import Progress, logger, start_logging, start_silence
 from imputevae_cli.passwords import hide_passwords
 
 if TYPE_CHECKING:
-    from imputevae_cli.genotypes import GenotypeMatrix
+    from imputevae_cli.data.genotypes import GenotypeMatrix
     from imputevae_cli.imputer import ImputeVAE
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -67,7 +67,7 @@ def start(common: Common, own_flags: Mapping[str, Any] | None = None, *, shares:
     # Threads that wait do not spin: on a node shared with others, spinning takes three times the CPU time
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if config.train.device not in ("auto", "cpu"):  # before the reading, which may take long
-        from imputevae_cli.engine.device import choose_device
+        from imputevae_cli.runtime.device import choose_device
 
         choose_device(config.train.device)
     return Session(common, config, progress, threads, _provenance(sys.argv[1:]))
@@ -131,7 +131,7 @@ def read(
 
     context: with --region, loci on either side of it to be read as well; None for all loci of the file.
     """
-    from imputevae_cli.genetic_map import GeneticMap
+    from imputevae_cli.data.genetic_map import GeneticMap
     from imputevae_cli.io.vcf_reader import read_vcf
 
     if source is None:

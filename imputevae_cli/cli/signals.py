@@ -13,11 +13,11 @@ from imputevae_cli.cli.options import Common
 from imputevae_cli.config import Config
 from imputevae_cli.errors import ConfigError, OutputError, Preempted
 from imputevae_cli.log import logger
-from imputevae_cli.stopping import Stopped, StopRequest
+from imputevae_cli.runtime.stopping import Stopped, StopRequest
 
 if TYPE_CHECKING:
-    from imputevae_cli.engine.stages import Stages
-    from imputevae_cli.genotypes import GenotypeMatrix
+    from imputevae_cli.data.genotypes import GenotypeMatrix
+    from imputevae_cli.runtime.resumable import Stages
 
 STOPPED_BY = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 if hasattr(signal, "SIGUSR1"):
@@ -88,9 +88,9 @@ def resumable(
 
     Raises Preempted on a signal where something is saved; CheckpointError where another run is kept for this output.
     """
-    from imputevae_cli.engine.run_folder import RunFolder, identity_of
-    from imputevae_cli.engine.stages import Journal, Stages
     from imputevae_cli.io.outputs import remove_leftovers
+    from imputevae_cli.runtime.resumable import Journal, Stages
+    from imputevae_cli.runtime.run_folder import RunFolder, identity_of
 
     if path == STDOUT:
         yield Stages()

@@ -7,7 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from imputevae_cli.genotypes import GenotypeMatrix, missing_per_sample
+from imputevae_cli.data.genotypes import GenotypeMatrix, missing_per_sample
 
 if TYPE_CHECKING:
     import numpy as np

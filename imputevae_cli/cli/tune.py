@@ -13,13 +13,13 @@ import typer
 from imputevae_cli.cli.options import Common, Input, MapFile, Popmap, with_common
 from imputevae_cli.cli.signals import STOPPED_BY
 from imputevae_cli.errors import ConfigError, Preempted
-from imputevae_cli.stopping import Stopped, StopRequest
+from imputevae_cli.runtime.stopping import Stopped, StopRequest
 
 if TYPE_CHECKING:
     from imputevae_cli.cli.session import Session
     from imputevae_cli.cli.summary import Stopwatch
     from imputevae_cli.config import Config, TuneSettings
-    from imputevae_cli.genotypes import GenotypeMatrix
+    from imputevae_cli.data.genotypes import GenotypeMatrix
     from imputevae_cli.report.tuning import TuningFiles
     from imputevae_cli.tuning.result import TuningResult
     from imputevae_cli.tuning.space import Space

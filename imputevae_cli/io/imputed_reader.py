@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from imputevae_cli.alignment import LocusFinder
+from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix
+from imputevae_cli.data.match_loci import LocusFinder
+from imputevae_cli.data.popmap import unknown_names
 from imputevae_cli.errors import InputError
-from imputevae_cli.genotypes import MISSING, GenotypeMatrix
 from imputevae_cli.io.vcf_reader import check_vcf, open_records
 from imputevae_cli.io.vcf_text import is_stream, spool
 from imputevae_cli.log import NullProgress, Progress
-from imputevae_cli.popmap import unknown_names
 
 
 @dataclass

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from imputevae_cli.alignment import LocusFinder
+from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix
+from imputevae_cli.data.match_loci import LocusFinder
 from imputevae_cli.errors import InputError
-from imputevae_cli.genotypes import MISSING, GenotypeMatrix
 from imputevae_cli.io.outputs import atomic_output
 from imputevae_cli.log import logger
 

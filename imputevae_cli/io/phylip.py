@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from imputevae_cli.data.genotypes import MISSING, ImputedBlocks
 from imputevae_cli.errors import ConfigError, OutputError
-from imputevae_cli.genotypes import MISSING, ImputedBlocks
 from imputevae_cli.io.outputs import STDOUT, atomic_output, standard_output
 from imputevae_cli.log import logger
 

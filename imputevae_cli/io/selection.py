@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from imputevae_cli.data.popmap import PopMap, unknown_names
 from imputevae_cli.errors import ConfigError, InputError
-from imputevae_cli.popmap import PopMap, unknown_names
 
 
 def choose_samples(

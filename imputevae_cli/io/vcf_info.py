@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from imputevae_cli.genotypes import ImputedBlock
+from imputevae_cli.data.genotypes import ImputedBlock
 
 ADDED_INFO = (b"INFO", b"NIMP")
 _COUNTED = re.compile(rb"(?:^|;)(?:AC|AN|AF|NS)=")

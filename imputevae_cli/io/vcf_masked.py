@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from imputevae_cli.genotypes import GenotypeMatrix
+from imputevae_cli.data.genotypes import GenotypeMatrix
 from imputevae_cli.io.vcf_header import output_header
 from imputevae_cli.io.vcf_splice import Splice
 from imputevae_cli.io.vcf_writer import Walk, write_walk

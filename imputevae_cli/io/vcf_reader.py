@@ -14,14 +14,14 @@ from sys import intern
 
 import numpy as np
 
+from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix, Loci, VcfSource
+from imputevae_cli.data.popmap import PopMap
+from imputevae_cli.data.region import Region
 from imputevae_cli.errors import InputError
-from imputevae_cli.genotypes import MISSING, GenotypeMatrix, Loci, VcfSource
 from imputevae_cli.io.selection import choose_samples
 from imputevae_cli.io.vcf_check import TextCheck, check_header, check_lines, line_place, what_is_malformed
 from imputevae_cli.io.vcf_text import file_kind, is_stream, read_lines, spool, vcf_lines
 from imputevae_cli.log import NullProgress, Progress
-from imputevae_cli.popmap import PopMap
-from imputevae_cli.region import Region
 
 MULTIALLELIC, NO_ALT, SYMBOLIC, NO_GT, NO_CALL = "multiallelic", "no ALT", "symbolic or * ALT", "no GT", "no call"
 """Reasons why a record is not modelled; records of another ploidy are counted as `haploid` or `diploid`."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from imputevae_cli.genotypes import MISSING, ImputedBlocks
+from imputevae_cli.data.genotypes import MISSING, ImputedBlocks
 from imputevae_cli.io import vcf_info
 from imputevae_cli.io.vcf_header import ADDED_FORMAT
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from imputevae_cli.data.genotypes import GenotypeMatrix, ImputedBlocks, VcfSource
 from imputevae_cli.errors import InputError, OutputError
-from imputevae_cli.genotypes import GenotypeMatrix, ImputedBlocks, VcfSource
 from imputevae_cli.io.outputs import STDOUT, BgzfFile, atomic_output, quiet_htslib, standard_output
 from imputevae_cli.io.vcf_header import missing_declarations, output_header
 from imputevae_cli.io.vcf_splice import Locus, Splice, filled_loci

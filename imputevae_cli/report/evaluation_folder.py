@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from imputevae_cli.evaluation import Evaluation
-from imputevae_cli.genotypes import GenotypeMatrix
+from imputevae_cli.data.genotypes import GenotypeMatrix
+from imputevae_cli.evaluation.evaluate import Evaluation
 from imputevae_cli.io.outputs import atomic_folder
 from imputevae_cli.report.evaluation_tables import write_tables
 from imputevae_cli.report.html import write_html

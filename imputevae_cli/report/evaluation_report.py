@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from imputevae_cli.evaluation import Evaluation, MethodScore
-from imputevae_cli.genotypes import MISSING, GenotypeMatrix
+from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix
+from imputevae_cli.evaluation.evaluate import Evaluation, MethodScore
 from imputevae_cli.report.evaluation_tables import per_locus, per_sample
 from imputevae_cli.report.findings import Findings, findings_of
 from imputevae_cli.report.verdict import verdict

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from imputevae_cli.evaluation import Evaluation
-from imputevae_cli.genotypes import MISSING, GenotypeMatrix
+from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix
+from imputevae_cli.evaluation.evaluate import Evaluation
 from imputevae_cli.io.mask_file import gzip_text
-from imputevae_cli.locus_sums import figures, sums_by_locus
-from imputevae_cli.metrics import OF_PROBABILITIES, Cells, impute_info
-from imputevae_cli.strata import FIGURES, minor_allele_frequencies
+from imputevae_cli.scoring.bootstrap import figures, sums_by_locus
+from imputevae_cli.scoring.metrics import OF_PROBABILITIES, Cells, impute_info
+from imputevae_cli.scoring.strata import FIGURES, minor_allele_frequencies
 
 CHUNK = 1 << 16
 """Rows of the table of cells that are put together at a time."""

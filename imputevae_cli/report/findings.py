@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from imputevae_cli.evaluation import FREQUENCIES, LD_KNNI, MODE, POPULATION_MODE, Evaluation, MethodScore
-from imputevae_cli.genotypes import MISSING
+from imputevae_cli.data.genotypes import MISSING
+from imputevae_cli.evaluation.evaluate import FREQUENCIES, LD_KNNI, MODE, POPULATION_MODE, Evaluation, MethodScore
 
 LABELS = {
     MODE: "the commonest genotype of the locus",

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from imputevae_cli.config import PlotSettings
-from imputevae_cli.genotypes import MISSING, GenotypeMatrix
+from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix
 from imputevae_cli.io.outputs import atomic_output
 
 

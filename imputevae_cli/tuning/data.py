@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 import msgspec
 import numpy as np
 
-from imputevae_cli.baselines import locus_means
 from imputevae_cli.config import Config, TuneSettings, nearest
-from imputevae_cli.engine.cells import HiddenCells, pick
-from imputevae_cli.engine.excerpts import even_stretches
+from imputevae_cli.data.frequencies import locus_means
+from imputevae_cli.data.genotypes import GenotypeMatrix
+from imputevae_cli.data.hidden_calls import HiddenCells, pick
+from imputevae_cli.data.subsets import even_stretches
 from imputevae_cli.errors import ConfigError, InputError
-from imputevae_cli.genotypes import GenotypeMatrix
 from imputevae_cli.imputer import ImputeVAE
-from imputevae_cli.masking import simulate_mask
-from imputevae_cli.metrics import METRICS, Cells, dosage
+from imputevae_cli.masking.strategies import simulate_mask
+from imputevae_cli.scoring.metrics import METRICS, Cells, dosage
 from imputevae_cli.seeds import seed_for
 
 ALIASES = {"accuracy": "concordance", "pr_macro": "average_precision"}

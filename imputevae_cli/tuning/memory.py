@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from imputevae_cli.config import Config
-from imputevae_cli.engine.stages import Stages, State
+from imputevae_cli.runtime.resumable import Stages, State
 
 T = TypeVar("T")
 

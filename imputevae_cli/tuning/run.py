@@ -14,14 +14,14 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from imputevae_cli.config import Config
-from imputevae_cli.engine.cells import HiddenCells
-from imputevae_cli.engine.member import EpochResult
-from imputevae_cli.engine.stages import Stages
+from imputevae_cli.data.hidden_calls import HiddenCells
+from imputevae_cli.decoders.vae.training_state import EpochResult
 from imputevae_cli.errors import ConfigError, TrainingError
 from imputevae_cli.imputer import ImputeVAE
 from imputevae_cli.log import Progress, logger
-from imputevae_cli.metrics import METRICS
-from imputevae_cli.stopping import StopRequest
+from imputevae_cli.runtime.resumable import Stages
+from imputevae_cli.runtime.stopping import StopRequest
+from imputevae_cli.scoring.metrics import METRICS
 from imputevae_cli.tuning.data import ScoredData, fill_cells, metric_names
 from imputevae_cli.tuning.result import DEFAULTS
 from imputevae_cli.tuning.space import OF_OUTPUT, Space

@@ -20,8 +20,8 @@ from optuna.samplers import BaseSampler, TPESampler
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from imputevae_cli.log import logger
+from imputevae_cli.runtime.stopping import StopRequest
 from imputevae_cli.seeds import seed_for
-from imputevae_cli.stopping import StopRequest
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 

@@ -12,9 +12,9 @@ from optuna.trial import Trial, TrialState
 
 from imputevae_cli import __version__
 from imputevae_cli.config import Config
+from imputevae_cli.data.genotypes import GenotypeMatrix
 from imputevae_cli.errors import ConfigError
-from imputevae_cli.genotypes import GenotypeMatrix
-from imputevae_cli.metrics import METRICS
+from imputevae_cli.scoring.metrics import METRICS
 from imputevae_cli.tuning.run import Run, complete
 from imputevae_cli.tuning.space import OF_OUTPUT
 from imputevae_cli.tuning.storage import LABEL, NumberedTpe, Queued, Worker, counts, queue

@@ -13,12 +13,12 @@ import optuna
 from optuna.trial import Trial
 
 from imputevae_cli.config import Config
-from imputevae_cli.engine.device import is_out_of_memory
-from imputevae_cli.engine.member import EpochResult
+from imputevae_cli.decoders.vae.training_state import EpochResult
 from imputevae_cli.errors import ConfigError
 from imputevae_cli.imputer import ImputeVAE
 from imputevae_cli.log import logger
-from imputevae_cli.metrics import METRICS
+from imputevae_cli.runtime.device import is_out_of_memory
+from imputevae_cli.scoring.metrics import METRICS
 from imputevae_cli.seeds import seed_for
 from imputevae_cli.tuning.data import ScoredData, score
 from imputevae_cli.tuning.memory import FittedParts

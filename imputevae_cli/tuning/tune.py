@@ -14,11 +14,11 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from imputevae_cli.config import Config
+from imputevae_cli.data.genotypes import GenotypeMatrix
 from imputevae_cli.errors import TrainingError
-from imputevae_cli.genotypes import GenotypeMatrix
 from imputevae_cli.log import NullProgress, Progress
-from imputevae_cli.metrics import METRICS
-from imputevae_cli.stopping import StopRequest
+from imputevae_cli.runtime.stopping import StopRequest
+from imputevae_cli.scoring.metrics import METRICS
 from imputevae_cli.tuning.data import gain_and_noise, hide_for_study, metric_names, part_of, score
 from imputevae_cli.tuning.result import DEFAULTS, TestScore, TrialRow, TuningResult
 from imputevae_cli.tuning.run import (

@@ -1,0 +1,51 @@
+"""The samples and loci that every decoder is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from imputevae_cli.data.subsets import chromosomes_of
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """The samples and loci that a model is fitted on, or that it fills.
+
+    calls: int8 (N, L), -1 missing. chrom_codes: int32 (L,). positions: int64 (L,) bp or float64 (L,) cM.
+    populations: int64 (N,) codes 0..n_populations-1, n_populations for a sample of none; or None.
+    """
+
+    calls: np.ndarray
+    chrom_codes: np.ndarray
+    positions: np.ndarray
+    ploidy: int
+    populations: np.ndarray | None = None
+    n_populations: int = 0
+
+    @property
+    def n_loci(self) -> int:
+        return self.calls.shape[1]
+
+    @property
+    def known_populations(self) -> np.ndarray | None:
+        """int64 (N,): codes with -1 for a sample of none, or None."""
+        if self.populations is None:
+            return None
+        return np.where(self.populations == self.n_populations, -1, self.populations)
+
+    def with_calls(self, calls: np.ndarray) -> Cohort:
+        """The same samples and loci with other calls."""
+        return replace(self, calls=calls)
+
+    def excerpt(self, samples: np.ndarray, loci: np.ndarray) -> Cohort:
+        """Some samples at some loci, by rising index; a gap between loci starts a new chromosome."""
+        populations = None if self.populations is None else self.populations[samples]
+        return replace(
+            self,
+            calls=np.ascontiguousarray(self.calls[np.ix_(samples, loci)]),
+            chrom_codes=chromosomes_of(self.chrom_codes, loci),
+            positions=self.positions[loci],
+            populations=populations,
+        )

@@ -1,0 +1,170 @@
+"""Genotypes in memory: the matrix of calls, its loci, and the file that they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from imputevae_cli.data.region import Region
+
+MISSING = -1
+"""The value of a call that is missing, in every array of calls."""
+
+
+def missing_per_sample(calls: np.ndarray) -> np.ndarray:
+    """int64 (samples,): missing calls of each; calls int8 (samples, loci). A row at a time: no mask of the whole."""
+    return np.array([np.count_nonzero(row == MISSING) for row in calls], np.int64)
+
+
+@dataclass(frozen=True)
+class Loci:
+    """Where the modelled loci are, in the order of the file.
+
+    chrom, ref, alt: object (loci,) of str. pos: int64 (loci,), 1-based base pairs. cm: float64 (loci,), genetic
+    position in centimorgans, or None without a map.
+    """
+
+    chrom: np.ndarray
+    pos: np.ndarray
+    ref: np.ndarray
+    alt: np.ndarray
+    cm: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.pos)
+
+    @cached_property
+    def chrom_codes(self) -> np.ndarray:
+        """int32 (loci,): a number for each run of records on one chromosome, rising along the file."""
+        if not len(self):
+            return np.zeros(0, np.int32)
+        breaks = np.r_[False, self.chrom[1:] != self.chrom[:-1]]
+        return np.cumsum(breaks, dtype=np.int32)
+
+    def take(self, index: np.ndarray) -> Loci:
+        """The loci at `index` (int or bool), in that order."""
+        cm = None if self.cm is None else self.cm[index]
+        return Loci(self.chrom[index], self.pos[index], self.ref[index], self.alt[index], cm)
+
+    @property
+    def positions(self) -> np.ndarray:
+        """Where along the chromosome: centimorgans, float64 (loci,), or without a map base pairs, int64 (loci,)."""
+        return self.pos if self.cm is None else self.cm
+
+
+@dataclass(frozen=True)
+class VcfSource:
+    """The file that a matrix was read from, for the writer, which walks it again.
+
+    path: the file to walk; a spooled copy when the input was standard input.
+    name: what the user called it.
+    n_records: records of the file, or of `region`.
+    rows: int64 (loci,), each locus's place among the records of `region` (0-based); -1 for a locus outside it, which
+        the model sees as context and nobody writes.
+    columns: int64 (samples,), each sample's place among the file's samples (0-based).
+    passed_through: reason -> number of records that are not modelled.
+    region: what is to be written, or None for the whole file.
+    """
+
+    path: Path
+    name: str
+    n_records: int
+    rows: np.ndarray
+    columns: np.ndarray
+    passed_through: Mapping[str, int] = field(default_factory=dict)
+    region: Region | None = None
+
+
+@dataclass(frozen=True)
+class GenotypeMatrix:
+    """Calls of samples at loci.
+
+    calls: int8 (samples, loci), the count of ALT alleles: 0..ploidy, -1 missing.
+    populations: object (samples,) of str, or None when no popmap was given.
+    """
+
+    calls: np.ndarray
+    samples: tuple[str, ...]
+    loci: Loci
+    ploidy: int = 2
+    populations: np.ndarray | None = None
+    source: VcfSource | None = None
+
+    @property
+    def n_samples(self) -> int:
+        return self.calls.shape[0]
+
+    @property
+    def n_loci(self) -> int:
+        return self.calls.shape[1]
+
+    @property
+    def is_context(self) -> np.ndarray:
+        """bool (loci,): loci outside the region that was asked for, read so that the model sees them."""
+        return np.zeros(self.n_loci, bool) if self.source is None else self.source.rows < 0
+
+    def at_loci(self, keep: np.ndarray) -> GenotypeMatrix:
+        """The same samples at the loci of `keep`, bool (loci,) alone."""
+        if keep.all():
+            return self
+        source = None if self.source is None else replace(self.source, rows=self.source.rows[keep])
+        return replace(self, calls=self.calls[:, keep], loci=self.loci.take(keep), source=source)
+
+    @property
+    def n_classes(self) -> int:
+        """Genotype classes: 3 when diploid, 2 when haploid."""
+        return self.ploidy + 1
+
+    def with_map(self, cm: np.ndarray) -> GenotypeMatrix:
+        """The same genotypes with genetic positions, float64 (loci,) centimorgans."""
+        return replace(self, loci=replace(self.loci, cm=cm))
+
+    def with_calls(self, calls: np.ndarray) -> GenotypeMatrix:
+        """The same samples and loci with other calls, int8 (samples, loci)."""
+        return replace(self, calls=calls)
+
+
+class ImputedBlocks(Protocol):
+    """What a writer needs of an imputation: the input's genotypes, and blocks of filled ones."""
+
+    genotypes: GenotypeMatrix
+
+    def block(self, start: int, stop: int) -> ImputedBlock:
+        """Loci start..stop (exclusive) of the matrix."""
+        ...
+
+
+@dataclass(frozen=True)
+class ImputedBlock:
+    """Filled genotypes of a run of loci.
+
+    calls: int8 (samples, b), the argmax of `gp`; -1 where the best GP is below the threshold asked for,
+        and where a sample has no call at all to go by.
+    gp: uint16 (samples, b, classes), genotype probabilities in thousandths; each cell sums to 1000, and
+        to 0 where nothing is known of the cell. A known call has 1000 at its genotype.
+    imputed: bool (samples, b), cells that were missing in the input and are filled in `calls`.
+    alt_first: bool (samples, b), whether a heterozygote is 1|0 rather than 0|1; None leaves phases as they were.
+    """
+
+    calls: np.ndarray
+    gp: np.ndarray
+    imputed: np.ndarray
+    alt_first: np.ndarray | None = None
+
+
+def genotype_counts(calls: np.ndarray, n_classes: int = 3, samples: np.ndarray | slice = slice(None)) -> np.ndarray:
+    """int64 (n_classes, loci): samples with each genotype; calls int8 (samples, loci), -1 missing.
+
+    samples: bool (samples,), those to count; all by default. A row at a time: nothing of the size of the calls is made.
+    """
+    counts = np.zeros((n_classes, calls.shape[1]), np.int64)
+    for sample in np.arange(len(calls))[samples]:
+        row = calls[sample]
+        for genotype in range(n_classes):
+            counts[genotype] += row == genotype
+    return counts

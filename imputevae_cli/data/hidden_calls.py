@@ -1,0 +1,131 @@
+"""Single cells of the genotype matrix, and what is known around them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+from imputevae_cli.data.genotypes import MISSING
+
+BLOCK = 2048
+"""Loci at a time."""
+BLOCK_CELLS = 1 << 18
+"""Cells at a time, where whole blocks are worked out to pick some of their cells."""
+FAR = 32
+"""Distances to the nearest known call are counted up to this many loci."""
+
+
+@dataclass(frozen=True)
+class HiddenCells:
+    """Known calls that the model does not see, by rising locus: sample, locus and call, int64 (M,) each."""
+
+    samples: np.ndarray
+    loci: np.ndarray
+    truth: np.ndarray
+
+    @classmethod
+    def of(cls, where: np.ndarray, calls: np.ndarray) -> HiddenCells:
+        """The cells of `where`, bool (N, L), with their calls, int8 (N, L)."""
+        loci, samples = (np.ascontiguousarray(index) for index in np.nonzero(where.T))
+        return cls(samples, loci, calls[samples, loci].astype(np.int64))
+
+    @classmethod
+    def at(cls, cells: np.ndarray, calls: np.ndarray) -> HiddenCells:
+        """The cells of these numbers, int64 (M,), sample * loci + locus, with their calls, int8 (N, L)."""
+        samples, loci = np.divmod(cells, calls.shape[1])
+        order = np.argsort(loci, kind="stable")
+        samples, loci = samples[order], loci[order]
+        return cls(samples, loci, calls[samples, loci].astype(np.int64))
+
+    @classmethod
+    def none(cls) -> HiddenCells:
+        """No cells."""
+        nothing = np.zeros(0, np.int64)
+        return cls(nothing, nothing, nothing)
+
+    def and_also(self, other: HiddenCells) -> HiddenCells:
+        """These cells and those of `other`, by rising locus."""
+        columns = [np.concatenate(pair) for pair in zip(vars(self).values(), vars(other).values(), strict=True)]
+        order = np.lexsort((columns[0], columns[1]))
+        return HiddenCells(*(column[order] for column in columns))
+
+    @contextmanager
+    def hidden_in(self, calls: np.ndarray) -> Iterator[None]:
+        """Hide these cells in calls, int8 (N, L), in place, and put them back whatever happens.
+
+        A second matrix, with the cells hidden, would take as much memory as the first.
+        """
+        self.hide(calls)
+        try:
+            yield
+        finally:
+            calls[self.samples, self.loci] = self.truth
+
+    def hide(self, calls: np.ndarray, start: int = 0) -> None:
+        """Set these cells missing, in place; calls: int8 (N, l), a block that begins at locus `start`."""
+        first, last = np.searchsorted(self.loci, [start, start + calls.shape[1]])
+        calls[self.samples[first:last], self.loci[first:last] - start] = MISSING
+
+    def take(self, places: np.ndarray) -> HiddenCells:
+        """The cells at `places`, int64 rising."""
+        return HiddenCells(self.samples[places], self.loci[places], self.truth[places])
+
+    def within(self, samples: np.ndarray, loci: np.ndarray) -> tuple[np.ndarray, HiddenCells]:
+        """Places, int64 (M,), of the cells of some samples at some loci, and those cells as their excerpt counts them.
+
+        samples, loci: int64, rising.
+        """
+        row, column = np.searchsorted(samples, self.samples), np.searchsorted(loci, self.loci)
+        inside = samples[np.minimum(row, len(samples) - 1)] == self.samples
+        inside &= loci[np.minimum(column, len(loci) - 1)] == self.loci
+        places = np.flatnonzero(inside)
+        return places, HiddenCells(row[places], column[places], self.truth[places])
+
+    def blocks(self, n_loci: int, size: int = BLOCK) -> Iterator[tuple[int, int, slice]]:
+        """(start, stop, cells): runs of loci that hold cells, and the cells in each."""
+        for start in range(0, n_loci, size):
+            stop = min(start + size, n_loci)
+            first, last = np.searchsorted(self.loci, [start, stop])
+            if last > first:
+                yield start, stop, slice(int(first), int(last))
+
+
+def pick(cells: HiddenCells, n_loci: int, block: Callable[[int, int], np.ndarray]) -> np.ndarray:
+    """Values of the cells, (M, ...), from a function that gives those of whole blocks, (N, stop - start, ...)."""
+    parts = []
+    n_samples = int(cells.samples.max(initial=0)) + 1
+    for start, stop, some in cells.blocks(n_loci, int(np.clip(BLOCK_CELLS // n_samples, 64, BLOCK))):
+        parts.append(block(start, stop)[cells.samples[some], cells.loci[some] - start])
+    return np.concatenate(parts)
+
+
+def surroundings(calls: np.ndarray, chrom_codes: np.ndarray, ploidy: int, start: int, stop: int) -> np.ndarray:
+    """What may decide which part of the model to believe at each cell, float32 (N, stop - start, 4).
+
+    calls: int8 (N, L), -1 missing. The log distance in loci to the nearest known call of the sample before and after
+    the cell on its chromosome; the locus's log minor-allele frequency; the share of its calls that is known.
+    """
+    low, high = max(0, start - FAR), min(calls.shape[1], stop + FAR)
+    known = calls[:, low:high] != MISSING
+    inner = slice(start - low, stop - low)
+    before = _steps_since(known, chrom_codes[low:high])[:, inner]
+    after = _steps_since(known[:, ::-1], chrom_codes[low:high][::-1])[:, ::-1][:, inner]
+    block, known = calls[:, start:stop], known[:, inner]
+    n_known = known.sum(0)
+    alt = (np.where(known, block, 0).sum(0) + 0.5) / (ploidy * n_known + 1.0)
+    per_locus = np.stack([np.log(np.minimum(alt, 1 - alt)), n_known / len(calls)], 1).astype(np.float32)  # (b, 2)
+    per_cell = np.log1p(np.stack([before, after], 2).astype(np.float32))  # (N, b, 2)
+    return np.concatenate([per_cell, np.broadcast_to(per_locus, (len(calls), *per_locus.shape))], 2)
+
+
+def _steps_since(known: np.ndarray, chrom_codes: np.ndarray) -> np.ndarray:
+    """int16 (N, b): loci since the last known call strictly before each, on its chromosome; at most FAR."""
+    place = np.arange(known.shape[1], dtype=np.int32)
+    last = np.maximum.accumulate(np.where(known, place, -FAR), axis=1)
+    last = np.concatenate([np.full((len(known), 1), -FAR, np.int32), last[:, :-1]], 1)
+    first_here = np.maximum.accumulate(np.where(np.r_[True, chrom_codes[1:] != chrom_codes[:-1]], place, 0))
+    steps = np.where(last >= first_here, place - last, FAR)
+    return np.minimum(steps, FAR).astype(np.int16)

@@ -1,0 +1,390 @@
+"""One chain of the haplotype decoder.
+
+A chain holds a phase and the missing alleles of every sample. Each iteration reads every sample against the others'
+haplotypes as they stood before it, draws its phase, and replaces its missing alleles by their expectation; switch
+rates follow by expectation-maximisation. Genotype probabilities are averaged over the later iterations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from imputevae_cli.data.genotypes import MISSING, genotype_counts
+from imputevae_cli.decoders.copying import copying_prior as relatedness
+from imputevae_cli.decoders.copying import inbreeding, kernel
+from imputevae_cli.decoders.copying import kernel_torch as copying_torch
+from imputevae_cli.decoders.copying import select_haplotypes as donor_choice
+from imputevae_cli.decoders.copying import windows as copying_windows
+from imputevae_cli.decoders.copying.kernel_numerics import mix
+from imputevae_cli.decoders.copying.schedule import Schedule
+from imputevae_cli.decoders.copying.select_haplotypes import Candidates, Packed
+from imputevae_cli.decoders.copying.window_frame import Frame
+from imputevae_cli.runtime import sample_keys as identities
+from imputevae_cli.runtime.processes import Ranks
+from imputevae_cli.runtime.serialise import as_arrays, as_tensors
+
+SAMPLES_PER_SWEEP = 32
+SAMPLES_PER_CHOICE = 64
+PACKED_BYTES = 8 << 20  # haplotypes of so many windows are packed at once
+CHUNK_BYTES = 6 << 20  # new haplotypes that wait beside the old ones, twice
+MAX_CANDIDATES = 2000  # haplotypes compared with each at the first choice
+MOST_COMPARED = 1000  # of more haplotypes, later choices compare those alone that stand near in order
+NO_PRIOR = np.zeros((0, 0), np.float32)
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """The calls that chains run over.
+
+    calls: int8 (N, L), -1 missing. chrom_codes: int32 (L,). positions: int64 bp or float64 cM (L,). ploidy: 1 or 2.
+    prior: float32 (N, panel samples) of how readily a sample is copied, or (0, 0) for no preference.
+    likeness: float32 (N, N) that a prior may be fitted on, or None.
+    panel: uint8 (panel samples * ploidy, L) to copy from, or None to copy from each other.
+    frequency: float32 (L,) of ALT, where missing calls start; None for the calls' own.
+    frame: of these loci, where they are a stretch of more; None: they are all there are.
+    global_rows: uint8 (N, L), 255 times the chance of ALT that the global decoder gives each sample: one more state to
+    copy from, each sample its own; None for none. Not with a panel.
+    """
+
+    calls: np.ndarray
+    chrom_codes: np.ndarray
+    positions: np.ndarray
+    ploidy: int
+    prior: np.ndarray = field(default_factory=lambda: NO_PRIOR)
+    likeness: np.ndarray | None = None
+    panel: np.ndarray | None = None
+    frequency: np.ndarray | None = None
+    frame: Frame | None = None
+    global_rows: np.ndarray | None = None
+
+
+@dataclass
+class Sweep:
+    """How far an iteration has come, and what it has gathered.
+
+    chunk: the run of windows that is read now. done: bool (its tasks,). fresh: uint8 (rows, loci), the haplotypes that
+    they make; waiting: those of the chunk before, which the halos of this one still read as they were. jumps: float32
+    (blocks of samples, loci), switches expected in the chunk; switches: float64 (L,), in those before it. flips: uint8
+    (W, N, 2), phases at the edges of the cores. usage: float32 (W, N, K), how often each donor is copied; (1, N, K), of
+    no use, where nothing asks for it.
+    """
+
+    chunk: int
+    done: np.ndarray
+    fresh: np.ndarray
+    waiting: np.ndarray
+    jumps: np.ndarray
+    switches: np.ndarray
+    flips: np.ndarray
+    usage: np.ndarray
+
+
+def frame_of(cohort: Cohort, schedule: Schedule) -> Frame:
+    """The frame of all loci of a cohort."""
+    windows = copying_windows.windows(cohort.chrom_codes, schedule.core, schedule.halo)
+    paths = inbreeding.paths(cohort.calls, windows, cohort.ploidy, cohort.frequency)
+    if cohort.panel is None:
+        return Frame(windows, paths, identities.places(cohort.calls, windows))
+    return Frame(windows, paths, identities.digests(cohort.calls, windows))
+
+
+class Chain:
+    """One run of the sampler. `haplotypes` is uint8 (N * ploidy, L): 0 REF, 255 ALT, between them the chance of ALT."""
+
+    def __init__(
+        self,
+        cohort: Cohort,
+        schedule: Schedule,
+        seed: int,
+        switch: np.ndarray | None = None,
+        device: str = "cpu",
+        ranks: Ranks | None = None,
+    ):
+        """ranks: the processes that all run this chain, and part its work among them."""
+        self.cohort, self.schedule, self.device, self.ranks = cohort, schedule, device, ranks or Ranks()
+        self.key = np.uint64(seed)
+        self.frame = frame_of(cohort, schedule) if cohort.frame is None else cohort.frame
+        self.windows, self.paths = self.frame.windows, self.frame.paths
+        self.starts = copying_windows.chrom_starts(cohort.chrom_codes)
+        self.distances = copying_windows.relative_distances(cohort.chrom_codes, cohort.positions)
+        self.rate = schedule.start_rate
+        self.fixed_switch = switch is not None
+        self.switch = switch if self.fixed_switch else self._smooth_switch(self.rate).astype(np.float32)
+        self.haplotypes = initial_haplotypes(cohort.calls, cohort.ploidy, cohort.frequency)
+        fewest = int(self._n_candidates.min()) - (cohort.panel is None) * cohort.ploidy
+        n_donors = max(1, min(schedule.donors, fewest))
+        self.donors = np.zeros((len(self.windows), len(cohort.calls), n_donors), np.int32)
+        self.panel = self.haplotypes if cohort.panel is None else cohort.panel
+        self.global_share = schedule.global_share if cohort.global_rows is not None and n_donors > 1 else 0.0
+        if self.global_share:
+            self.panel = np.concatenate([self.haplotypes, cohort.global_rows])
+            self.haplotypes = self.panel[: len(self.haplotypes)]
+        self.prior, self.steepness = cohort.prior, 0.0
+        self.chunks = self._chunks()
+        self.iteration = 0
+        self.sweep: Sweep | None = None  # of an iteration that is not at its end
+
+    def state(self) -> dict[str, Any]:
+        """What the rest of the chain depends on, as plain types and tensors that share memory with the chain."""
+        arrays = {name: getattr(self, name) for name in ("haplotypes", "donors", "switch")}
+        if self.sweep is not None:
+            arrays |= {"sweep": vars(self.sweep)}
+        own = {"iteration": self.iteration, "rate": self.rate, "steepness": self.steepness}
+        return own | as_tensors(arrays) | {"prior_is_fitted": self.prior is not self.cohort.prior}
+
+    def take_up(self, state: dict[str, Any]) -> None:
+        """Go on from a `state` of the same chain."""
+        state = as_arrays(state)
+        self.iteration, self.rate, self.steepness = state["iteration"], state["rate"], state["steepness"]
+        self.haplotypes[:] = state["haplotypes"]  # in place: it is a part of the panel
+        self.donors, self.switch = state["donors"], state["switch"]
+        if "sweep" in state:
+            self.sweep = Sweep(**state["sweep"])
+        if state["prior_is_fitted"]:
+            self.prior = self._steep_prior()
+
+    def _smooth_switch(self, rate: float) -> np.ndarray:
+        switch = 1.0 - np.exp(-rate * self.distances)
+        switch[self.starts] = 1.0
+        return switch
+
+    def iterate(
+        self,
+        pool: ThreadPoolExecutor,
+        doses: np.ndarray,
+        at: np.ndarray,
+        unit: int,
+        is_due: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """One iteration, or a part of it: where `is_due()`, it is left where its state is whole, to be called again.
+
+        doses: uint16 (missing cells, 2), gathers, in units of a chance; or (0, 2) during burn-in. at: int64 (W, N), of
+        `copying_frame.cell_offsets`. Windows read the haplotypes as they stood before the iteration. New ones wait
+        beside them until the windows to the right, whose halo reaches back, are done: there is no second copy of all.
+        Where several processes run the chain, each reads some of the blocks, and its doses are those of its blocks
+        alone.
+        """
+        if self.sweep is None:
+            if self.iteration % self.schedule.refresh == 0:
+                self._choose_donors(pool)
+            self.sweep = self._new_sweep()
+        while self.sweep.chunk < len(self.chunks):
+            tasks = self._sweep_tasks(self.sweep.chunk)
+            to_do = self.ranks.mine(np.flatnonzero(~self.sweep.done))
+
+            def read(i: int, tasks=tasks, first=to_do[:1]) -> None:
+                if i in first or not is_due():  # one at least, so that every call comes closer to the end
+                    self._read(tasks[i], doses, at, unit)
+                    self.sweep.done[i] = True
+
+            list(pool.map(read, to_do))
+            self._merge_chunk()
+            if not self.sweep.done.all():
+                return
+            self._next_chunk()
+        self._finish(self.sweep)
+        self.sweep = None
+        self.iteration += 1
+
+    def _new_sweep(self) -> Sweep:
+        n_samples = len(self.cohort.calls)
+        asked = self.schedule.relatedness and self.cohort.likeness is not None
+        return Sweep(
+            chunk=0,
+            done=np.zeros(len(self._sweep_tasks(0)), bool),
+            fresh=self._room(0),
+            waiting=np.zeros((len(self.haplotypes), 0), np.uint8),
+            jumps=self._no_jumps(0),
+            switches=np.zeros(len(self.switch)),
+            flips=np.zeros((len(self.windows), n_samples, 2), np.uint8),
+            usage=np.zeros(self.donors.shape if asked else (1, *self.donors.shape[1:]), np.float32),
+        )
+
+    def _merge_chunk(self) -> None:
+        """Give every process what each has read of the chunk."""
+        sweep, chunk = self.sweep, self.chunks[self.sweep.chunk]
+        windows = slice(chunk[0], chunk[-1] + 1)
+        self.ranks.merge(sweep.done, sweep.fresh, sweep.flips[windows], sweep.jumps, sweep.usage[windows])
+
+    def _next_chunk(self) -> None:
+        """Put the haplotypes that waited in place, let the fresh ones wait, and sum up the switches."""
+        sweep, origin = self.sweep, self._origin(self.sweep.chunk)
+        self._take(sweep.waiting, origin)
+        sweep.waiting = sweep.fresh
+        sweep.switches[origin : origin + sweep.jumps.shape[1]] = sweep.jumps.sum(0, dtype=np.float64)
+        sweep.chunk += 1
+        if sweep.chunk < len(self.chunks):
+            sweep.fresh, sweep.jumps = self._room(sweep.chunk), self._no_jumps(sweep.chunk)
+            sweep.done = np.zeros(len(self._sweep_tasks(sweep.chunk)), bool)
+
+    def _take(self, haplotypes: np.ndarray, stop: int) -> None:
+        """Put new haplotypes, up to locus `stop`, in place of the old."""
+        self.haplotypes[:, stop - haplotypes.shape[1] : stop] = haplotypes
+
+    def _room(self, chunk: int) -> np.ndarray:
+        return np.zeros((len(self.haplotypes), self._width(chunk)), np.uint8)
+
+    def _no_jumps(self, chunk: int) -> np.ndarray:
+        return np.zeros((-(-len(self.cohort.calls) // self._block_size), self._width(chunk)), np.float32)
+
+    def _width(self, chunk: int) -> int:
+        """Loci in the cores of a chunk."""
+        return int(self.windows[self.chunks[chunk][-1], 2]) - self._origin(chunk)
+
+    def _origin(self, chunk: int) -> int:
+        """The first locus of a chunk's first core."""
+        return int(self.windows[self.chunks[chunk][0], 1])
+
+    def _chunks(self) -> list[list[int]]:
+        """Runs of windows whose new haplotypes take about CHUNK_BYTES, each wider than a halo."""
+        least = max(self.schedule.halo, CHUNK_BYTES // len(self.haplotypes))
+        chunks, width = [[]], 0
+        for w, (_, start, stop, _) in enumerate(self.windows.tolist()):
+            if width >= least:
+                chunks, width = [*chunks, []], 0
+            chunks[-1].append(w)
+            width += stop - start
+        return chunks
+
+    def _read(self, task: tuple[int, int, np.ndarray], doses: np.ndarray, at: np.ndarray, unit: int) -> None:
+        """Read one block of samples in one window against the haplotypes as they stood before the iteration."""
+        cohort, sweep, (w, block, samples) = self.cohort, self.sweep, task
+        arguments = (
+            cohort.calls, self.paths[w], self.panel, self.haplotypes, self.donors[w], self.prior, self.global_share,
+            self.switch, self.schedule.error,
+        )  # fmt: skip
+        keys = self.frame.keys(self._key(2 * self.iteration, w), w)
+        first_pass, window = self.iteration == 0, self.windows[w]
+        usage = sweep.usage[w if len(sweep.usage) == len(self.windows) else 0]
+        results = (
+            at[w],
+            doses,
+            unit,
+            sweep.fresh,
+            self._origin(sweep.chunk),
+            sweep.flips[w],
+            sweep.jumps[block],
+            usage,
+        )
+        if self.device == "cpu":
+            kernel.sweep(*arguments, keys, first_pass, window, samples, *results)
+        else:  # all samples of a window at once
+            copying_torch.sweep(*arguments, keys, first_pass, window, *results, self.device)
+
+    def _finish(self, sweep: Sweep) -> None:
+        """Put the windows together, and update the rates and the prior."""
+        cohort, schedule = self.cohort, self.schedule
+        self._take(sweep.waiting, len(self.switch))
+        if cohort.ploidy == 2:
+            kernel.stitch(np.ascontiguousarray(self.windows[:, 1:3]), sweep.flips, self.haplotypes)
+        if self.iteration % schedule.refresh == 0 and not self.fixed_switch:
+            self._update_switch(sweep.switches)
+        if schedule.relatedness and cohort.likeness is not None:
+            n_others = self.donors.shape[2] - (self.global_share > 0)
+            self._update_prior(self.donors[..., :n_others], sweep.usage[..., :n_others])
+
+    def _key(self, stream: int, window: int) -> np.uint64:
+        return np.uint64(mix(np.uint64(mix(self.key, stream)), self.frame.first + window))
+
+    @property
+    def _block_size(self) -> int:
+        return SAMPLES_PER_SWEEP if self.device == "cpu" else len(self.cohort.calls)
+
+    def _sweep_tasks(self, chunk: int) -> list[tuple[int, int, np.ndarray]]:
+        return self._tasks(self._block_size, self.chunks[chunk])
+
+    def _tasks(self, size: int, windows: Iterable[int]) -> list[tuple[int, int, np.ndarray]]:
+        """Pieces of work that write apart from each other: (window, block of samples, its first and last sample)."""
+        n = len(self.cohort.calls)
+        return [
+            (w, block, np.array([a, min(a + size, n)])) for w in windows for block, a in enumerate(range(0, n, size))
+        ]
+
+    def _choose_donors(self, pool: ThreadPoolExecutor) -> None:
+        if self.cohort.panel is None and len(self.cohort.calls) < 2:
+            return  # nobody else to copy from: the sample's own frequencies stand
+        keys = [self._key(2 * self.iteration + 1, w) for w in range(len(self.windows))]
+        keys_of = [self.frame.keys(key, w) for w, key in enumerate(keys)]
+        size = max(1, PACKED_BYTES // self._packed_bytes)
+        windows = self.ranks.mine(range(len(self.windows)))  # whole ones, since each is packed first
+        self.donors[np.isin(np.arange(len(self.windows)), windows, invert=True)] = 0
+        for some in (windows[first : first + size] for first in range(0, len(windows), size)):
+            packed = dict(zip(some, pool.map(lambda w: self._packed(w, int(keys[w])), some), strict=True))
+
+            def choose(task, packed=packed):
+                w, _, samples = task
+                donor_choice.choose(packed[w], samples, keys_of[w], self.donors[w])
+
+            list(pool.map(choose, self._tasks(SAMPLES_PER_CHOICE, some)))
+        self.ranks.merge(self.donors)
+        if self.global_share > 0:  # in place of the donor that is least alike
+            self.donors[..., -1] = len(self.haplotypes) + np.arange(len(self.cohort.calls))
+
+    def _packed(self, w: int, seed: int) -> Packed:
+        """What donors of a window are chosen by. The first choice draws MAX_CANDIDATES to compare: where no phase has
+        been drawn, neighbours in the order of their alleles tell little."""
+        schedule, found = self.schedule, Candidates.of(self.paths[w], self.cohort.ploidy, self.cohort.panel)
+        in_order = self.iteration > 0 and len(found.rows) > MOST_COMPARED
+        found = found if in_order else found.drawn(MAX_CANDIDATES, seed)
+        spans = copying_windows.stretches(self.windows[w], len(self.switch), schedule.pieces, schedule.scales)
+        return Packed.of(found, self.panel, self.haplotypes, spans, in_order)
+
+    @property
+    def _n_candidates(self) -> np.ndarray:
+        """int64 (W,): haplotypes that may be copied in each window, see `Candidates`."""
+        panel = self.cohort.panel
+        return self.paths.sum(1, dtype=np.int64) if panel is None else np.full(len(self.paths), len(panel))
+
+    @property
+    def _packed_bytes(self) -> int:
+        """Of a window's candidates and queries, two bits a locus, about."""
+        n_rows = 2 * len(self.cohort.calls) + self._n_candidates.max()
+        n_loci = self.schedule.core + 2 * max(self.schedule.halo, *self.schedule.scales)
+        return n_rows * n_loci // 4
+
+    def _update_prior(self, donors: np.ndarray, usage: np.ndarray) -> None:
+        """The prior over donors from the samples' likeness; donors int32 (W, N, K), usage float32 (W, N, K)."""
+        n = np.arange(len(self.cohort.calls))[None, :, None]
+        likeness = self.cohort.likeness[n, donors // self.cohort.ploidy]  # (W, N, K)
+        k = usage.shape[2]
+        self.steepness = relatedness.fit_steepness(likeness.reshape(-1, k), usage.reshape(-1, k))
+        self.prior = self._steep_prior()
+
+    def _steep_prior(self) -> np.ndarray:
+        """How readily each sample is copied, float32 (N, N): it grows with likeness."""
+        return np.exp(self.steepness * self.cohort.likeness)
+
+    def _update_switch(self, jumps: np.ndarray) -> None:
+        """Expectation-maximisation of the switch probabilities; jumps float64 (L,): switches expected per locus."""
+        inner = ~self.starts
+        if not inner.any():
+            return
+        schedule = self.schedule
+        n_haplotypes = self.paths.sum(1, dtype=np.float64)[copying_windows.window_of(self.windows)]  # (L,)
+        self.rate = max(float((jumps / n_haplotypes)[inner].sum() / self.distances[inner].sum()), 1e-6)
+        target = max(self.rate, schedule.rate_floor)
+        if schedule.cooling is not None:
+            target = min(target, schedule.start_rate * schedule.cooling ** (self.iteration + 1))
+        smooth = schedule.smoothing * self._smooth_switch(target)
+        switch = (jumps * (target / self.rate) + smooth) / (n_haplotypes + schedule.smoothing)
+        switch = np.clip(switch, 1e-6, 0.9)
+        switch[self.starts] = 1.0
+        self.switch = switch.astype(np.float32)
+
+
+def initial_haplotypes(calls: np.ndarray, ploidy: int, frequency: np.ndarray | None = None) -> np.ndarray:
+    """uint8 (N * ploidy, L): known homozygous alleles, one half at a heterozygous call, the frequency where missing."""
+    if frequency is None:
+        counts = genotype_counts(calls, ploidy + 1)  # (C, L)
+        frequency = (np.arange(ploidy + 1) @ counts + 0.5) / (ploidy * counts.sum(0) + 1.0)  # (L,)
+    table = np.array([0, 255] if ploidy == 1 else [0, 128, 255], np.uint8)
+    filled = np.round(frequency * 255).astype(np.uint8)
+    haplotypes = np.empty((len(calls), ploidy, calls.shape[1]), np.uint8)
+    for own, row in zip(haplotypes, calls, strict=True):
+        own[:] = np.where(row != MISSING, table[np.maximum(row, 0)], filled)
+    return haplotypes.reshape(len(calls) * ploidy, -1)

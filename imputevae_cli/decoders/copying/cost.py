@@ -1,0 +1,59 @@
+"""What the haplotypes of a fit will cost. A module of its own, as it needs the compiler that others are spared."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from imputevae_cli.data.genotypes import MISSING, missing_per_sample
+from imputevae_cli.decoders.base import Task
+from imputevae_cli.decoders.copying import windows as copying_windows
+from imputevae_cli.decoders.copying.chain import CHUNK_BYTES, Chain
+from imputevae_cli.decoders.copying.chain import Cohort as ChainCohort
+from imputevae_cli.decoders.copying.decoder import HaplotypeDecoder
+from imputevae_cli.decoders.copying.schedule import HIDDEN_TELLS, Schedule
+from imputevae_cli.decoders.copying.window_frame import cell_offsets
+from imputevae_cli.runtime.cost import MOMENT_CELLS, Forecast, timed
+
+
+def forecast_haplotypes(task: Task) -> Forecast:
+    """By two iterations, of the schedule that a trial chooses, on a stretch of the loci of all samples."""
+    cohort = task.cohort
+    n_samples, n_loci = cohort.calls.shape
+    decoder = HaplotypeDecoder(task.config.haplotype, 1)
+    whole = ChainCohort(cohort.calls, cohort.chrom_codes, cohort.positions, cohort.ploidy)
+    with ThreadPoolExecutor(task.threads) as pool:
+        trial, schedule = timed(lambda: decoder.schedule_for(whole, pool))
+        width = min(n_loci, max(MOMENT_CELLS // n_samples, 100))
+        first = (n_loci - width) // 2
+        some = cohort.excerpt(np.arange(n_samples), np.arange(first, first + width))
+        seconds, _ = timed(lambda: _two_iterations(some, schedule, pool))
+    read = _read_loci(cohort.chrom_codes, schedule) / _read_loci(some.chrom_codes, schedule)
+    n_missing = int(missing_per_sample(cohort.calls).sum())
+    n_hidden = len(task.validation.truth) + len(task.test.truth)
+    runs = 1 + (n_hidden >= HIDDEN_TELLS * (cohort.calls.size - n_missing))
+    seconds *= read * runs * schedule.chains * schedule.iterations / 2
+    n_windows = len(copying_windows.windows(cohort.chrom_codes, schedule.core, schedule.halo))
+    bytes_ = (
+        cohort.ploidy * cohort.calls.size
+        + 2 * min(CHUNK_BYTES, cohort.ploidy * cohort.calls.size)
+        + 4 * n_missing
+        + 8 * n_windows * n_samples * schedule.donors
+        + cohort.calls.size // 8
+        + (task.config.haplotype.global_share != 0) * 2 * cohort.calls.size
+    )
+    return Forecast(trial + seconds, bytes_)
+
+
+def _two_iterations(cohort, schedule: Schedule, pool: ThreadPoolExecutor) -> None:
+    chain = Chain(ChainCohort(cohort.calls, cohort.chrom_codes, cohort.positions, cohort.ploidy), schedule, 1)
+    doses = np.zeros((int((cohort.calls == MISSING).sum()), 2), np.uint16)
+    for _ in range(2):
+        chain.iterate(pool, doses, cell_offsets(cohort.calls, chain.windows), 1)
+
+
+def _read_loci(chrom_codes: np.ndarray, schedule: Schedule) -> int:
+    """Loci that one iteration reads, those of the halos more than once."""
+    windows = copying_windows.windows(chrom_codes, schedule.core, schedule.halo)
+    return int((windows[:, 3] - windows[:, 0]).sum())

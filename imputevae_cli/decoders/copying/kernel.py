@@ -1,0 +1,368 @@
+"""The compiled recursions of the haplotype decoder: one window of one sample at a time, fused over its loci.
+
+Each haplotype of a sample is a mosaic of K donor haplotypes (Li and Stephens 2003, doi:10.1093/genetics/165.4.2213).
+With theta the donors' ALT probabilities (softened by the error rate), e the emission, pi the copying prior and rho the
+switch probability before a locus, the scaled recursions are
+
+    backward  b[l-1] = (1 - rho[l]) * e[l] * b[l] / R[l] + rho[l],     R[l] = sum_k pi e b
+    forward   m[l+1] = (1 - rho[l+1]) * f / sum_k f + rho[l+1] * pi,   f = m[l] * e[l]
+
+so that sum_k m = sum_k pi b = 1 at every locus and float32 never underflows. Phase is drawn left to right at each
+heterozygous call. Alleles are stored as bytes: 0 is REF, 255 is ALT, and between them the probability of ALT.
+`copying_torch` states the same recursions in torch; the two are tested equal.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from imputevae_cli.decoders.copying.kernel_numerics import (
+    BYTE,
+    TINY,
+    F,
+    byte,
+    fast,
+    fill_prior,
+    gather,
+    inner,
+    share,
+    uniform,
+)
+from imputevae_cli.decoders.copying.kernel_one_path import backward_one, forward_one
+
+
+@inner
+def backward_pair(calls, first, theta, alleles, switch, error, skip_hets, pi, b, sums, work):
+    """b float32 (T, 2, K) and sums float32 (T, 2) of a diploid sample; the last T entries of each array are one window.
+
+    calls int8 (T,), -1 missing; alleles uint8 (T,): the first haplotype's allele in the phase so far;
+    sums[t, h] = R, and at a heterozygous call sum_k pi theta b, the chance of ALT, whatever the allele.
+    """
+    n_loci, n_donors = theta.shape
+    span = F(1.0 - 2.0 * error) * BYTE
+    e0, e1 = work[0], work[1]
+    for k in range(n_donors):
+        b[n_loci - 1, 0, k] = F(1)
+        b[n_loci - 1, 1, k] = F(1)
+    for t in range(n_loci - 1, 0, -1):
+        call = calls[first + t]
+        rho = switch[first + t]
+        keep = F(1) - rho
+        if call < 0 or (call == 1 and skip_hets):
+            sums[t, 0] = sums[t, 1] = F(1) if call < 0 else F(0.5)
+            for k in range(n_donors):
+                b[t - 1, 0, k] = keep * b[t, 0, k] + rho
+                b[t - 1, 1, k] = keep * b[t, 1, k] + rho
+            continue
+        alt0 = call == 2 or (call == 1 and alleles[first + t] >= 128)
+        alt1 = call == 2 or (call == 1 and not alt0)
+        base0 = F(error) if alt0 else F(1.0 - error)
+        base1 = F(error) if alt1 else F(1.0 - error)
+        slope0 = span if alt0 else -span
+        slope1 = span if alt1 else -span
+        s0 = F(0)
+        s1 = F(0)
+        for k in range(n_donors):
+            th = F(theta[t, k])
+            x0 = (base0 + slope0 * th) * b[t, 0, k]
+            x1 = (base1 + slope1 * th) * b[t, 1, k]
+            e0[k] = x0
+            e1[k] = x1
+            s0 += pi[k] * x0
+            s1 += pi[k] * x1
+        s0 = max(s0, TINY)
+        s1 = max(s1, TINY)
+        sums[t, 0] = F(1) - s0 if call == 1 and not alt0 else s0
+        sums[t, 1] = F(1) - s1 if call == 1 and not alt1 else s1
+        q0 = keep / s0
+        q1 = keep / s1
+        for k in range(n_donors):
+            b[t - 1, 0, k] = e0[k] * q0 + rho
+            b[t - 1, 1, k] = e1[k] * q1 + rho
+
+
+@inner
+def draw_phase(theta, t, error, m, b, u):
+    """Draw the phase of a heterozygous call: (allele of haplotype 0, its slot of b), each 0 or 1.
+
+    Haplotype i of the left part, m[i], goes on as slot i ^ swap of the right part, b[t]; its weight is
+    A^v[0, swap] * A^(1-v)[1, 1-swap] with A^v[x, y] = sum_k m[x] e(v) b[y]. u: a uniform draw.
+    """
+    t00 = t01 = t10 = t11 = F(0)
+    u00 = u01 = u10 = u11 = F(0)
+    for k in range(theta.shape[1]):
+        th = F(theta[t, k])
+        x00 = m[0, k] * b[t, 0, k]
+        x01 = m[0, k] * b[t, 1, k]
+        x10 = m[1, k] * b[t, 0, k]
+        x11 = m[1, k] * b[t, 1, k]
+        t00 += x00
+        t01 += x01
+        t10 += x10
+        t11 += x11
+        u00 += x00 * th
+        u01 += x01 * th
+        u10 += x10 * th
+        u11 += x11 * th
+    span = F(1.0 - 2.0 * error) * BYTE
+    eps = F(error)
+    a00, a01, a10, a11 = eps * t00 + span * u00, eps * t01 + span * u01, eps * t10 + span * u10, eps * t11 + span * u11
+    w0 = (t00 - a00) * a11  # haplotype 0 carries REF, slots as they are
+    w1 = a00 * (t11 - a11)
+    w2 = (t01 - a01) * a10  # haplotype 0 carries REF, slots exchanged
+    w3 = a01 * (t10 - a10)
+    u *= w0 + w1 + w2 + w3
+    if u < w0:
+        return 0, 0
+    if u < w0 + w1:
+        return 1, 0
+    if u < w0 + w1 + w2:
+        return 0, 1
+    return 1, 1
+
+
+@inner
+def missing_pair(theta, t, error, m, b, swap, work):
+    """work[2] <- (p0, p1, z0, z1): the chance of ALT on both haplotypes, and sum_k m b of each."""
+    z0 = z1 = p0 = p1 = F(0)
+    for k in range(theta.shape[1]):
+        th = F(theta[t, k])
+        x0 = m[0, k] * b[t, swap, k]
+        x1 = m[1, k] * b[t, 1 - swap, k]
+        z0 += x0
+        z1 += x1
+        p0 += x0 * th
+        p1 += x1 * th
+    span = F(1.0 - 2.0 * error) * BYTE
+    work[2, 0] = F(error) + span * p0 / max(z0, TINY)
+    work[2, 1] = F(error) + span * p1 / max(z1, TINY)
+    work[2, 2] = z0
+    work[2, 3] = z1
+
+
+@inner
+def advance_pair(theta, t, error, alt0, alt1, m, b, swap, rho, pi, work):
+    """m <- the forward weights at the next locus, whose switch probability is rho; work[2, 2:4] <- sum_k m e b."""
+    span = F(1.0 - 2.0 * error) * BYTE
+    base0 = F(error) if alt0 else F(1.0 - error)
+    base1 = F(error) if alt1 else F(1.0 - error)
+    slope0 = span if alt0 else -span
+    slope1 = span if alt1 else -span
+    s0 = s1 = z0 = z1 = F(0)
+    e0, e1 = work[0], work[1]
+    for k in range(theta.shape[1]):
+        th = F(theta[t, k])
+        x0 = (base0 + slope0 * th) * m[0, k]
+        x1 = (base1 + slope1 * th) * m[1, k]
+        e0[k] = x0
+        e1[k] = x1
+        s0 += x0
+        s1 += x1
+        z0 += x0 * b[t, swap, k]
+        z1 += x1 * b[t, 1 - swap, k]
+    work[2, 2] = z0
+    work[2, 3] = z1
+    q0 = (F(1) - rho) / max(s0, TINY)
+    q1 = (F(1) - rho) / max(s1, TINY)
+    for k in range(theta.shape[1]):
+        m[0, k] = e0[k] * q0 + rho * pi[k]
+        m[1, k] = e1[k] * q1 + rho * pi[k]
+
+
+@inner
+def drift(m, rho, pi):
+    """m <- the forward weights past a missing call."""
+    keep = F(1) - rho
+    for k in range(pi.shape[0]):
+        m[0, k] = keep * m[0, k] + rho * pi[k]
+        m[1, k] = keep * m[1, k] + rho * pi[k]
+
+
+@inner
+def record_usage(m, b, t, swap, usage):
+    """usage float32 (K,) <- how likely each donor is copied at this locus, summed over the two haplotypes."""
+    z0 = z1 = F(0)
+    for k in range(usage.shape[0]):
+        z0 += m[0, k] * b[t, swap, k]
+        z1 += m[1, k] * b[t, 1 - swap, k]
+    for k in range(usage.shape[0]):
+        usage[k] = m[0, k] * b[t, swap, k] / max(z0, TINY) + m[1, k] * b[t, 1 - swap, k] / max(z1, TINY)
+
+
+@inner
+def forward_pair(
+    calls,
+    window,
+    theta,
+    alleles,
+    switch,
+    error,
+    pi,
+    b,
+    sums,
+    m,
+    work,
+    key,
+    out0,
+    out1,
+    origin,
+    jumps,
+    usage,
+    doses,
+    unit,
+    at,
+):
+    """Draw phases left to right and write the core of a window; returns the window's frame (see `sweep`).
+
+    window: (first, core_first, core_stop, stop) loci. out0, out1 uint8: the new haplotypes from locus `origin` on, in
+    the frame of the window's left edge. jumps float32: expected switches are added, from `origin` on. usage: see
+    `record_usage`. doses uint16 (cells, 2): at each missing call of the core, from row `at` on, `unit` times the
+    chances of 0 and of 2 ALT alleles are added, when doses has rows.
+    """
+    first, core_first, core_stop, stop = window[0], window[1], window[2], window[3]
+    middle = (core_first + core_stop) // 2
+    swap = 0
+    flip = flip_in = flip_out = 0
+    for k in range(pi.shape[0]):
+        m[0, k] = pi[k]
+        m[1, k] = pi[k]
+    for t in range(stop - first):
+        locus = first + t
+        call = calls[locus]
+        core = core_first <= locus < core_stop
+        rho_next = switch[locus + 1] if locus + 1 < stop else F(0)
+        if locus == core_first:
+            flip_in = flip
+        if locus == middle:
+            record_usage(m, b, t, swap, usage)
+        if call < 0:
+            if core:
+                missing_pair(theta, t, error, m, b, swap, work)
+                p0, p1 = work[2, 0], work[2, 1]
+                out0[locus - origin] = byte(p0)
+                out1[locus - origin] = byte(p1)
+                if doses.shape[0] > 0:
+                    doses[at, 0] += share((F(1) - p0) * (F(1) - p1), unit)
+                    doses[at, 1] += share(p0 * p1, unit)
+                at += 1
+                if t > 0:
+                    jumps[locus - origin] += min(switch[locus] / max(work[2, 2], TINY), F(1))
+                    jumps[locus - origin] += min(switch[locus] / max(work[2, 3], TINY), F(1))
+            drift(m, rho_next, pi)
+            continue
+        alt0 = alt1 = call == 2
+        if call == 1:
+            allele, swap = draw_phase(theta, t, error, m, b, uniform(key, t))
+            alt0 = allele == 1
+            alt1 = not alt0
+            flip = allele ^ (1 if alleles[locus] >= 128 else 0)
+            if locus < core_stop:
+                flip_out = flip
+        advance_pair(theta, t, error, alt0, alt1, m, b, swap, rho_next, pi, work)
+        if core:
+            out0[locus - origin] = np.uint8(255) if alt0 else np.uint8(0)
+            out1[locus - origin] = np.uint8(255) if alt1 else np.uint8(0)
+            if t > 0:
+                r0, r1 = sums[t, swap], sums[t, 1 - swap]
+                if call == 1:
+                    r0 = r0 if alt0 else F(1) - r0
+                    r1 = r1 if alt1 else F(1) - r1
+                jumps[locus - origin] += min(switch[locus] * r0 / max(work[2, 2], TINY), F(1))
+                jumps[locus - origin] += min(switch[locus] * r1 / max(work[2, 3], TINY), F(1))
+    return flip_in, flip_out
+
+
+@fast
+def sweep(
+    calls, paths, panel, state, donors, prior, global_share, switch, error, keys, first_pass, window, samples, at,
+    doses, unit, out, origin, flips, jumps, usage,
+):  # fmt: skip
+    """One window of the samples `samples[0]` .. `samples[1]` (exclusive): new haplotypes, switches, doses.
+
+    calls int8 (N, L); paths uint8 (N,): the paths that a sample follows, 1 or 2; panel uint8 (rows, L): the donors;
+    state uint8 (N * ploidy, L): the samples' haplotypes so far; donors int32 (N, K): rows of the panel;
+    prior float32 (N, panel samples), or (0, 0) for a uniform one; global_share: see `fill_prior`; switch float32
+    (L,); keys uint64 (N,): of each sample's draws; at int64 (N,): its first row of doses in this window; out uint8
+    (N * ploidy, ...): the new haplotypes from locus `origin` on; flips uint8 (N, 2): whether the new phase is the
+    reverse of the old before the core and at its end; jumps float32, from `origin` on; usage float32 (N, K), see
+    `record_usage`.
+    """
+    ploidy = state.shape[0] // calls.shape[0]
+    first, stop = window[0], window[3]
+    n_loci, n_donors = stop - first, donors.shape[1]
+    theta = np.empty((n_loci, n_donors), np.uint8)
+    b = np.empty((n_loci, 2, n_donors), np.float32)
+    sums = np.empty((n_loci, 2), np.float32)
+    m = np.empty((2, n_donors), np.float32)
+    work = np.empty((3, max(n_donors, 4)), np.float32)
+    pi = np.empty(n_donors, np.float32)
+    for n in range(samples[0], samples[1]):
+        fill_prior(prior, global_share, n, donors[n], ploidy, pi)
+        gather(panel, donors[n], first, n_loci, theta)
+        row = n * ploidy
+        if paths[n] == 1:
+            backward_one(calls[n], ploidy, first, theta, switch, error, pi, b, sums, work)
+            forward_one(
+                calls[n],
+                ploidy,
+                window,
+                theta,
+                switch,
+                error,
+                pi,
+                b,
+                sums,
+                m,
+                out[row],
+                origin,
+                jumps,
+                usage[n],
+                doses,
+                unit,
+                at[n],
+            )
+            if ploidy == 2:
+                core = slice(window[1] - origin, window[2] - origin)
+                out[row + 1, core] = out[row, core]
+            continue
+        backward_pair(calls[n], first, theta, state[row], switch, error, first_pass, pi, b, sums, work)
+        flips[n, 0], flips[n, 1] = forward_pair(
+            calls[n],
+            window,
+            theta,
+            state[row],
+            switch,
+            error,
+            pi,
+            b,
+            sums,
+            m,
+            work,
+            keys[n],
+            out[row],
+            out[row + 1],
+            origin,
+            jumps,
+            usage[n],
+            doses,
+            unit,
+            at[n],
+        )
+
+
+@fast
+def stitch(cores, flips, haplotypes):
+    """Put the windows of diploid samples in one frame by exchanging their haplotypes in place.
+
+    cores int64 (W, 2): core_first, core_stop; flips uint8 (W, N, 2) as `sweep` writes them; haplotypes uint8 (2N, L).
+    """
+    for n in range(flips.shape[1]):
+        frame = 0
+        for w in range(cores.shape[0]):
+            turn = frame ^ flips[w, n, 0]
+            frame = flips[w, n, 1] ^ turn
+            if turn:
+                for locus in range(cores[w, 0], cores[w, 1]):
+                    held = haplotypes[2 * n, locus]
+                    haplotypes[2 * n, locus] = haplotypes[2 * n + 1, locus]
+                    haplotypes[2 * n + 1, locus] = held

@@ -1,0 +1,116 @@
+"""Haplotypes in the order of what they share: a positional Burrows-Wheeler transform (Durbin 2014).
+
+Sorted by their alleles, read backwards from a locus, haplotypes that share the longest stretch up to it stand side by
+side. So those worth comparing are found at the same cost for each haplotype, however many there are.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from imputevae_cli.decoders.copying.kernel_numerics import mix
+
+_jit = njit(cache=True, nogil=True, error_model="numpy")
+_U64 = np.uint64
+BESIDE = 6
+"""Haplotypes that are taken before and after one in the order at a place."""
+
+
+class Order(NamedTuple):
+    """order: int32 (places, r), candidates by what they share up to a place. place: int32 (places, q), for each of
+    the haplotypes that ask, how many candidates come before it. No places: every candidate is to be compared."""
+
+    order: np.ndarray
+    place: np.ndarray
+
+
+NO_ORDER = Order(np.zeros((0, 0), np.int32), np.zeros((0, 0), np.int32))
+
+
+def order_of(alt: np.ndarray, own_alt: np.ndarray) -> Order:
+    """The order at the end of each word; alt uint64 (words, r) of the candidates, own_alt (words, q) of who asks."""
+    return Order(*_sort(np.concatenate([alt, own_alt], 1), alt.shape[1]))
+
+
+@_jit
+def _sort(alt, n_rows):
+    n_words, n = alt.shape
+    current, ones = np.arange(n).astype(np.int32), np.empty(n, np.int32)
+    order, place = np.empty((n_words, n_rows), np.int32), np.empty((n_words, n - n_rows), np.int32)
+    for w in range(n_words):
+        column = alt[w]
+        anyone = _U64(0)
+        for j in range(n):
+            anyone |= column[j]
+        bit = _U64(0)
+        while bit < _U64(64) and anyone >> bit:
+            if (anyone >> bit) & _U64(1):
+                _part(current, ones, column, bit)
+            bit += _U64(1)
+        before = 0
+        for i in range(n):
+            j = current[i]
+            if j < n_rows:
+                order[w, before] = j
+                before += 1
+            else:
+                place[w, j - n_rows] = before
+    return order, place
+
+
+@_jit
+def _part(current, ones, column, bit):
+    """Those with the bit go behind those without; else the order stays."""
+    n_zeros, n_ones = 0, 0
+    for i in range(current.shape[0]):
+        j = current[i]
+        has = np.int64((column[j] >> bit) & _U64(1))
+        current[n_zeros] = j  # overwritten by the next where it has the bit
+        ones[n_ones] = j
+        n_ones += has
+        n_zeros += 1 - has
+    for i in range(n_ones):
+        current[n_zeros + i] = ones[i]
+
+
+@_jit
+def near(order):
+    """How many candidates at most stand near one haplotype, at all places."""
+    return order.shape[0] * (2 * BESIDE + 1)
+
+
+@_jit
+def gather(order, place, askers, more, least, key, stamp, mark, found):
+    """found int32 <- candidates that stand near any of `askers`, int64, anywhere, and those of `more`; how many.
+
+    Filled up to `least` by draws with `key`. stamp int32 (r,): candidates that bear `mark` are left out, and those
+    taken bear it afterwards; found has room for all.
+    """
+    n_rows = order.shape[1]
+    count = 0
+    for j in more:
+        if stamp[j] != mark:
+            stamp[j] = mark
+            found[count] = j
+            count += 1
+    for p in range(order.shape[0]):
+        for asker in askers:
+            middle = place[p, asker]
+            for i in range(max(0, middle - BESIDE), min(n_rows, middle + BESIDE + 1)):  # itself may be among them
+                j = order[p, i]
+                if stamp[j] != mark:
+                    stamp[j] = mark
+                    found[count] = j
+                    count += 1
+    draw = 0
+    while count < least and draw < 64 * least:
+        j = np.int64(mix(key, draw) % _U64(n_rows))
+        if stamp[j] != mark:
+            stamp[j] = mark
+            found[count] = j
+            count += 1
+        draw += 1
+    return count

@@ -1,0 +1,43 @@
+"""The schedule that the chains of the haplotype decoder follow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+DOSE_UNIT = 65535
+"""A chance of 1, in two bytes."""
+HIDDEN_TELLS = 0.025
+"""Where a greater share of the known calls was hidden, the haplotypes are run once more with all of them."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """What the chains do. Lengths are in loci, rates in switches per mean distance between neighbouring loci.
+
+    iterations, burn_in: of each chain; genotype probabilities are averaged over the iterations after burn_in.
+    donors: haplotypes that a sample copies from in a window of `core` loci with `halo` on either side.
+    pieces, scales: the stretches over which donors are compared (`copying_windows.stretches`).
+    error: the chance that a copied allele differs. start_rate: the switch rate at the start.
+    cooling: the factor by which an upper bound on the rate falls with each iteration (None: no bound);
+    rate_floor: the least rate. refresh: iterations from one choice of donors, and one update of rates, to the next.
+    smoothing: how many haplotypes' worth of the smooth rate is mixed into each locus's own.
+    relatedness: whether like samples are copied more often.
+    global_share: the copying prior of the cohort's `global_rows`, where it has some.
+    """
+
+    iterations: int = 13
+    burn_in: int = 7
+    chains: int = 1
+    donors: int = 48
+    core: int = 512
+    halo: int = 96
+    pieces: int = 4
+    scales: tuple[int, ...] = (300, 600)
+    error: float = 5e-4
+    start_rate: float = 0.1
+    cooling: float | None = None
+    rate_floor: float = 0.0
+    refresh: int = 2
+    smoothing: float = 200.0
+    relatedness: bool = False
+    global_share: float = 0.0

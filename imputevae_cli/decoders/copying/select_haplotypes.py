@@ -1,0 +1,298 @@
+"""Which haplotypes a sample copies from in a window: the most alike, over several stretches around the window.
+
+Alleles that are sure (byte <= 64 or >= 192) are packed into bit planes; the similarity of two haplotypes over a stretch
+is the count of loci that agree less the count that differ. Each haplotype ranks all candidates in every stretch; a
+sample takes the K rows whose best rank is highest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numba.extending import intrinsic
+
+from imputevae_cli.decoders.copying.kernel_numerics import mix
+from imputevae_cli.decoders.copying.pbwt import NO_ORDER, Order, gather, near, order_of
+
+_jit = njit(cache=True, nogil=True, error_model="numpy")
+_U64 = np.uint64
+NEVER = np.int32(-(2**24))
+"""The score of a row that may not be chosen."""
+NOBODY = np.zeros(0, np.int64)
+ROWS_AT_ONCE = 1024
+"""Haplotypes that are unfolded together to be packed."""
+
+
+@intrinsic
+def popcount(typing_context, x):
+    """How many bits of a uint64 are set, by the processor's own instruction where it has one."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.ctpop(arguments[0])
+
+    return x(x), generate
+
+
+def pack(panel: np.ndarray, rows: np.ndarray, segments: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Bit planes (alt, sure), uint64 (words, len(rows)), of panel uint8 (R, L) at segments int64 (G, 2) of its loci.
+
+    Each segment starts a word of its own and the rest of its last word is 0; see `words_before`.
+    """
+    words = words_before(segments)
+    planes = tuple(np.empty((words[-1], len(rows)), np.uint64) for _ in range(2))
+    for first in range(0, len(rows), ROWS_AT_ONCE):
+        some = slice(first, first + ROWS_AT_ONCE)
+        alt, sure = (np.zeros((len(rows[some]), 8 * words[-1]), np.uint8) for _ in range(2))
+        for (start, stop), word in zip(segments.tolist(), words.tolist(), strict=False):
+            alleles = panel[rows[some], start:stop]
+            place = slice(8 * word, 8 * word + -(-(stop - start) // 8))
+            alt[:, place] = np.packbits(alleles >= 192, axis=1, bitorder="little")
+            sure[:, place] = np.packbits((alleles <= 64) | (alleles >= 192), axis=1, bitorder="little")
+        for plane, packed in zip(planes, (alt, sure), strict=True):
+            plane[:, some] = packed.view("<u8").T
+    return planes
+
+
+def words_before(segments: np.ndarray) -> np.ndarray:
+    """int64 (G + 1,): the first 64-bit word of each of the segments, int64 (G, 2), and the number of all words."""
+    return np.r_[0, np.cumsum(-(-(segments[:, 1] - segments[:, 0]) // 64))]
+
+
+def cut(stretches: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Stretches int64 (S, 2), which overlap, as segments int64 (G, 2) that do not: the segments, in order, and spans
+    int64 (S, 2), the first segment of each stretch and one past its last. Every locus between them is in a segment.
+    """
+    edges = np.unique(stretches)
+    return np.stack([edges[:-1], edges[1:]], 1), np.searchsorted(edges, stretches)
+
+
+@_jit
+def similarity(alt, sure, words, own_alt, own_sure, sums):
+    """sums int32 (H, G + 1, rows): agreements less differences with H haplotypes over the segments before each.
+
+    alt, sure uint64 (words, rows), of which segment g has words[g] .. words[g + 1]; own_alt, own_sure (words, H).
+    """
+    sums[:, 0] = 0
+    for g in range(words.shape[0] - 1):
+        sums[:, g + 1] = sums[:, g]
+        for w in range(words[g], words[g + 1]):
+            for h in range(sums.shape[0]):  # within the words, so that each is fetched from far once
+                a = own_alt[w, h]
+                s = own_sure[w, h]
+                for j in range(sums.shape[2]):
+                    both = sure[w, j] & s
+                    differ = (alt[w, j] ^ a) & both
+                    sums[h, g + 1, j] += np.int32(popcount(both)) - np.int32(2) * np.int32(popcount(differ))
+
+
+@_jit
+def threshold(scores, k):
+    """The highest score that `k` or more of scores int32 (n,) reach, or else the lowest above NEVER; NEVER if none."""
+    low, high = np.int32(2**30), NEVER
+    for j in range(scores.shape[0]):
+        low = min(low, scores[j] if scores[j] > NEVER else np.int32(2**30))
+        high = max(high, scores[j])
+    low = min(low, high)
+    while low < high:
+        middle = np.int32(high - (high - low) // 2)
+        count = np.int32(0)
+        for j in range(scores.shape[0]):
+            count = np.int32(count + np.int32(scores[j] >= middle))
+        if count >= k:
+            low = middle
+        else:
+            high = np.int32(middle - 1)
+    return low
+
+
+@_jit
+def best(scores, k, key, chosen):
+    """chosen int32 (>= k,) <- the indices of the k highest scores, highest first, ties broken by `key`; how many.
+
+    scores int32 (rows,); a score of NEVER or less is never chosen.
+    """
+    n_rows = scores.shape[0]
+    cut = max(threshold(scores, k), np.int32(NEVER + 1))
+    level = np.int64(k)  # how many of those at the cut itself are taken
+    for j in range(n_rows):
+        level -= scores[j] > cut
+    begin = np.int64(mix(key, n_rows) % _U64(n_rows))
+    found = 0
+    for start, stop in ((begin, n_rows), (0, begin)):
+        for j in range(start, stop):
+            if scores[j] > cut or (scores[j] == cut and level > 0):
+                level -= scores[j] == cut
+                chosen[found] = j
+                found += 1
+    for i in range(1, found):  # by insertion, which keeps the order of ties
+        place = chosen[i]
+        j = i
+        while j > 0 and scores[chosen[j - 1]] < scores[place]:
+            chosen[j] = chosen[j - 1]
+            j -= 1
+        chosen[j] = place
+    return found
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Which rows may be copied: rows int32 (r,), rising, of the panel; owners int32 (r,), rising, the sample that each
+    belongs to (-1: none that is imputed); own_rows int32 (N, 2), each sample's own haplotypes (twice the same for one
+    path)."""
+
+    rows: np.ndarray
+    owners: np.ndarray
+    own_rows: np.ndarray
+
+    @classmethod
+    def of(cls, paths: np.ndarray, ploidy: int, panel: np.ndarray | None) -> Candidates:
+        """All rows of the panel, uint8 (R, L), or, without one, of the samples themselves; a sample of one path, uint8
+        (N,), is there once."""
+        n = np.arange(len(paths), dtype=np.int32)
+        own = np.stack([n * ploidy, n * ploidy + (paths == 2)], 1).astype(np.int32)
+        if panel is not None:
+            rows = np.arange(len(panel), dtype=np.int32)
+            return cls(rows, np.full_like(rows, -1), own)
+        rows = np.unique(own).astype(np.int32)
+        return cls(rows, rows // np.int32(ploidy), own)
+
+    def drawn(self, most: int, seed: int) -> Candidates:
+        """At most `most` of the rows, drawn by `seed`."""
+        if len(self.rows) <= most:
+            return self
+        some = np.sort(np.random.default_rng(seed).choice(len(self.rows), most, replace=False))
+        return replace(self, rows=self.rows[some], owners=self.owners[some])
+
+
+class Packed(NamedTuple):
+    """What donors of a window are chosen by; see `pack` and `cut`.
+
+    alt, sure uint64 (words, r): alleles of the candidates. own_alt, own_sure uint64 (words, 2N): of the samples' own.
+    words, spans: of the stretches.
+    """
+
+    candidates: Candidates
+    alt: np.ndarray
+    sure: np.ndarray
+    own_alt: np.ndarray
+    own_sure: np.ndarray
+    words: np.ndarray
+    spans: np.ndarray
+    order: Order
+
+    @classmethod
+    def of(
+        cls, candidates: Candidates, panel: np.ndarray, queries: np.ndarray, stretches: np.ndarray, sort: bool = False
+    ) -> Packed:
+        """panel uint8 (R, L); queries uint8 (Q, L), which hold the samples' own haplotypes; stretches int64 (S, 2):
+        start and stop of each. sort: compare each only with those that stand near it in the order of `neighbours`."""
+        segments, spans = cut(stretches)
+        asking = candidates.own_rows.ravel()
+        own = pack(queries, asking, segments)
+        planes = (
+            own
+            if panel is queries and np.array_equal(candidates.rows, asking)
+            else pack(panel, candidates.rows, segments)
+        )
+        order = order_of(planes[0], own[0]) if sort else NO_ORDER
+        return cls(candidates, *planes, *own, words_before(segments), spans, order)
+
+
+def choose(packed: Packed, samples: np.ndarray, keys: np.ndarray, donors: np.ndarray) -> None:
+    """donors int32 (N, K) <- rows of the panel for the samples `samples[0]` .. `samples[1]`.
+
+    keys uint64 (N,): of each sample's draws, which break ties. Where the packed rows are in order, the donors that are
+    there are compared as well.
+    """
+    some, candidates = slice(*samples), packed.candidates
+    own = [plane[:, 2 * some.start : 2 * some.stop] for plane in (packed.own_alt, packed.own_sure)]
+    arguments = (
+        packed.alt, packed.sure, *own, packed.words, packed.spans, candidates.rows, candidates.owners,
+        candidates.own_rows[some], samples, keys[some], donors[some],
+    )  # fmt: skip
+    if len(packed.order.order):
+        _rank_near(*arguments, *packed.order)
+    else:
+        _rank_all(*arguments)
+
+
+@_jit
+def _of(owners, sample):
+    """The places of a sample in owners int32 (r,), which rise."""
+    return np.arange(np.searchsorted(owners, sample), np.searchsorted(owners, sample, side="right"))
+
+
+@_jit
+def _rank_all(alt, sure, own_alt, own_sure, words, spans, rows, owners, own_rows, samples, keys, donors):
+    """The compiled part of `choose`, for n samples from `samples[0]` on; own_alt, own_sure uint64 (words, 2n)."""
+    k = donors.shape[1]
+    chosen = np.empty(max(k, 1), np.int32)
+    for n in range(donors.shape[0]):
+        paths = 1 if own_rows[n, 0] == own_rows[n, 1] else 2
+        own = slice(2 * n, 2 * n + paths)
+        sums = np.empty((paths, words.shape[0], alt.shape[1]), np.int32)
+        similarity(alt, sure, words, own_alt[:, own], own_sure[:, own], sums)
+        _rank(sums, spans, _of(owners, samples[0] + n), keys[n], k, chosen)
+        for i in range(k):
+            donors[n, i] = rows[chosen[i]]
+
+
+@_jit
+def _rank_near(alt, sure, own_alt, own_sure, words, spans, rows, owners, own_rows, samples, keys, donors, order, place):
+    """As `_rank_all`, but among the rows that stand near a sample's haplotypes in the order, and its donors so far."""
+    n_words, n_rows = alt.shape
+    k = donors.shape[1]
+    most = min(n_rows, 2 * near(order) + 3 * k)  # beside both haplotypes, donors before, and draws up to 2 k
+    planes = np.empty((2, n_words * most), np.uint64)
+    chosen = np.empty(max(k, 1), np.int32)
+    stamp = np.full(n_rows, -1, np.int32)
+    found = np.empty(n_rows, np.int32)
+    for n in range(donors.shape[0]):
+        paths = 1 if own_rows[n, 0] == own_rows[n, 1] else 2
+        for j in _of(owners, samples[0] + n):
+            stamp[j] = n
+        askers = 2 * (samples[0] + n) + np.arange(paths)
+        before = np.searchsorted(rows, donors[n])
+        before = before[before < n_rows]  # not the sample's row of the global decoder, which comes after all
+        count = gather(order, place, askers, before, 2 * k, mix(keys[n], 126), stamp, n, found)
+        own = slice(2 * n, 2 * n + paths)
+        sums = np.empty((paths, words.shape[0], count), np.int32)
+        some_alt, some_sure = planes[0, : n_words * count], planes[1, : n_words * count]
+        for w in range(n_words):
+            for j in range(count):
+                some_alt[w * count + j] = alt[w, found[j]]
+                some_sure[w * count + j] = sure[w, found[j]]
+        similarity(
+            some_alt.reshape(n_words, count), some_sure.reshape(n_words, count), words, own_alt[:, own],
+            own_sure[:, own], sums,
+        )  # fmt: skip
+        _rank(sums, spans, NOBODY, keys[n], k, chosen)
+        for i in range(k):
+            donors[n, i] = rows[found[chosen[i]]]
+
+
+@_jit
+def _rank(sums, spans, itself, key, k, chosen):
+    """chosen int32 (k,) <- the rows whose best rank, over all stretches and paths, is highest.
+
+    sums: int32 (paths, G + 1, rows), see `similarity`. itself: rows that are never chosen.
+    """
+    n_rows = sums.shape[2]
+    scores = np.empty(n_rows, np.int32)
+    ranks = np.zeros(n_rows, np.int32)
+    for h in range(sums.shape[0]):
+        for s in range(spans.shape[0]):
+            until, before = sums[h, spans[s, 1]], sums[h, spans[s, 0]]
+            for j in range(n_rows):
+                scores[j] = until[j] - before[j]
+            for j in itself:
+                scores[j] = NEVER
+            found = best(scores, k, mix(key, h * 64 + s), chosen)
+            for i in range(found):
+                ranks[chosen[i]] = max(ranks[chosen[i]], np.int32(k - i))
+    for j in itself:
+        ranks[j] = NEVER
+    best(ranks, k, mix(key, 127), chosen)

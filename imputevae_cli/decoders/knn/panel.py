@@ -1,0 +1,240 @@
+"""What the donors know: their calls, how loci and samples resemble each other, and how common each genotype is.
+
+`Panel` holds the samples that vote, `Queries` the samples whose missing calls are asked for; the two may be
+the same samples, and then nobody votes for himself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from imputevae_cli.data.genotypes import MISSING, genotype_counts
+from imputevae_cli.decoders.knn.attention import FAR, one_hot
+from imputevae_cli.decoders.knn.sample_structure import RIDGES, Structure, overall_similarity, relationship
+
+N_COVARIATES = 4
+N_FREQUENCIES = 2 + len(RIDGES)
+LINK_PSEUDO = 1.0
+"""Added to each locus's sum of squares, so that two loci that share their one carrier do not count as linked."""
+
+LINK_SAMPLES = 1000
+"""At most so many samples go into the correlations of loci: more cost time and add little."""
+
+LINK_CANDIDATES = 20_000
+"""At most so many loci are searched for those most correlated with a target."""
+
+_BLOCK = 1024  # loci at a time, where copies of the calls are needed
+
+
+@dataclass
+class Queries:
+    """Samples whose calls are asked for.
+
+    by_locus: int8 (L, Q), minor-allele counts as the queries show them, -1 missing or hidden.
+    own: int64 (Q,), each query's own index among the donors, -1 where it is not among them.
+    populations: int64 (Q,), -1 unknown; None without a popmap.
+    similarity: float32 (Q, N, S), overall similarities to the donors. same_population: float32 (Q, N), or None.
+    features: float32 (Q, D), regressors of `Structure`. scale: float32 (2, S), the mean and the spread that were
+    taken out of the similarities.
+    """
+
+    by_locus: Tensor
+    own: Tensor
+    populations: Tensor | None
+    similarity: Tensor
+    same_population: Tensor | None
+    features: Tensor
+    scale: Tensor
+
+
+class Panel:
+    """The samples that vote, and the genotype frequencies of all samples.
+
+    calls: int8 (samples, L), ALT-allele counts, -1 missing. chrom_codes: int32 (L,), rising.
+    populations: int (samples,), -1 unknown; or None. window: loci on either side that count by distance.
+    linked: how many loci most correlated with the target join its context. max_donors: of more samples than
+    this, a random choice votes (N of them). hidden: int64 (cells,), sample * L + locus, calls that are to be guessed:
+    the samples still vote with them, but queries, correlations of loci and regressions must not see them, or they leak.
+
+    all_by_locus, shown: int8 (L, samples), counts of each locus's minor allele, and the same with the hidden calls
+    missing; one array where none is hidden. by_locus: int8 (L, N), of the donors.
+    """
+
+    def __init__(
+        self,
+        calls: np.ndarray,
+        chrom_codes: np.ndarray,
+        ploidy: int,
+        populations: np.ndarray | None,
+        *,
+        window: int,
+        linked: int,
+        max_donors: int,
+        rng: np.random.Generator,
+        hidden: np.ndarray | None = None,
+    ):
+        self.ploidy, self.n_classes = ploidy, ploidy + 1
+        self.n_samples, self.n_loci = calls.shape
+        counts = genotype_counts(calls, self.n_classes).T  # (L, C)
+        alt = counts @ np.arange(self.n_classes) / np.maximum(ploidy * counts.sum(1), 1)
+        self.flipped = torch.from_numpy(alt > 0.5)  # (L,) loci whose ALT allele is the commoner
+        self.chrom_codes = torch.from_numpy(np.asarray(chrom_codes, np.int64))
+        longest = int(torch.bincount(self.chrom_codes - self.chrom_codes[0]).max())
+        self.window, self.linked = min(window, max(longest - 1, 1)), min(linked, calls.shape[1] - 1)
+        self.all_by_locus = self.oriented(calls)
+        self.donors = _some(self.n_samples, max_donors, rng)  # (N,)
+        everyone = self.n_donors == self.n_samples
+        self.by_locus = self.all_by_locus if everyone else self.all_by_locus[:, self.donors]
+        self.populations = None
+        if populations is not None and np.max(populations) >= 0:
+            self.populations = torch.from_numpy(np.asarray(populations, np.int64))
+        self.counts = self._oriented_counts(counts)  # (L, C)
+        self.population_counts = self._count_populations(calls)  # (populations, L, C)
+        self.shown, seen = self.all_by_locus, self.counts.clone()
+        if hidden is not None:
+            samples, loci = (torch.from_numpy(part) for part in np.divmod(hidden, self.n_loci))
+            seen.index_put_((loci, self.shown[loci, samples].long()), torch.tensor(-1.0), accumulate=True)
+            self.shown = self.shown.clone()
+            self.shown[loci, samples] = MISSING
+        self.mean = seen @ torch.arange(self.n_classes).float() / seen.sum(1).clamp_min(1)  # (L,) minor alleles a call
+        self.structure = Structure(self)
+        self._standardise_links(rng)
+
+    @property
+    def n_donors(self) -> int:
+        return len(self.donors)
+
+    def oriented(self, calls: np.ndarray) -> Tensor:
+        """ALT-allele counts int8 (n, L) -> counts of each locus's minor allele among the samples, int8 (L, n)."""
+        out = torch.empty(calls.shape[1], len(calls), dtype=torch.int8)
+        for a in range(0, calls.shape[1], _BLOCK):
+            part = slice(a, a + _BLOCK)
+            block = torch.from_numpy(np.ascontiguousarray(calls[:, part])).T
+            out[part] = torch.where(self.flipped[part, None] & (block != MISSING), self.ploidy - block, block)
+        return out
+
+    def members(self, latent: Tensor | None) -> Queries:
+        """The panel's own samples as queries, hidden calls left out. latent: float32 (samples, samples) or None."""
+        return self._queries(self.shown, torch.arange(self.n_samples), self.populations, latent, None)
+
+    def strangers(self, calls: Tensor, populations, latent: Tensor | None, scale: Tensor) -> Queries:
+        """New samples as queries: calls int8 (L, Q), oriented; populations int (Q,) or None; `scale` of the members."""
+        own = torch.full((calls.shape[1],), -1)
+        codes = None
+        if self.populations is not None:
+            codes = own if populations is None else torch.from_numpy(np.asarray(populations, np.int64))
+        return self._queries(calls, own, codes, latent, scale)
+
+    def _queries(self, calls, own, codes, latent, scale) -> Queries:
+        latent = None if latent is None else latent[:, self.donors]
+        related = relationship(self, calls).masked_fill_(self.donors == own[:, None], 0)
+        features = self.structure.features(related, codes)
+        similarity, scale = overall_similarity(self, related, calls, own, latent, scale)
+        same = None
+        if codes is not None:
+            same = ((codes[:, None] == self.populations[self.donors]) & (codes >= 0)[:, None]).float()
+        return Queries(calls, own, codes, similarity, same, features, scale)
+
+    def frequencies(self, queries: Queries, loci: Tensor, asked: Tensor) -> tuple[Tensor, Tensor]:
+        """Genotype frequencies (B, Q, F, C) and covariates (B, Q, V) of queries `asked` (B, Q) at `loci` (B,).
+
+        The frequencies: of the query's population and of all samples, smoothed, its own call left out; and those
+        that its ancestry predicts.
+        """
+        own = queries.own[asked]
+        own_call = torch.where(
+            own >= 0, self.all_by_locus[loci[:, None], own.clamp_min(0)], torch.tensor(-1, dtype=torch.int8)
+        )
+        left_out = one_hot(own_call, self.n_classes)  # (B, Q, C)
+        all_counts = self.counts[loci][:, None] - left_out
+        n_all = all_counts.sum(-1, keepdim=True)
+        alleles = torch.arange(self.n_classes).float()
+        minor = ((all_counts @ alleles)[..., None] + 0.05 * self.ploidy) / (self.ploidy * (n_all + 0.3))
+        overall = (all_counts + _hardy_weinberg(minor, self.n_classes)) / (n_all + 1)
+        population, n_population = overall, torch.zeros_like(n_all)
+        if queries.populations is not None:
+            code = queries.populations[asked]
+            of_population = self.population_counts[code.clamp_min(0), loci[:, None]] - left_out
+            of_population = torch.where((code >= 0)[..., None], of_population, 0.0)
+            n_population = of_population.sum(-1, keepdim=True)
+            population = (of_population + 2 * overall) / (n_population + 2)
+        missing = (1 - self.counts[loci].sum(1) / self.n_samples)[:, None, None].expand_as(n_all)
+        ancestral = self.structure.allele_frequency(queries.features[asked], loci, self.ploidy)[..., None]
+        by_ancestry = _hardy_weinberg(ancestral, self.n_classes)  # (B, Q, ridges, C)
+        covariates = [missing, torch.log(minor + 0.01) / 3, torch.log1p(n_population) / 3, torch.log1p(n_all) / 5]
+        return torch.cat([population[:, :, None], overall[:, :, None], by_ancestry], 2), torch.cat(covariates, -1)
+
+    def context(self, loci: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Context loci int64 (B, W), their distances and r2, float32 (B, W); see `donor_votes.Ballot`."""
+        reach = torch.arange(1, self.window + 1)
+        offsets = torch.cat([-reach.flip(0), reach])
+        near = loci[:, None] + offsets
+        inside = (near >= 0) & (near < self.n_loci)
+        near = near.clamp(0, self.n_loci - 1)
+        inside &= self.chrom_codes[near] == self.chrom_codes[loci][:, None]
+        distance = torch.where(inside, offsets.abs().float(), FAR)
+        if not self.linked:
+            return near, distance, torch.zeros_like(distance)
+        linked, r2 = self.linked_loci(loci)
+        none = torch.zeros_like(distance)
+        return (
+            torch.cat([near, linked], 1),
+            torch.cat([distance, torch.full_like(r2, FAR)], 1),
+            torch.cat([none, r2], 1),
+        )
+
+    def linked_loci(self, loci: Tensor) -> tuple[Tensor, Tensor]:
+        """The `linked` loci most correlated with each of `loci`, int64 (B, k), and r2, float32 (B, k)."""
+        r = self._links(loci).T @ self.candidate_links  # (B, candidates)
+        place = torch.searchsorted(self.link_candidates, loci).clamp_max(len(self.link_candidates) - 1)
+        itself = torch.nonzero(self.link_candidates[place] == loci)[:, 0]
+        r[itself, place[itself]] = 0
+        r2, place = r.square_().topk(min(self.linked, r.shape[1]), 1)
+        return self.link_candidates[place], r2
+
+    def _standardise_links(self, rng) -> None:
+        self.link_samples = _some(self.n_samples, LINK_SAMPLES, rng)
+        self.link_candidates = _some(self.n_loci, LINK_CANDIDATES, rng)
+        self.candidate_links = torch.empty(len(self.link_samples), len(self.link_candidates))
+        for a in range(0, len(self.link_candidates), _BLOCK):
+            part = slice(a, a + _BLOCK)
+            self.candidate_links[:, part] = self._links(self.link_candidates[part])
+
+    def _links(self, loci: Tensor) -> Tensor:
+        """Columns whose dot product is the correlation of two loci, float32 (samples, B), missing calls at the mean."""
+        calls = self.shown.index_select(0, loci).index_select(1, self.link_samples).T.contiguous()
+        known = calls != MISSING
+        x = torch.where(known, calls, 0).float()
+        x = torch.where(known, x - x.sum(0) / known.sum(0).clamp_min(1), 0.0)
+        return x / (x.square().sum(0) + LINK_PSEUDO).sqrt()
+
+    def _oriented_counts(self, counts: np.ndarray) -> Tensor:
+        """Genotype counts of ALT alleles, int64 (L, C), as counts of minor alleles, float32."""
+        counts = torch.from_numpy(counts).float()
+        return torch.where(self.flipped[:, None], counts.flip(1), counts)
+
+    def _count_populations(self, calls: np.ndarray) -> Tensor | None:
+        """Genotype counts, float32 (populations, L, C)."""
+        if self.populations is None:
+            return None
+        codes = self.populations.numpy()
+        counts = (genotype_counts(calls, self.n_classes, codes == code).T for code in range(codes.max() + 1))
+        return torch.stack([self._oriented_counts(count) for count in counts])
+
+
+def _hardy_weinberg(minor: Tensor, n_classes: int) -> Tensor:
+    """Genotype probabilities (..., C) of an allele frequency (..., 1)."""
+    if n_classes == 2:
+        return torch.cat([1 - minor, minor], -1)
+    return torch.cat([(1 - minor).square(), 2 * minor * (1 - minor), minor.square()], -1)
+
+
+def _some(total: int, at_most: int, rng: np.random.Generator) -> Tensor:
+    """Indices 0..total-1, or a rising random choice of `at_most` of them, int64."""
+    if total <= at_most:
+        return torch.arange(total)
+    return torch.from_numpy(np.sort(rng.choice(total, at_most, replace=False)))

@@ -1,0 +1,158 @@
+"""Calls hidden to train the donor decoder on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from imputevae_cli.data.genotypes import MISSING
+from imputevae_cli.data.subsets import chromosomes_of, even_stretches
+from imputevae_cli.decoders.knn.attention import Ballot, DonorVotes, one_hot, rows
+from imputevae_cli.decoders.knn.panel import Panel
+
+MAX_LOCI = 4000
+"""The weights are shared by all loci, so this many, drawn at random, are enough to learn them."""
+
+TRAINING_CELLS = 20_000_000
+"""Of a file of more cells, stretches of about so many are trained on."""
+
+STRETCHES = 20
+
+_AT_ONCE = 64  # loci whose context is sought together
+_ENTRIES_AT_ONCE = 1_000_000  # of the donors' genotypes in the contexts of some loci, held as floats: 4 MB
+
+
+def training_loci(chrom_codes: np.ndarray, n_samples: int) -> tuple[np.ndarray, np.ndarray]:
+    """Loci to train on, int64, rising, and their chromosomes, int32: all, or evenly spread stretches of a long file."""
+    n_loci = len(chrom_codes)
+    length = TRAINING_CELLS // n_samples // STRETCHES
+    if n_loci <= STRETCHES * length:
+        return np.arange(n_loci), chrom_codes
+    loci = even_stretches(n_loci, STRETCHES, length)
+    return loci, chromosomes_of(chrom_codes, loci)
+
+
+class Drawing:
+    """Examples that are drawn anew now and then.
+
+    They are too large to keep with a run that is stopped; it draws them once more, by the generator as it was before.
+    """
+
+    def __init__(self, rng: np.random.Generator, draw: Callable[[], Examples]):
+        """draw: draws examples by `rng`, which others may use as well."""
+        self._rng, self._draw = rng, draw
+        self._before: dict[str, Any] | None = None
+        self._examples: Examples | None = None
+
+    @property
+    def examples(self) -> Examples:
+        """Those drawn last."""
+        if self._examples is None:
+            now, self._rng.bit_generator.state = self._rng.bit_generator.state, self._before
+            self._examples = self._draw()
+            self._rng.bit_generator.state = now
+        return self._examples
+
+    def anew(self) -> None:
+        """Draw other examples."""
+        self._before = self._rng.bit_generator.state
+        self._examples = None  # those before go before the next come
+        self._examples = self._draw()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The generator before the last drawing and now, as plain types."""
+        return {"before": self._before, "now": self._rng.bit_generator.state}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state_dict`."""
+        self._before, self._rng.bit_generator.state = state["before"], state["now"]
+        self._examples = None
+
+
+class Examples:
+    """Cells to guess: hidden from the query, while the panel's donors still vote with theirs.
+
+    panel: made with the same `hidden`, int64 (cells,), sample * L + locus. latent: float32 (samples, samples)
+    closeness, or None. samples, at: int64 (M,), sample and locus of each cell that may be asked for, by rising locus.
+    loci: int64, the loci that cells are drawn from; empty where nothing can be learned.
+    """
+
+    def __init__(self, panel: Panel, hidden: np.ndarray, latent: Tensor | None, rng: np.random.Generator):
+        self.panel, self.queries = panel, panel.members(latent)
+        self.samples, self.at = _fair(panel, hidden)
+        self.loci = np.unique(self.at)
+        if len(self.loci) > MAX_LOCI:
+            self.loci = np.sort(rng.choice(self.loci, MAX_LOCI, replace=False))
+        if len(self.loci):
+            pieces = torch.from_numpy(self.loci).split(_AT_ONCE)
+            self.context = [torch.cat(parts) for parts in zip(*map(panel.context, pieces), strict=True)]
+            self.shares = self._shares()
+
+    def losses(self, model: DonorVotes, n_loci: int, n_queries: int, rng: np.random.Generator) -> Iterator[Tensor]:
+        """Log loss of `model` on a random batch, weighted to undo the uneven drawing, in parts that sum to it.
+
+        Go backward through each before the next is asked for: then what one part is made of is held at a time.
+        """
+        picked = rng.choice(len(self.loci), n_loci, p=self.shares)
+        loci = self.loci[picked]
+        asked = np.empty((n_loci, n_queries), np.int64)
+        for row, locus in enumerate(loci):
+            first, last = np.searchsorted(self.at, [locus, locus + 1])
+            asked[row] = np.resize(rng.permutation(self.samples[first:last]), n_queries)
+        n_hidden = np.searchsorted(self.at, loci, "right") - np.searchsorted(self.at, loci)
+        weights = n_hidden / self.shares[picked]
+        batch = (asked, loci, picked, (weights / weights.sum()).astype(np.float32))
+        entries = self.context[0].shape[1] * self.panel.n_classes * self.panel.n_donors  # of one locus
+        at_once = max(_ENTRIES_AT_ONCE // entries, 1)
+        for some in zip(*(torch.from_numpy(part).split(at_once) for part in batch), strict=True):
+            yield self._loss(model, *some)
+
+    def _loss(self, model: DonorVotes, asked: Tensor, loci: Tensor, picked: Tensor, weights: Tensor) -> Tensor:
+        """Sum of weights (B,) times the mean log loss of the queries `asked` (B, Q) at `loci` (B,)."""
+        votes, effective = model.poll(self._ballot(model, loci, asked, tuple(part[picked] for part in self.context)))
+        logits = model.logits(votes, effective, *self.panel.frequencies(self.queries, loci, asked))
+        truth = self.panel.all_by_locus[loci[:, None], asked].long()
+        losses = F.cross_entropy(logits.flatten(0, 1), truth.flatten(), reduction="none").view_as(truth).mean(1)
+        return (losses * weights).sum()
+
+    def _shares(self) -> np.ndarray:
+        """How often each of `loci` is drawn: by its spread of genotypes, as a locus without any teaches little."""
+        mean = self.panel.mean.numpy()[self.loci]
+        spread = np.sqrt(mean * (1 - mean / self.panel.ploidy)) + 0.1
+        return spread / spread.sum()
+
+    def _ballot(self, model: DonorVotes, loci: Tensor, asked: Tensor, context: tuple[Tensor, ...]) -> Ballot:
+        panel, queries, classes = self.panel, self.queries, self.panel.n_classes
+        around, distance, r2 = context  # (B, W)
+        shown = rows(queries.by_locus, around).gather(2, asked[:, None].expand(-1, around.shape[1], -1))  # (B, W, Q)
+        same = None if queries.same_population is None else rows(queries.same_population, asked)
+        target = panel.by_locus[loci]  # (B, N)
+        return Ballot(
+            query=one_hot(shown, classes, 2),
+            donor=one_hot(rows(panel.by_locus, around), classes, 2),
+            distance=distance,
+            r2=r2,
+            overall=model.overall(rows(queries.similarity, asked), same).permute(0, 3, 1, 2),
+            target=one_hot(target, classes),
+            may_vote=(target != MISSING)[:, None] & (queries.own[asked][..., None] != panel.donors),
+        )
+
+
+def _fair(panel: Panel, hidden: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sample and locus, int64 (M,) each, by rising locus, of the hidden cells that may be asked for.
+
+    A donor's, and no call that alone makes its locus vary: files hold loci that vary in the calls one sees; a locus
+    that does not vary without the query gives the query away, and no such locus is ever to be filled.
+    """
+    samples, loci = np.divmod(hidden, panel.n_loci)
+    order = np.argsort(loci, kind="stable")
+    samples, loci = samples[order], loci[order]
+    minor = panel.counts.numpy() @ np.arange(panel.n_classes)  # (L,) minor alleles of all samples
+    call = panel.all_by_locus.numpy()[loci, samples]
+    fair = (call < minor[loci]) & np.isin(samples, panel.donors.numpy())
+    return samples[fair], loci[fair]

@@ -1,0 +1,18 @@
+"""Where haplotype decoders come from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from imputevae_cli.config import HaplotypeSettings
+
+if TYPE_CHECKING:
+    from imputevae_cli.decoders.copying.decoder import HaplotypeDecoder
+
+
+def haplotype_decoder(settings: HaplotypeSettings, seed: int) -> HaplotypeDecoder:
+    """A haplotype decoder. The compiler of its kernel, 56 MB, is imported with the first one, and never for a fit that
+    does without haplotypes."""
+    from imputevae_cli.decoders.copying.decoder import HaplotypeDecoder
+
+    return HaplotypeDecoder(settings, seed)

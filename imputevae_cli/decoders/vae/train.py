@@ -1,0 +1,181 @@
+"""Training: mini-batches, AdamW, schedules, early stopping on simulated-missing calls."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from imputevae_cli.config import Config
+from imputevae_cli.data.genotypes import MISSING
+from imputevae_cli.decoders.vae.loss import class_weights
+from imputevae_cli.decoders.vae.network import encode_in_batches
+from imputevae_cli.decoders.vae.train_data import TrainingData
+from imputevae_cli.decoders.vae.train_step import training_step
+from imputevae_cli.decoders.vae.training_state import (
+    Epoch,
+    EpochResult,
+    Member,
+    member_from_state,
+    member_state,
+    new_member,
+    optimizer_of,
+)
+from imputevae_cli.errors import TrainingError
+from imputevae_cli.log import Progress, logger
+from imputevae_cli.runtime.processes import Ranks
+from imputevae_cli.runtime.resumable import Stages
+
+
+def train_members(
+    data: TrainingData,
+    config: Config,
+    device: torch.device,
+    progress: Progress,
+    on_epoch: Callable[[EpochResult], Any] | None = None,
+    stages: Stages | None = None,
+    name: str = "global",
+    together: bool = False,
+) -> list[Member]:
+    """Fit train.ensemble models, each from its own seed; every returned model holds its best weights.
+
+    name: of the stages. together: whether all processes that share the fit train the same model, each on a part of
+    every batch; else the first trains it. Raises TrainingError when the loss is not finite.
+    """
+    stages = stages or Stages()
+    run = stages.run_together if together else stages.run
+    shape = (data.n_loci, data.n_classes, data.n_populations, config, device)
+    return [
+        run(
+            f"{name} {index + 1}",
+            lambda index=index: _train_member(index, data, config, device, progress, on_epoch, stages),
+            member_state,
+            lambda state: member_from_state(state, *shape),
+        )
+        for index in range(config.train.ensemble)
+    ]
+
+
+def _train_member(
+    index: int,
+    data: TrainingData,
+    config: Config,
+    device: torch.device,
+    progress: Progress,
+    on_epoch: Callable[[EpochResult], Any] | None,
+    stages: Stages,
+) -> Member:
+    member = _begun_member(stages.resumed(), index, data, config, device)
+    name = "Training" if config.train.ensemble == 1 else f"Training {index + 1}/{config.train.ensemble}"
+    with progress.task(name, config.train.max_epochs) as task:
+        task.advance(member.epoch)
+        while not _finished(member, config):
+            result = _run_epoch(member, data, config, device, stages)
+            task.advance(1, f"log loss {result.validation_loss:.4f}")
+            logger.debug(
+                "epoch %d: training %.4f, KL %.1f, validation %.4f",
+                result.epoch + 1,
+                result.training_loss,
+                result.kl,
+                result.validation_loss,
+            )
+            if on_epoch is not None:
+                on_epoch(result)
+        task.advance(config.train.max_epochs - member.epoch, f"best {member.best_loss:.4f}")
+    member.model.load_state_dict(member.best_state)
+    member.optimizer.zero_grad()  # nothing goes on from here, and weights are not all that takes memory
+    member.optimizer, member.best_state = optimizer_of(member.model, config), {}
+    return member
+
+
+def _begun_state(member: Member) -> dict[str, Any]:
+    """All of a member in training as plain types and tensors."""
+    return member_state(member) | {"best_state": member.best_state, "running": vars(member.running)}
+
+
+def _begun_member(
+    state: dict[str, Any] | None, index: int, data: TrainingData, config: Config, device: torch.device
+) -> Member:
+    """A new member, or the one whose training was stopped at `state`."""
+    if state is None:
+        return new_member(index, data, config, device)
+    member = member_from_state(state, data.n_loci, data.n_classes, data.n_populations, config, device)
+    member.best_state = {name: value.to(device) for name, value in state["best_state"].items()}
+    member.running = Epoch(**state["running"])
+    return member
+
+
+def _finished(member: Member, config: Config) -> bool:
+    settings = config.train
+    if member.epoch >= settings.max_epochs:
+        return True
+    stale = member.epoch - 1 - member.best_epoch >= settings.early_stop_gen
+    return stale and member.epoch >= settings.min_epochs
+
+
+def _run_epoch(member: Member, data: TrainingData, config: Config, device: torch.device, stages: Stages) -> EpochResult:
+    """One pass over all samples in random order, then the score on the validation cells."""
+    settings, n = config.train, len(data.calls)
+    rate = settings.learning_rate * rate_factor(member.epoch, settings.warmup_epochs, settings.max_epochs)
+    member.optimizer.lr = rate
+    weights = class_weights(data.calls, data.n_classes, settings).to(device)
+    epoch = member.running = member.running or Epoch(torch.randperm(n, generator=member.generator))
+    for batch in epoch.order[epoch.done :].split(min(settings.batch_size, max(1, -(-n // 4)))):
+        stages.safe_point(lambda: _begun_state(member))
+        calls = data.rows(batch)
+        reconstruction, kl = training_step(member, batch, calls, data, config, weights, stages.ranks)
+        epoch.done += len(batch)
+        epoch.reconstruction += reconstruction
+        epoch.kl += kl
+        epoch.n_calls += int((calls != MISSING).sum())
+    if not math.isfinite(epoch.reconstruction):
+        raise TrainingError(
+            f"the loss is not finite at epoch {member.epoch + 1}; lower train.learning_rate "
+            f"(now {settings.learning_rate:g}) or train.gamma"
+        )
+    result = EpochResult(
+        member.index,
+        member.epoch,
+        epoch.reconstruction / max(epoch.n_calls, 1),
+        epoch.kl / n,
+        _validation_loss(member, data, device, stages.ranks),
+        rate,
+    )
+    _keep_best(member, result)
+    member.running = None
+    return result
+
+
+def rate_factor(epoch: int, warmup: int, max_epochs: int) -> float:
+    """Share of the learning rate at an epoch (0-based): linear warm-up, then cosine to 0 at max_epochs."""
+    return min(1.0, (epoch + 1) / (warmup + 1)) * 0.5 * (1.0 + math.cos(math.pi * epoch / max_epochs))
+
+
+@torch.no_grad()
+def _validation_loss(member: Member, data: TrainingData, device: torch.device, ranks: Ranks) -> float:
+    """Log loss in nats per validation cell, z at its posterior mean; each process takes some of the samples."""
+    some = ranks.part(len(data.calls))
+    populations = None if data.populations is None else data.populations[some].to(device)
+    latent = encode_in_batches(member.model, data.calls[some], populations, data.loci)
+    cells = data.validation
+    cells = cells.take(np.flatnonzero((cells.samples >= some.start) & (cells.samples < some.stop)))
+    rows, loci = torch.from_numpy(cells.samples - some.start).to(device), torch.from_numpy(cells.loci).to(device)
+    log_gp = torch.log_softmax(member.model.decode_cells(latent.mu, populations, rows, loci), 0).cpu()  # (C, M)
+    loss = -log_gp.gather(0, torch.from_numpy(cells.truth)[None]).sum()
+    ranks.add(loss)
+    return float(loss / len(data.validation.truth))
+
+
+def _keep_best(member: Member, result: EpochResult) -> None:
+    if result.validation_loss < member.best_loss:
+        member.best_loss, member.best_epoch = result.validation_loss, result.epoch
+        for name, value in member.model.state_dict().items():
+            if name in member.best_state:
+                member.best_state[name].copy_(value)  # in place: the weights are most of the memory
+            else:
+                member.best_state[name] = value.detach().clone()
+    member.epoch = result.epoch + 1
+    member.history.append(result)

@@ -1,0 +1,129 @@
+"""One step of the training of a global decoder: the loss on a batch, its gradients, and the change of the weights."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from imputevae_cli.config import Config
+from imputevae_cli.data.genotypes import MISSING
+from imputevae_cli.decoders.vae.loss import Objective
+from imputevae_cli.decoders.vae.network import GenotypeVae, Latent
+from imputevae_cli.decoders.vae.train_data import TrainingData
+from imputevae_cli.decoders.vae.training_state import Member, shared_by_loci
+from imputevae_cli.runtime.processes import Ranks
+from imputevae_cli.runtime.random_draws import Draws
+
+LOCI_AT_ONCE = 2048
+"""Loci of a batch that go through the decoder, forward and back, at a time."""
+
+
+def training_step(
+    member: Member, batch: Tensor, calls: Tensor, data: TrainingData, config: Config, weights: Tensor, ranks: Ranks
+) -> tuple[float, float]:
+    """Change the weights by the loss on a batch, int64 (B,) of the samples, with their calls, int8 (B, L).
+
+    weights: of the classes, (C,). Each of the processes takes a part of the batch, and all take the same step. Returns
+    the batch's sums of reconstruction and KL, in nats.
+    """
+    settings, model, device = config.train, member.model, weights.device
+    rows = ranks.part(len(batch))
+    populations = _batch_populations(data, batch, config, member.generator)
+    visible = hide_inputs(calls, settings.input_mask_min, settings.input_mask_max, member.generator)
+    draws = Draws(member.generator, len(batch), rows)
+    if populations is not None:
+        populations = populations[rows].to(device)
+    with _precision(settings.precision, device):
+        latent = Latent(*(part.float() for part in model.encode(visible[rows].to(device), populations, draws)))
+        hidden = model.hidden(latent.sample(draws), populations).float()  # (b, H), of the rows alone
+    calls = calls.to(device)
+    objective = _objective(member, calls, config, weights)
+    penalty = Penalty(settings.decoder_l2 / len(data.calls) / ranks.size, settings.l1_penalty / ranks.size)
+    reconstruction, slope = decode_backward(model, hidden, calls[rows], objective, penalty, settings.precision)
+    kl = latent.kl()
+    others = shared_by_loci(model)
+    for parameter in others:
+        parameter.grad = None
+    rest = objective.mean(0.0, kl)
+    if penalty.l1:
+        rest = rest + penalty.l1 * sum(p.abs().sum() for p in others)
+    # Its gradient by the hidden units is `slope`; to hand `slope` to torch as a gradient would import sympy, 20 MB
+    ((hidden * slope).sum() + rest).backward()
+    sums = torch.stack([reconstruction.sum(), kl.detach().sum()])
+    ranks.add(sums, *(p.grad for p in model.parameters() if p.grad is not None))
+    member.optimizer.step()
+    return tuple(sums.tolist())
+
+
+def _objective(member: Member, calls: Tensor, config: Config, weights: Tensor) -> Objective:
+    """Of a batch, calls int8 (B, L), at the member's epoch."""
+    settings = config.train
+    beta = config.vae.kl_beta * _ramp(config.vae.kl_beta_schedule, member.epoch, settings.max_epochs)
+    gamma = settings.gamma * _ramp(settings.gamma_schedule, member.epoch, settings.max_epochs)
+    return Objective.of(calls, weights, gamma, beta)
+
+
+class Penalty(NamedTuple):
+    """Weights, in the objective of a batch, of the squared loadings and of the absolute values of all parameters."""
+
+    loadings_l2: float
+    l1: float
+
+
+def decode_backward(
+    model: GenotypeVae, hidden: Tensor, calls: Tensor, objective: Objective, penalty: Penalty, precision: str
+) -> tuple[Tensor, Tensor]:
+    """Reconstruction of each sample in nats, (b,), and the objective's gradient by its hidden units, (b, H).
+
+    Puts the gradients of loadings and intercepts in place of those that were there. Given the hidden units, loci add
+    up: some at a time go forward and back, so that nothing of the batch but its calls is as long as the file. calls:
+    int8 (b, L).
+    """
+    top = hidden.detach().requires_grad_()
+    per_locus = [model.loadings, model.intercepts]
+    for parameter in per_locus:
+        if parameter.grad is None:
+            parameter.grad = torch.empty_like(parameter)
+    nats = torch.zeros(len(top), device=top.device)
+    for start in range(0, model.shape.n_loci, LOCI_AT_ONCE):
+        loci = slice(start, start + LOCI_AT_ONCE)
+        some = [parameter.detach()[..., loci].requires_grad_() for parameter in per_locus]
+        with _precision(precision, top.device):
+            logits = model.logits(top, *some)  # (C, b, l)
+        reconstruction = objective.reconstruction(logits.float(), calls[:, loci])
+        loss = objective.mean(reconstruction) + penalty.loadings_l2 * some[0].square().sum()
+        if penalty.l1:
+            loss = loss + penalty.l1 * sum(part.abs().sum() for part in some)
+        loss.backward()
+        for parameter, part in zip(per_locus, some, strict=True):
+            parameter.grad[..., loci] = part.grad
+        nats += reconstruction.detach()
+    return nats, top.grad
+
+
+def _precision(name: str, device: torch.device) -> AbstractContextManager:
+    """A context in which the factors of matrix products are rounded to bf16 where `name`, train.precision, says so."""
+    return torch.autocast(device.type, torch.bfloat16) if name == "bf16" else nullcontext()
+
+
+def _ramp(scheduled: bool, epoch: int, max_epochs: int) -> float:
+    return min(1.0, epoch / max(1.0, max_epochs / 2)) if scheduled else 1.0
+
+
+def hide_inputs(calls: Tensor, low: float, high: float, generator: torch.Generator) -> Tensor:
+    """Calls with a share of each sample's hidden, the share drawn uniformly from low..high; int8 (B, L)."""
+    share = low + (high - low) * torch.rand((len(calls), 1), generator=generator)  # (B, 1)
+    # Bytes are drawn in an eighth of the time of floats; 1/256 is fine enough a step for a share
+    draws = torch.randint(0, 256, calls.shape, generator=generator, dtype=torch.uint8)
+    return calls.masked_fill(draws < (share * 256).round().clamp_max(255).to(torch.uint8), MISSING)
+
+
+def _batch_populations(data: TrainingData, batch: Tensor, config: Config, generator: torch.Generator) -> Tensor | None:
+    """Population codes of a batch, int64 (B,), some replaced by the code for "none"."""
+    if data.populations is None:
+        return None
+    withheld = torch.rand(len(batch), generator=generator) < config.model.population_dropout
+    return data.populations[batch].masked_fill(withheld, data.n_populations)

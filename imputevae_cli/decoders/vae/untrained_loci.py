@@ -1,0 +1,149 @@
+"""The global decoder of a file with very many loci: trained on some of them, then read off at all, block by block.
+
+The weights of a decoder, with their gradients and the optimizer's moments, take kilobytes a locus, so that a long file
+of few samples would need many times the memory of its calls. The model is then trained on loci spread over the file.
+Given z, loci are independent: the loadings of each of the others follow from its own calls, by penalised maximum
+likelihood under the prior that training uses. Of all, only loadings along the main axes of the hidden units are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from imputevae_cli.data.genotypes import MISSING
+from imputevae_cli.decoders.vae.network import GenotypeVae, Latent, LinearInLoci, encode_in_batches, locus_statistics
+
+MOST_TRAINED = 12_800
+"""Files with more loci than this are trained on so many."""
+_AXES = 20
+_LEAST_SPREAD = 1e-3  # an axis along which the hidden units vary less, relative to the first, is left out
+_STEPS = 4  # Newton's; the prior keeps the problem so near to quadratic that more change nothing
+_CELLS_AT_ONCE = 1 << 18
+_INTERCEPT_PRECISION = 1.0  # about the log odds of the locus's frequencies
+
+
+def trained_loci(n_loci: int) -> np.ndarray | None:
+    """The loci to train on, int64, evenly spread; None for all."""
+    return np.arange(MOST_TRAINED) * n_loci // MOST_TRAINED if n_loci > MOST_TRAINED else None
+
+
+class WideVae(LinearInLoci):
+    """A model whose encoder reads the loci `seen`, int64, and whose decoder gives every locus.
+
+    basis: float32 (H, axes), from the hidden units of `narrow`, the trained model, to the axes of `loadings`.
+    """
+
+    def __init__(self, narrow: GenotypeVae, seen: Tensor, basis: Tensor, loadings: Tensor, intercepts: Tensor):
+        super().__init__(narrow.effects)
+        self.narrow, self.shape = narrow, narrow.shape._replace(n_loci=loadings.shape[2])
+        self.register_buffer("seen", seen)
+        self.register_buffer("basis", basis)
+        self.register_buffer("loadings", loadings)
+        self.register_buffer("intercepts", intercepts)
+
+    @classmethod
+    @torch.no_grad()
+    def fit(
+        cls, narrow: GenotypeVae, calls: Tensor, seen: Tensor, populations: Tensor | None, decoder_l2: float
+    ) -> WideVae:
+        """Loadings at all loci of calls, int8 (N, L), for a model that was trained on those of `seen`, int64.
+
+        Those keep what they were trained to, which knows of the noise in z. populations: int64 (N,) codes, or None.
+        decoder_l2: as in training, the weight of the squared loadings.
+        """
+        latent = encode_in_batches(narrow, calls, populations, seen)
+        hidden = narrow.hidden(latent.mu, populations)  # (N, H)
+        _, spread, axes = torch.linalg.svd(hidden, full_matrices=False)
+        n_axes = min(_AXES, int((spread > _LEAST_SPREAD * spread[0]).sum()))
+        basis = axes[:n_axes].T.contiguous()  # (H, axes)
+        inputs = torch.cat([hidden @ basis, torch.ones(len(hidden), 1, device=hidden.device)], 1)
+        precision = torch.full((inputs.shape[1],), 2.0 * decoder_l2, device=hidden.device)
+        precision[-1] = _INTERCEPT_PRECISION
+        n_effects, n_classes = narrow.effects.shape
+        loadings = torch.empty(n_effects, n_axes, calls.shape[1])
+        intercepts = torch.empty(n_classes - 1, calls.shape[1])
+        for loci in _others(seen, calls):
+            some = calls.index_select(1, loci).to(hidden.device)
+            weights = _weights(inputs, some, narrow.effects, precision)  # (E, b, axes + 1)
+            loadings[:, :, loci] = weights[:, :, :-1].transpose(1, 2).cpu()
+            intercepts[:, loci] = (narrow.effects[:, 1:].T @ weights[:, :, -1]).cpu()
+        loadings[:, :, seen] = (basis.T @ narrow.loadings).cpu()
+        intercepts[:, seen] = narrow.intercepts.cpu()
+        return cls(narrow, seen.to(hidden.device), basis, loadings.to(hidden.device), intercepts.to(hidden.device))
+
+    def encode(self, calls: Tensor, populations: Tensor | None = None) -> Latent:
+        """See `GenotypeVae.encode`; calls: int8 (B, L) at all loci."""
+        return self.narrow.encode(calls[:, self.seen], populations)
+
+    def state(self) -> dict[str, Tensor]:
+        """What makes it of its trained model, for a checkpoint."""
+        return {name: getattr(self, name).cpu() for name in ("seen", "basis", "loadings", "intercepts")}
+
+    def hidden(self, z: Tensor, populations: Tensor | None = None) -> Tensor:
+        """Along the axes, float32 (B, axes); see `LinearInLoci.hidden`."""
+        return self.narrow.hidden(z, populations) @ self.basis
+
+
+def _others(seen: Tensor, calls: Tensor) -> Iterator[Tensor]:
+    """The loci that are not among `seen`, int64, some at a time; calls: int8 (N, L)."""
+    is_seen = torch.zeros(calls.shape[1], dtype=torch.bool)
+    is_seen[seen] = True
+    return iter(torch.nonzero(~is_seen)[:, 0].split(max(16, _CELLS_AT_ONCE // len(calls))))
+
+
+def _weights(inputs: Tensor, calls: Tensor, effects: Tensor, precision: Tensor) -> Tensor:
+    """Weights of each effect at some loci, float32 (E, b, K), by Newton's method from the frequencies of the loci.
+
+    inputs: float32 (N, K), the last a constant 1. calls: int8 (N, b). effects: (E, C). precision: (K,), of the prior.
+    """
+    n_effects, n_classes = effects.shape
+    width = inputs.shape[1]
+    start = _at_frequencies(calls, effects, width)
+    here = torch.stack([calls == g for g in range(n_classes)]).float()  # (C, N, b)
+    known = (calls != MISSING).float()
+    products = (inputs[:, :, None] * inputs[:, None]).flatten(1)  # (N, K * K)
+    prior = torch.diag(precision)
+    weights = start.clone()
+    for _ in range(_STEPS):
+        p = torch.softmax(_class_logits(inputs, weights, effects), 0) * known  # (C, N, b)
+        expected = torch.einsum("ec,cnb->enb", effects, p)
+        residual = torch.einsum("ec,cnb->enb", effects, p - here)
+        slope = torch.einsum("enb,nk->ebk", residual, inputs) + precision * (weights - start)
+        curvature = torch.empty(calls.shape[1], n_effects, width, n_effects, width, device=inputs.device)
+        for e in range(n_effects):
+            for f in range(e + 1):
+                both = torch.einsum("c,cnb->nb", effects[e] * effects[f], p) - expected[e] * expected[f]
+                block = (both.T @ products).view(-1, width, width) + (prior if e == f else 0.0)
+                curvature[:, e, :, f] = curvature[:, f, :, e] = block
+        system = curvature.view(-1, n_effects * width, n_effects * width)
+        step = torch.linalg.solve(system, slope.transpose(0, 1).reshape(len(system), -1))
+        weights = weights - step.view(-1, n_effects, width).transpose(0, 1)
+    better = _penalised(inputs, weights, start, effects, here, precision) < _penalised(
+        inputs, start, start, effects, here, precision
+    )
+    return torch.where(better[:, None], weights, start)
+
+
+def _at_frequencies(calls: Tensor, effects: Tensor, width: int) -> Tensor:
+    """Weights float32 (E, b, width) that give the genotype frequencies of each locus to every sample."""
+    odds = locus_statistics(calls.cpu(), effects.shape[1]).frequencies.to(calls.device).log()  # (b, C)
+    start = torch.zeros(len(effects), calls.shape[1], width, device=calls.device)
+    start[:, :, -1] = torch.linalg.solve(effects[:, 1:].T, (odds[:, 1:] - odds[:, :1]).T)
+    return start
+
+
+def _class_logits(inputs: Tensor, weights: Tensor, effects: Tensor) -> Tensor:
+    """Logits, float32 (C, N, b)."""
+    return torch.einsum("ec,enb->cnb", effects, inputs @ weights.transpose(1, 2))
+
+
+def _penalised(
+    inputs: Tensor, weights: Tensor, start: Tensor, effects: Tensor, here: Tensor, precision: Tensor
+) -> Tensor:
+    """Minus the log posterior of each locus, float32 (b,), but for a constant; NaN where the steps went astray."""
+    losses = -(torch.log_softmax(_class_logits(inputs, weights, effects), 0) * here).sum((0, 1))
+    return losses + 0.5 * ((weights - start).square() * precision).sum((0, 2))

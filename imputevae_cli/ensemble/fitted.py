@@ -1,0 +1,191 @@
+"""What a fit leaves behind, and how a checkpoint holds it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import torch
+
+from imputevae_cli.config import Config
+from imputevae_cli.data.cohort import Cohort
+from imputevae_cli.data.genotypes import GenotypeMatrix, Loci
+from imputevae_cli.data.hidden_calls import HiddenCells
+from imputevae_cli.decoders.vae.network import Latent
+from imputevae_cli.ensemble.ensemble import GLOBAL, Mixture
+from imputevae_cli.ensemble.ensemble_state import mixture_from_state, mixture_state
+from imputevae_cli.errors import ConfigError
+from imputevae_cli.masking.strategies import Mask
+from imputevae_cli.runtime.device import choose_device
+from imputevae_cli.scoring.metrics import Accuracy, ConfidencePoint
+
+_BLOCK = 1 << 20  # packed bytes at a time
+
+
+@dataclasses.dataclass(frozen=True)
+class Expected:
+    """Accuracy on calls that were hidden from the fit, the model beside what needs no model.
+
+    baseline: genotype frequencies of each sample's population, or of all samples without a popmap.
+    """
+
+    model: Accuracy
+    baseline: Accuracy
+
+
+@dataclasses.dataclass
+class Fitted:
+    """A fitted model with what it was fitted on. population_names: codes 0.. of `mixture.cohort` stand for these."""
+
+    loci: Loci
+    samples: tuple[str, ...]
+    population_names: tuple[str, ...]
+    mixture: Mixture
+    mask: Mask
+    expected: Expected
+    curve: list[ConfidencePoint]
+
+    @property
+    def ploidy(self) -> int:
+        return self.mixture.cohort.ploidy
+
+    def rows_of(self, samples: tuple[str, ...], calls: np.ndarray, seen: np.ndarray) -> np.ndarray | None:
+        """Rows of the fitted cohort, int64 (N,), where these are samples of the fit, with the very calls of the fit.
+
+        calls: int8 (N, model loci). seen: bool (model loci,), the loci to go by, such as a region's.
+        None where any sample is another.
+        """
+        known = self.mixture.cohort.calls
+        if calls is known and samples == self.samples:
+            return np.arange(len(samples))
+        row_of = {name: row for row, name in enumerate(self.samples)}
+        rows = [row_of.get(name, -1) for name in samples]
+        for row, mine in zip(rows, calls, strict=True):
+            if row < 0 or not np.array_equal(mine[seen], known[row, seen]):
+                return None
+        return np.array(rows, np.int64)
+
+    def codes_for(self, genotypes: GenotypeMatrix) -> np.ndarray | None:
+        """Population codes, int64 (N,): by popmap, else by the training samples' names, else none."""
+        cohort = self.mixture.cohort
+        if not self.population_names:
+            return None
+        none = len(self.population_names)
+        if genotypes.populations is not None:
+            code_of = {name: code for code, name in enumerate(self.population_names)}
+            return np.array([code_of.get(name, none) for name in genotypes.populations], np.int64)
+        by_sample = dict(zip(self.samples, cohort.populations.tolist(), strict=True))
+        return np.array([by_sample.get(name, none) for name in genotypes.samples], np.int64)
+
+    def without_panel(self) -> Fitted:
+        """The same without the training samples' names, calls and latents, which only donors and haplotypes need.
+
+        Raises ConfigError where the model has parts that cannot do without.
+        """
+        if self.mixture.gate.parts != (GLOBAL,):
+            raise ConfigError(
+                f"a checkpoint without the panel cannot hold the parts {', '.join(self.mixture.gate.parts)}; "
+                "set model.decoder=global, or keep the panel"
+            )
+        cohort, latent = self.mixture.cohort, self.mixture.latent
+        codes = None if cohort.populations is None else cohort.populations[:0]
+        nobody = dataclasses.replace(cohort, calls=cohort.calls[:0], populations=codes)
+        mixture = dataclasses.replace(self.mixture, cohort=nobody, latent=Latent(latent.mu[:0], latent.logvar[:0]))
+        mask = Mask((0, self.mask.shape[1]), self.mask.cells[:0], self.mask.fits[:0])
+        return dataclasses.replace(self, samples=(), mixture=mixture, mask=mask)
+
+    def state(self) -> dict[str, Any]:
+        """Plain types and tensors."""
+        cohort, loci = self.mixture.cohort, self.loci
+        return {
+            "loci": {
+                "chrom": [str(c) for c in loci.chrom],
+                "pos": torch.from_numpy(np.ascontiguousarray(loci.pos)),
+                "ref": [str(a) for a in loci.ref],
+                "alt": [str(a) for a in loci.alt],
+                "cm": None if loci.cm is None else torch.from_numpy(np.ascontiguousarray(loci.cm)),
+            },
+            "ploidy": cohort.ploidy,
+            "samples": list(self.samples),
+            "population_names": list(self.population_names),
+            "population_codes": None if cohort.populations is None else torch.from_numpy(cohort.populations),
+            "calls": torch.from_numpy(pack_calls(cohort.calls)),
+            "masks": {
+                name: torch.from_numpy(_packed_cells(cells, cohort.calls.size))
+                for name, cells in (("hidden", self.mask.cells), ("validation", self.mask.cells[self.mask.fits]))
+            },
+            "mixture": mixture_state(self.mixture),
+            "expected": dataclasses.asdict(self.expected),
+            "curve": [dataclasses.asdict(point) for point in self.curve],
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any], config: Config) -> Fitted:
+        """What `state` took down. Raises KeyError, TypeError, ValueError and the like where it does not fit."""
+        places = state["loci"]
+        if len({len(column) for column in places.values() if column is not None}) != 1:
+            raise ValueError("the loci's columns are not of one length")
+        loci = Loci(
+            np.array(places["chrom"], object),
+            places["pos"].numpy(),
+            np.array(places["ref"], object),
+            np.array(places["alt"], object),
+            None if places["cm"] is None else places["cm"].numpy(),
+        )
+        shape = (len(state["samples"]), len(loci))
+        names, codes = tuple(state["population_names"]), state["population_codes"]
+        calls = unpack_calls(state["calls"].numpy(), shape)
+        cells, fits = (_unpacked_cells(state["masks"][name].numpy(), shape) for name in ("hidden", "validation"))
+        codes = None if codes is None else codes.numpy()
+        cohort = Cohort(calls, loci.chrom_codes, loci.positions, int(state["ploidy"]), codes, len(names))
+        hidden = HiddenCells.at(cells, calls)
+        device = choose_device(config.train.device)
+        return cls(
+            loci=loci,
+            samples=tuple(state["samples"]),
+            population_names=names,
+            mixture=mixture_from_state(state["mixture"], cohort, hidden, config, device),
+            mask=Mask(shape, cells, np.isin(cells, fits)),
+            expected=Expected(**{name: Accuracy(**figures) for name, figures in state["expected"].items()}),
+            curve=[ConfidencePoint(**point) for point in state["curve"]],
+        )
+
+
+def pack_calls(calls: np.ndarray) -> np.ndarray:
+    """int8 (N, L), -1..2 -> uint8 (ceil(N * L / 4),), two bits a call."""
+    flat = calls.reshape(-1)
+    packed = np.empty(-(-flat.size // 4), np.uint8)
+    for start in range(0, len(packed), _BLOCK):  # so that what is held beside the calls is small
+        codes = (flat[4 * start : 4 * (start + _BLOCK)] + 1).astype(np.uint8)
+        codes = np.pad(codes, (0, -len(codes) % 4)).reshape(-1, 4)
+        packed[start : start + _BLOCK] = codes[:, 0] | codes[:, 1] << 2 | codes[:, 2] << 4 | codes[:, 3] << 6
+    return packed
+
+
+def unpack_calls(packed: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """What `pack_calls` packed, int8 (N, L). Raises ValueError where the sizes do not agree."""
+    if len(packed) != -(-shape[0] * shape[1] // 4):
+        raise ValueError("the calls are not of these samples and loci")
+    calls = np.empty(shape, np.int8)
+    flat = calls.reshape(-1)
+    for start in range(0, len(packed), _BLOCK):
+        codes = np.stack([packed[start : start + _BLOCK] >> shift & 3 for shift in (0, 2, 4, 6)], 1).ravel()
+        block = flat[4 * start : 4 * (start + _BLOCK)]
+        block[:] = codes[: len(block)].astype(np.int8) - np.int8(1)
+    return calls
+
+
+def _packed_cells(cells: np.ndarray, size: int) -> np.ndarray:
+    """A bit for each of `size` cells, set at `cells`, int64 rising; uint8 (ceil(size / 8),), as np.packbits does."""
+    bits = np.zeros(-(-size // 8), np.uint8)
+    np.bitwise_or.at(bits, cells >> 3, (128 >> (cells & 7)).astype(np.uint8))
+    return bits
+
+
+def _unpacked_cells(bits: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """What `_packed_cells` packed, int64. Raises ValueError where the sizes do not agree."""
+    if len(bits) != -(-shape[0] * shape[1] // 8):
+        raise ValueError("the masks are not of these samples and loci")
+    used = np.flatnonzero(bits)
+    return (8 * used[:, None] + np.arange(8))[np.unpackbits(bits[used, None], axis=1).astype(bool)]

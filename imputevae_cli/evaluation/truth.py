@@ -1,0 +1,113 @@
+"""Scoring a file that any tool wrote: its cells are those missing in the file it was given and known in a truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix
+from imputevae_cli.data.hidden_calls import HiddenCells
+from imputevae_cli.data.match_loci import match_loci
+from imputevae_cli.errors import InputError
+from imputevae_cli.evaluation.evaluate import Guess, Round
+from imputevae_cli.io.imputed_reader import ImputedCells, read_imputed
+from imputevae_cli.log import Progress, logger
+from imputevae_cli.scoring.metrics import certain
+
+MAX_SCORED = 5_000_000
+"""More cells make no figure surer, and each takes some 150 bytes."""
+
+
+@dataclass(frozen=True)
+class FromFile:
+    """What a file says. filled: int8 (N, L), the input's calls with what the file filled in; -1 where it did not.
+
+    source: GP, DS or GT, what stands for the genotype probabilities. notes: what is amiss with the file, in sentences.
+    """
+
+    guess: Guess
+    filled: np.ndarray
+    source: str
+    notes: tuple[str, ...]
+
+
+def cells_of_truth(genotypes: GenotypeMatrix, truth: GenotypeMatrix, rng: np.random.Generator) -> Round:
+    """The cells that are missing in `genotypes` and known in `truth`, samples matched by name.
+
+    Loci are matched by chromosome, position, REF and ALT. Of more than MAX_SCORED cells, those of some loci
+    are scored, drawn by `rng`. Raises InputError where the ploidies differ, where no sample or no locus is in both, and
+    where no such cell is left.
+    """
+    name, given = _name(truth), _name(genotypes)
+    if truth.ploidy != genotypes.ploidy:
+        raise InputError(
+            f"{name}: has ploidy {truth.ploidy}, {given} has {genotypes.ploidy}; give the truth of that file"
+        )
+    row_of = {sample: i for i, sample in enumerate(truth.samples)}
+    row = np.array([row_of.get(sample, -1) for sample in genotypes.samples])
+    place, swapped = match_loci(genotypes.loci, truth.loci)
+    for found, noun in ((row, "samples"), (place, "loci")):
+        if (found < 0).all():
+            raise InputError(f"{name}: none of its {noun} is in {given}; give the truth of that file")
+        if lacking := int((found < 0).sum()):
+            logger.warning(
+                "%s: lacks %d of the %d %s of %s, which are not scored", name, lacking, len(found), noun, given
+            )
+    if extra := truth.n_loci - int((place >= 0).sum()):
+        logger.warning(
+            "%s: %d of its loci are not in %s, or without a call there, and are not scored", name, extra, given
+        )
+    where = (genotypes.calls == MISSING) & (row >= 0)[:, None] & (place >= 0)
+    _thin_out(where, rng)
+    cells = HiddenCells.of(where, genotypes.calls)
+    call = truth.calls[row[cells.samples], place[cells.loci]].astype(np.int64)
+    known = call != MISSING
+    if not known.any():
+        raise InputError(f"{name}: no call that is missing in {given} is known in it; there is nothing to score")
+    call = np.where(swapped[cells.loci], truth.ploidy - call, call)
+    return Round(HiddenCells(cells.samples[known], cells.loci[known], call[known]))
+
+
+def _thin_out(where: np.ndarray, rng: np.random.Generator) -> None:
+    """Take loci out of `where`, bool (N, L), in place, until at most MAX_SCORED cells are left."""
+    if where.sum() <= MAX_SCORED:
+        return
+    order = rng.permutation(where.shape[1])
+    left_out = order[np.cumsum(where.sum(0)[order]) > MAX_SCORED]
+    where[:, left_out] = False
+    logger.warning(
+        "more than %d calls could be scored: those of %d loci, drawn at random, are not", MAX_SCORED, len(left_out)
+    )
+
+
+def read_guess(path: str | Path, genotypes: GenotypeMatrix, cells: HiddenCells, progress: Progress | None) -> FromFile:
+    """What the file says of the cells. Errors as in `read_imputed`."""
+    said = read_imputed(path, genotypes, cells.samples, cells.loci, progress)
+    notes = []
+    if said.n_changed:
+        notes.append(f"The file changed {said.n_changed:,} calls that were known in the input.")
+    if said.n_lost:
+        notes.append(f"The file lacks {said.n_lost:,} loci with scored calls, which count as left missing.")
+    for note in notes:
+        logger.warning("%s: %s", path, note)
+    return FromFile(_guess(said), said.filled, said.source, tuple(notes))
+
+
+def _guess(said: ImputedCells) -> Guess:
+    call, gp, doses = said.call, said.gp, said.dosage
+    if said.source == "GP":
+        return Guess(call, gp, np.where(np.isfinite(doses), doses, gp @ np.arange(gp.shape[1], dtype=np.float32)))
+    if said.source == "DS":
+        return Guess(call, between_neighbours(doses, gp.shape[1]), doses, has_probabilities=False)
+    return Guess(call, certain(call, gp.shape[1]), has_probabilities=False)
+
+
+def between_neighbours(doses: np.ndarray, n_classes: int) -> np.ndarray:
+    """Weights of genotypes, float32 (M, C), that have these dosages: shared by the two counts on either side."""
+    return np.maximum(1 - np.abs(doses[:, None] - np.arange(n_classes)), 0).astype(np.float32)
+
+
+def _name(genotypes: GenotypeMatrix) -> str:
+    return genotypes.source.name if genotypes.source else "genotypes"

@@ -1,0 +1,225 @@
+import io
+
+import numpy as np
+import pytest
+import torch
+
+from imputevae_cli.config import DonorSettings
+from imputevae_cli.decoders.knn.attention import FAR, Ballot, DonorVotes, one_hot
+from imputevae_cli.decoders.knn.decoder import DonorDecoder
+from imputevae_cli.decoders.knn.panel import Panel
+from imputevae_cli.decoders.knn.train_examples import Examples
+from imputevae_cli.errors import CheckpointError
+
+QUICK = DonorSettings(heads=4, hidden=16, steps=30, batch_loci=16, redraws=1)
+CHROMOSOMES = np.repeat(np.arange(15), 4).astype(np.int32)
+POPULATIONS = np.repeat([0, 1], 20)
+
+
+def linked_calls(seed=0, ploidy=2, n_samples=40, missing=0.2):
+    """Two populations; the four loci of a chromosome carry one genotype. -> (truth, calls) int8 (samples, 60)."""
+    rng = np.random.default_rng(seed)
+    frequency = rng.uniform(0.1, 0.9, (2, 15))[np.arange(n_samples) % 40 // 20]
+    truth = rng.binomial(ploidy, frequency).astype(np.int8)[:, CHROMOSOMES]
+    return truth, np.where(rng.random(truth.shape) < missing, -1, truth).astype(np.int8)
+
+
+def fitted(calls, ploidy=2, settings=QUICK, chromosomes=CHROMOSOMES, **options):
+    return DonorDecoder(settings, seed=1).fit(calls, chromosomes, ploidy, **options)
+
+
+def loss_at(gp, truth, cells):
+    return -np.log(np.take_along_axis(gp, truth[..., None].astype(int), 2)[cells]).mean()
+
+
+@pytest.mark.parametrize("ploidy", [1, 2])
+@pytest.mark.parametrize("populations", [None, POPULATIONS])
+def test_it_learns_from_linked_loci(ploidy, populations):
+    truth, calls = linked_calls(ploidy=ploidy)
+    gp = fitted(calls, ploidy, populations=populations).gp(0, 60)
+    assert gp.shape == (40, 60, ploidy + 1)
+    assert gp.dtype == np.float32
+    assert gp.sum(-1) == pytest.approx(1, abs=1e-5)
+    missing = calls < 0
+    assert (gp[~missing] == np.eye(ploidy + 1)[calls[~missing]]).all()
+    frequencies = np.stack([np.stack([(calls == c).sum(0) + 0.5 for c in range(ploidy + 1)], -1)] * 40)
+    by_chance = loss_at(frequencies / frequencies.sum(-1, keepdims=True), truth, missing)
+    assert loss_at(gp, truth, missing) < 0.7 * by_chance
+
+
+def test_one_seed_gives_the_same_numbers_at_any_threads_and_blocks():
+    _, calls = linked_calls()
+    one = fitted(calls, threads=1).gp(0, 60)
+    three = fitted(calls, threads=3)
+    assert (three.gp(0, 60) == one).all()
+    assert np.concatenate([three.gp(0, 7), three.gp(7, 60)], 1) == pytest.approx(one, abs=1e-6)
+
+
+def test_cells_equal_the_whole():
+    _, calls = linked_calls()
+    decoder = fitted(calls)
+    loci, samples = np.nonzero((calls < 0).T)
+    cells = decoder.cells(samples[::3], loci[::3])
+    assert cells == pytest.approx(decoder.gp(0, 60)[samples[::3], loci[::3]], abs=1e-6)
+    assert decoder.cells(samples[:0], loci[:0]).shape == (0, 3)
+
+
+def test_swapping_the_alleles_mirrors_the_probabilities():
+    _, calls = linked_calls()
+    decoder = fitted(calls)
+    flipped = np.where(calls < 0, -1, 2 - calls).astype(np.int8)
+    gp = decoder.gp(0, 60)
+    decoder.use_donors(flipped, CHROMOSOMES, 2)
+    difference = np.abs(decoder.gp(0, 60)[..., ::-1] - gp)
+    assert (difference < 0.02).mean() > 0.99  # at a frequency of one half the minor allele is a matter of chance
+
+
+def test_a_hidden_call_leaks_nowhere():
+    _, calls = linked_calls(missing=0.1)
+    sample, locus = 3, np.flatnonzero(calls[3] >= 0)[10]
+    hidden = np.array([sample * calls.shape[1] + locus])
+    model = fitted(calls)._votes
+    answers = []
+    for call in range(3):
+        calls[sample, locus] = call
+        panel = Panel(
+            calls, CHROMOSOMES, 2, POPULATIONS, window=3, linked=4, max_donors=99,
+            rng=np.random.default_rng(0), hidden=hidden,
+        )  # fmt: skip
+        examples = Examples(panel, hidden, None, np.random.default_rng(0))
+        cell = torch.tensor([locus]), torch.tensor([[sample]])
+        votes, effective = model.poll(examples._ballot(model, *cell, panel.context(cell[0])))
+        answers.append(model.logits(votes, effective, *panel.frequencies(examples.queries, *cell)))
+    assert torch.allclose(answers[0], answers[1], atol=1e-6)
+    assert torch.allclose(answers[0], answers[2], atol=1e-6)
+
+
+def test_a_batch_gone_through_in_parts_has_the_gradient_of_the_whole(monkeypatch):
+    _, calls = linked_calls(missing=0.1)
+    hidden = np.flatnonzero(calls.ravel() >= 0)[::7]
+    panel = Panel(
+        calls, CHROMOSOMES, 2, POPULATIONS, window=3, linked=4, max_donors=99,
+        rng=np.random.default_rng(0), hidden=hidden,
+    )  # fmt: skip
+    examples = Examples(panel, hidden, None, np.random.default_rng(0))
+    gradients, numbers = [], []
+    for entries in (10**9, 3 * 10 * 3 * len(calls)):  # all loci; three of 10 context loci and 3 genotypes
+        monkeypatch.setattr("imputevae_cli.decoders.knn.train_examples._ENTRIES_AT_ONCE", entries)
+        model = fitted(calls)._votes.requires_grad_(True)
+        model.zero_grad()
+        parts = [loss.backward() or loss.item() for loss in examples.losses(model, 16, 4, np.random.default_rng(1))]
+        gradients.append([parameter.grad.clone() for parameter in model.parameters()])
+        numbers.append((len(parts), sum(parts)))
+    assert numbers[0][0] == 1
+    assert numbers[1][0] == 6
+    assert numbers[1][1] == pytest.approx(numbers[0][1], rel=1e-5)
+    for whole, summed in zip(*gradients, strict=True):
+        assert torch.allclose(whole, summed, rtol=1e-3, atol=1e-6)
+
+
+def test_the_only_carrier_of_an_allele_is_not_asked_for():
+    calls = np.zeros((10, 4), np.int8)
+    calls[2, 1] = 1
+    calls[3:6, 2] = 1
+    hidden = np.arange(calls.size)
+    panel = Panel(
+        calls, np.zeros(4, np.int32), 2, None, window=2, linked=2, max_donors=99, rng=np.random.default_rng(0)
+    )
+    examples = Examples(panel, hidden, None, np.random.default_rng(0))
+    asked = set(zip(examples.samples.tolist(), examples.at.tolist(), strict=True))
+    assert (2, 1) not in asked
+    assert {(3, 2), (4, 2), (5, 2)} <= asked
+
+
+def test_scores_follow_the_formula():
+    rng = torch.Generator().manual_seed(0)
+    model = DonorVotes(3, 2, 4, 4, heads=2, hidden=8, generator=rng)
+    query, donor = (
+        torch.tensor([[0], [-1], [2]], dtype=torch.int8),
+        torch.tensor([[2, 0], [1, 1], [2, -1]], dtype=torch.int8),
+    )
+    distance, r2 = torch.tensor([[1.0, 2.0, FAR]]), torch.tensor([[0.0, 0.0, 0.4]])
+    overall = torch.rand(1, 2, 1, 2, generator=rng)
+    ballot = Ballot(one_hot(query, 3, 1)[None], one_hot(donor, 3, 1)[None], distance, r2, overall, torch.zeros(1, 2, 3))
+    tables = (model.tables + model.tables.transpose(1, 2)) / 2
+    for head in range(2):
+        near = torch.exp(model.log_near[head] - 1 / torch.exp(model.log_length[head]))
+        linked = torch.exp(model.log_linked[head]) * 0.4 ** model.power[head]
+        expected = torch.stack([near * tables[head, 0, 2] + linked * tables[head, 2, 2], near * tables[head, 0, 0]])
+        assert torch.allclose(model.scores(ballot)[0, head, 0], expected + overall[0, head, 0])
+
+
+def test_votes_are_those_of_whoever_may_vote():
+    model = DonorVotes(3, 2, 4, 4, heads=2, hidden=8, generator=torch.Generator().manual_seed(0))
+    target = one_hot(torch.tensor([[0, 2, 2, 1]], dtype=torch.int8), 3)
+    may_vote = torch.tensor([[[True, True, False, False], [False] * 4]])
+    ballot = Ballot(
+        torch.zeros(1, 1, 3, 2), torch.zeros(1, 1, 3, 4), torch.full((1, 1), FAR), torch.zeros(1, 1),
+        torch.zeros(1, 2, 2, 4), target, may_vote,
+    )  # fmt: skip
+    votes, effective = model.poll(ballot)
+    assert votes[0, 0, 0].tolist() == pytest.approx([0.5, 0, 0.5])
+    assert effective[0, 0].tolist() == pytest.approx([2, 2])
+    assert votes[0, 1].abs().sum() == 0
+
+
+def test_new_samples_are_filled_by_the_training_samples():
+    _, calls = linked_calls()
+    decoder = fitted(calls, populations=POPULATIONS)
+    fresh_truth, fresh = linked_calls(seed=0, n_samples=80, missing=0.3)
+    fresh_truth, fresh = fresh_truth[40:], fresh[40:]
+    gp = decoder.strangers(fresh, populations=POPULATIONS).gp(0, 60)
+    assert gp.shape == (40, 60, 3)
+    assert (gp[fresh >= 0] == np.eye(3)[fresh[fresh >= 0]]).all()
+    assert np.isfinite(decoder.strangers(fresh[:1]).gp(0, 60)).all()
+    frequencies = np.stack([np.stack([(calls == c).sum(0) + 0.5 for c in range(3)], -1)] * 40)
+    by_chance = loss_at(frequencies / frequencies.sum(-1, keepdims=True), fresh_truth, fresh < 0)
+    assert loss_at(gp, fresh_truth, fresh < 0) < by_chance
+
+
+def test_state_round_trip():
+    _, calls = linked_calls()
+    closeness = np.random.default_rng(0).normal(size=(40, 40)).astype(np.float32)
+    decoder = fitted(calls, populations=POPULATIONS, similarity=closeness)
+    file = io.BytesIO()
+    torch.save(decoder.state_dict(), file)
+    file.seek(0)
+    state = torch.load(file, weights_only=True)
+    again = DonorDecoder.from_state_dict(state)
+    again.use_donors(calls, CHROMOSOMES, 2, populations=POPULATIONS, similarity=closeness)
+    assert (again.gp(0, 60) == decoder.gp(0, 60)).all()
+    del state["weights"]
+    with pytest.raises(CheckpointError, match="donor decoder"):
+        DonorDecoder.from_state_dict(state)
+
+
+@pytest.mark.parametrize(
+    "case", ["two samples", "two loci", "no call at a locus", "no call of a sample", "nothing missing", "90 % missing",
+             "no linked loci", "one locus a contig", "few donors", "no population known", "one population"]
+)  # fmt: skip
+def test_awkward_data(case):
+    _, calls = linked_calls(missing=0.9 if case == "90 % missing" else 0.2)
+    chromosomes, settings, populations = CHROMOSOMES, QUICK, None
+    if case == "two samples":
+        calls = calls[:2]
+    elif case == "two loci":
+        calls, chromosomes = calls[:, :2], chromosomes[:2]
+    elif case == "no call at a locus":
+        calls[:, 5] = -1
+    elif case == "no call of a sample":
+        calls[5] = -1
+    elif case == "nothing missing":
+        calls = np.abs(calls)
+    elif case == "no linked loci":
+        settings = DonorSettings(heads=2, hidden=8, steps=5, linked=0)
+    elif case == "one locus a contig":
+        chromosomes = np.arange(60, dtype=np.int32)
+    elif case == "few donors":
+        settings = DonorSettings(heads=2, hidden=8, steps=5, max_donors=7)
+    elif case == "no population known":
+        populations = np.full(40, -1)
+    elif case == "one population":
+        populations = np.zeros(40, int)
+    gp = fitted(calls, settings=settings, chromosomes=chromosomes, populations=populations).gp(0, calls.shape[1])
+    assert gp.shape == (*calls.shape, 3)
+    assert gp.sum(-1) == pytest.approx(1, abs=1e-5)

@@ -1,0 +1,122 @@
+import numpy as np
+import pytest
+
+from imputevae_cli.ensemble.gate import Gate
+from imputevae_cli.errors import CheckpointError
+
+
+def log_loss(gp, truth):
+    return -np.log(gp[np.arange(len(truth)), truth]).mean()
+
+
+def smoothed(scores):
+    p = np.exp(scores - scores.max(1, keepdims=True))
+    return np.log(p / p.sum(1, keepdims=True))
+
+
+@pytest.fixture
+def cells():
+    """Truth, features, and parts: chance frequencies, a good part, one that is noise."""
+    rng = np.random.default_rng(0)
+    truth = rng.choice(3, 6000, p=[0.6, 0.3, 0.1])
+    evidence = np.eye(3)[truth] * 2 + rng.normal(size=(6000, 3))
+    frequencies = np.tile(np.log([0.6, 0.3, 0.1]), (6000, 1))
+    parts = {
+        "frequencies": frequencies,
+        "good": smoothed(frequencies + evidence * 2),
+        "noise": smoothed(rng.normal(size=(6000, 3))),
+    }
+    return parts, truth, rng.normal(size=(6000, 2))
+
+
+def test_noise_is_dropped_with_its_reason(cells):
+    gate = Gate.fit(*cells)
+    assert "good" in gate.parts
+    assert "noise" not in gate.parts
+    assert "noise skipped: adds 0.0000 nats" in gate.summary()
+
+
+def test_shares_add_up_and_the_mixture_loses_to_no_part(cells):
+    parts, truth, features = cells
+    gate = Gate.fit(parts, truth, features)
+    gp = gate.mix(parts, features)
+    assert gp.shape == (6000, 3)
+    assert gp.sum(1) == pytest.approx(1, abs=1e-5)
+    assert sum(gate.shares.values()) == pytest.approx(1)
+    assert all(log_loss(gp, truth) < log_loss(np.exp(part), truth) + 0.002 for part in parts.values())
+
+
+def test_parts_that_know_different_things_are_mixed():
+    rng = np.random.default_rng(1)
+    truth = rng.choice(3, 6000)
+    parts = {name: smoothed(np.eye(3)[truth] * 1.5 + rng.normal(size=(6000, 3))) for name in ("left", "right")}
+    gate = Gate.fit(parts, truth, np.zeros((6000, 1)))
+    assert set(gate.parts) == {"left", "right"}
+    assert gate.losses["mixture"] < min(gate.losses["left"], gate.losses["right"]) - 0.05
+    assert gate.shares["left"] == pytest.approx(0.5, abs=0.1)
+
+
+def test_features_decide_whom_to_believe():
+    rng = np.random.default_rng(2)
+    truth, side = rng.choice(3, 8000), rng.integers(2, size=8000)
+    parts = {
+        name: smoothed(np.eye(3)[truth] * 4 * (side == here)[:, None] + rng.normal(size=(8000, 3)))
+        for here, name in enumerate(("left", "right"))
+    }
+    gate = Gate.fit(parts, truth, side[:, None])
+    assert "hidden" in gate.parameters
+    constant = gate.mix(parts, np.full((8000, 1), 0.5))
+    assert log_loss(gate.mix(parts, side[:, None]), truth) < log_loss(constant, truth) - 0.05
+
+
+def test_an_overconfident_part_is_cooled(cells):
+    parts, truth, features = cells
+    sharp = {"good": smoothed(3 * parts["good"])}
+    gate = Gate.fit(sharp, truth, features)
+    assert log_loss(gate.mix(sharp, features), truth) < log_loss(np.exp(sharp["good"]), truth) - 0.02
+
+
+@pytest.mark.parametrize("wrong", [0.5, 1.0, 2.0])
+def test_the_temperature_mends_a_known_miscalibration(wrong):
+    rng = np.random.default_rng(0)
+    right = rng.dirichlet([0.8, 0.8, 0.8], 40_000)
+    truth = (rng.random((len(right), 1)) > right.cumsum(1)).sum(1).clip(0, 2)
+    off = {"good": smoothed(np.log(right.clip(1e-6)) / wrong)}
+    gate = Gate.fit(off, truth, np.zeros((len(truth), 1)))
+    assert "hidden" not in gate.parameters
+    assert float(gate.parameters["temperature"].exp()) == pytest.approx(wrong, rel=0.08)
+    assert np.abs(gate.mix(off, np.zeros((len(truth), 1))) - right).mean() < 0.02
+
+
+def test_frequencies_when_nothing_beats_them(cells):
+    parts, truth, features = cells
+    parts = {"noise": parts["noise"], "again": parts["frequencies"], "frequencies": parts["frequencies"]}
+    gate = Gate.fit(parts, truth, features)
+    assert gate.parts == ("frequencies",)
+
+
+@pytest.mark.parametrize("n_cells", [1, 5, 60])
+def test_few_cells(cells, n_cells):
+    parts, truth, features = cells
+    parts = {name: part[:n_cells] for name, part in parts.items()}
+    gp = Gate.fit(parts, truth[:n_cells], features[:n_cells]).mix(parts, features[:n_cells])
+    assert np.isfinite(gp).all()
+
+
+def test_haploid_and_certain_probabilities():
+    truth = np.tile([0, 1], 500)
+    certain = {"donors": np.log(np.clip(np.eye(2)[truth], 1e-300, 1)), "wrong": np.log(np.eye(2)[1 - truth] + 1e-300)}
+    gate = Gate.fit(certain, truth, np.zeros((1000, 1)))
+    assert gate.parts == ("donors",)
+    assert log_loss(gate.mix(certain, np.zeros((1000, 1))), truth) < 0.01
+
+
+def test_same_seed_same_gate_and_state_round_trip(cells):
+    parts, truth, features = cells
+    first, second = Gate.fit(parts, truth, features, seed=3), Gate.fit(parts, truth, features, seed=3)
+    again = Gate.from_state_dict(first.state_dict())
+    assert (first.mix(parts, features) == second.mix(parts, features)).all()
+    assert (first.mix(parts, features) == again.mix(parts, features)).all()
+    assert again.summary() == first.summary()
+    with pytest.raises(CheckpointError, match="gate"):
+        Gate.from_state_dict({"parts": ["good"]})

@@ -1,0 +1,180 @@
+import io
+import os
+import sys
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from vcf_maker import record, vcf, write
+
+from imputevae_cli.data.popmap import PopMap
+from imputevae_cli.errors import ConfigError, InputError
+from imputevae_cli.io import vcf_reader
+from imputevae_cli.io.vcf_reader import read_vcf
+
+TWO = record("0/0 0/1 1/1", pos=1) + record("./. 0|1 1|1", pos=2)
+
+
+def read(tmp_path, *records, mode="vcf", samples=("a", "b", "c"), **options):
+    return read_vcf(write(tmp_path / "in.vcf", vcf(*records, samples=samples), mode), **options)
+
+
+@pytest.mark.parametrize("mode", ["vcf", "gzip", "bgzf", "bcf"])
+def test_every_kind_of_file_reads_the_same(tmp_path, mode):
+    genotypes = read(tmp_path, TWO, record("1/0 0/0 .", "2", 7, "ACT", "A", fmt="GT"), mode=mode)
+    assert genotypes.calls.tolist() == [[0, -1, 1], [1, 1, 0], [2, 2, -1]]
+    assert genotypes.calls.dtype == np.int8
+    assert genotypes.samples == ("a", "b", "c")
+    assert genotypes.loci.chrom.tolist() == ["1", "1", "2"]
+    assert genotypes.loci.pos.tolist() == [1, 2, 7]
+    assert genotypes.loci.ref.tolist() == ["A", "A", "ACT"]
+    assert genotypes.ploidy == 2
+    assert genotypes.source.rows.tolist() == [0, 1, 2]
+    assert genotypes.source.n_records == 3
+    assert genotypes.populations is None
+
+
+def test_standard_input_is_spooled(tmp_path, monkeypatch):
+    text = vcf(TWO).encode()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text)))
+    genotypes = read_vcf("-", spool_dir=tmp_path)
+    assert genotypes.source.name == "standard input"
+    assert genotypes.source.path.read_bytes() == text
+    assert genotypes.source.path.parent == tmp_path
+
+
+def test_a_pipe_is_spooled(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    feeder = threading.Thread(target=pipe.write_text, args=(vcf(TWO),))
+    feeder.start()
+    genotypes = read_vcf(pipe, spool_dir=tmp_path)
+    feeder.join()
+    assert genotypes.calls.shape == (3, 2)
+    assert genotypes.source.name == str(pipe)
+
+
+def test_half_calls_and_missing_calls_of_every_spelling(tmp_path):
+    cells = ["./1", "0/.", ".|1", ".", "./.", ".|.", "0|1", "1/1:5", ".:3"]
+    genotypes = read(tmp_path, record(cells, fmt="GT:DP"), record(["0/0"] * 9), samples="abcdefghi")
+    assert genotypes.calls[:, 0].tolist() == [-1, -1, -1, -1, -1, -1, 1, 2, -1]
+
+
+def test_haploid_file(tmp_path):
+    genotypes = read(tmp_path, record("0 1 ."), record("1 ./. 0", pos=200))
+    assert genotypes.ploidy == 1
+    assert genotypes.calls.tolist() == [[0, 1], [1, -1], [-1, 0]]
+
+
+@pytest.mark.parametrize("mode", ["vcf", "bcf"])
+def test_what_is_not_modelled_is_counted_by_reason(tmp_path, mode):
+    genotypes = read(
+        tmp_path,
+        record("0/1 1/2 2/2", alt="G,T"),
+        record("0/0 0/0 0/1"),
+        record("0/0 ./. 0/0", alt="."),
+        record("0/0 0/1 0/0", alt="<DEL>"),
+        record("0/0 0/1 0/0", alt="*"),
+        record("0/0 0/1 0/0", alt="A[2:5["),
+        record("./. . ./."),
+        record("0 1 .", pos=300),
+        record("5 6 7", fmt="DP"),
+        record("0/0 1/1 0/1", alt="GTC", pos=400),
+        mode=mode,
+    )
+    assert genotypes.source.passed_through == {
+        "multiallelic": 1, "no ALT": 1, "symbolic or * ALT": 3, "no call": 1, "haploid": 1, "no GT": 1,
+    }  # fmt: skip
+    assert genotypes.source.rows.tolist() == [1, 9]
+    assert genotypes.calls.tolist() == [[0, 0], [0, 2], [1, 1]]
+
+
+def test_unsorted_records_and_repeated_positions_keep_their_order(tmp_path):
+    genotypes = read(tmp_path, *(record("0/0 0/1 1/1", pos=pos) for pos in (9, 3, 3, 5)))
+    assert genotypes.loci.pos.tolist() == [9, 3, 3, 5]
+
+
+@pytest.mark.parametrize(("region", "rows"), [("1:2-4", [2, 3]), ("1", [1, 2, 3]), ("1:4-", [3]), ("1:1-2", [1, 2])])
+def test_region_numbers_rows_among_its_own_records(tmp_path, region, rows):
+    positions = [("2", 2), ("1", 1), ("1", 2), ("1", 4), ("2", 9)]
+    records = [record("0/0 0/1 1/1", chrom, pos) for chrom, pos in positions] + [record("0/1 0/1 0/1", "1", 5)]
+    genotypes = read(tmp_path, *records, region=region)
+    first = rows[0]
+    wanted = [(c, p) for c, p in [*positions, ("1", 5)] if (c, p) in vcf_reader.Region.parse(region)]
+    assert list(zip(genotypes.loci.chrom, genotypes.loci.pos.tolist(), strict=True)) == wanted
+    assert genotypes.source.rows.tolist() == list(range(len(wanted)))
+    assert genotypes.source.n_records == len(wanted)
+    assert positions[first] in wanted
+
+
+def test_regions_that_hold_nothing_or_run_backwards(tmp_path):
+    with pytest.raises(InputError, match="no record lies in --region 3:1-9"):
+        read(tmp_path, TWO, region="3:1-9")
+    with pytest.raises(ConfigError, match="the end is before the start"):
+        read(tmp_path, TWO, region="1:9-1")
+
+
+def test_samples_keep_file_order_and_unknown_ones_are_errors(tmp_path):
+    genotypes = read(tmp_path, TWO, samples=("a", "b", "c"))
+    kept = read_vcf(genotypes.source.path, samples=["c", "a"])
+    assert kept.samples == ("a", "c")
+    assert kept.source.columns.tolist() == [0, 2]
+    assert kept.calls.tolist() == genotypes.calls[[0, 2]].tolist()
+    with pytest.raises(InputError, match="requested sample 'sea' is not in the file"):
+        read_vcf(genotypes.source.path, samples=["a", "sea"])
+
+
+def test_populations_follow_the_kept_samples(tmp_path, caplog):
+    popmap = PopMap({"a": "north", "b": "south"})
+    genotypes = read(tmp_path, TWO, popmap=popmap, include_pops=["north", "unknown"])
+    assert genotypes.samples == ("a", "c")
+    assert genotypes.populations.tolist() == ["north", "unknown"]
+    with pytest.raises(InputError, match=r"population 'nroth' \(nearest to 'nroth': 'north'\)"):
+        read_vcf(genotypes.source.path, popmap, include_pops=["nroth"])
+    with pytest.raises(ConfigError, match="needs a popmap"):
+        read_vcf(genotypes.source.path, include_pops=["north"])
+
+
+def test_samples_of_one_ploidy_can_be_kept_from_a_mixed_file(tmp_path):
+    with pytest.raises(InputError, match=r"line 14 \(1:100\): sample 'c' is haploid where others are diploid; keep"):
+        read(tmp_path, record("0/0 0/1 1"), record("0/0 1/1 ."))
+    assert read_vcf(tmp_path / "in.vcf", samples=["a", "b"]).calls.tolist() == [[0, 0], [1, 2]]
+
+
+def test_loci_without_a_call_among_the_kept_samples_pass(tmp_path):
+    genotypes = read(tmp_path, TWO, record("./. ./. 0/1", pos=3), samples=("a", "b", "c"))
+    assert read_vcf(genotypes.source.path, samples=["a", "b"]).source.passed_through == {"no call": 1}
+
+
+def test_names_beyond_ascii_and_carriage_returns(tmp_path):
+    path = write(tmp_path / "crlf.vcf", vcf(TWO, samples=("ä", "β", "c")).replace("\n", "\r\n"))
+    genotypes = read_vcf(path)
+    assert genotypes.samples == ("ä", "β", "c")
+    assert genotypes.calls.tolist() == [[0, -1], [1, 1], [2, 2]]
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), ploidy=st.sampled_from([1, 2]), mode=st.sampled_from(["vcf", "bcf"]))
+def test_any_calls_are_read_as_they_are(tmp_path, monkeypatch, data, ploidy, mode):
+    """Batches of a few records and matrices wider than a tile are read like small ones."""
+    n = data.draw(st.sampled_from([2, 3, 300]))
+    n_loci = data.draw(st.integers(2, 40))
+    seed = data.draw(st.integers(0, 2**32 - 1))
+    monkeypatch.setattr(vcf_reader, "BATCH_BYTES", 8)
+    rng = np.random.default_rng(seed)
+    calls = rng.integers(-1, ploidy + 1, (n, n_loci)).astype(np.int8)
+    calls[0] = np.maximum(calls[0], 0)
+    if ploidy == 2:
+        spellings = {-1: ["./.", ".", ".|.", "./0", "1/."], 0: ["0/0", "0|0"], 1: ["0/1", "1|0"], 2: ["1/1"]}
+    else:
+        spellings = {-1: [".", "./."], 0: ["0"], 1: ["1"]}
+    records = [
+        record([spellings[c][rng.integers(len(spellings[c]))] for c in calls[:, j].tolist()], pos=j + 1)
+        for j in range(n_loci)
+    ]
+    genotypes = read(tmp_path, *records, mode=mode, samples=[f"s{i}" for i in range(n)])
+    assert np.array_equal(genotypes.calls, calls)
+    assert genotypes.ploidy == ploidy
+    assert genotypes.calls.flags.c_contiguous

@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+from conftest import simulate_linked
+
+from imputevae_cli.data.genotypes import MISSING
+from imputevae_cli.scoring.ld_knni import correlated_loci, ld_knni, votes_at
+
+
+def votes_by_hand(calls, locus, row, near, k, n_classes):
+    """The definition, one neighbour at a time."""
+    others = []
+    for donor in np.flatnonzero(calls[:, locus] != MISSING):
+        distance = sum(
+            1 if MISSING in (a, b) else abs(int(a) - int(b))
+            for a, b in zip(calls[row, near], calls[donor, near], strict=True)
+        )
+        others.append((distance, donor))
+    votes = np.zeros(n_classes)
+    for distance, donor in sorted(others)[:k]:
+        votes[calls[donor, locus]] += 1 / max(distance, 0.5)
+    return votes / votes.sum()
+
+
+def test_votes_are_those_of_the_definition():
+    genotypes, _ = simulate_linked(25, 40, missing=0.3, seed=3)
+    calls = genotypes.calls
+    near = np.array([3, 9, 10, 22, 31])
+    rows = np.flatnonzero(calls[:, 8] == MISSING)
+    got = votes_at(calls, 8, rows, near, (1, 4, 100), 3)
+    for i, k in enumerate((1, 4, 100)):
+        for j, row in enumerate(rows):
+            assert got[i, j] == pytest.approx(votes_by_hand(calls, 8, row, near, k, 3))
+
+
+def test_correlated_loci_are_those_of_the_highest_correlation():
+    _genotypes, truth = simulate_linked(60, 80, missing=0.0, seed=4)
+    near = correlated_loci(truth, 3, block=32)
+    with np.errstate(invalid="ignore"):
+        r2 = np.nan_to_num(np.corrcoef(truth.T)) ** 2
+    np.fill_diagonal(r2, -1)
+    best = -np.sort(-r2, axis=1)[:, :3]
+    assert near.shape == (80, 3)
+    assert not (near == np.arange(80)[:, None]).any()
+    assert np.take_along_axis(r2, near, 1) == pytest.approx(best, abs=0.05)
+
+
+def test_it_reads_linkage():
+    genotypes, truth = simulate_linked(80, 150, missing=0.15, seed=5)
+    samples, loci = np.nonzero(genotypes.calls == MISSING)
+    codes = genotypes.loci.chrom_codes
+    call, gp, chosen = ld_knni(genotypes.calls, codes, 2, samples, loci, np.random.default_rng(1))
+    right = (call == truth[samples, loci]).mean()
+    commonest = np.array([np.bincount(c[c >= 0], minlength=3).argmax() for c in genotypes.calls.T])
+    assert right > (commonest[loci] == truth[samples, loci]).mean() + 0.15
+    assert gp.sum(1) == pytest.approx(1.0, abs=1e-5)
+    assert gp.min() > 0
+    assert chosen.keys() == {"l", "k", "frequencies mixed in"}
+
+
+@pytest.mark.parametrize(("n_samples", "n_loci"), [(3, 2), (5, 200), (40, 3)])
+def test_small_files(n_samples, n_loci):
+    rng = np.random.default_rng(2)
+    calls = rng.integers(0, 3, (n_samples, n_loci)).astype(np.int8)
+    calls[0, 0] = MISSING
+    call, gp, _ = ld_knni(calls, np.zeros(n_loci, np.int32), 2, np.array([0]), np.array([0]), rng)
+    assert call[0] in (0, 1, 2)
+    assert gp.sum() == pytest.approx(1.0)
