@@ -21,7 +21,7 @@ import scoring
 from imputevae_cli import __version__
 
 AUTO = "auto"
-DECODERS = (AUTO, "global", "donors", "haplotype")
+DECODERS = (AUTO, "vae", "knn", "copying")
 
 
 def run(case: Path, decoder: str, threads: int, folder: Path) -> dict:

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from imputevae_cli.config import HaplotypeSettings
+from imputevae_cli.config import CopyingSettings
 from imputevae_cli.data.genotypes import MISSING
 from imputevae_cli.data.hidden_calls import HiddenCells
-from imputevae_cli.decoders.copying.decoder import HaplotypeDecoder
+from imputevae_cli.decoders.copying.decoder import CopyingModel
 
 SAMPLES = (100, 200, 500, 1000, 2000)
 LOCI = (1000, 2000, 5000, 10_000, 20_000, 50_000)
@@ -43,12 +43,12 @@ def simulate(n_samples: int, n_loci: int, seed: int = 1) -> np.ndarray:
 def nanoseconds(n_samples: int, n_loci: int) -> dict:
     """CPU nanoseconds per sample x locus x iteration, everything between calls and posterior counted."""
     calls = simulate(n_samples, n_loci)
-    settings = HaplotypeSettings(
+    settings = CopyingSettings(
         iterations=ITERATIONS, burn_in=BURN_IN, chains=1, donors=DONORS, core=512, halo=96, trial=False
     )
     codes, positions = np.zeros(n_loci, np.int32), np.arange(n_loci, dtype=np.int64) * 100
     start = time.process_time()
-    HaplotypeDecoder(settings, 1).fit(calls, codes, positions, 2, hidden=HiddenCells.none())
+    CopyingModel(settings, 1).fit(calls, codes, positions, 2, hidden=HiddenCells.none())
     seconds = time.process_time() - start
     return {
         "samples": n_samples,

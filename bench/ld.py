@@ -3,7 +3,7 @@
 usage: python bench/ld.py --cases DIR [--only NAME,...] [--threads 2] [--out bench/results/ld.json]
 
 Needs `beagle` on the PATH (Debian's package, or a script that runs the jar). Both run with default settings, and
-`imputevae haplotype` is ours with the haplotype decoder alone (model.decoder=haplotype). Beagle
+`imputevae haplotype` is ours with the haplotype decoder alone (model.decoder=copying). Beagle
 is asked for GP, but writes none without a reference panel: then it has no log loss or ECE, and its r2 is that of calls.
 """
 
@@ -30,7 +30,7 @@ def run_ours(case: Path, threads: int, out: Path, *options: str) -> scoring.Cost
 
 
 def run_haplotypes(case: Path, threads: int, out: Path) -> scoring.Cost:
-    return run_ours(case, threads, out, "--set", "model.decoder=haplotype")
+    return run_ours(case, threads, out, "--set", "model.decoder=copying")
 
 
 def run_beagle(case: Path, threads: int, out: Path) -> scoring.Cost:

@@ -32,7 +32,7 @@ from imputevae_cli.cli.main import run as run_command
 REPOSITORY = Path(__file__).parents[1]
 EXAMPLE = REPOSITORY / "test_data" / "example.vcf.gz"
 POPMAP = REPOSITORY / "test_data" / "example.popmap"
-QUICK = ["--threads", "1", "--preset", "fast", "--set", "donors.steps=40", "--set", "train.max_epochs=15"]
+QUICK = ["--threads", "1", "--preset", "fast", "--set", "knn.steps=40", "--set", "train.max_epochs=15"]
 EVERY = ["--checkpoint-every", "0.003"]
 ALLOWED = {"TERM": {0, 75, 143, -15}, "KILL": {0, -9}}
 

@@ -26,9 +26,9 @@ from simulate import simulate
 SAMPLES, AT_LOCI = (100, 300, 1000, 2500, 5000), 2000
 LOCI, AT_SAMPLES = (1000, 5000, 20_000, 50_000, 200_000), 100
 FORECASTS = {"ld": ((100, 2000), (300, 5000), (1000, 3000)), "rad": ((100, 2000), (200, 5000), (400, 5000))}
-LARGE = {"global": [], "donors": [], "haplotype": ["--region", "chr1:1-5000000"]}
+LARGE = {"vae": [], "knn": [], "copying": ["--region", "chr1:1-5000000"]}
 LARGE_SAMPLES, LARGE_LOCI, REGION_LOCI = 2000, 200_000, 20_000
-ONE_CHAIN = ["--set", "haplotype.chains=1"]
+ONE_CHAIN = ["--set", "copying.chains=1"]
 
 
 def main() -> None:
@@ -78,7 +78,7 @@ def measure(folder: Path, samples: int, loci: int, options: list, linkage: str =
     cpu, wall, peak, text = run(*given)
     row |= {"cpu_s": round(cpu, 1), "wall_s": round(wall, 1), "peak_mb": round(peak), "parts": parts(text)}
     cells = samples * (REGION_LOCI if "--region" in options else loci)
-    return row | {"bound_mb": round(500 + (1 if row["parts"] == "global" else 4) * cells / 1e6)}
+    return row | {"bound_mb": round(500 + (1 if row["parts"] == "vae" else 4) * cells / 1e6)}
 
 
 def run(*arguments) -> tuple[float, float, float, str]:

@@ -16,6 +16,10 @@ from msgspec import Meta
 
 from imputevae_cli.errors import ConfigError
 
+OLD_SECTIONS = {"donors": "knn", "haplotype": "copying"}
+OLD_DECODERS = {"global": "vae", "donors": "knn", "haplotype": "copying"}
+"""Names that settings had in 0.1, and those that they have now."""
+
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
 OpenShare = Annotated[float, Meta(gt=0.0, lt=1.0)]
 Positive = Annotated[float, Meta(gt=0.0)]
@@ -33,7 +37,7 @@ class _Section(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 class ModelSettings(_Section):
     """What the model is made of, and the shape of the global decoder's networks.
 
-    decoder: global reads population structure, donors the samples most alike, haplotype shared stretches of
+    decoder: vae reads population structure, knn the samples most alike, copying shared stretches of
     chromosomes; auto mixes what hidden calls show to help.
     latent_dim: size of z. hidden_units: width of the encoder's first hidden layer. num_hidden_layers: hidden
     layers of the encoder, and of the decoder in reverse; 0 makes both linear. layer_schedule and
@@ -44,7 +48,7 @@ class ModelSettings(_Section):
     serves samples of none.
     """
 
-    decoder: Literal["auto", "global", "donors", "haplotype"] = "auto"
+    decoder: Literal["auto", "vae", "knn", "copying"] = "auto"
     latent_dim: Count = 8
     hidden_units: Count = 128
     num_hidden_layers: Annotated[int, Meta(ge=0, le=20)] = 1
@@ -105,7 +109,7 @@ class VaeSettings(_Section):
     draws: Annotated[int, Meta(ge=0)] = 8
 
 
-class DonorSettings(_Section):
+class KnnSettings(_Section):
     """The donor decoder; the defaults suit reduced-representation data of tens to hundreds of samples.
 
     heads: attention heads. hidden: units of the network that corrects the votes. window: loci on either side
@@ -130,7 +134,7 @@ class DonorSettings(_Section):
     averaged_steps: Count = 50
 
 
-class HaplotypeSettings(_Section):
+class CopyingSettings(_Section):
     """The haplotype decoder; null leaves a setting to rules and to trials on hidden calls.
 
     iterations, burn_in: of each chain; probabilities are averaged over the iterations after burn_in. chains: runs
@@ -233,8 +237,8 @@ class Config(_Section):
     model: ModelSettings = msgspec.field(default_factory=ModelSettings)
     train: TrainSettings = msgspec.field(default_factory=TrainSettings)
     vae: VaeSettings = msgspec.field(default_factory=VaeSettings)
-    donors: DonorSettings = msgspec.field(default_factory=DonorSettings)
-    haplotype: HaplotypeSettings = msgspec.field(default_factory=HaplotypeSettings)
+    knn: KnnSettings = msgspec.field(default_factory=KnnSettings)
+    copying: CopyingSettings = msgspec.field(default_factory=CopyingSettings)
     sim: SimSettings = msgspec.field(default_factory=SimSettings)
     tune: TuneSettings = msgspec.field(default_factory=TuneSettings)
     io: IoSettings = msgspec.field(default_factory=IoSettings)
@@ -312,8 +316,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "train.learning_rate": 5e-3,
         "train.early_stop_gen": 8,
         "train.max_epochs": 30,
-        "donors.steps": 250,
-        "haplotype.chains": 1,
+        "knn.steps": 250,
+        "copying.chains": 1,
     },
     "balanced": {},
     "thorough": {
@@ -321,8 +325,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "train.early_stop_gen": 25,
         "train.max_epochs": 150,
         "train.ensemble": 3,
-        "donors.steps": 1500,
-        "haplotype.chains": 6,
+        "knn.steps": 1500,
+        "copying.chains": 6,
     },
 }
 
@@ -346,11 +350,20 @@ def _overlay(nested: dict[str, Any], dotted: Mapping[str, Any], where: str) -> d
     """Set dotted keys in nested dictionaries, in place. Raises ConfigError for a key not in the schema."""
     known = setting_keys()
     for key, value in dotted.items():
+        key, value = _current(key, value)
         if key not in known:
             raise ConfigError(f"{where}: setting {key!r} is not known{nearest(key, known)}")
         section, name = key.split(".")
         nested.setdefault(section, {})[name] = value
     return nested
+
+
+def _current(key: str, value: Any) -> tuple[str, Any]:
+    """A dotted key and its value by today's names; those of 0.1 serve on."""
+    section, _, name = key.partition(".")
+    if key == "model.decoder" and isinstance(value, str):
+        value = OLD_DECODERS.get(value, value)
+    return f"{OLD_SECTIONS.get(section, section)}.{name}" if name else key, value
 
 
 def _convert(nested: Mapping[str, Any]) -> Config:
@@ -404,7 +417,7 @@ def read_yaml(path: str | Path) -> Mapping[str, Any]:
     if not isinstance(loaded, Mapping):
         raise ConfigError(f"{path}: expected sections such as `model:` and `train:`; --print-config shows the form")
     for section, values in loaded.items():
-        if section not in Config.__struct_fields__:
+        if OLD_SECTIONS.get(section, section) not in Config.__struct_fields__:
             raise ConfigError(f"{path}: section {section!r} is not known{nearest(section, Config.__struct_fields__)}")
         if not isinstance(values, Mapping):
             raise ConfigError(f"{path}: section {section!r} must hold `key: value` lines")

@@ -131,7 +131,7 @@ class ImputeVAE:
             if not view.mixed.has_phase:
                 raise ConfigError(
                     "phased output needs the haplotype decoder, which this model left out; "
-                    "set model.decoder=haplotype or leave --phased out"
+                    "set model.decoder=copying or leave --phased out"
                 )
             phase = view.phase
         return ImputedGenotypes(aligned.genotypes, view.gp, min_gp, phase, view.has_calls)
@@ -212,7 +212,7 @@ class ImputeVAE:
 
     @property
     def part_names(self) -> tuple[str, ...]:
-        """The parts that the gate kept: "frequencies", "global", "donors", "haplotype"."""
+        """The parts that the gate kept: "frequencies", "vae", "knn", "copying"."""
         return self._require_fitted().mixture.gate.parts
 
     @property

@@ -22,7 +22,7 @@ for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "
 from imputevae_cli.config import Config  # noqa: E402
 from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix, Loci  # noqa: E402
 
-QUICK_PARTS = {"donors.steps": 30, "haplotype.iterations": 4, "haplotype.chains": 1, "haplotype.trial": False}
+QUICK_PARTS = {"knn.steps": 30, "copying.iterations": 4, "copying.chains": 1, "copying.trial": False}
 """Settings under which donors and haplotypes take a fraction of a second on small data."""
 QUICK_VAE = {
     "train.max_epochs": 3,
@@ -31,11 +31,11 @@ QUICK_VAE = {
     "model.latent_dim": 3,
     "vae.draws": 2,
 }
-TINY = {**QUICK_VAE, **QUICK_PARTS, "model.decoder": "global"}
+TINY = {**QUICK_VAE, **QUICK_PARTS, "model.decoder": "vae"}
 """Settings under which a fit takes a fraction of a second. For tests of anything but accuracy.
 
 The decoder is named, since on data this small `auto` may keep the genotype frequencies alone, which no seed changes."""
-DECODERS = ("auto", "global", "donors", "haplotype")
+DECODERS = ("auto", "vae", "knn", "copying")
 
 
 def flags_of(settings) -> list[str]:

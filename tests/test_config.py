@@ -222,3 +222,11 @@ def test_every_key_is_a_leaf_of_the_schema():
     assert len(keys) == len(set(keys))
     assert set(PG_SUI_SETTINGS) <= set(keys)
     assert all(set(preset) <= set(keys) for preset in PRESETS.values())
+
+
+def test_the_names_of_0_1_serve_on(tmp_path):
+    path = tmp_path / "old.yaml"
+    path.write_text("donors: {steps: 7}\nhaplotype: {chains: 2}\nmodel: {decoder: global}\n")
+    config = Config.from_sources(yaml_path=path, overrides=["donors.heads=3"])
+    assert (config.knn.steps, config.copying.chains, config.knn.heads) == (7, 2, 3)
+    assert config.model.decoder == "vae"

@@ -55,7 +55,7 @@ def test_filling_twice_gives_the_same(model, genotypes):
     assert same(model.transform(), model.transform(genotypes))
 
 
-@pytest.mark.parametrize("decoder", ["global", "donors", "haplotype"])
+@pytest.mark.parametrize("decoder", ["vae", "knn", "copying"])
 def test_the_seed_decides(genotypes, decoder):
     one, again, other = (fitted(genotypes, model__decoder=decoder, io__seed=seed).transform() for seed in (1, 1, 2))
     assert same(one, again)
@@ -124,7 +124,7 @@ def test_other_samples_are_filled_one_by_one(decoder, genotypes):
 
 
 def test_the_global_decoder_fills_samples_of_the_fit_and_their_copies_alike(genotypes):
-    model = fitted(genotypes, vae__draws=0, model__decoder="global")
+    model = fitted(genotypes, vae__draws=0, model__decoder="vae")
     part = rows_of(genotypes, slice(3, 9))
     assert model.transform(part).gp == pytest.approx(model.transform().gp[3:9], abs=0.0021)
 
@@ -191,7 +191,7 @@ def test_nothing_missing(genotypes):
 def test_it_beats_frequencies_by_far_where_there_is_structure(ploidy):
     """Three populations, no popmap: z has to find them. Scored on missing calls whose truth is known."""
     genotypes, truth = simulate(90, 300, ploidy=ploidy, missing=0.25, seed=4, popmap=False)
-    imputed = ImputeVAE(Config().replace({"model.decoder": "global"})).fit(genotypes).transform()
+    imputed = ImputeVAE(Config().replace({"model.decoder": "vae"})).fit(genotypes).transform()
     missing = genotypes.calls == MISSING
     frequencies = genotype_frequencies(genotypes.calls, ploidy + 1)[-1]
     baseline = np.broadcast_to(frequencies, (*truth.shape, ploidy + 1))[missing]

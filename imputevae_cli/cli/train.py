@@ -75,5 +75,5 @@ def _without_panel(config: Config) -> Config:
         logger.warning(
             "--no-panel: the global part alone is fitted; donors, haplotypes and the samples' populations are lost"
         )
-        return config.replace({"model.decoder": "global"})
+        return config.replace({"model.decoder": "vae"})
     return config

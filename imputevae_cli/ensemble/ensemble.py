@@ -15,7 +15,7 @@ from imputevae_cli.data.frequencies import genotype_frequencies
 from imputevae_cli.data.genotypes import MISSING
 from imputevae_cli.data.hidden_calls import HiddenCells, surroundings
 from imputevae_cli.decoders.copying.posterior import HaplotypePosterior, Stretch
-from imputevae_cli.decoders.knn.decoder import DonorDecoder
+from imputevae_cli.decoders.knn.decoder import KnnModel
 from imputevae_cli.decoders.registry import haplotype_decoder
 from imputevae_cli.decoders.vae.network import Latent, encode_in_batches
 from imputevae_cli.decoders.vae.predict import VaePosterior
@@ -26,7 +26,7 @@ from imputevae_cli.log import Progress
 from imputevae_cli.runtime.resumable import Stages
 from imputevae_cli.runtime.sample_keys import digests
 
-FREQUENCIES, GLOBAL, DONORS, HAPLOTYPE = "frequencies", "global", "donors", "haplotype"
+FREQUENCIES, GLOBAL, DONORS, HAPLOTYPE = "frequencies", "vae", "knn", "copying"
 LEAST = 1e-6
 MOST_COMPARED = 1000
 """So many samples at most tell how far apart samples lie."""
@@ -134,7 +134,7 @@ class Mixture:
     thinned: np.ndarray | None
     latent: Latent
     members: list[Member]
-    donors: DonorDecoder | None
+    donors: KnnModel | None
     haplotypes: HaplotypePosterior | None
     gate: Gate
     notes: list[str]
@@ -160,7 +160,7 @@ class Mixture:
     ) -> Mixed:
         """Genotype probabilities of samples that the model was not fitted on, at its loci.
 
-        wanted: only loci start..stop (exclusive) will be asked for, None for any; see `HaplotypeDecoder.impute_new`.
+        wanted: only loci start..stop (exclusive) will be asked for, None for any; see `CopyingModel.impute_new`.
         """
         size = _loci_at_once(len(others.calls))
         reach = None
@@ -180,7 +180,7 @@ class Mixture:
 
     def _copied(self, others: Cohort, config: Config, reach, threads: int, progress, stages: Stages) -> Stretch:
         """Samples that the model was not fitted on, read against its haplotypes."""
-        decoder, panel = haplotype_decoder(config.haplotype, config.io.seed), self.haplotypes.panel()
+        decoder, panel = haplotype_decoder(config.copying, config.io.seed), self.haplotypes.panel()
         places = (others.calls, others.chrom_codes, others.positions)
         return stages.run(
             "haplotypes of others",
@@ -198,7 +198,7 @@ class Mixture:
         latent = encode_in_batches(model, torch.from_numpy(cohort.calls), populations, thinned)
         return Latent(latent.mu.cpu(), latent.logvar.cpu())
 
-    def _voters(self, threads: int) -> DonorDecoder:
+    def _voters(self, threads: int) -> KnnModel:
         """The donor decoder with all known calls of the fitted cohort as votes."""
         cohort = self.cohort
         self.donors.use_donors(

@@ -10,7 +10,7 @@ from imputevae_cli.config import Config
 from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.data.hidden_calls import HiddenCells
 from imputevae_cli.decoders.copying.posterior import HaplotypePosterior
-from imputevae_cli.decoders.knn.decoder import DonorDecoder
+from imputevae_cli.decoders.knn.decoder import KnnModel
 from imputevae_cli.decoders.vae.network import Latent
 from imputevae_cli.decoders.vae.training_state import member_from_state, member_state
 from imputevae_cli.ensemble.ensemble import Mixture
@@ -55,7 +55,7 @@ def mixture_from_state(
         thinned=thinned,
         latent=Latent(**state["latent"]),
         members=[encoder, *members] if state["encoder_is_member"] else members,
-        donors=None if state["donors"] is None else DonorDecoder.from_state_dict(state["donors"]),
+        donors=None if state["donors"] is None else KnnModel.from_state_dict(state["donors"]),
         haplotypes=None
         if haplotypes is None
         else HaplotypePosterior.from_dict(as_arrays(haplotypes), cohort.calls, unseen),

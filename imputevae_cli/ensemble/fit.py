@@ -15,13 +15,13 @@ import msgspec
 import numpy as np
 import torch
 
-from imputevae_cli.config import Config, DonorSettings
+from imputevae_cli.config import Config, KnnSettings
 from imputevae_cli.data.genotypes import missing_per_sample
 from imputevae_cli.data.hidden_calls import HiddenCells, pick
 from imputevae_cli.decoders.base import Task
 from imputevae_cli.decoders.copying.posterior import HaplotypePosterior
 from imputevae_cli.decoders.copying.schedule import HIDDEN_TELLS, Schedule
-from imputevae_cli.decoders.knn.decoder import DonorDecoder
+from imputevae_cli.decoders.knn.decoder import KnnModel
 from imputevae_cli.decoders.registry import haplotype_decoder
 from imputevae_cli.decoders.vae.network import Latent, encode_in_batches
 from imputevae_cli.decoders.vae.train import train_members
@@ -122,12 +122,12 @@ def _fit_on_visible(task: Task) -> tuple[Mixture, Given, np.ndarray]:
 
 def needs_global(config: Config, wanted: set[str]) -> bool:
     """Whether the global decoder is to be fitted in full: for itself, or for haplotypes that stand alone by wish."""
-    return GLOBAL in wanted or (wanted == {HAPLOTYPE} and config.haplotype.global_share != 0)
+    return GLOBAL in wanted or (wanted == {HAPLOTYPE} and config.copying.global_share != 0)
 
 
 def _members_to_copy(task: Task, wanted: set[str], members: list[Member], notes: list[str]) -> list[Member]:
     """The global models that haplotypes are to copy from."""
-    if task.config.haplotype.global_share == 0 or HAPLOTYPE not in wanted:
+    if task.config.copying.global_share == 0 or HAPLOTYPE not in wanted:
         return []
     if not needs_global(task.config, wanted):
         notes.append(f"{HAPLOTYPE} does without the global state: {GLOBAL} was not fitted in full")
@@ -180,7 +180,7 @@ def fit_global(task: Task, epochs: int | None) -> tuple[list[Member], np.ndarray
         n_populations=cohort.n_populations,
         loci=None if thinned is None else torch.from_numpy(thinned),
     )
-    name = "global" if epochs is None else "latent"
+    name = "vae" if epochs is None else "latent"
     with kernel_threads(task.threads if epochs is None else 1):
         # In passing it is so cheap that the first of several processes fits it, and gets what one by itself would
         members = train_members(
@@ -194,15 +194,15 @@ def fit_global(task: Task, epochs: int | None) -> tuple[list[Member], np.ndarray
     return members, thinned, Latent(latent.mu.cpu(), latent.logvar.cpu())
 
 
-def donor_settings(config: Config, outdone: set[str]) -> DonorSettings:
+def donor_settings(config: Config, outdone: set[str]) -> KnnSettings:
     """How to train the donors: for half as long where haplotypes have outdone another part, and do most themselves."""
-    settings = config.donors
+    settings = config.knn
     return msgspec.structs.replace(settings, steps=max(1, settings.steps // 2)) if outdone else settings
 
 
-def _fit_donors(task: Task, near: np.ndarray, settings: DonorSettings) -> DonorDecoder:
+def _fit_donors(task: Task, near: np.ndarray, settings: KnnSettings) -> KnnModel:
     cohort = task.cohort
-    decoder = DonorDecoder(settings, seed_for(task.config.io.seed, "donors") % 2**31)
+    decoder = KnnModel(settings, seed_for(task.config.io.seed, "donors") % 2**31)
     return decoder.fit(
         cohort.calls,
         cohort.chrom_codes,
@@ -229,7 +229,7 @@ def _fit_haplotypes(task: Task, given: Given, notes: list[str]) -> HaplotypePost
 
     if rows is None:
         return fitted("haplotypes", None, None)
-    if task.config.haplotype.global_share is not None:
+    if task.config.copying.global_share is not None:
         return fitted("haplotypes with the global state", None, rows)
     best = fitted("haplotypes", None, None)
     losses = _validation_losses(task, best)
@@ -290,7 +290,7 @@ def _run_haplotypes(
     rows: np.ndarray | None,
 ) -> HaplotypePosterior:
     cohort = task.cohort
-    decoder = haplotype_decoder(task.config.haplotype, seed_for(task.config.io.seed, "haplotype") % 2**31)
+    decoder = haplotype_decoder(task.config.copying, seed_for(task.config.io.seed, "haplotype") % 2**31)
     return decoder.fit(
         cohort.calls,
         cohort.chrom_codes,

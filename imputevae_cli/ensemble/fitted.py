@@ -86,7 +86,7 @@ class Fitted:
         if self.mixture.gate.parts != (GLOBAL,):
             raise ConfigError(
                 f"a checkpoint without the panel cannot hold the parts {', '.join(self.mixture.gate.parts)}; "
-                "set model.decoder=global, or keep the panel"
+                "set model.decoder=vae, or keep the panel"
             )
         cohort, latent = self.mixture.cohort, self.mixture.latent
         codes = None if cohort.populations is None else cohort.populations[:0]

@@ -11,10 +11,10 @@ import msgspec
 import numpy as np
 import torch
 
-from imputevae_cli.config import DonorSettings
+from imputevae_cli.config import KnnSettings
 from imputevae_cli.data.genotypes import MISSING, missing_per_sample
 from imputevae_cli.decoders.base import Task
-from imputevae_cli.decoders.knn.decoder import DonorDecoder
+from imputevae_cli.decoders.knn.decoder import KnnModel
 from imputevae_cli.decoders.knn.panel import LINK_CANDIDATES, LINK_SAMPLES
 from imputevae_cli.decoders.knn.train_examples import TRAINING_CELLS
 from imputevae_cli.decoders.vae.train import train_members
@@ -75,7 +75,7 @@ def _wanted(task: Task) -> tuple[set[str], int, set[str]]:
     return ({DONORS, HAPLOTYPE} if helps else {DONORS}), 3, set()
 
 
-def _donors(task: Task, near: np.ndarray, settings: DonorSettings) -> Forecast:
+def _donors(task: Task, near: np.ndarray, settings: KnnSettings) -> Forecast:
     """By trainings of a few steps on some of the loci, and by some cells that the donors are asked for."""
     cohort = task.cohort
     n_samples, n_loci = cohort.calls.shape
@@ -83,9 +83,9 @@ def _donors(task: Task, near: np.ndarray, settings: DonorSettings) -> Forecast:
     first = (n_loci - n_some) // 2
     some = cohort.excerpt(np.arange(n_samples), np.arange(first, first + n_some))
 
-    def train(steps: int) -> DonorDecoder:
+    def train(steps: int) -> KnnModel:
         few = msgspec.structs.replace(settings, steps=steps, redraws=1)
-        decoder = DonorDecoder(few, 1)
+        decoder = KnnModel(few, 1)
         known = some.known_populations
         return decoder.fit(some.calls, some.chrom_codes, some.ploidy, populations=known, similarity=near)
 

@@ -35,7 +35,7 @@ def _copied_excerpt(task: Task) -> Glimpse | None:
     if len(places) < EXCERPT_CELLS:
         return None
     small = task.cohort.excerpt(samples, loci)
-    quick = haplotype_decoder(msgspec.structs.replace(task.config.haplotype, trial=False, chains=1), 0)
+    quick = haplotype_decoder(msgspec.structs.replace(task.config.copying, trial=False, chains=1), 0)
     posterior = quick.fit(
         small.calls,
         small.chrom_codes,

@@ -12,16 +12,16 @@ from imputevae_cli.runtime.resumable import Stages, State
 T = TypeVar("T")
 
 _HIDDEN = ("sim", "train.validation_split")  # they set which calls a fit hides from itself
-_LATENT = ("model", "train", "vae", "haplotype", *_HIDDEN)  # haplotypes that stand alone leave it fewer epochs
+_LATENT = ("model", "train", "vae", "copying", *_HIDDEN)  # haplotypes that stand alone leave it fewer epochs
 DEPENDS_ON = {
-    "glimpse": ("haplotype", *_HIDDEN),
+    "glimpse": ("copying", *_HIDDEN),
     "latent": _LATENT,
-    "global": _LATENT,
-    "votes": ("donors", *_LATENT),
-    "idle parts": ("donors", *_LATENT),
+    "vae": _LATENT,
+    "votes": ("knn", *_LATENT),
+    "idle parts": ("knn", *_LATENT),
     "haplotypes": _LATENT,
     "haplotypes with the global state": _LATENT,
-    "haplotypes with all calls": ("donors", *_LATENT),  # which may settle whether there is a global state
+    "haplotypes with all calls": ("knn", *_LATENT),  # which may settle whether there is a global state
 }
 """Stage of a fit, less its number -> sections and settings that its result follows from, on one data set and seed."""
 LIMIT = 12

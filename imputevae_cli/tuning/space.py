@@ -10,7 +10,7 @@ from typing import Any
 from imputevae_cli.config import Config, leaves, parse_override, plain_number, read_yaml
 from imputevae_cli.errors import ConfigError
 
-GLOBAL, DONORS, HAPLOTYPE, GATE = "global", "donors", "haplotype", "gate"
+GLOBAL, DONORS, HAPLOTYPE, GATE = "vae", "knn", "copying", "gate"
 
 
 @dataclass(frozen=True)
@@ -70,24 +70,24 @@ BUILT_IN: dict[str, dict[str, Dimension]] = {
         "vae.kl_beta_schedule": _YES_NO,
     },
     DONORS: {
-        "donors.steps": _whole(250, 1500, log=True),
-        "donors.learning_rate": Numbers(3e-3, 4e-2, log=True),
-        "donors.weight_decay": Numbers(1e-5, 1e-1, log=True),
-        "donors.window": _whole(4, 64, log=True),
-        "donors.linked": _whole(4, 64, log=True),
-        "donors.heads": _whole(3, 10),
-        "donors.hidden": _whole(16, 128, log=True),
-        "donors.hide": Numbers(0.03, 0.3, log=True),
-        "donors.redraws": _whole(1, 8, log=True),
-        "donors.averaged_steps": _whole(20, 200, log=True),
+        "knn.steps": _whole(250, 1500, log=True),
+        "knn.learning_rate": Numbers(3e-3, 4e-2, log=True),
+        "knn.weight_decay": Numbers(1e-5, 1e-1, log=True),
+        "knn.window": _whole(4, 64, log=True),
+        "knn.linked": _whole(4, 64, log=True),
+        "knn.heads": _whole(3, 10),
+        "knn.hidden": _whole(16, 128, log=True),
+        "knn.hide": Numbers(0.03, 0.3, log=True),
+        "knn.redraws": _whole(1, 8, log=True),
+        "knn.averaged_steps": _whole(20, 200, log=True),
     },
     HAPLOTYPE: {
-        "haplotype.iterations": _whole(10, 32, log=True),
-        "haplotype.chains": _whole(1, 8, log=True),
-        "haplotype.donors": _whole(16, 160, log=True),
-        "haplotype.core": _whole(96, 1536, log=True),
-        "haplotype.halo": _whole(16, 256, log=True),
-        "haplotype.error": Numbers(2e-5, 1e-2, log=True),
+        "copying.iterations": _whole(10, 32, log=True),
+        "copying.chains": _whole(1, 8, log=True),
+        "copying.donors": _whole(16, 160, log=True),
+        "copying.core": _whole(96, 1536, log=True),
+        "copying.halo": _whole(16, 256, log=True),
+        "copying.error": Numbers(2e-5, 1e-2, log=True),
     },
     GATE: {
         "train.validation_split": Numbers(0.3, 0.9),
@@ -96,7 +96,7 @@ BUILT_IN: dict[str, dict[str, Dimension]] = {
 }
 """The settings of each part of the model that can move a score, about the defaults."""
 
-OF_OUTPUT = ("model", "train", "vae", "donors", "haplotype", "sim")
+OF_OUTPUT = ("model", "train", "vae", "knn", "copying", "sim")
 """Sections that say what a model is; the others say where it comes from and where it goes."""
 
 NOT_SEARCHED = ("train.device", "train.precision", "model.decoder", "sim.sim_strategy", "sim.sim_kwargs")

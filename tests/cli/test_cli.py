@@ -123,7 +123,7 @@ def test_the_global_part_alone_imports_no_compiler(cohort, tmp_path):
     code = f"""
 import sys
 sys.argv = ["imputevae", "impute", {str(cohort / "in.vcf.gz")!r}, "-o", {str(tmp_path / "out.vcf.gz")!r}, "-q",
-    "--set", "model.decoder=global", "--set", "train.max_epochs=2"]
+    "--set", "model.decoder=vae", "--set", "train.max_epochs=2"]
 from imputevae_cli.cli.main import run
 try:
     run()
@@ -329,7 +329,7 @@ def test_the_same_seed_gives_the_same_bytes_at_any_number_of_threads(cohort, imp
 
 
 @pytest.mark.parametrize(
-    ("decoder", "genotypes"), [("global", lambda: simulate(96, 1500)[0]), ("auto", lambda: simulate_linked(70, 200)[0])]
+    ("decoder", "genotypes"), [("vae", lambda: simulate(96, 1500)[0]), ("auto", lambda: simulate_linked(70, 200)[0])]
 )
 def test_threads_do_not_change_the_result_of_a_larger_input(tmp_path, decoder, genotypes):
     """Matrices large enough for torch to share the work among threads; and all decoders, the haplotypes among them."""
@@ -577,8 +577,8 @@ def test_map_phase_target_accuracy_and_latent(tmp_path):
     linked, _ = simulate_linked(40, 120)
     (tmp_path / "in.vcf").write_text(vcf_of(linked))
     (tmp_path / "a.map").write_text("1 a 0 1\n1 b 1 100000\n2 c 0 1\n2 d 2 100000\n")
-    quick = flags_of({"model.decoder": "haplotype", "haplotype.iterations": 4, "haplotype.chains": 1,
-                      "haplotype.trial": "false", "train.max_epochs": 2})  # fmt: skip
+    quick = flags_of({"model.decoder": "copying", "copying.iterations": 4, "copying.chains": 1,
+                      "copying.trial": "false", "train.max_epochs": 2})  # fmt: skip
     more = ["--map", tmp_path / "a.map", "--phased", "--target-accuracy", "0.97", "--latent", tmp_path / "z.tsv"]
     run = imputevae("impute", tmp_path / "in.vcf", "-o", tmp_path / "o.vcf", *quick, *more)
     assert run.returncode == 0, run.stderr.decode()
@@ -610,6 +610,6 @@ def test_a_checkpoint_without_panel_holds_nobody_and_still_fills(cohort, tmp_pat
     assert len(content["calls"]) == 0
     assert imputevae("impute", cohort / "in.vcf", "--model", model, "-o", out, "-q").returncode == 0
     assert "./." not in out.read_text()
-    haplotype = flags_of({"model.decoder": "haplotype", "haplotype.iterations": 3, "haplotype.trial": "false"})
+    haplotype = flags_of({"model.decoder": "copying", "copying.iterations": 3, "copying.trial": "false"})
     run = imputevae("train", cohort / "in.vcf", "-o", tmp_path / "h.ivae", "--no-panel", *TINY_FLAGS, *haplotype, "-q")
-    refused(run, 2, "panel", "model.decoder=global")
+    refused(run, 2, "panel", "model.decoder=vae")

@@ -9,10 +9,10 @@ from conftest import TINY, flags_of, imputevae, simulate_linked, vcf_of
 from vcf_maker import HEADER, record, vcf, write
 
 from imputevae_cli import read_vcf
-from imputevae_cli.config import HaplotypeSettings
+from imputevae_cli.config import CopyingSettings
 from imputevae_cli.data.genotypes import MISSING, Loci
 from imputevae_cli.data.region import Region
-from imputevae_cli.decoders.copying.decoder import HaplotypeDecoder
+from imputevae_cli.decoders.copying.decoder import CopyingModel
 from imputevae_cli.errors import InputError
 
 REGIONS = ("1:1-795", "1:796-", "2", "HLA-A*01:01:01")
@@ -60,12 +60,12 @@ def shards(source, model, out, *more):
     return records(out / "all.vcf.gz")
 
 
-@pytest.mark.parametrize("decoder", ["global", "donors", "haplotype"])
+@pytest.mark.parametrize("decoder", ["vae", "knn", "copying"])
 def test_regions_put_together_are_the_whole_run(decoder, folder, tmp_path):
     """To the byte, for the samples of the fit, in every part of the model."""
     source, model = folder / "in.vcf.gz", tmp_path / "m.ivae"
-    run("train", source, "-o", model, *flags_of({**TINY, "model.decoder": decoder, "donors.steps": 5}))
-    more = ["--phased"] if decoder == "haplotype" else ["--min-gp", "0.6"]
+    run("train", source, "-o", model, *flags_of({**TINY, "model.decoder": decoder, "knn.steps": 5}))
+    more = ["--phased"] if decoder == "copying" else ["--min-gp", "0.6"]
     run("impute", source, "--model", model, "-o", tmp_path / "whole.vcf.gz", *more)
     whole = records(tmp_path / "whole.vcf.gz")
     assert len(whole) == 180
@@ -75,16 +75,16 @@ def test_regions_put_together_are_the_whole_run(decoder, folder, tmp_path):
 def test_other_samples_by_region(folder, tmp_path):
     """Every part but the haplotypes gives the bytes of the whole run, and so do they where a region's windows reach."""
     source, new, model = folder / "in.vcf.gz", folder / "new.vcf.gz", tmp_path / "m.ivae"
-    for decoder in ("donors", "haplotype"):
-        run("train", source, "-o", model, *flags_of({**TINY, "model.decoder": decoder, "donors.steps": 5}), "--force")
+    for decoder in ("knn", "copying"):
+        run("train", source, "-o", model, *flags_of({**TINY, "model.decoder": decoder, "knn.steps": 5}), "--force")
         run("impute", new, "--model", model, "-o", tmp_path / "whole.vcf.gz", "--force")
         assert shards(new, model, tmp_path, "--force") == records(tmp_path / "whole.vcf.gz"), decoder
 
 
 def test_the_haplotypes_of_other_samples_are_read_near_the_region_alone():
     genotypes, _ = simulate_linked(60, 800)
-    settings = HaplotypeSettings(iterations=4, burn_in=2, chains=1, core=40, halo=15, trial=False)
-    decoder = HaplotypeDecoder(settings)
+    settings = CopyingSettings(iterations=4, burn_in=2, chains=1, core=40, halo=15, trial=False)
+    decoder = CopyingModel(settings)
     loci = genotypes.loci.chrom_codes, genotypes.loci.positions
     panel = decoder.fit(genotypes.calls[:40], *loci, 2).panel()
     whole = decoder.impute_new(panel, genotypes.calls[40:], *loci)
@@ -109,7 +109,7 @@ def test_a_sample_without_a_call_in_the_region_is_filled_from_its_others(tmp_pat
 
 def test_some_samples_of_the_fit_are_filled_as_in_the_whole(folder, tmp_path):
     source, model = folder / "in.vcf.gz", tmp_path / "m.ivae"
-    run("train", source, "-o", model, *flags_of({**TINY, "model.decoder": "haplotype"}))
+    run("train", source, "-o", model, *flags_of({**TINY, "model.decoder": "copying"}))
     run("impute", source, "--model", model, "-o", tmp_path / "whole.vcf.gz")
     run("impute", source, "--model", model, "--samples", "s07,s02", "-o", tmp_path / "some.vcf.gz")
     whole, some = (pysam.bcftools.query("-s", "s02,s07", "-f", "[%GT:%GP;]\n", str(tmp_path / f"{name}.vcf.gz"))
@@ -176,7 +176,7 @@ def test_far_loci_are_let_go_of_while_reading(folder, monkeypatch):
 
 
 def test_a_fit_in_a_region_sees_beyond_it_and_writes_no_more(folder, tmp_path):
-    flags = flags_of({**TINY, "model.decoder": "haplotype"})
+    flags = flags_of({**TINY, "model.decoder": "copying"})
     region = ["--region", "1:600-795"]
     for overlap in ("0", "1000"):
         run("impute", folder / "in.vcf.gz", *region, "--overlap", overlap, "-o", tmp_path / f"{overlap}.vcf", *flags)

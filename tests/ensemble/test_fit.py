@@ -75,9 +75,9 @@ def test_auto_keeps_the_haplotypes_of_linked_data(ploidy):
     varies = np.flatnonzero((truth != truth[0]).any(0))  # as in a file; calls are hidden at such loci alone
     truth, loci = truth[:, varies], genotypes.loci.take(varies)
     genotypes = dataclasses.replace(genotypes, calls=genotypes.calls[:, varies], loci=loci)
-    model = well_fitted(genotypes, haplotype__iterations=16)
-    assert "haplotype" in model._fitted.mixture.gate.parts
-    assert "haplotype" in model.parts
+    model = well_fitted(genotypes, copying__iterations=16)
+    assert "copying" in model._fitted.mixture.gate.parts
+    assert "copying" in model.parts
     loss, right, plain_loss, plain_right = scores(genotypes, truth, model.transform())
     assert loss < 0.4 * plain_loss
     assert right > plain_right + 0.2
@@ -103,10 +103,10 @@ def test_the_first_look_decides_in_larger_files(linked, monkeypatch, caplog):
     monkeypatch.setattr(glimpses, "ALONE", glimpses.LINKED)
     model = well_fitted(genotypes)
     mixture = model._fitted.mixture
-    assert "haplotype" in mixture.gate.parts
-    assert set(mixture.gate.parts) <= {"haplotype", "frequencies"}
+    assert "copying" in mixture.gate.parts
+    assert set(mixture.gate.parts) <= {"copying", "frequencies"}
     assert mixture.donors is None
-    assert "global and donors skipped" in model.parts
+    assert "vae and knn skipped" in model.parts
     loss, _, plain, _ = scores(genotypes, truth, model.transform())
     assert loss < 0.4 * plain
 
@@ -119,7 +119,7 @@ def right_by(task, chance, seed):
     return np.where(np.arange(3) == said[:, None], chance, (1 - chance) / 2).astype(np.float32)
 
 
-@pytest.mark.parametrize(("haplotypes", "skipped"), [(0.85, "global"), (0.98, "global and donors")])
+@pytest.mark.parametrize(("haplotypes", "skipped"), [(0.85, "vae"), (0.98, "vae and knn")])
 def test_the_first_look_leaves_out_the_donors_where_haplotypes_say_it_all(monkeypatch, haplotypes, skipped):
     genotypes, _ = simulate(60, 120, seed=1)
     monkeypatch.setattr(fitting, "SMALL", 0)
@@ -136,7 +136,7 @@ def test_the_first_look_leaves_out_haplotypes_that_add_nothing(monkeypatch):
     genotypes, _ = simulate(60, 120, seed=1)
     monkeypatch.setattr(fitting, "SMALL", 0)
     model = well_fitted(genotypes)
-    assert "haplotype" not in model._fitted.mixture.gate.parts
+    assert "copying" not in model._fitted.mixture.gate.parts
     assert model._fitted.mixture.haplotypes is None
     assert "haplotype skipped" in model.parts
     sound(genotypes, model.transform())
@@ -177,7 +177,7 @@ def test_a_thinned_latent_serves_new_samples_too(linked, monkeypatch, tmp_path):
 
 def test_no_epoch_is_run_for_nothing(linked):
     """The parts that were not asked for are not there."""
-    for decoder, donors, haplotypes in (("global", 0, 0), ("donors", 1, 0), ("haplotype", 0, 1)):
+    for decoder, donors, haplotypes in (("vae", 0, 0), ("knn", 1, 0), ("copying", 0, 1)):
         mixture = fitted(linked[0], decoder)._fitted.mixture
         assert mixture.gate.parts == (decoder,)
         assert (mixture.donors is not None, mixture.haplotypes is not None) == (donors, haplotypes)
@@ -193,7 +193,7 @@ def test_each_decoder_runs(decoder, ploidy):
     imputed = fitted(genotypes, decoder).transform()
     sound(genotypes, imputed)
     loss, _, plain, _ = scores(genotypes, truth, imputed)
-    assert loss < (plain + 0.05 if decoder == "global" else 0.8 * plain)
+    assert loss < (plain + 0.05 if decoder == "vae" else 0.8 * plain)
 
 
 AWKWARD = {
@@ -237,7 +237,7 @@ def test_a_loaded_model_fills_as_the_fitted_one_does(model, linked, tmp_path):
 def test_haplotypes_of_few_and_of_many_hidden_calls(linked, tmp_path, hidden):
     """Where few calls were hidden the fit itself is kept; where many, one of all known calls."""
     genotypes, truth = linked
-    model = fitted(genotypes, "haplotype", sim__max_hidden=hidden)
+    model = fitted(genotypes, "copying", sim__max_hidden=hidden)
     kept = model._fitted.mixture.haplotypes
     assert len(kept.hidden.truth) == (0 if hidden == 2000 else model.mask.hidden.sum())
     assert np.array_equal(kept.calls, genotypes.calls)
@@ -250,11 +250,11 @@ def test_haplotypes_of_few_and_of_many_hidden_calls(linked, tmp_path, hidden):
 # --- the global decoder as one more state of the haplotypes
 
 
-@pytest.mark.parametrize("decoder", ["auto", "haplotype"])
+@pytest.mark.parametrize("decoder", ["auto", "copying"])
 @pytest.mark.parametrize("share", [0.2, None])
 def test_the_global_state(decoder, share, tmp_path):
     genotypes, truth = simulate_linked(40, 120, seed=3)
-    model = fitted(genotypes, decoder, haplotype__global_share=share)
+    model = fitted(genotypes, decoder, copying__global_share=share)
     imputed = model.transform()
     sound(genotypes, imputed)
     loss, _, plain, _ = scores(genotypes, truth, imputed)
@@ -275,14 +275,14 @@ def test_hidden_calls_choose_the_share_of_the_global_state(right, monkeypatch):
     genotypes, _ = simulate_linked(40, 120, seed=3)
     genotypes = genotypes.with_calls(np.where(genotypes.calls == MISSING, np.int8(MISSING), truth))
     monkeypatch.setattr(fitting, "global_rows", lambda *_: np.where((truth > 0) == right, 255, 0).astype(np.uint8))
-    model = fitted(genotypes, "haplotype", haplotype__global_share=None)
+    model = fitted(genotypes, "copying", copying__global_share=None)
     assert (model._fitted.mixture.haplotypes.schedule.global_share > 0) == right
     assert (scores(genotypes, truth, model.transform())[1] > 0.9) == right
 
 
 def test_auto_says_where_it_does_without_the_global_state(linked, monkeypatch):
     monkeypatch.setattr(fitting, "SMALL", 0)
-    model = well_fitted(linked[0], haplotype__global_share=0.2)
+    model = well_fitted(linked[0], copying__global_share=0.2)
     assert GLOBAL not in model._fitted.mixture.gate.parts
     assert any("without the global state" in note for note in model._fitted.mixture.notes)
 
@@ -313,7 +313,7 @@ def test_new_samples_are_filled(model_of_split, split):
     imputed = model.transform(new)
     sound(new, imputed)
     loss, _, plain, _ = scores(new, truth, imputed)
-    assert loss < (plain + 0.05 if decoder == "global" else 0.8 * plain)
+    assert loss < (plain + 0.05 if decoder == "vae" else 0.8 * plain)
 
 
 def test_new_samples_at_swapped_loci(model_of_split, split):
@@ -337,7 +337,7 @@ def test_new_samples_at_some_loci(model_of_split, split):
     assert imputed.gp.shape == (20, len(kept), 3)
     sound(part, imputed)
     loss, _, plain, _ = scores(part, truth[:, kept], imputed)
-    assert loss < (plain + 0.05 if decoder == "global" else 0.85 * plain)
+    assert loss < (plain + 0.05 if decoder == "vae" else 0.85 * plain)
     blank = np.full_like(new.calls, MISSING)
     blank[:, kept] = part.calls
     whole = model.transform(new.with_calls(blank)).gp[:, kept]

@@ -225,8 +225,8 @@ def test_the_first_process_decides_and_the_others_follow():
 
 def test_torchrun_gives_the_bytes_of_one_process(linked, tmp_path):
     arguments = ["train", linked, "-o", "m.ivae", "--threads", 1, "-q", "--latent", "latent.tsv"]
-    arguments += flags_of(QUICK_VAE | QUICK_PARTS | {"model.decoder": "haplotype", "haplotype.trial": True})
-    arguments += flags_of({"haplotype.core": 20, "haplotype.halo": 5, "sim.sim_prop": 0.2})
+    arguments += flags_of(QUICK_VAE | QUICK_PARTS | {"model.decoder": "copying", "copying.trial": True})
+    arguments += flags_of({"copying.core": 20, "copying.halo": 5, "sim.sim_prop": 0.2})
     one, two = tmp_path / "one", tmp_path / "two"
     one.mkdir()
     two.mkdir()
@@ -306,8 +306,8 @@ def stop_in(rank_that_stops, iteration):
 def test_a_signal_to_any_stops_all_and_any_number_can_go_on(linked, tmp_path, monkeypatch, stopped, again):
     monkeypatch.setattr(copying_chain, "SAMPLES_PER_SWEEP", 4)
     out = tmp_path / "m.ivae"
-    arguments = ["train", linked, "-o", out, "--threads", 1, "--resume", *TINY_FLAGS, "--set", "haplotype.chains=2"]
-    arguments += flags_of({"model.decoder": "haplotype", "haplotype.core": 20, "haplotype.halo": 5})
+    arguments = ["train", linked, "-o", out, "--threads", 1, "--resume", *TINY_FLAGS, "--set", "copying.chains=2"]
+    arguments += flags_of({"model.decoder": "copying", "copying.core": 20, "copying.halo": 5})
     first, second = shared(2, *arguments, before=stop_in(stopped, 2))
     assert (first.returncode, second.returncode) == (75, 75), first.stderr + second.stderr
     assert "m.ivae.ckpt holds what was done" in first.stderr
@@ -326,7 +326,7 @@ def test_where_one_process_dies_all_end_and_nothing_is_written(linked, tmp_path)
         if rank == 1:
             Chain.iterate = lambda *_: os._exit(9)
 
-    arguments = ["train", linked, "-o", tmp_path / "m.ivae", "-q", *TINY_FLAGS, "--set", "model.decoder=haplotype"]
+    arguments = ["train", linked, "-o", tmp_path / "m.ivae", "-q", *TINY_FLAGS, "--set", "model.decoder=copying"]
     begun = time.monotonic()
     first, second, third = shared(3, *arguments, before=before)
     assert (first.returncode, second.returncode, third.returncode) == (5, 9, 5)

@@ -147,7 +147,7 @@ def test_threads_are_those_that_were_given(cohort, checkpoint, tmp_path, flags, 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_killed_at_random_and_taken_up(linked, tmp_path, number):
-    arguments = ["impute", linked, "--threads", 1, *ALL_PARTS, "--set", "donors.steps=80", "-q"]
+    arguments = ["impute", linked, "--threads", 1, *ALL_PARTS, "--set", "knn.steps=80", "-q"]
     begun = time.monotonic()
     done(imputevae(*arguments, "-o", tmp_path / "alone.vcf"))
     seconds = time.monotonic() - begun

@@ -75,7 +75,7 @@ def same_files(path, one, other):
     return (path / "one.ivae").read_bytes() == (path / "other.ivae").read_bytes()
 
 
-QUICK = {"donors__steps": 5, "donors__redraws": 2, "train__max_epochs": 2, "haplotype__iterations": 3}
+QUICK = {"knn__steps": 5, "knn__redraws": 2, "train__max_epochs": 2, "copying__iterations": 3}
 
 
 @pytest.mark.parametrize("small", [True, False], ids=["all parts", "cheap runs first"])
@@ -85,7 +85,7 @@ def test_a_fit_that_is_stopped_at_every_safe_point(tmp_path, monkeypatch, small)
         monkeypatch.setattr(glimpses, "EXCERPT_CELLS", 5)
         monkeypatch.setattr(glimpses, "LINKED", 0.0)
     genotypes, _ = simulate_linked(30, 80)
-    config = tiny_config(model__decoder="auto", train__ensemble=2, haplotype__chains=2, **QUICK)
+    config = tiny_config(model__decoder="auto", train__ensemble=2, copying__chains=2, **QUICK)
     alone = ImputeVAE(config).fit(genotypes)
     again, stopped = by_steps(tmp_path, genotypes, config)
     assert stopped > 15
@@ -97,8 +97,8 @@ def test_a_fit_that_is_stopped_at_every_safe_point(tmp_path, monkeypatch, small)
 def test_an_iteration_that_is_stopped_among_its_blocks(tmp_path, monkeypatch):
     monkeypatch.setattr(copying_chain, "SAMPLES_PER_SWEEP", 4)
     genotypes, _ = simulate_linked(30, 80)
-    config = tiny_config(model__decoder="haplotype", haplotype__core=20, haplotype__halo=5, **QUICK)
-    config = config.replace({"haplotype.trial": True})
+    config = tiny_config(model__decoder="copying", copying__core=20, copying__halo=5, **QUICK)
+    config = config.replace({"copying.trial": True})
     alone = ImputeVAE(config).fit(genotypes)
     again, stopped = by_steps(tmp_path, genotypes, config, after=7)
     assert stopped > 10
@@ -107,7 +107,7 @@ def test_an_iteration_that_is_stopped_among_its_blocks(tmp_path, monkeypatch):
 
 def test_samples_that_the_model_was_not_fitted_on(tmp_path):
     genotypes, _ = simulate_linked(30, 80)
-    config = tiny_config(model__decoder="haplotype", **QUICK)
+    config = tiny_config(model__decoder="copying", **QUICK)
     model = ImputeVAE(config).fit(genotypes)
     others = replace(genotypes, calls=genotypes.calls[:12, ::-1].copy(), samples=genotypes.samples[:12])
     alone = model.transform(others).gp

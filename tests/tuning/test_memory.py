@@ -6,8 +6,8 @@ from conftest import QUICK_PARTS, QUICK_VAE, simulate
 
 from imputevae_cli import ImputeVAE
 from imputevae_cli.config import Config
-from imputevae_cli.decoders.copying.decoder import HaplotypeDecoder
-from imputevae_cli.decoders.knn.decoder import DonorDecoder
+from imputevae_cli.decoders.copying.decoder import CopyingModel
+from imputevae_cli.decoders.knn.decoder import KnnModel
 from imputevae_cli.ensemble import fit as fitting
 from imputevae_cli.tuning import memory
 from imputevae_cli.tuning.memory import DEPENDS_ON, FittedParts
@@ -25,8 +25,8 @@ def genotypes(monkeypatch):
     ("change", "reused"),
     [
         ({}, 4),
-        ({"donors.steps": 20}, 2),
-        ({"haplotype.donors": 20}, 0),
+        ({"knn.steps": 20}, 2),
+        ({"copying.donors": 20}, 0),
     ],
     ids=str,
 )
@@ -43,13 +43,13 @@ def test_what_does_not_depend_on_the_change_is_reused_and_nothing_else(genotypes
 
 def test_haplotypes_are_not_run_again_where_only_donors_change(genotypes, monkeypatch):
     runs, trained = [], []
-    run, train = HaplotypeDecoder._run, DonorDecoder._train
-    monkeypatch.setattr(HaplotypeDecoder, "_run", lambda *a, **k: runs.append(1) or run(*a, **k))
-    monkeypatch.setattr(DonorDecoder, "_train", lambda *a, **k: trained.append(1) or train(*a, **k))
+    run, train = CopyingModel._run, KnnModel._train
+    monkeypatch.setattr(CopyingModel, "_run", lambda *a, **k: runs.append(1) or run(*a, **k))
+    monkeypatch.setattr(KnnModel, "_train", lambda *a, **k: trained.append(1) or train(*a, **k))
     monkeypatch.setattr(fitting, "SMALL", 10**9)  # every part is fitted
     kept = FittedParts()
     for steps in (30, 20):
-        config = Config().replace({**QUICK, "donors.steps": steps})
+        config = Config().replace({**QUICK, "knn.steps": steps})
         ImputeVAE(config).fit(genotypes, stages=kept.of(config))
         if steps == 30:
             runs.clear()

@@ -47,29 +47,29 @@ def test_a_file_overrides_ranges_and_adds_settings(tmp_path):
     """
     space = space_of(tmp_path, text)
     searched = space.of_parts([DONORS])
-    assert searched["donors.steps"] == Numbers(10, 1000, log=True, whole=True)
+    assert searched["knn.steps"] == Numbers(10, 1000, log=True, whole=True)
     assert searched["vae.kl_beta"] == Numbers(0.1, 2), "named settings are searched though their part is idle"
     assert searched["model.activation"] == Choices(("relu", "elu"))
-    assert not {"donors.window", "donors.heads", "model.latent_dim"} & searched.keys()
-    assert space.held == {"donors.heads": 4}
+    assert not {"knn.window", "knn.heads", "model.latent_dim"} & searched.keys()
+    assert space.held == {"knn.heads": 4}
 
 
 def test_fix_holds_a_setting_whatever_the_file_says(tmp_path):
-    space = space_of(tmp_path, "donors: {steps: {low: 10, high: 100}}", ["donors.steps=70", "vae.kl_beta=1e-1"])
-    assert space.held == {"donors.steps": 70, "vae.kl_beta": 0.1}
-    assert "donors.steps" not in space.of_parts([DONORS])
+    space = space_of(tmp_path, "donors: {steps: {low: 10, high: 100}}", ["knn.steps=70", "vae.kl_beta=1e-1"])
+    assert space.held == {"knn.steps": 70, "vae.kl_beta": 0.1}
+    assert "knn.steps" not in space.of_parts([DONORS])
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("donors: {step: {low: 1, high: 2}}", "donors.steps"),
+        ("donors: {step: {low: 1, high: 2}}", "knn.steps"),
         ("donor: {steps: {low: 1, high: 2}}", "donors"),
         ("donors: {steps: {low: 5, high: 5}}", "low under high"),
         ("donors: {steps: {low: 5, hi: 9}}", "low under high"),
-        ("donors: {steps: {low: 0, high: 9}}", "donors.steps"),
+        ("donors: {steps: {low: 0, high: 9}}", "knn.steps"),
         ("donors: {linked: {low: 0, high: 9, log: true}}", "above 0"),
-        ("donors: {steps: {low: 1.5, high: 9}}", "donors.steps"),
+        ("donors: {steps: {low: 1.5, high: 9}}", "knn.steps"),
         ("model: {activation: [relu, tanh]}", "model.activation"),
         ("model: {activation: []}", "empty"),
         ("train: {device: [cpu, cuda]}", "train.device"),
@@ -82,7 +82,7 @@ def test_what_cannot_be_searched_is_refused_by_name(tmp_path, text, said):
         space_of(tmp_path, text)
 
 
-@pytest.mark.parametrize("fix", ["donors.steps", "donors.step=9", "donors.steps=0", "io.seed=3"])
+@pytest.mark.parametrize("fix", ["knn.steps", "donors.step=9", "knn.steps=0", "io.seed=3"])
 def test_what_cannot_be_held_is_refused(fix):
     with pytest.raises(ConfigError):
         make_space(None, [fix], Config())

@@ -345,15 +345,15 @@ def test_nothing_is_pruned_by_epochs_where_they_cannot_be_compared(tuned, monkey
 
 def test_settings_of_parts_that_the_data_do_not_use_are_not_searched(tmp_path, monkeypatch):
     genotypes, _ = simulate_linked(40, 200, seed=3)
-    config = Config().replace({**QUICK_VAE, **QUICK_PARTS, "tune.n_trials": 2, "haplotype.iterations": None})
+    config = Config().replace({**QUICK_VAE, **QUICK_PARTS, "tune.n_trials": 2, "copying.iterations": None})
     where = open_storage(f"journal:{tmp_path / 'j'}")
     result = tune(genotypes, config, make_space(None, (), config), where, "s", join=False)
     parts = {key.split(".")[0] for key in result.searched}
     first = of_search(result)[0]
-    assert ("haplotype" in parts) == ("haplotype" in first.parts.split(";")[0])
-    assert ("donors" in parts) == ("donors" in first.parts.split(";")[0])
-    assert "haplotype" in parts
-    assert first.params["haplotype.iterations"] > 4, "what the rules made of null"
+    assert ("copying" in parts) == ("copying" in first.parts.split(";")[0])
+    assert ("knn" in parts) == ("knn" in first.parts.split(";")[0])
+    assert "copying" in parts
+    assert first.params["copying.iterations"] > 4, "what the rules made of null"
 
 
 def test_held_settings_hold_in_every_trial_and_in_what_is_written(tuned):

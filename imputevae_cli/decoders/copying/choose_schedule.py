@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from imputevae_cli.config import HaplotypeSettings
+from imputevae_cli.config import CopyingSettings
 from imputevae_cli.data.genotypes import MISSING
 from imputevae_cli.data.subsets import chromosomes_of, two_stretches
 from imputevae_cli.decoders.copying import inbreeding
@@ -39,7 +39,7 @@ def by_rule(n_samples: int) -> Schedule:
     return Schedule(13, 8, chains, core=1500, halo=150, pieces=8, scales=wide, start_rate=0.05, cooling=0.6)
 
 
-def overlaid(schedule: Schedule, settings: HaplotypeSettings) -> Schedule:
+def overlaid(schedule: Schedule, settings: CopyingSettings) -> Schedule:
     """`schedule` with what the user has set."""
     names = ("iterations", "burn_in", "chains", "donors", "core", "halo")
     given = {name: value for name in names if (value := getattr(settings, name)) is not None}

@@ -11,7 +11,7 @@ from imputevae_cli.decoders.base import Task
 from imputevae_cli.decoders.copying import windows as copying_windows
 from imputevae_cli.decoders.copying.chain import CHUNK_BYTES, Chain
 from imputevae_cli.decoders.copying.chain import Cohort as ChainCohort
-from imputevae_cli.decoders.copying.decoder import HaplotypeDecoder
+from imputevae_cli.decoders.copying.decoder import CopyingModel
 from imputevae_cli.decoders.copying.schedule import HIDDEN_TELLS, Schedule
 from imputevae_cli.decoders.copying.window_frame import cell_offsets
 from imputevae_cli.runtime.cost import MOMENT_CELLS, Forecast, timed
@@ -21,7 +21,7 @@ def forecast_haplotypes(task: Task) -> Forecast:
     """By two iterations, of the schedule that a trial chooses, on a stretch of the loci of all samples."""
     cohort = task.cohort
     n_samples, n_loci = cohort.calls.shape
-    decoder = HaplotypeDecoder(task.config.haplotype, 1)
+    decoder = CopyingModel(task.config.copying, 1)
     whole = ChainCohort(cohort.calls, cohort.chrom_codes, cohort.positions, cohort.ploidy)
     with ThreadPoolExecutor(task.threads) as pool:
         trial, schedule = timed(lambda: decoder.schedule_for(whole, pool))
@@ -41,7 +41,7 @@ def forecast_haplotypes(task: Task) -> Forecast:
         + 4 * n_missing
         + 8 * n_windows * n_samples * schedule.donors
         + cohort.calls.size // 8
-        + (task.config.haplotype.global_share != 0) * 2 * cohort.calls.size
+        + (task.config.copying.global_share != 0) * 2 * cohort.calls.size
     )
     return Forecast(trial + seconds, bytes_)
 

@@ -1,6 +1,6 @@
 """The haplotype decoder: every sample's two haplotypes are mosaics of the other samples' (Li and Stephens 2003).
 
-`HaplotypeDecoder(settings, seed).fit(...)` gives a `HaplotypePosterior`: genotype probabilities of the missing calls,
+`CopyingModel(settings, seed).fit(...)` gives a `HaplotypePosterior`: genotype probabilities of the missing calls,
 phased haplotypes, and a panel that later samples are filled from.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from imputevae_cli.config import HaplotypeSettings
+from imputevae_cli.config import CopyingSettings
 from imputevae_cli.data.genotypes import MISSING, missing_per_sample
 from imputevae_cli.data.hidden_calls import HiddenCells
 from imputevae_cli.decoders.copying import choose_schedule as recipe
@@ -36,11 +36,11 @@ NO_PANEL = np.zeros((0, 0), np.uint8)
 HIDDEN_SHARE, MAX_HIDDEN = 0.01, 20_000  # known calls hidden to calibrate on, where the caller hides none
 
 
-class HaplotypeDecoder:
+class CopyingModel:
     """Fits the copying model to a cohort. The same seed gives the same result at any number of threads."""
 
-    def __init__(self, settings: HaplotypeSettings | None = None, seed: int = 0):
-        self.settings = settings or HaplotypeSettings()
+    def __init__(self, settings: CopyingSettings | None = None, seed: int = 0):
+        self.settings = settings or CopyingSettings()
         self.seed = seed
 
     def fit(

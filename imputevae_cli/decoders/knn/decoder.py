@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from imputevae_cli.config import DonorSettings
+from imputevae_cli.config import KnnSettings
 from imputevae_cli.data.genotypes import MISSING
 from imputevae_cli.decoders.knn.attention import FAR, NOBODY, Ballot, DonorVotes, one_hot
 from imputevae_cli.decoders.knn.panel import N_COVARIATES, N_FREQUENCIES, Panel, Queries
@@ -36,14 +36,14 @@ _QUERIES_AT_ONCE = 64
 _LOCI_AT_ONCE = 64  # loci whose linked loci are sought together
 
 
-class DonorDecoder:
+class KnnModel:
     """Genotype probabilities from the votes of the other samples.
 
-    settings: DonorSettings. seed: the only source of randomness; one seed gives the same numbers at any `threads`.
+    settings: KnnSettings. seed: the only source of randomness; one seed gives the same numbers at any `threads`.
     """
 
-    def __init__(self, settings: DonorSettings | None = None, seed: int = 0):
-        self.settings = settings or DonorSettings()
+    def __init__(self, settings: KnnSettings | None = None, seed: int = 0):
+        self.settings = settings or KnnSettings()
         self.seed = seed
         self.history: list[float] = []
         self._votes: DonorVotes | None = None
@@ -60,7 +60,7 @@ class DonorDecoder:
         progress: Progress | None = None,
         threads: int = 1,
         stages: Stages | None = None,
-    ) -> DonorDecoder:
+    ) -> KnnModel:
         """Learn how to weigh votes, then take these samples as donors.
 
         calls: int8 (N, L), ALT-allele counts, -1 missing. chrom_codes: int32 (L,), rising along the file. ploidy: 1, 2.
@@ -123,10 +123,10 @@ class DonorDecoder:
         }
 
     @classmethod
-    def from_state_dict(cls, state: dict) -> DonorDecoder:
+    def from_state_dict(cls, state: dict) -> KnnModel:
         """The decoder that `state_dict` describes, for `use_donors`. Raises CheckpointError when it does not fit."""
         try:
-            decoder = cls(msgspec.convert(state["settings"], DonorSettings), state["seed"])
+            decoder = cls(msgspec.convert(state["settings"], KnnSettings), state["seed"])
             decoder._votes = decoder._made_votes(state["weights"], state["n_classes"], state["has_latent"])
         except (KeyError, TypeError, RuntimeError, msgspec.ValidationError) as error:
             raise CheckpointError(
@@ -289,12 +289,12 @@ class DonorDecoder:
 class Strangers:
     """Samples that are no donors; calls: int8 (M, L)."""
 
-    decoder: DonorDecoder
+    decoder: KnnModel
     queries: Queries
     calls: np.ndarray
 
     def gp(self, start: int, stop: int) -> np.ndarray:
-        """As `DonorDecoder.gp`, float32 (M, stop - start, ploidy + 1)."""
+        """As `KnnModel.gp`, float32 (M, stop - start, ploidy + 1)."""
         return self.decoder._fill(self.queries, self.calls, start, stop)
 
 

@@ -37,7 +37,7 @@ def train_members(
     progress: Progress,
     on_epoch: Callable[[EpochResult], Any] | None = None,
     stages: Stages | None = None,
-    name: str = "global",
+    name: str = "vae",
     together: bool = False,
 ) -> list[Member]:
     """Fit train.ensemble models, each from its own seed; every returned model holds its best weights.

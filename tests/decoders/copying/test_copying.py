@@ -5,16 +5,16 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from imputevae_cli.config import HaplotypeSettings
+from imputevae_cli.config import CopyingSettings
 from imputevae_cli.data.hidden_calls import HiddenCells
 from imputevae_cli.decoders.copying import chain as copying_chain
 from imputevae_cli.decoders.copying import window_frame as copying_frame
 from imputevae_cli.decoders.copying import windows as copying_windows
-from imputevae_cli.decoders.copying.decoder import HaplotypeDecoder
+from imputevae_cli.decoders.copying.decoder import CopyingModel
 from imputevae_cli.decoders.copying.posterior import HaplotypePanel
 from imputevae_cli.errors import CheckpointError, InputError
 
-QUICK = HaplotypeSettings(iterations=6, burn_in=3, chains=1, donors=16, core=64, halo=24, trial=False)
+QUICK = CopyingSettings(iterations=6, burn_in=3, chains=1, donors=16, core=64, halo=24, trial=False)
 
 
 def mosaics(seed, n_haplotypes, n_loci=240, n_founders=6, switch=0.01):
@@ -46,7 +46,7 @@ def right(truth, calls, gp):
 @pytest.mark.parametrize(("ploidy", "inbred"), [(2, False), (2, True), (1, False)])
 def test_missing_calls_are_filled_rightly(ploidy, inbred):
     truth, calls, chrom, pos = cohort(ploidy=ploidy, inbred=inbred)
-    posterior = HaplotypeDecoder(QUICK).fit(calls, chrom, pos, ploidy)
+    posterior = CopyingModel(QUICK).fit(calls, chrom, pos, ploidy)
     gp = posterior.gp(0, 240)
     assert gp.shape == (40, 240, ploidy + 1)
     np.testing.assert_allclose(gp.sum(2), 1, atol=1e-4)
@@ -57,13 +57,13 @@ def test_missing_calls_are_filled_rightly(ploidy, inbred):
 
 def test_inbred_samples_get_few_heterozygotes():
     _, calls, chrom, pos = cohort(inbred=True)
-    gp = HaplotypeDecoder(QUICK).fit(calls, chrom, pos, 2).gp(0, 240)
+    gp = CopyingModel(QUICK).fit(calls, chrom, pos, 2).gp(0, 240)
     assert (gp.argmax(2)[calls < 0] == 1).mean() < 0.01
 
 
 def test_blocks_equal_the_whole_and_do_not_depend_on_the_grid():
     _, calls, chrom, pos = cohort(3)
-    posterior = HaplotypeDecoder(QUICK).fit(calls, chrom, pos, 2)
+    posterior = CopyingModel(QUICK).fit(calls, chrom, pos, 2)
     blocks = [posterior.gp(a, min(a + 37, 240)) for a in range(0, 240, 37)]
     np.testing.assert_array_equal(np.concatenate(blocks, 1), posterior.gp(0, 240))
 
@@ -71,7 +71,7 @@ def test_blocks_equal_the_whole_and_do_not_depend_on_the_grid():
 def test_the_same_seed_gives_the_same_result_at_any_number_of_threads():
     _, calls, chrom, pos = cohort(1, n=70)
     one, two, other = (
-        HaplotypeDecoder(QUICK, seed).fit(calls, chrom, pos, 2, threads=threads)
+        CopyingModel(QUICK, seed).fit(calls, chrom, pos, 2, threads=threads)
         for seed, threads in ((4, 1), (4, 2), (5, 1))
     )
     np.testing.assert_array_equal(one.doses, two.doses)
@@ -83,14 +83,14 @@ def test_the_torch_path_fills_as_the_kernel_does():
     truth, calls, chrom, pos = cohort(4, n=20)
     scores = []
     for device in ("cpu", "cpu:0"):  # a numbered device takes the torch path
-        gp = HaplotypeDecoder(QUICK, 2).fit(calls, chrom, pos, 2, device=device).gp(0, 240)
+        gp = CopyingModel(QUICK, 2).fit(calls, chrom, pos, 2, device=device).gp(0, 240)
         scores.append(right(truth, calls, gp))
     assert abs(scores[0] - scores[1]) < 0.02
 
 
 def test_haplotypes_agree_with_the_known_calls():
     _, calls, chrom, pos = cohort(2)
-    posterior = HaplotypeDecoder(QUICK).fit(calls, chrom, pos, 2)
+    posterior = CopyingModel(QUICK).fit(calls, chrom, pos, 2)
     pair = posterior.haplotypes.reshape(40, 2, -1) // 255
     known = calls >= 0
     np.testing.assert_array_equal(pair.sum(1)[known], calls[known])
@@ -102,8 +102,8 @@ def test_phase_is_right_over_long_stretches():
     haplotypes = mosaics(5, 120)
     pair = haplotypes.reshape(60, 2, -1)
     calls = pair.sum(1).astype(np.int8)
-    settings = HaplotypeSettings(iterations=10, burn_in=5, chains=1, core=64, halo=32, trial=False)
-    posterior = HaplotypeDecoder(settings).fit(calls, np.zeros(240, np.int32), np.arange(240), 2)
+    settings = CopyingSettings(iterations=10, burn_in=5, chains=1, core=64, halo=32, trial=False)
+    posterior = CopyingModel(settings).fit(calls, np.zeros(240, np.int32), np.arange(240), 2)
     wrong = total = 0
     for n in range(60):
         het = np.flatnonzero(calls[n] == 1)
@@ -118,8 +118,8 @@ def test_windows_agree_with_one_long_window():
     chrom, pos = np.zeros(240, np.int32), np.arange(240)
     scores = []
     for core in (48, 240):
-        settings = HaplotypeSettings(iterations=10, burn_in=4, chains=1, core=core, halo=24, trial=False)
-        scores.append(right(truth, calls, HaplotypeDecoder(settings).fit(calls, chrom, pos, 2).gp(0, 240)))
+        settings = CopyingSettings(iterations=10, burn_in=4, chains=1, core=core, halo=24, trial=False)
+        scores.append(right(truth, calls, CopyingModel(settings).fit(calls, chrom, pos, 2).gp(0, 240)))
     assert abs(scores[0] - scores[1]) < 0.02
 
 
@@ -128,17 +128,15 @@ def test_a_chromosome_break_cuts_all_links():
     _, calls, chrom, pos = cohort(7, ploidy=1)
     changed = calls.copy()
     changed[:, 120:] = np.where(calls[:, 120:] >= 0, 1 - calls[:, 120:], -1)
-    settings = HaplotypeSettings(iterations=3, burn_in=1, chains=1, core=64, halo=24, trial=False, donors=500)
-    first, second = (
-        HaplotypeDecoder(settings).fit(x, chrom, pos, 1, hidden=HiddenCells.none()) for x in (calls, changed)
-    )
+    settings = CopyingSettings(iterations=3, burn_in=1, chains=1, core=64, halo=24, trial=False, donors=500)
+    first, second = (CopyingModel(settings).fit(x, chrom, pos, 1, hidden=HiddenCells.none()) for x in (calls, changed))
     np.testing.assert_allclose(first.gp(0, 120), second.gp(0, 120), atol=0.02)
     assert first.switch[120] == 1.0
 
 
 def test_one_marker_per_contig_has_no_links():
     _, calls, _, pos = cohort(8)
-    posterior = HaplotypeDecoder(QUICK).fit(calls, np.arange(240, dtype=np.int32), pos, 2)
+    posterior = CopyingModel(QUICK).fit(calls, np.arange(240, dtype=np.int32), pos, 2)
     assert (posterior.switch == 1.0).all()
     assert np.isfinite(posterior.gp(0, 240)).all()
 
@@ -146,13 +144,13 @@ def test_one_marker_per_contig_has_no_links():
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_very_small_cohorts_do_not_fail(n):
     _, calls, chrom, pos = cohort(9, n=n)
-    gp = HaplotypeDecoder(HaplotypeSettings(iterations=4, burn_in=2, chains=1)).fit(calls, chrom, pos, 2).gp(0, 240)
+    gp = CopyingModel(CopyingSettings(iterations=4, burn_in=2, chains=1)).fit(calls, chrom, pos, 2).gp(0, 240)
     np.testing.assert_allclose(gp.sum(2), 1, atol=1e-4)
 
 
 def test_new_samples_are_filled_from_a_saved_panel():
     truth, calls, chrom, pos = cohort(10, n=60)
-    decoder = HaplotypeDecoder(QUICK)
+    decoder = CopyingModel(QUICK)
     panel = HaplotypePanel.from_dict(decoder.fit(calls[:50], chrom, pos, 2).panel().to_dict())
     posterior = decoder.impute_new(panel, calls[50:], chrom, pos)
     assert right(truth[50:], calls[50:], posterior.gp(0, 240)) > 0.9
@@ -166,8 +164,8 @@ def test_new_samples_are_filled_from_a_saved_panel():
 
 def test_the_trial_keeps_a_sound_schedule():
     truth, calls, chrom, pos = cohort(11, n=50)
-    settings = HaplotypeSettings(iterations=6, burn_in=3, chains=1, core=64, halo=24)
-    posterior = HaplotypeDecoder(settings).fit(calls, chrom, pos, 2)
+    settings = CopyingSettings(iterations=6, burn_in=3, chains=1, core=64, halo=24)
+    posterior = CopyingModel(settings).fit(calls, chrom, pos, 2)
     assert right(truth, calls, posterior.gp(0, 240)) > 0.93
 
 
@@ -196,10 +194,10 @@ def test_missing_cells_are_placed_in_order():
 @pytest.mark.parametrize("threads", [1, 3])
 def test_the_chunks_in_which_haplotypes_wait_do_not_show(monkeypatch, threads):
     _, calls, chrom, pos = cohort(12)
-    settings = HaplotypeSettings(iterations=4, burn_in=2, chains=2, core=40, halo=24, trial=False)
-    whole = HaplotypeDecoder(settings).fit(calls, chrom, pos, 2)
+    settings = CopyingSettings(iterations=4, burn_in=2, chains=2, core=40, halo=24, trial=False)
+    whole = CopyingModel(settings).fit(calls, chrom, pos, 2)
     monkeypatch.setattr(copying_chain, "CHUNK_BYTES", 1)
-    pieces = HaplotypeDecoder(settings).fit(calls, chrom, pos, 2, threads=threads)
+    pieces = CopyingModel(settings).fit(calls, chrom, pos, 2, threads=threads)
     np.testing.assert_array_equal(whole.doses, pieces.doses)
     np.testing.assert_array_equal(whole.packed, pieces.packed)
     np.testing.assert_array_equal(whole.switch, pieces.switch)
@@ -210,7 +208,7 @@ def test_hidden_calls_are_among_the_haplotypes_and_the_probabilities():
     hidden = HiddenCells.at(np.flatnonzero(calls >= 0)[::7], calls)
     shown = calls.copy()
     hidden.hide(shown)
-    posterior = HaplotypeDecoder(QUICK).fit(shown, chrom, pos, 2, hidden=hidden)
+    posterior = CopyingModel(QUICK).fit(shown, chrom, pos, 2, hidden=hidden)
     cells = hidden.samples, hidden.loci
     assert (posterior.gp(0, 240)[cells].max(1) == 1).all()
     assert (posterior.shown_gp(0, 240)[cells].max(1) < 1).any()
@@ -224,7 +222,7 @@ def test_hidden_calls_are_among_the_haplotypes_and_the_probabilities():
 def with_rows(calls, chrom, pos, ploidy, rows, share=0.3, **settings):
     """The decoder's fit where each sample may copy its row too."""
     base = {name: getattr(QUICK, name) for name in QUICK.__struct_fields__}
-    decoder = HaplotypeDecoder(HaplotypeSettings(**base | {"global_share": share} | settings))
+    decoder = CopyingModel(CopyingSettings(**base | {"global_share": share} | settings))
     return decoder.fit(calls, chrom, pos, ploidy, hidden=HiddenCells.none(), global_rows=rows)
 
 
@@ -272,7 +270,7 @@ def test_the_panel_of_a_fit_holds_no_rows():
     _, calls, chrom, pos = cohort(n=12)
     panel = with_rows(calls, chrom, pos, 2, np.full(calls.shape, 255, np.uint8)).panel()
     assert len(panel.packed) == 24
-    stranger = HaplotypeDecoder(QUICK).impute_new(panel, calls[:1], chrom, pos)
+    stranger = CopyingModel(QUICK).impute_new(panel, calls[:1], chrom, pos)
     assert np.isfinite(stranger.gp(0, 240)).all()
 
 

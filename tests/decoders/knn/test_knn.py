@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from imputevae_cli.config import DonorSettings
+from imputevae_cli.config import KnnSettings
 from imputevae_cli.decoders.knn.attention import FAR, Ballot, DonorVotes, one_hot
-from imputevae_cli.decoders.knn.decoder import DonorDecoder
+from imputevae_cli.decoders.knn.decoder import KnnModel
 from imputevae_cli.decoders.knn.panel import Panel
 from imputevae_cli.decoders.knn.train_examples import Examples
 from imputevae_cli.errors import CheckpointError
 
-QUICK = DonorSettings(heads=4, hidden=16, steps=30, batch_loci=16, redraws=1)
+QUICK = KnnSettings(heads=4, hidden=16, steps=30, batch_loci=16, redraws=1)
 CHROMOSOMES = np.repeat(np.arange(15), 4).astype(np.int32)
 POPULATIONS = np.repeat([0, 1], 20)
 
@@ -25,7 +25,7 @@ def linked_calls(seed=0, ploidy=2, n_samples=40, missing=0.2):
 
 
 def fitted(calls, ploidy=2, settings=QUICK, chromosomes=CHROMOSOMES, **options):
-    return DonorDecoder(settings, seed=1).fit(calls, chromosomes, ploidy, **options)
+    return KnnModel(settings, seed=1).fit(calls, chromosomes, ploidy, **options)
 
 
 def loss_at(gp, truth, cells):
@@ -185,12 +185,12 @@ def test_state_round_trip():
     torch.save(decoder.state_dict(), file)
     file.seek(0)
     state = torch.load(file, weights_only=True)
-    again = DonorDecoder.from_state_dict(state)
+    again = KnnModel.from_state_dict(state)
     again.use_donors(calls, CHROMOSOMES, 2, populations=POPULATIONS, similarity=closeness)
     assert (again.gp(0, 60) == decoder.gp(0, 60)).all()
     del state["weights"]
     with pytest.raises(CheckpointError, match="donor decoder"):
-        DonorDecoder.from_state_dict(state)
+        KnnModel.from_state_dict(state)
 
 
 @pytest.mark.parametrize(
@@ -211,11 +211,11 @@ def test_awkward_data(case):
     elif case == "nothing missing":
         calls = np.abs(calls)
     elif case == "no linked loci":
-        settings = DonorSettings(heads=2, hidden=8, steps=5, linked=0)
+        settings = KnnSettings(heads=2, hidden=8, steps=5, linked=0)
     elif case == "one locus a contig":
         chromosomes = np.arange(60, dtype=np.int32)
     elif case == "few donors":
-        settings = DonorSettings(heads=2, hidden=8, steps=5, max_donors=7)
+        settings = KnnSettings(heads=2, hidden=8, steps=5, max_donors=7)
     elif case == "no population known":
         populations = np.full(40, -1)
     elif case == "one population":

@@ -32,7 +32,7 @@ def test_weights_are_where_the_slope_is_zero(ploidy):
 
 def test_loci_that_were_not_trained_on_are_filled_as_well(monkeypatch, tmp_path):
     genotypes, truth = simulate(120, 300, missing=0.2)
-    settings = {"model__decoder": "global", "train__max_epochs": 40, "train__decoder_l2": 5.0}
+    settings = {"model__decoder": "vae", "train__max_epochs": 40, "train__decoder_l2": 5.0}
     monkeypatch.setattr(wide, "MOST_TRAINED", 150)
     model = ImputeVAE(tiny_config(**settings)).fit(genotypes)
     (member,) = model._fitted.mixture.members
