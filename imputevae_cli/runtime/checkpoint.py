@@ -27,7 +27,7 @@ KEYS = frozenset(
         "population_codes",
         "calls",
         "masks",
-        "mixture",
+        "ensemble",
         "expected",
         "curve",
     }
