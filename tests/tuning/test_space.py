@@ -65,7 +65,7 @@ def test_fix_holds_a_setting_whatever_the_file_says(tmp_path):
     ("text", "said"),
     [
         ("donors: {step: {low: 1, high: 2}}", "knn.steps"),
-        ("donor: {steps: {low: 1, high: 2}}", "donors"),
+        ("kn: {steps: {low: 1, high: 2}}", "knn"),
         ("donors: {steps: {low: 5, high: 5}}", "low under high"),
         ("donors: {steps: {low: 5, hi: 9}}", "low under high"),
         ("donors: {steps: {low: 0, high: 9}}", "knn.steps"),

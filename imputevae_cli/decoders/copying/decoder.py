@@ -139,9 +139,9 @@ class FittedCopying:
         again = fit.run("copying with all calls", HiddenCells.none(), self.posterior.schedule, with_state)
         return replace(self, posterior=replace(again, calibration=self.posterior.calibration))
 
-    def for_cohort(self, context: Context) -> HaplotypePosterior:
+    def for_cohort(self, context: Context) -> Shown:
         """See `FittedDecoder`."""
-        return self.posterior
+        return Shown(self.posterior)
 
     def for_samples(self, cohort: Cohort, context: Context) -> Stretch:
         """See `FittedDecoder`: they are read against the cohort's haplotypes."""
@@ -159,6 +159,21 @@ class FittedCopying:
         """See `FittedDecoder`."""
         saw_all = not len(self.posterior.hidden.truth)
         return {"posterior": as_tensors(self.posterior.to_dict()), "saw_all": saw_all, "note": self.note}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A posterior in which a call that was hidden from the fit has what the fit makes of it."""
+
+    posterior: HaplotypePosterior
+
+    def gp(self, start: int, stop: int) -> np.ndarray:
+        """See `Posterior`."""
+        return self.posterior.shown_gp(start, stop)
+
+    def alt_first(self, start: int, stop: int) -> np.ndarray:
+        """See `Phased`."""
+        return self.posterior.alt_first(start, stop)
 
 
 def copying_model(settings: CopyingSettings, seed: int) -> CopyingModel:
