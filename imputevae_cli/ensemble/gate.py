@@ -142,20 +142,26 @@ def _select(cls, cells: _Cells, fallback: str) -> Gate:
     inputs, centre, spread = _standard(stack, features)
     parameters = kind(stack, inputs, cells.truth)
     shares = torch.softmax(_steer(parameters, inputs)[0], -1).mean(0)
-    for name in cells.names:
-        if name not in parts and name not in dropped:
-            gain = losses.mean() - min(alone[name].mean(), _cross_fit(cells, (*parts, name), _constant).mean())
-            dropped[name] = f"adds {max(gain, 0):.4f} nats a call, within the noise"
     return cls(
         parts=parts,
         parameters=parameters,
         centre=centre,
         spread=spread,
         losses={name: float(loss.mean()) for name, loss in alone.items()} | {"mixture": float(losses.mean())},
-        dropped=dropped,
+        dropped=dropped | _not_taken_in(cells, parts, dropped, alone, losses),
         shares=dict(zip(parts, shares.tolist(), strict=True)),
         n_cells=len(cells.truth),
     )
+
+
+def _not_taken_in(cells: _Cells, parts, dropped, alone: dict[str, np.ndarray], losses: np.ndarray) -> dict[str, str]:
+    """Why each part is left out that was never among those that are mixed."""
+    reasons = {}
+    for name in cells.names:
+        if name not in parts and name not in dropped:
+            gain = losses.mean() - min(alone[name].mean(), _cross_fit(cells, (*parts, name), _constant).mean())
+            reasons[name] = f"adds {max(gain, 0):.4f} nats a call, within the noise"
+    return reasons
 
 
 def _grow(cells: _Cells, parts: tuple[str, ...], losses: np.ndarray):
