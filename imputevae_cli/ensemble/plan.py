@@ -64,12 +64,10 @@ def plan(
     wanted = _wanted(config.model.decoder, decoders, {*outdone, *(findings.idle or {})})
     trial = wanted if screened and not outdone and findings.idle is None else []
     needed = decoders[wanted[0]].needs_in_full(config) if len(wanted) == 1 else ()
-    steps = [
-        _step(name, decoder.role, name in wanted, name in needed, name in trial, outdone)
-        for name, decoder in decoders.items()
-    ]
+    asked = _Asked(wanted, needed, trial, outdone)
+    steps = [asked.step(name, decoder.role) for name, decoder in decoders.items()]
     first = _screened_first(decoders) if screened and findings == Findings() else ()
-    return Plan(tuple(step for step in steps if step is not None), _notes(findings, outdone), first)
+    return Plan(tuple(filter(None, steps)), _notes(findings, outdone), first)
 
 
 def _screened_first(decoders: Mapping[str, Decoder]) -> tuple[str, ...]:
@@ -82,15 +80,25 @@ def _wanted(asked: str, decoders: Mapping[str, Decoder], left_out: set[str]) -> 
     return [name for name in decoders if asked in ("auto", name) and name not in left_out]
 
 
-def _step(name: str, role: Role, wanted: bool, needed: bool, trial: bool, outdone: Sequence[str]) -> Step | None:
-    """What is to be done with one decoder. needed: in full, by another. trial: it may wait for one."""
-    waits = trial and role.on_trial
-    if (wanted or needed) and not waits:
-        reduced = bool(outdone) and role.gives_way != "never"
-        return Step(name, Effort.REDUCED if reduced else Effort.FULL, wanted)
-    if role.serves:
-        return Step(name, Effort.BRIEF if name in outdone else Effort.CHEAP, False, waits)
-    return Step(name, Effort.FULL, False, True) if waits else None
+@dataclass(frozen=True)
+class _Asked:
+    """What is asked of decoders, by name. wanted: to be mixed. needed: in full, by another. trial: wanted, and may wait
+    for a trial. outdone: left to those that were screened first."""
+
+    wanted: Sequence[str]
+    needed: Sequence[str]
+    trial: Sequence[str]
+    outdone: Sequence[str]
+
+    def step(self, name: str, role: Role) -> Step | None:
+        """What is to be done with one decoder, if anything."""
+        wanted, waits = name in self.wanted, name in self.trial and role.on_trial
+        if (wanted or name in self.needed) and not waits:
+            reduced = bool(self.outdone) and role.gives_way != "never"
+            return Step(name, Effort.REDUCED if reduced else Effort.FULL, wanted)
+        if role.serves:
+            return Step(name, Effort.BRIEF if name in self.outdone else Effort.CHEAP, False, waits)
+        return Step(name, Effort.FULL, False, True) if waits else None
 
 
 def _outdone(ratio: float | None, decoders: Mapping[str, Decoder], rules: Rules) -> list[str]:
