@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from imputevae_cli.data.hidden_calls import FAR, HiddenCells, pick, surroundings
-from imputevae_cli.ensemble.held_out import asked_together
+from imputevae_cli.decoders.base import asked_together
 
 
 def some_cells(n_samples=30, n_loci=100, share=0.1, seed=0):
