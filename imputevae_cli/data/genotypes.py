@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from imputevae_cli.data.region import Region
+
+if TYPE_CHECKING:
+    from imputevae_cli.data.evidence import Evidence
+    from imputevae_cli.data.evidence_report import EvidenceReport
 
 MISSING = -1
 """The value of a call that is missing, in every array of calls."""
@@ -85,7 +89,8 @@ class GenotypeMatrix:
     """Calls of samples at loci.
 
     calls: int8 (samples, loci), the count of ALT alleles: 0..ploidy, -1 missing.
-    populations: object (samples,) of str, or None when no popmap was given.
+    populations: object (samples,) of str, or None when no popmap was given. evidence: how likely each genotype of each
+    cell is, or None where calls are taken as certain; evidence_report: how it was had.
     """
 
     calls: np.ndarray
@@ -94,6 +99,8 @@ class GenotypeMatrix:
     ploidy: int = 2
     populations: np.ndarray | None = None
     source: VcfSource | None = None
+    evidence: Evidence | None = None
+    evidence_report: EvidenceReport | None = None
 
     @property
     def n_samples(self) -> int:
@@ -113,7 +120,8 @@ class GenotypeMatrix:
         if keep.all():
             return self
         source = None if self.source is None else replace(self.source, rows=self.source.rows[keep])
-        return replace(self, calls=self.calls[:, keep], loci=self.loci.take(keep), source=source)
+        evidence = None if self.evidence is None else self.evidence.at_loci(keep)
+        return replace(self, calls=self.calls[:, keep], loci=self.loci.take(keep), source=source, evidence=evidence)
 
     @property
     def n_classes(self) -> int:
@@ -125,8 +133,10 @@ class GenotypeMatrix:
         return replace(self, loci=replace(self.loci, cm=cm))
 
     def with_calls(self, calls: np.ndarray) -> GenotypeMatrix:
-        """The same samples and loci with other calls, int8 (samples, loci)."""
-        return replace(self, calls=calls)
+        """The same samples and loci with other calls, int8 (samples, loci); what is hidden loses its evidence too."""
+        hidden = None if self.evidence is None else (calls == MISSING) & (self.calls != MISSING)
+        evidence = None if self.evidence is None else self.evidence.without(hidden)
+        return replace(self, calls=calls, evidence=evidence)
 
 
 class ImputedBlocks(Protocol):

@@ -7,7 +7,7 @@ import re
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from sys import intern
@@ -20,6 +20,14 @@ from imputevae_cli.data.region import Region
 from imputevae_cli.errors import InputError
 from imputevae_cli.io.selection import choose_samples
 from imputevae_cli.io.vcf_check import TextCheck, check_header, check_lines, line_place, what_is_malformed
+from imputevae_cli.io.vcf_evidence import (
+    IN_ORDER,
+    FieldReader,
+    Likelihoods,
+    conclude,
+    fields_of,
+    half_calls_alone,
+)
 from imputevae_cli.io.vcf_text import file_kind, is_stream, read_lines, spool, vcf_lines
 from imputevae_cli.log import NullProgress, Progress
 
@@ -31,6 +39,8 @@ OUTSIDE = -1
 
 PLOIDY_NAMES = {1: "haploid", 2: "diploid"}
 BATCH_BYTES = 2 << 20
+PROBED = 500
+"""Records at the beginning of a file that tell which of its fields is evidence."""
 VECTOR_END = -(2**31) + 1  # htslib's int32 filler after the last allele of a call of lower ploidy
 _END = 6  # the same in a code of three bits; alleles take 0..5: (allele + 1) << 1 | phased
 _CONCRETE = re.compile(r"[A-Za-z]+")
@@ -44,6 +54,7 @@ def read_vcf(
     include_pops: Sequence[str] | None = None,
     region: str | None = None,
     context: int | None = 0,
+    likelihoods: Likelihoods = "auto",
     progress: Progress | None = None,
     spool_dir: Path | None = None,
 ) -> GenotypeMatrix:
@@ -54,6 +65,8 @@ def read_vcf(
     region: `chrom`, `chrom:start-end` (1-based, inclusive); a record is in it when its POS is.
     context: with a region, how many loci on either side of it, on its chromosome, are read as well, or None for all
     loci of the file: they are in the matrix, but no writer writes them (`GenotypeMatrix.is_context`).
+    likelihoods: what stands behind the calls, for `GenotypeMatrix.evidence`: the FORMAT field PL, GL, AD, CATG or GP;
+    `auto`, the first of them but GP that agrees with the calls, where calls are uncertain; `none`, calls alone.
     Records that are not modelled are counted by reason in `source.passed_through`.
     Raises InputError, one line naming file and record, on input that cannot be used; ConfigError on
     `include_pops` without a popmap and on a malformed region.
@@ -63,12 +76,57 @@ def read_vcf(
     check = check_vcf(file, name)
     within = Region.parse(region, check.chroms) if region else None
     columns, populations = choose_samples(check.samples, name, popmap, samples, include_pops)
-    reading = _Reading(file, name, check, columns, within, context)
+    evidence, refused = _choose_field(file, name, check, columns, likelihoods)
+    reading = _Reading(file, name, check, columns, within, context, evidence)
     total = check.n_records or 0
     with (progress or NullProgress()).task("reading", total) as task, open_records(file, name) as records:
         for done in reading.consume(records):
             task.advance(done)
-        return reading.matrix(populations)  # within the task, which is not done if this fails
+        genotypes = reading.matrix(populations)  # within the task, which is not done if this fails
+        return _with_evidence(genotypes, reading, likelihoods, refused)
+
+
+def _choose_field(
+    path: Path, name: str, check: TextCheck, columns: np.ndarray, asked: Likelihoods
+) -> tuple[FieldReader | None, list[str]]:
+    """What is to read the evidence, None for calls alone, and why `auto` left the fields that it left.
+
+    Judged on the first PROBED records.
+    """
+    if asked == "none":
+        return None, []
+    with open_records(path, name) as records:
+        present = fields_of(records, PROBED)
+    refused = []
+    for field_name in [key for key in IN_ORDER if key in present] if asked == "auto" else (asked,):
+        reader = FieldReader(field_name, len(check.samples), columns)
+        probe = _Reading(path, name, check, columns, None, None, reader)
+        with open_records(path, name) as records:
+            for _ in probe.consume(islice(records, PROBED)):
+                pass
+        reason = reader.refusal()
+        if reason is None or (asked != "auto" and reader.n_records):
+            return FieldReader(field_name, len(check.samples), columns), refused
+        if asked != "auto":
+            raise InputError(f"{name}: {reason}; give --likelihoods auto, or the field that the file has")
+        refused += [reason] * (reader.n_records > 0)
+    return FieldReader(None, len(check.samples), columns), refused
+
+
+def _with_evidence(
+    genotypes: GenotypeMatrix, reading: _Reading, asked: Likelihoods, refused: list[str]
+) -> GenotypeMatrix:
+    reader, calls, ploidy = reading.evidence, genotypes.calls, genotypes.ploidy
+    if reader is None:
+        return genotypes
+    codes = None
+    if reader.field is not None or reader.n_half_calls:
+        codes = _sample_major(reading.evidence_blocks, reading.kept, len(calls), np.uint16)
+    if reader.field is None:
+        evidence, report = half_calls_alone(reader, codes, calls, ploidy, refused)
+    else:
+        evidence, report = conclude(reader, codes, calls, ploidy, asked, refused)
+    return replace(genotypes, evidence=evidence, evidence_report=report)
 
 
 def check_vcf(path: Path, name: str) -> TextCheck:
@@ -126,6 +184,11 @@ def _decoding_tables() -> tuple[np.ndarray, np.ndarray]:
 
 
 CALL_OF, PLOIDY_OF = _decoding_tables()
+HALF_OF = np.zeros(64, np.int8)
+"""For the same code: 1 where one allele is known and is REF, 2 where it is ALT, else 0."""
+for _one in (2, 3, 4, 5):
+    for _none in (0, 1):
+        HALF_OF[[_one << 3 | _none, _none << 3 | _one]] = _one // 2
 
 
 @dataclass
@@ -138,8 +201,10 @@ class _Reading:
     columns: np.ndarray
     region: Region | None
     context: int | None
+    evidence: FieldReader | None = None
     passed: Counter = field(default_factory=Counter)
     blocks: deque = field(default_factory=deque)  # int8 (b, samples) each
+    evidence_blocks: deque = field(default_factory=deque)  # uint16 (b, samples) each, where there is evidence
     ploidies: list[int] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
     loci: tuple[list, list, list, list] = field(default_factory=lambda: ([], [], [], []))  # chrom, pos, ref, alt
@@ -147,6 +212,7 @@ class _Reading:
     n_after: int = 0  # loci taken since the last of them
     n_with_gt: int = 0
     batch: list[tuple[int, int, tuple[str, int, str, str]]] = field(default_factory=list)  # (record, row, locus)
+    kept: np.ndarray | None = None  # bool, the loci read that `matrix` kept
 
     def consume(self, records: Iterator) -> Iterator[int]:
         """Take every record; yields the number of records taken since the last time."""
@@ -180,6 +246,8 @@ class _Reading:
         """Let go of loci so far before the region that they are no context of it."""
         while self.context and not self.n_kept and len(self.rows) - len(self.blocks[0]) >= self.context:
             n = len(self.blocks.popleft())
+            if self.evidence_blocks:
+                self.evidence_blocks.popleft()
             for column in (self.rows, self.ploidies, *self.loci):
                 del column[:n]
 
@@ -229,6 +297,8 @@ class _Reading:
         target[:, :width] = alleles[:, :width]
         target[:, width:] = VECTOR_END
         self.n_after += row == OUTSIDE
+        if self.evidence is not None:
+            self.evidence.take(record)
         self.batch.append((number, row, (intern(place[0]), place[1], intern(record.REF), intern(alts[0]))))
 
     def _decode(self, raw: np.ndarray) -> None:
@@ -244,9 +314,11 @@ class _Reading:
         called = ploidy > 0
         inside = np.array([row for _, row, _ in self.batch]) != OUTSIDE
         self.passed[NO_CALL] += int((inside & ~called).sum())
-        block = _mapped((int(called.sum()), len(self.columns)))
+        block = _mapped((int(called.sum()), len(self.columns)), np.int8)
         block[:] = CALL_OF[code[called]]
         self.blocks.append(block)
+        if self.evidence is not None:
+            self.evidence_blocks.append(self.evidence.decode(block, HALF_OF[code[called]], ploidy[called], called))
         self.ploidies.extend(ploidy[called].tolist())
         for keep, (_, row, locus) in zip(called.tolist(), self.batch, strict=True):
             if keep:
@@ -279,7 +351,8 @@ class _Reading:
             region=self.region,
         )
         samples = tuple(self.check.samples[column] for column in self.columns)
-        calls = _sample_major(self.blocks, keep, len(samples))
+        calls = _sample_major(self.blocks, keep, len(samples), np.int8)
+        self.kept = keep
         return GenotypeMatrix(calls, samples, loci, ploidy, populations, source)
 
     def _is_near(self, rows: np.ndarray) -> np.ndarray:
@@ -345,22 +418,22 @@ def why_not_modelled(ref: str, alts: Sequence[str]) -> str | None:
     return None if _CONCRETE.fullmatch(alts[0]) and _CONCRETE.fullmatch(ref) else SYMBOLIC
 
 
-def _mapped(shape: tuple[int, ...]) -> np.ndarray:
-    """int8 zeros in memory of their own, given by the system a small page at a time and taken back at once.
+def _mapped(shape: tuple[int, ...], dtype: type) -> np.ndarray:
+    """Zeros of `dtype` in memory of their own, given by the system a small page at a time and taken back at once.
 
     The C library keeps freed blocks, and numpy asks for huge pages, of which the first column of a matrix touches all:
     with either, the calls would be in memory twice when the blocks are put together.
     """
     size = int(np.prod(shape))
-    pages = mmap.mmap(-1, max(size, 1))
+    pages = mmap.mmap(-1, max(size, 1) * np.dtype(dtype).itemsize)
     if hasattr(mmap, "MADV_NOHUGEPAGE"):
         pages.madvise(mmap.MADV_NOHUGEPAGE)
-    return np.frombuffer(pages, np.int8, size).reshape(shape)
+    return np.frombuffer(pages, dtype, size).reshape(shape)
 
 
-def _sample_major(blocks: deque, keep: np.ndarray, n_samples: int, tile: int = 256) -> np.ndarray:
-    """int8 (samples, loci) out of blocks of (b, samples), which are freed on the way. Tiles suit the cache."""
-    calls = _mapped((n_samples, int(keep.sum())))
+def _sample_major(blocks: deque, keep: np.ndarray, n_samples: int, dtype: type, tile: int = 256) -> np.ndarray:
+    """(samples, loci) out of blocks of (b, samples), which are freed on the way. Tiles suit the cache."""
+    calls = _mapped((n_samples, int(keep.sum())), dtype)
     done = written = 0
     while blocks:
         block = blocks.popleft()
