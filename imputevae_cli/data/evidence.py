@@ -6,12 +6,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
-
-from imputevae_cli.data.genotypes import MISSING
-from imputevae_cli.data.hidden_calls import HiddenCells
 
 FLAT, HAS_REF, HAS_ALT, CALL = 0, 1, 2, 3
 """Codes with a meaning of their own: nothing is known; one REF, or one ALT allele is known to be there (a half-call,
@@ -22,6 +19,16 @@ DECISIVE = 1e-3
 """A genotype is certain where every other has less than this share of its likelihood (phred 30)."""
 CALL_ERROR = 0.01
 """The chance that a visible call is wrong whose own likelihoods are broken."""
+
+
+class Cells(Protocol):
+    """Single cells by rising locus, such as `HiddenCells`: int64 (M,) each."""
+
+    @property
+    def samples(self) -> np.ndarray: ...
+
+    @property
+    def loci(self) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -70,17 +77,17 @@ class Evidence:
     def n_uncertain(self, calls: np.ndarray) -> int:
         """Visible calls whose genotype the evidence leaves open; calls: int8 (N, L)."""
         return sum(
-            int(np.count_nonzero(self._is_uncertain[codes] & (row != MISSING)))
+            int(np.count_nonzero(self._is_uncertain[codes] & (row >= 0)))
             for codes, row in zip(self.codes, calls, strict=True)
         )
 
-    def hide(self, cells: HiddenCells, start: int = 0, stop: int | None = None) -> None:
+    def hide(self, cells: Cells, start: int = 0, stop: int | None = None) -> None:
         """Forget all that is known of some cells at loci start..stop, in place."""
         first, last = np.searchsorted(cells.loci, [start, self.codes.shape[1] if stop is None else stop])
         self.codes[cells.samples[first:last], cells.loci[first:last]] = FLAT
 
     @contextmanager
-    def hidden_in(self, cells: HiddenCells) -> Iterator[None]:
+    def hidden_in(self, cells: Cells) -> Iterator[None]:
         """Hide the whole evidence of cells, in place, and put it back whatever happens."""
         before = self.codes[cells.samples, cells.loci]
         self.hide(cells)
@@ -141,7 +148,7 @@ class Evidence:
 
 def call_codes(calls: np.ndarray) -> np.ndarray:
     """uint16, of the shape of `calls`: the code of each call, FLAT where it is missing."""
-    return np.where(calls == MISSING, FLAT, CALL + calls.astype(np.int16)).astype(np.uint16)
+    return np.where(calls < 0, FLAT, CALL + calls.astype(np.int16)).astype(np.uint16)
 
 
 def special_table(ploidy: int, error: float = CALL_ERROR) -> np.ndarray:

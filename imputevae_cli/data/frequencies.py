@@ -127,7 +127,7 @@ class Tally:
 
 
 def hardy_weinberg(alt: np.ndarray, ploidy: int, inbreeding: float = 0.0) -> np.ndarray:
-    """Genotype frequencies, float64 (L, ploidy + 1), at frequencies of ALT, float (L,), and an inbreeding coefficient."""
+    """Genotype frequencies, float64 (L, ploidy + 1), at frequencies of ALT, float (L,), with inbreeding."""
     dose, alt = np.arange(ploidy + 1), np.asarray(alt, np.float64)[:, None]
     ways = np.array([comb(ploidy, g) for g in dose])
     out = (1 - inbreeding) * ways * alt**dose * (1 - alt) ** (ploidy - dose)

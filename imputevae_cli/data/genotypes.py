@@ -6,15 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 
+from imputevae_cli.data.evidence import Evidence
+from imputevae_cli.data.evidence_report import EvidenceReport
 from imputevae_cli.data.region import Region
-
-if TYPE_CHECKING:
-    from imputevae_cli.data.evidence import Evidence
-    from imputevae_cli.data.evidence_report import EvidenceReport
 
 MISSING = -1
 """The value of a call that is missing, in every array of calls."""
@@ -154,17 +152,21 @@ class ImputedBlock:
     """Filled genotypes of a run of loci.
 
     calls: int8 (samples, b), the argmax of `gp`; -1 where the best GP is below the threshold asked for,
-        and where a sample has no call at all to go by.
+        and where a sample has no call at all to go by. Visible calls are as they were, but for those of `refined`.
     gp: uint16 (samples, b, classes), genotype probabilities in thousandths; each cell sums to 1000, and
-        to 0 where nothing is known of the cell. A known call has 1000 at its genotype.
+        to 0 where nothing is known of the cell. A certain call has 1000 at its genotype.
     imputed: bool (samples, b), cells that were missing in the input and are filled in `calls`.
     alt_first: bool (samples, b), whether a heterozygote is 1|0 rather than 0|1; None leaves phases as they were.
+    uncertain: bool (samples, b), visible calls whose `gp` is a posterior, as their evidence leaves them open; or None.
+    refined: bool (samples, b), those of them that `calls` has otherwise than the input; or None.
     """
 
     calls: np.ndarray
     gp: np.ndarray
     imputed: np.ndarray
     alt_first: np.ndarray | None = None
+    uncertain: np.ndarray | None = None
+    refined: np.ndarray | None = None
 
 
 def genotype_counts(calls: np.ndarray, n_classes: int = 3, samples: np.ndarray | slice = slice(None)) -> np.ndarray:

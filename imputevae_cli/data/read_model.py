@@ -9,7 +9,9 @@ import numpy as np
 
 from imputevae_cli.data.frequencies import Tally, allele_frequencies
 
-LEAST_ERROR, MOST_ERROR = 1e-3, 0.1
+LEAST_ERROR, MOST_ERROR = 1e-4, 0.1
+SAFE_ERROR = 1e-3
+"""Reads are never trusted more than this, however few errors the data show: some are of another place in the genome."""
 LEAST_OVERDISPERSION, MOST_OVERDISPERSION = 1e-3, 0.5
 STEPS = 10
 """Steps of a golden-section search: the range shrinks to a hundredth."""
@@ -65,8 +67,8 @@ def fit_read_model(ref: np.ndarray, alt: np.ndarray, tally: Tally, ploidy: int) 
     independent = score(ReadModel(error))
     overdispersion = _maximise(lambda rho: score(ReadModel(error, rho)), LEAST_OVERDISPERSION, MOST_OVERDISPERSION)
     if score(ReadModel(error, overdispersion)) - independent <= GAIN:
-        return ReadModel(error)
-    return ReadModel(best_error(overdispersion), overdispersion)
+        return ReadModel(max(error, SAFE_ERROR))
+    return ReadModel(max(best_error(overdispersion), SAFE_ERROR), overdispersion)
 
 
 def _rising(start: np.ndarray, n: int) -> np.ndarray:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -23,15 +23,15 @@ from imputevae_cli.data.codebook import (
 from imputevae_cli.data.evidence import FIRST_FREE, FLAT, HAS_ALT, HAS_REF, Evidence, call_codes, special_table
 from imputevae_cli.data.evidence_report import EvidenceReport
 from imputevae_cli.data.frequencies import Tally, evidence_frequencies, posterior, some_loci
-from imputevae_cli.data.genotypes import MISSING
+from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix
 from imputevae_cli.data.read_model import ReadModel, fit_read_model
+from imputevae_cli.errors import InputError
+from imputevae_cli.io.vcf_values import INT_END, INT_MISSING, MOST_PHRED, depths_of, of_width, values_of
 
 Likelihoods = Literal["auto", "PL", "GL", "AD", "CATG", "GP", "none"]
 IN_ORDER = ("PL", "GL", "AD", "CATG")
 """Fields that `auto` looks for, the best first. GP holds a prior already, and is taken only where asked for."""
 COUNTS = ("AD", "CATG")
-BASES = "CATG"
-"""The order of ipyrad's counts."""
 
 RULED_OUT = 20
 """A genotype is ruled out at this phred value: the data are a hundred times less likely than under the best."""
@@ -44,9 +44,6 @@ EXPECTED_WRONG = 0.002
 RESCUED = 0.01
 """But not where it tells something of more than this share of the missing calls."""
 
-INT_MISSING, INT_END = -(2**31), -(2**31) + 1
-FLOAT_END = 0x7F800002
-MOST_PHRED = 1 << 20
 DEEPEST = 1000
 NOMINAL = ReadModel()
 """What counts are compared with calls by, before their own error rate is known."""
@@ -71,9 +68,9 @@ class FieldReader:
         """Hold a record's values until its batch is decoded."""
         if self.field is None:
             return
-        values = self._own(_values(record, self.field, record.REF, record.ALT[0]))
+        values = self._own(values_of(record, self.field))
         self.n_records += values is not None
-        depth = None if self.field in COUNTS or values is None else self._own(_depth(record))
+        depth = None if self.field in COUNTS or values is None else self._own(depths_of(record))
         self._taken.append((values, depth))
 
     def _own(self, values: np.ndarray | None) -> np.ndarray | None:
@@ -102,7 +99,7 @@ class FieldReader:
         depths = np.full(calls.shape, -1, np.int64)
         for row, (value, depth) in enumerate(taken):
             if value is not None:
-                values[row] = _of_width(value, width)
+                values[row] = of_width(value, width)
             if depth is not None:
                 depths[row] = depth
         n_expected = np.full((len(calls), 1), 2) if self.field in COUNTS else ploidies[:, None].astype(np.int64) + 1
@@ -198,12 +195,12 @@ class FieldReader:
 
 
 def half_calls_alone(
-    reader: FieldReader, codes: np.ndarray | None, calls: np.ndarray, ploidy: int, refused: list[str]
+    reader: FieldReader, codes: np.ndarray | None, genotypes: GenotypeMatrix, asked: Likelihoods, refused: list[str]
 ) -> tuple[Evidence | None, EvidenceReport]:
     """The evidence of a file without likelihoods: certain but for its half-calls; None where it has none of these."""
     reason = f"calls alone ({'; '.join(refused)})" if refused else "calls alone"
     n_halves = reader.n_half_calls
-    evidence = _of_half_calls(codes, calls, ploidy) if n_halves else None
+    evidence = _of_half_calls(codes, genotypes.calls, genotypes.ploidy) if n_halves else None
     return evidence, EvidenceReport(None, n_halves > 0, reason, n_half_calls=n_halves)
 
 
@@ -213,12 +210,13 @@ def _of_half_calls(codes: np.ndarray, calls: np.ndarray, ploidy: int) -> Evidenc
 
 
 def conclude(
-    reader: FieldReader, codes: np.ndarray, calls: np.ndarray, ploidy: int, asked: Likelihoods, refused: list[str]
+    reader: FieldReader, codes: np.ndarray, genotypes: GenotypeMatrix, asked: Likelihoods, refused: list[str]
 ) -> tuple[Evidence | None, EvidenceReport]:
     """The evidence of a file, None where its calls are certain, and the report.
 
-    codes: uint16 (N, L). calls: int8 (N, L). refused: why `auto` left fields.
+    codes: uint16 (N, L). refused: why `auto` left fields.
     """
+    calls, ploidy = genotypes.calls, genotypes.ploidy
     because = f" ({'; '.join(refused)})" if refused else ""
     table, model = reader.table(ploidy, codes)
     evidence = Evidence(codes, table)
@@ -247,9 +245,52 @@ def conclude(
     return (_of_half_calls(codes, calls, ploidy) if reader.n_half_calls else None), report
 
 
-def fields_of(records: Iterator, n_records: int) -> set[str]:
-    """FORMAT keys of the first records."""
-    return {key for record in islice(records, n_records) for key in record.FORMAT}
+def choose_field(
+    asked: Likelihoods, name: str, n_samples: int, columns: np.ndarray, probe: Callable[[FieldReader], None]
+) -> tuple[FieldReader | None, list[str]]:
+    """What is to read the evidence, None for calls alone, and why `auto` left the fields that it left.
+
+    probe: gives a reader the first records of the file; it is judged by them. Raises InputError for a field that was
+    asked for and is not there.
+    """
+    if asked == "none":
+        return None, []
+    refused = []
+    fields = (asked,)
+    if asked == "auto":
+        finder = _KeyFinder(None, n_samples, columns)
+        probe(finder)
+        fields = tuple(field for field in IN_ORDER if field in finder.keys)
+    for field in fields:
+        reader = FieldReader(field, n_samples, columns)
+        probe(reader)
+        reason = reader.refusal()
+        if reason is None or (asked != "auto" and reader.n_records):
+            return FieldReader(field, n_samples, columns), refused
+        if asked != "auto":
+            raise InputError(f"{name}: {reason}; give --likelihoods auto, or the field that the file has")
+        refused.append(reason)
+    return FieldReader(None, n_samples, columns), refused
+
+
+class _KeyFinder(FieldReader):
+    """Notes the FORMAT keys of the records."""
+
+    def __init__(self, *given):
+        super().__init__(*given)
+        self.keys: set[str] = set()
+
+    def take(self, record) -> None:
+        self.keys.update(record.FORMAT)
+
+
+def with_evidence(
+    genotypes: GenotypeMatrix, reader: FieldReader, codes: np.ndarray | None, asked: Likelihoods, refused: list[str]
+) -> GenotypeMatrix:
+    """The genotypes with what was read beside the calls; codes: uint16 (N, L), None where nothing was."""
+    end = half_calls_alone if reader.field is None else conclude
+    evidence, report = end(reader, codes, genotypes, asked, refused)
+    return replace(genotypes, evidence=evidence, evidence_report=report)
 
 
 def expected_wrong(evidence: Evidence, calls: np.ndarray) -> float:
@@ -264,78 +305,6 @@ def expected_wrong(evidence: Evidence, calls: np.ndarray) -> float:
         wrong += float((1 - post[np.arange(len(visible)), own[visible]]).sum())
         n_visible += len(visible)
     return wrong / max(n_visible, 1)
-
-
-def _values(record, field: str, ref: str, alt: str) -> np.ndarray | None:
-    """A field's values, int64 (N, w), in phred or reads, with INT_MISSING and INT_END; None where it is absent."""
-    try:
-        values = record.format(field)
-    except KeyError:  # not declared, and in no record so far
-        return None
-    if values is None:
-        return None
-    if values.dtype.kind in "US":
-        values = _numbers(values, field)
-    if field == "CATG":
-        return _of_alleles(values, ref, alt)
-    if field in ("GL", "GP"):
-        return _phred(values.astype(np.float32, copy=False), is_log=field == "GL")
-    return np.where(np.isnan(values), INT_MISSING, values).astype(np.int64) if values.dtype.kind == "f" else values
-
-
-def _depth(record) -> np.ndarray | None:
-    """Reads of each cell, int64 (N,), -1 where unknown: DP, or the sum of AD."""
-    for field in ("DP", "AD"):
-        values = _values(record, field, record.REF, record.ALT[0])
-        if values is not None:
-            counts = np.where(values >= 0, values, 0).sum(1)
-            return np.where((values >= 0).any(1), counts, -1)
-    return None
-
-
-def _numbers(texts: np.ndarray, field: str) -> np.ndarray:
-    """The values of cells that are declared as text, such as `0,0,1,3`, as htslib would give numbers."""
-    cells = [text.split(",") for text in texts.tolist()]
-    width = max(map(len, cells))
-    is_float = field in ("GL", "GP")
-    end = np.array(FLOAT_END, np.int32).view(np.float32) if is_float else INT_END
-    out = np.full((len(cells), width), end, np.float32 if is_float else np.int64)
-    for row, cell in zip(out, cells, strict=True):
-        for place, text in enumerate(cell):
-            try:
-                row[place] = float(text) if is_float else int(text)
-            except ValueError:
-                row[place] = np.nan if is_float else INT_MISSING
-    return out
-
-
-def _of_alleles(counts: np.ndarray, ref: str, alt: str) -> np.ndarray | None:
-    """The reads of REF and ALT, int64 (N, 2), out of those of C, A, T and G; None where an allele is no base."""
-    if counts.shape[1] != len(BASES) or ref.upper() not in BASES or alt.upper() not in BASES:
-        return None
-    return counts[:, [BASES.index(ref.upper()), BASES.index(alt.upper())]]
-
-
-def _phred(values: np.ndarray, is_log: bool) -> np.ndarray:
-    """Phred values, int64, of log10 likelihoods or of probabilities; INT_MISSING and INT_END as in `values`."""
-    values = np.ascontiguousarray(values)
-    ends = values.view(np.int32) == FLOAT_END
-    with np.errstate(invalid="ignore", divide="ignore"):
-        logs = values if is_log else np.where(values < 0, np.nan, np.log10(np.maximum(values, 1e-30)))
-        phred = np.minimum(-10 * logs.astype(np.float64), MOST_PHRED)
-    out = np.where(np.isnan(phred), INT_MISSING, np.rint(np.where(np.isnan(phred), 0, phred))).astype(np.int64)
-    out[ends] = INT_END
-    return out
-
-
-def _of_width(values: np.ndarray, width: int) -> np.ndarray:
-    """Values, int64 (N, w), as (N, width); a cell that has more is left with one, which is too few."""
-    out = np.full((len(values), width), INT_END, np.int64)
-    shared = min(width, values.shape[1])
-    out[:, :shared] = values[:, :shared]
-    if values.shape[1] > width:
-        out[(values[:, width:] != INT_END).any(1), 1:] = INT_END
-    return out
 
 
 _NOMINAL_PHRED: list[np.ndarray] = []

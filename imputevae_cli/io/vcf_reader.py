@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import mmap
 import re
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from sys import intern
@@ -18,16 +17,10 @@ from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix, Loci, VcfSourc
 from imputevae_cli.data.popmap import PopMap
 from imputevae_cli.data.region import Region
 from imputevae_cli.errors import InputError
+from imputevae_cli.io.sample_major import mapped, sample_major
 from imputevae_cli.io.selection import choose_samples
 from imputevae_cli.io.vcf_check import TextCheck, check_header, check_lines, line_place, what_is_malformed
-from imputevae_cli.io.vcf_evidence import (
-    IN_ORDER,
-    FieldReader,
-    Likelihoods,
-    conclude,
-    fields_of,
-    half_calls_alone,
-)
+from imputevae_cli.io.vcf_evidence import FieldReader, Likelihoods, choose_field, with_evidence
 from imputevae_cli.io.vcf_text import file_kind, is_stream, read_lines, spool, vcf_lines
 from imputevae_cli.log import NullProgress, Progress
 
@@ -76,57 +69,30 @@ def read_vcf(
     check = check_vcf(file, name)
     within = Region.parse(region, check.chroms) if region else None
     columns, populations = choose_samples(check.samples, name, popmap, samples, include_pops)
-    evidence, refused = _choose_field(file, name, check, columns, likelihoods)
+
+    def probe(reader: FieldReader) -> None:
+        with open_records(file, name) as records:
+            _first_records(_Reading(file, name, check, columns, within, 0, reader), records)
+
+    evidence, refused = choose_field(likelihoods, name, len(check.samples), columns, probe)
     reading = _Reading(file, name, check, columns, within, context, evidence)
     total = check.n_records or 0
     with (progress or NullProgress()).task("reading", total) as task, open_records(file, name) as records:
         for done in reading.consume(records):
             task.advance(done)
         genotypes = reading.matrix(populations)  # within the task, which is not done if this fails
-        return _with_evidence(genotypes, reading, likelihoods, refused)
-
-
-def _choose_field(
-    path: Path, name: str, check: TextCheck, columns: np.ndarray, asked: Likelihoods
-) -> tuple[FieldReader | None, list[str]]:
-    """What is to read the evidence, None for calls alone, and why `auto` left the fields that it left.
-
-    Judged on the first PROBED records.
-    """
-    if asked == "none":
-        return None, []
-    with open_records(path, name) as records:
-        present = fields_of(records, PROBED)
-    refused = []
-    for field_name in [key for key in IN_ORDER if key in present] if asked == "auto" else (asked,):
-        reader = FieldReader(field_name, len(check.samples), columns)
-        probe = _Reading(path, name, check, columns, None, None, reader)
-        with open_records(path, name) as records:
-            for _ in probe.consume(islice(records, PROBED)):
-                pass
-        reason = reader.refusal()
-        if reason is None or (asked != "auto" and reader.n_records):
-            return FieldReader(field_name, len(check.samples), columns), refused
-        if asked != "auto":
-            raise InputError(f"{name}: {reason}; give --likelihoods auto, or the field that the file has")
-        refused += [reason] * (reader.n_records > 0)
-    return FieldReader(None, len(check.samples), columns), refused
-
-
-def _with_evidence(
-    genotypes: GenotypeMatrix, reading: _Reading, asked: Likelihoods, refused: list[str]
-) -> GenotypeMatrix:
-    reader, calls, ploidy = reading.evidence, genotypes.calls, genotypes.ploidy
-    if reader is None:
+    if evidence is None:
         return genotypes
-    codes = None
-    if reader.field is not None or reader.n_half_calls:
-        codes = _sample_major(reading.evidence_blocks, reading.kept, len(calls), np.uint16)
-    if reader.field is None:
-        evidence, report = half_calls_alone(reader, codes, calls, ploidy, refused)
-    else:
-        evidence, report = conclude(reader, codes, calls, ploidy, asked, refused)
-    return replace(genotypes, evidence=evidence, evidence_report=report)
+    return with_evidence(genotypes, evidence, reading.codes(), likelihoods, refused)
+
+
+def _first_records(reading: _Reading, records: Iterator) -> None:
+    """Give a reading the first PROBED records of its region. An error is left for the reading proper to meet."""
+    region = reading.region
+    inside = records if region is None else (r for r in records if (r.CHROM, r.POS) in region)
+    with suppress(InputError):
+        for _ in reading.consume(islice(inside, PROBED)):
+            pass
 
 
 def check_vcf(path: Path, name: str) -> TextCheck:
@@ -314,7 +280,7 @@ class _Reading:
         called = ploidy > 0
         inside = np.array([row for _, row, _ in self.batch]) != OUTSIDE
         self.passed[NO_CALL] += int((inside & ~called).sum())
-        block = _mapped((int(called.sum()), len(self.columns)), np.int8)
+        block = mapped((int(called.sum()), len(self.columns)), np.int8)
         block[:] = CALL_OF[code[called]]
         self.blocks.append(block)
         if self.evidence is not None:
@@ -351,9 +317,15 @@ class _Reading:
             region=self.region,
         )
         samples = tuple(self.check.samples[column] for column in self.columns)
-        calls = _sample_major(self.blocks, keep, len(samples), np.int8)
+        calls = sample_major(self.blocks, keep, len(samples), np.int8)
         self.kept = keep
         return GenotypeMatrix(calls, samples, loci, ploidy, populations, source)
+
+    def codes(self) -> np.ndarray | None:
+        """uint16 (samples, loci): the evidence beside the matrix, None where there is none."""
+        if self.evidence is None or (self.evidence.field is None and not self.evidence.n_half_calls):
+            return None
+        return sample_major(self.evidence_blocks, self.kept, len(self.columns), np.uint16)
 
     def _is_near(self, rows: np.ndarray) -> np.ndarray:
         """bool (loci,): those of the region, and no more than `context` on either side; rows: int64 (loci,)."""
@@ -416,33 +388,3 @@ def why_not_modelled(ref: str, alts: Sequence[str]) -> str | None:
     if len(alts) > 1:
         return MULTIALLELIC
     return None if _CONCRETE.fullmatch(alts[0]) and _CONCRETE.fullmatch(ref) else SYMBOLIC
-
-
-def _mapped(shape: tuple[int, ...], dtype: type) -> np.ndarray:
-    """Zeros of `dtype` in memory of their own, given by the system a small page at a time and taken back at once.
-
-    The C library keeps freed blocks, and numpy asks for huge pages, of which the first column of a matrix touches all:
-    with either, the calls would be in memory twice when the blocks are put together.
-    """
-    size = int(np.prod(shape))
-    pages = mmap.mmap(-1, max(size, 1) * np.dtype(dtype).itemsize)
-    if hasattr(mmap, "MADV_NOHUGEPAGE"):
-        pages.madvise(mmap.MADV_NOHUGEPAGE)
-    return np.frombuffer(pages, dtype, size).reshape(shape)
-
-
-def _sample_major(blocks: deque, keep: np.ndarray, n_samples: int, dtype: type, tile: int = 256) -> np.ndarray:
-    """(samples, loci) out of blocks of (b, samples), which are freed on the way. Tiles suit the cache."""
-    calls = _mapped((n_samples, int(keep.sum())), dtype)
-    done = written = 0
-    while blocks:
-        block = blocks.popleft()
-        kept = keep[done : done + len(block)]
-        done += len(block)
-        block = block if kept.all() else block[kept]
-        for i in range(0, n_samples, tile):
-            for j in range(0, len(block), tile):
-                part = block[j : j + tile, i : i + tile]
-                calls[i : i + tile, written + j : written + j + len(part)] = part.T
-        written += len(block)
-    return calls
