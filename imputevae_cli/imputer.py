@@ -98,7 +98,9 @@ class ImputeVAE:
         names, codes = _population_codes(genotypes.populations)
         loci, calls = genotypes.loci, genotypes.calls
         calls = calls if calls.flags.writeable else calls.copy()  # hidden ones are hidden in place, and put back
-        cohort = Cohort(calls, loci.chrom_codes, loci.positions, genotypes.ploidy, codes, len(names))
+        cohort = Cohort(
+            calls, loci.chrom_codes, loci.positions, genotypes.ploidy, codes, len(names), genotypes.evidence
+        )
         validation, test = (HiddenCells.at(mask.cells[some], calls) for some in (mask.fits, ~mask.fits))
         threads = torch.get_num_threads()
         how = (config, device, progress or NullProgress(), threads, on_epoch, stages or Stages(), self.rules)
@@ -110,14 +112,16 @@ class ImputeVAE:
         *,
         min_gp: float = 0.0,
         phased: bool = False,
+        refine: bool = False,
         progress: Progress | None = None,
         stages: Stages | None = None,
     ) -> ImputedGenotypes:
         """Fill the missing calls of `genotypes`, or of those that were fitted; the same each time it is called.
 
         min_gp: a filled call whose best probability is under this stays missing. phased: write `|`, in the phase
-        that the haplotype decoder found. stages: see `fit`. Raises CheckpointError when too few of the loci are known
-        to the model; ConfigError where phase is asked for and there is none.
+        that the haplotype decoder found. refine: rewrite visible calls whose posterior says otherwise, where the
+        genotypes have evidence that is not certain. stages: see `fit`. Raises CheckpointError when too few of the loci
+        are known to the model; ConfigError where phase is asked for and there is none.
         """
         fitted = self._require_fitted()
         genotypes = self._training_genotypes if genotypes is None else genotypes
@@ -137,7 +141,7 @@ class ImputeVAE:
                     "set model.decoder=copying or leave --phased out"
                 )
             phase = view.phase
-        return ImputedGenotypes(aligned.genotypes, view.gp, min_gp, phase, view.has_calls)
+        return ImputedGenotypes(aligned.genotypes, view.gp, min_gp, phase, view.has_calls, refine=refine)
 
     def min_gp_for(self, accuracy: float) -> ConfidencePoint:
         """The least threshold on GP that should give filled calls of this accuracy, and what it keeps.
