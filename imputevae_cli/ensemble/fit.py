@@ -19,7 +19,7 @@ from imputevae_cli.decoders.registry import BASELINE
 from imputevae_cli.ensemble.ensemble import Ensemble
 from imputevae_cli.ensemble.gate import Gate
 from imputevae_cli.ensemble.held_out import HeldOut
-from imputevae_cli.ensemble.plan import Findings, Plan, Step, plan
+from imputevae_cli.ensemble.plan import Data, Findings, Plan, Step, plan
 from imputevae_cli.ensemble.screen import idle_decoders, loss_ratio
 from imputevae_cli.log import logger
 from imputevae_cli.runtime.device import kernel_threads
@@ -27,7 +27,7 @@ from imputevae_cli.runtime.device import kernel_threads
 
 def fit_ensemble(task: Task) -> tuple[Ensemble, np.ndarray]:
     """Fit the decoders that `model.decoder` asks for, and the gate; with what it says of the test cells, (M, C)."""
-    with task.hidden.hidden_in(task.cohort.calls), kernel_threads(1):
+    with task.holding_out(), kernel_threads(1):
         ensemble, test_gp = Fit(task).on_visible()
     inputs = Inputs(ensemble.fitted)
     fitted = {name: one.on_all_calls(task, inputs) for name, one in ensemble.fitted.items()}
@@ -62,7 +62,8 @@ class Fit:
     def plan(self, findings: Findings) -> Plan:
         """The plan that goes by these findings."""
         task = self.task
-        return plan(task.config, task.cohort.calls.size, findings, self.decoders, task.rules)
+        data = Data(task.cohort.calls.size, task.cohort.evidence is not None)
+        return plan(task.config, data, findings, self.decoders, task.rules)
 
     def on_visible(self) -> tuple[Ensemble, np.ndarray]:
         """The ensemble of the visible calls, and the probabilities of the test cells, (M, C)."""

@@ -15,6 +15,14 @@ from imputevae_cli.decoders.rules import Rules
 
 
 @dataclass(frozen=True)
+class Data:
+    """What a plan has to know of the data. n_cells: samples x loci. is_uncertain: whether calls are."""
+
+    n_cells: int
+    is_uncertain: bool = False
+
+
+@dataclass(frozen=True)
 class Findings:
     """What screens have shown so far.
 
@@ -55,29 +63,35 @@ class Plan:
 
 
 def plan(
-    config: Config, n_cells: int, findings: Findings, decoders: Mapping[str, Decoder], rules: Rules | None = None
+    config: Config, data: Data, findings: Findings, decoders: Mapping[str, Decoder], rules: Rules | None = None
 ) -> Plan:
-    """The plan for a file of so many cells (samples x loci). decoders: by name, each after those it depends on."""
+    """The plan for a file. decoders: by name, each after those it depends on."""
     rules = rules or Rules()
-    screened = config.model.decoder == "auto" and n_cells > rules.small_cells
+    screened = config.model.decoder == "auto" and data.n_cells > rules.small_cells
     outdone = _outdone(findings.ratio, decoders, rules) if screened else []
-    wanted = _wanted(config.model.decoder, decoders, {*outdone, *(findings.idle or {})})
+    unfit = [name for name, decoder in decoders.items() if not _takes(decoder.role, data)]
+    wanted = _wanted(config.model.decoder, decoders, {*unfit, *outdone, *(findings.idle or {})})
     trial = wanted if screened and not outdone and findings.idle is None else []
     needed = decoders[wanted[0]].needs_in_full(config) if len(wanted) == 1 else ()
     asked = _Asked(wanted, needed, trial, outdone)
     steps = [asked.step(name, decoder.role) for name, decoder in decoders.items()]
-    first = _screened_first(decoders) if screened and findings == Findings() else ()
+    first = _screened_first(decoders, unfit) if screened and findings == Findings() else ()
     return Plan(tuple(filter(None, steps)), _notes(findings, outdone), first)
 
 
-def _screened_first(decoders: Mapping[str, Decoder]) -> tuple[str, ...]:
+def _takes(role: Role, data: Data) -> bool:
+    """Whether a decoder can take part on these data."""
+    return role.on_evidence != "never" if data.is_uncertain else role.on_evidence != "only"
+
+
+def _screened_first(decoders: Mapping[str, Decoder], unfit: Sequence[str]) -> tuple[str, ...]:
     """The decoders whose screen is run before all else."""
-    return tuple(name for name, decoder in decoders.items() if decoder.role.screens_first)
+    return tuple(name for name, decoder in decoders.items() if decoder.role.screens_first and name not in unfit)
 
 
 def _wanted(asked: str, decoders: Mapping[str, Decoder], left_out: set[str]) -> list[str]:
-    """The decoders that are to be mixed, in their order."""
-    return [name for name in decoders if asked in ("auto", name) and name not in left_out]
+    """The decoders that are to be mixed, in their order; the one that is asked for by name in any case."""
+    return [name for name in decoders if name == asked or (asked == "auto" and name not in left_out)]
 
 
 @dataclass(frozen=True)

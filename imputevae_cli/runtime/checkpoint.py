@@ -28,6 +28,7 @@ KEYS = frozenset(
         "calls",
         "masks",
         "ensemble",
+        "evidence",
         "expected",
         "curve",
     }

@@ -115,7 +115,9 @@ def test_cells_within_an_excerpt():
     samples, loci = np.array([0, 3]), np.array([2, 4, 5])
     places, inside = cells.within(samples, loci)
     excerpt = HiddenCells.of(where[np.ix_(samples, loci)], calls[np.ix_(samples, loci)])
-    for mine, theirs in zip((inside.samples, inside.loci, inside.truth), vars(excerpt).values(), strict=True):
+    for mine, theirs in zip(
+        (inside.samples, inside.loci, inside.truth), (excerpt.samples, excerpt.loci, excerpt.truth), strict=True
+    ):
         assert np.array_equal(mine, theirs)
     assert np.array_equal(cells.take(places).truth, inside.truth)
 
