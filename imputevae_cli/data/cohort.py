@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from imputevae_cli.data.subsets import chromosomes_of
+from imputevae_cli.data.subsets import calls_subset, chromosomes_of
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,12 @@ class Cohort:
         """The same samples and loci with other calls."""
         return replace(self, calls=calls)
 
-    def excerpt(self, samples: np.ndarray, loci: np.ndarray) -> Cohort:
+    def subset(self, samples: np.ndarray, loci: np.ndarray) -> Cohort:
         """Some samples at some loci, by rising index; a gap between loci starts a new chromosome."""
         populations = None if self.populations is None else self.populations[samples]
         return replace(
             self,
-            calls=np.ascontiguousarray(self.calls[np.ix_(samples, loci)]),
+            calls=calls_subset(self.calls, samples, loci),
             chrom_codes=chromosomes_of(self.chrom_codes, loci),
             positions=self.positions[loci],
             populations=populations,

@@ -1,10 +1,68 @@
-"""What any model must beat: genotype frequencies of the locus, and of the sample's own population."""
+"""Allele and genotype frequencies of each locus, and what follows from them: smoothed, by population, as means.
+
+What any model must beat, and where most of them start from. Every frequency of the package is made here, with the
+smoothing as an argument.
+"""
 
 from __future__ import annotations
+
+from typing import TypeVar
 
 import numpy as np
 
 from imputevae_cli.data.genotypes import MISSING, genotype_counts
+
+Values = TypeVar("Values")
+"""A number, or an array of numpy or torch."""
+
+
+def alt_frequencies(n_alt: np.ndarray, n_known: np.ndarray, ploidy: int, pseudo_count: float = 0.0) -> np.ndarray:
+    """Frequency of the ALT allele, float64, from counts of ALT alleles and of known calls, int like it.
+
+    pseudo_count: how many of each allele are added. 0 where nothing is known and nothing added.
+    """
+    return (n_alt + pseudo_count) / np.maximum(ploidy * n_known + 2 * pseudo_count, 1)
+
+
+def alt_frequencies_of(calls: np.ndarray, ploidy: int, pseudo_count: float = 0.0) -> np.ndarray:
+    """`alt_frequencies` of the known calls of each locus, float64 (L,); calls: int8 (N, L), -1 missing."""
+    known = calls != MISSING
+    return alt_frequencies(np.where(known, calls, 0).sum(0), known.sum(0), ploidy, pseudo_count)
+
+
+def alt_frequencies_of_counts(counts: np.ndarray, ploidy: int, pseudo_count: float = 0.0) -> np.ndarray:
+    """`alt_frequencies` of each locus, float64 (L,), from its genotype counts, int64 (ploidy + 1, L)."""
+    return alt_frequencies(np.arange(ploidy + 1) @ counts, counts.sum(0), ploidy, pseudo_count)
+
+
+def smoothed_shares(counts: np.ndarray, pseudo_count: float) -> np.ndarray:
+    """Shares of genotypes along the last axis, of the counts with `pseudo_count` of each genotype added; dtype kept."""
+    shares = counts + pseudo_count
+    shares /= shares.sum(-1, keepdims=True)
+    return shares
+
+
+def locus_frequencies(calls: np.ndarray, n_classes: int, pseudo_count: float) -> np.ndarray:
+    """Genotype frequencies of each locus, float32 (L, C), `pseudo_count` of each genotype added; calls: int8 (N, L)."""
+    return smoothed_shares(genotype_counts(calls, n_classes).T, pseudo_count).astype(np.float32)
+
+
+def hardy_weinberg(alt: Values, ploidy: int) -> list[Values]:
+    """Chance of each genotype, 0..ploidy ALT alleles, under random mating; alt: the frequency of ALT, of any shape."""
+    ref = 1 - alt
+    return [ref, alt] if ploidy == 1 else [ref * ref, 2 * alt * ref, alt * alt]
+
+
+def info_score(theta: np.ndarray, spread: np.ndarray, n_alleles: np.ndarray) -> np.ndarray:
+    """The IMPUTE info score of each locus, float64 like theta: 1 - spread / (n theta (1 - theta)), clipped at 0.
+
+    theta: mean dosage of an allele; 1 where it is 0 or 1, NaN where it is NaN. spread: sum of f - e^2 over the samples,
+    with e the dosage and f its second moment. n_alleles: of the samples, in the unit of `spread`.
+    (Marchini & Howie 2010; bcftools +impute-info.)
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        score = np.maximum(1 - spread / (n_alleles * theta * (1 - theta)), 0)
+    return np.where((theta <= 0) | (theta >= 1 - 1e-9), 1.0, score)
 
 
 def genotype_frequencies(
@@ -28,8 +86,7 @@ def genotype_frequencies(
     counts[-1] = counts[:-1].sum(0)
     rest = slice(None) if populations is None else populations == n_populations
     counts[-1] += genotype_counts(calls, n_classes, rest).T
-    overall = counts[-1] + 1.0 / n_classes  # (L, C)
-    overall /= overall.sum(1, keepdims=True)
+    overall = smoothed_shares(counts[-1], 1.0 / n_classes)  # (L, C)
     counts[:-1] += shrinkage * overall
     counts[-1] = overall
     return counts / counts.sum(2, keepdims=True)

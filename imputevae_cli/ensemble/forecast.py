@@ -81,7 +81,7 @@ def _donors(task: Task, near: np.ndarray, settings: KnnSettings) -> Forecast:
     n_samples, n_loci = cohort.calls.shape
     n_some = min(n_loci, max(MOMENT_CELLS // n_samples, settings.window * 8))
     first = (n_loci - n_some) // 2
-    some = cohort.excerpt(np.arange(n_samples), np.arange(first, first + n_some))
+    some = cohort.subset(np.arange(n_samples), np.arange(first, first + n_some))
 
     def train(steps: int) -> KnnModel:
         few = msgspec.structs.replace(settings, steps=steps, redraws=1)
@@ -112,7 +112,7 @@ def _global(task: Task) -> Forecast:
     thinned = trained_loci(n_loci)
     loci = np.arange(n_loci) if thinned is None else thinned
     samples = np.arange(min(n_samples, MOMENT_SAMPLES))
-    some = cohort.excerpt(samples, loci)
+    some = cohort.subset(samples, loci)
     _, cells = task.validation.within(samples, loci)
     calls, codes = torch.from_numpy(some.calls), population_tensor(some)
     data = TrainingData(calls, some.ploidy + 1, cells, codes, some.n_populations)

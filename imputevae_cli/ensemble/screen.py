@@ -34,7 +34,7 @@ def _copied_excerpt(task: Task) -> Glimpse | None:
     places, inside = task.validation.within(samples, loci)
     if len(places) < EXCERPT_CELLS:
         return None
-    small = task.cohort.excerpt(samples, loci)
+    small = task.cohort.subset(samples, loci)
     quick = haplotype_decoder(msgspec.structs.replace(task.config.copying, trial=False, chains=1), 0)
     posterior = quick.fit(
         small.calls,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from imputevae_cli.data.frequencies import alt_frequencies_of
 from imputevae_cli.data.genotypes import MISSING, genotype_counts, missing_per_sample
 
 CLUMPED = 1.08
@@ -232,7 +233,7 @@ def dropped_loci(
     """
     known = calls != MISSING
     n_known = np.maximum(known.sum(0), 1)
-    frequency = np.where(known, calls, 0).sum(0) / (ploidy * n_known)
+    frequency = alt_frequencies_of(calls, ploidy)
     rarity = 1.0 / np.maximum(np.minimum(frequency, 1 - frequency), 0.5 / (ploidy * n_known))
     order = np.argsort(np.log(rng.random(len(rarity)).clip(1e-12)) / rarity, kind="stable")[::-1]
     lost_in = rng.integers(populations.max() + 1, size=len(order))

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from imputevae_cli.data.frequencies import alt_frequencies_of
 from imputevae_cli.data.genotypes import MISSING
 from imputevae_cli.scoring.bootstrap import added_up, figures, intervals, sums_by_locus
 from imputevae_cli.scoring.metrics import OF_PROBABILITIES, Cells
@@ -32,8 +33,7 @@ class Stratum:
 
 def minor_allele_frequencies(calls: np.ndarray, ploidy: int) -> np.ndarray:
     """float (L,), from the known calls, int8 (N, L); 0 where none is known."""
-    known = calls != MISSING
-    frequency = np.where(known, calls, 0).sum(0) / np.maximum(ploidy * known.sum(0), 1)
+    frequency = alt_frequencies_of(calls, ploidy)
     return np.minimum(frequency, 1 - frequency)
 
 

@@ -27,7 +27,7 @@ def forecast_haplotypes(task: Task) -> Forecast:
         trial, schedule = timed(lambda: decoder.schedule_for(whole, pool))
         width = min(n_loci, max(MOMENT_CELLS // n_samples, 100))
         first = (n_loci - width) // 2
-        some = cohort.excerpt(np.arange(n_samples), np.arange(first, first + width))
+        some = cohort.subset(np.arange(n_samples), np.arange(first, first + width))
         seconds, _ = timed(lambda: _two_iterations(some, schedule, pool))
     read = _read_loci(cohort.chrom_codes, schedule) / _read_loci(some.chrom_codes, schedule)
     n_missing = int(missing_per_sample(cohort.calls).sum())
