@@ -22,8 +22,9 @@ from imputevae_cli.decoders.vae.predict import VaePosterior
 from imputevae_cli.decoders.vae.train_data import population_tensor
 from imputevae_cli.decoders.vae.training_state import Member
 from imputevae_cli.ensemble.gate import Gate
-from imputevae_cli.log import Progress
+from imputevae_cli.log import NullProgress, Progress
 from imputevae_cli.runtime.resumable import Stages
+from imputevae_cli.runtime.run_options import RunOptions
 from imputevae_cli.runtime.sample_keys import digests
 
 FREQUENCIES, GLOBAL, DONORS, HAPLOTYPE = "frequencies", "vae", "knn", "copying"
@@ -181,10 +182,10 @@ class Mixture:
     def _copied(self, others: Cohort, config: Config, reach, threads: int, progress, stages: Stages) -> Stretch:
         """Samples that the model was not fitted on, read against its haplotypes."""
         decoder, panel = haplotype_decoder(config.copying, config.io.seed), self.haplotypes.panel()
-        places = (others.calls, others.chrom_codes, others.positions)
+        options = RunOptions(threads, progress=progress or NullProgress(), stages=stages)
         return stages.run(
             "haplotypes of others",
-            lambda: decoder.impute_new(panel, *places, wanted=reach, threads=threads, progress=progress, stages=stages),
+            lambda: decoder.impute_new(panel, others, wanted=reach, options=options),
             Stretch.state,
             lambda state: Stretch.from_state(state, others.calls),
         )

@@ -19,8 +19,10 @@ from imputevae_cli.config import Config, KnnSettings
 from imputevae_cli.data.genotypes import missing_per_sample
 from imputevae_cli.data.hidden_calls import HiddenCells, pick
 from imputevae_cli.decoders.base import Task
+from imputevae_cli.decoders.copying import rules as copying_rules
+from imputevae_cli.decoders.copying.inputs import CopyingGuides
 from imputevae_cli.decoders.copying.posterior import HaplotypePosterior
-from imputevae_cli.decoders.copying.schedule import HIDDEN_TELLS, Schedule
+from imputevae_cli.decoders.copying.schedule import Schedule
 from imputevae_cli.decoders.knn.decoder import KnnModel
 from imputevae_cli.decoders.registry import haplotype_decoder
 from imputevae_cli.decoders.vae.network import Latent, encode_in_batches
@@ -45,6 +47,7 @@ from imputevae_cli.ensemble.gate import Gate
 from imputevae_cli.ensemble.held_out import Evidence, Glimpse, View, asked_together
 from imputevae_cli.log import logger
 from imputevae_cli.runtime.device import kernel_threads
+from imputevae_cli.runtime.run_options import RunOptions
 from imputevae_cli.seeds import seed_for
 
 SMALL = 200_000
@@ -261,7 +264,7 @@ def _validation_losses(task: Task, haplotypes: HaplotypePosterior) -> np.ndarray
 def _with_all_calls(task: Task, given: Given, fitted: HaplotypePosterior) -> HaplotypePosterior:
     """The haplotypes once more, from all known calls, where so many were hidden that it tells."""
     calls, n_hidden = task.cohort.calls, len(task.validation.truth) + len(task.test.truth)
-    if n_hidden < HIDDEN_TELLS * (calls.size - missing_per_sample(calls).sum()):
+    if not copying_rules.DEFAULT.asks_for_refit(n_hidden, calls.size - missing_per_sample(calls).sum()):
         return fitted
 
     def fit() -> HaplotypePosterior:
@@ -292,17 +295,11 @@ def _run_haplotypes(
     cohort = task.cohort
     decoder = haplotype_decoder(task.config.copying, seed_for(task.config.io.seed, "haplotype") % 2**31)
     return decoder.fit(
-        cohort.calls,
-        cohort.chrom_codes,
-        cohort.positions,
-        cohort.ploidy,
+        cohort,
         hidden=hidden,
-        likeness=likeness,
-        global_rows=rows,
+        guides=CopyingGuides(similarity=likeness, global_rows=rows),
         schedule=schedule,
-        progress=task.progress,
-        threads=task.threads,
-        stages=task.stages,
+        options=RunOptions(task.threads, task.device, task.progress, task.stages),
     )
 
 

@@ -12,6 +12,7 @@ from imputevae_cli.decoders.registry import haplotype_decoder
 from imputevae_cli.decoders.vae.training_state import Member
 from imputevae_cli.ensemble.ensemble import DONORS, GLOBAL, FrequencyPart, global_posterior
 from imputevae_cli.ensemble.held_out import Glimpse
+from imputevae_cli.runtime.run_options import RunOptions
 from imputevae_cli.scoring.metrics import log_loss
 from imputevae_cli.seeds import seed_for
 
@@ -37,13 +38,7 @@ def _copied_excerpt(task: Task) -> Glimpse | None:
     small = task.cohort.subset(samples, loci)
     quick = haplotype_decoder(msgspec.structs.replace(task.config.copying, trial=False, chains=1), 0)
     posterior = quick.fit(
-        small.calls,
-        small.chrom_codes,
-        small.positions,
-        small.ploidy,
-        hidden=HiddenCells.none(),
-        threads=task.threads,
-        stages=task.stages,
+        small, hidden=HiddenCells.none(), options=RunOptions(task.threads, task.device, stages=task.stages)
     )
     return Glimpse(places, pick(inside, small.n_loci, posterior.shown_gp))
 

@@ -37,10 +37,10 @@ def test_other_calls_leave_all_else():
     assert other.n_loci == 10
 
 
-def test_an_excerpt_starts_a_chromosome_at_each_gap():
+def test_a_subset_starts_a_chromosome_at_each_gap():
     one = cohort_of(codes=np.array([0, 1] * 4), n_populations=2)
     samples, loci = np.array([1, 4, 5]), np.array([1, 2, 4, 5, 6, 9])
-    part = one.excerpt(samples, loci)
+    part = one.subset(samples, loci)
     assert np.array_equal(part.calls, one.calls[np.ix_(samples, loci)])
     assert part.calls.flags.c_contiguous
     assert part.chrom_codes.tolist() == [0, 0, 1, 1, 2, 3]

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -34,7 +34,7 @@ from vcf_maker import write
 from imputevae_cli.cli import session
 from imputevae_cli.cli.processes import OWN_VARIABLES, process_count
 from imputevae_cli.config import Config
-from imputevae_cli.decoders.copying import chain as copying_chain
+from imputevae_cli.decoders.copying import rules as copying_rules
 from imputevae_cli.decoders.copying.chain import Chain
 from imputevae_cli.decoders.vae.loss import Objective
 from imputevae_cli.decoders.vae.train import train_members
@@ -304,7 +304,8 @@ def stop_in(rank_that_stops, iteration):
 
 @pytest.mark.parametrize(("stopped", "again"), [(0, 3), (1, 1)])
 def test_a_signal_to_any_stops_all_and_any_number_can_go_on(linked, tmp_path, monkeypatch, stopped, again):
-    monkeypatch.setattr(copying_chain, "SAMPLES_PER_SWEEP", 4)
+    small_tasks = replace(copying_rules.DEFAULT, work=copying_rules.WorkSizes(samples_per_sweep=4))
+    monkeypatch.setattr(copying_rules, "DEFAULT", small_tasks)
     out = tmp_path / "m.ivae"
     arguments = ["train", linked, "-o", out, "--threads", 1, "--resume", *TINY_FLAGS, "--set", "copying.chains=2"]
     arguments += flags_of({"model.decoder": "copying", "copying.core": 20, "copying.halo": 5})

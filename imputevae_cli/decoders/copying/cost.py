@@ -1,4 +1,4 @@
-"""What the haplotypes of a fit will cost. A module of its own, as it needs the compiler that others are spared."""
+"""What the copying decoder of a fit will cost. A module of its own, as it needs the compiler that others are spared."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 from imputevae_cli.data.genotypes import MISSING, missing_per_sample
 from imputevae_cli.decoders.base import Task
 from imputevae_cli.decoders.copying import windows as copying_windows
-from imputevae_cli.decoders.copying.chain import CHUNK_BYTES, Chain
-from imputevae_cli.decoders.copying.chain import Cohort as ChainCohort
+from imputevae_cli.decoders.copying.chain import Chain
 from imputevae_cli.decoders.copying.decoder import CopyingModel
-from imputevae_cli.decoders.copying.schedule import HIDDEN_TELLS, Schedule
+from imputevae_cli.decoders.copying.inputs import ChainInputs
+from imputevae_cli.decoders.copying.schedule import Schedule
 from imputevae_cli.decoders.copying.window_frame import cell_offsets
 from imputevae_cli.runtime.cost import MOMENT_CELLS, Forecast, timed
 
@@ -22,9 +22,8 @@ def forecast_haplotypes(task: Task) -> Forecast:
     cohort = task.cohort
     n_samples, n_loci = cohort.calls.shape
     decoder = CopyingModel(task.config.copying, 1)
-    whole = ChainCohort(cohort.calls, cohort.chrom_codes, cohort.positions, cohort.ploidy)
     with ThreadPoolExecutor(task.threads) as pool:
-        trial, schedule = timed(lambda: decoder.schedule_for(whole, pool))
+        trial, schedule = timed(lambda: decoder.schedule_for(ChainInputs(cohort), pool))
         width = min(n_loci, max(MOMENT_CELLS // n_samples, 100))
         first = (n_loci - width) // 2
         some = cohort.subset(np.arange(n_samples), np.arange(first, first + width))
@@ -32,12 +31,12 @@ def forecast_haplotypes(task: Task) -> Forecast:
     read = _read_loci(cohort.chrom_codes, schedule) / _read_loci(some.chrom_codes, schedule)
     n_missing = int(missing_per_sample(cohort.calls).sum())
     n_hidden = len(task.validation.truth) + len(task.test.truth)
-    runs = 1 + (n_hidden >= HIDDEN_TELLS * (cohort.calls.size - n_missing))
+    runs = 1 + decoder.rules.asks_for_refit(n_hidden, cohort.calls.size - n_missing)
     seconds *= read * runs * schedule.chains * schedule.iterations / 2
     n_windows = len(copying_windows.windows(cohort.chrom_codes, schedule.core, schedule.halo))
     bytes_ = (
         cohort.ploidy * cohort.calls.size
-        + 2 * min(CHUNK_BYTES, cohort.ploidy * cohort.calls.size)
+        + 2 * min(decoder.rules.work.chunk_bytes, cohort.ploidy * cohort.calls.size)
         + 4 * n_missing
         + 8 * n_windows * n_samples * schedule.donors
         + cohort.calls.size // 8
@@ -47,7 +46,7 @@ def forecast_haplotypes(task: Task) -> Forecast:
 
 
 def _two_iterations(cohort, schedule: Schedule, pool: ThreadPoolExecutor) -> None:
-    chain = Chain(ChainCohort(cohort.calls, cohort.chrom_codes, cohort.positions, cohort.ploidy), schedule, 1)
+    chain = Chain(ChainInputs(cohort), schedule, 1)
     doses = np.zeros((int((cohort.calls == MISSING).sum()), 2), np.uint16)
     for _ in range(2):
         chain.iterate(pool, doses, cell_offsets(cohort.calls, chain.windows), 1)

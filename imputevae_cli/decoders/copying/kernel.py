@@ -1,4 +1,4 @@
-"""The compiled recursions of the haplotype decoder: one window of one sample at a time, fused over its loci.
+"""The compiled recursions of the copying decoder: one window of one sample at a time, fused over its loci.
 
 Each haplotype of a sample is a mosaic of K donor haplotypes (Li and Stephens 2003, doi:10.1093/genetics/165.4.2213).
 With theta the donors' ALT probabilities (softened by the error rate), e the emission, pi the copying prior and rho the

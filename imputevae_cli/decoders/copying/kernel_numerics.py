@@ -1,4 +1,4 @@
-"""Small compiled pieces that the recursions of the haplotype decoder share."""
+"""Small compiled pieces that the recursions of the copying decoder share."""
 
 from __future__ import annotations
 
@@ -38,6 +38,16 @@ def mix_each(key, counters):
 def uniform(key, counter):
     """A float32 in [0, 1) that depends on `key` and `counter` alone, whatever the order of the work."""
     return F(mix(key, counter) >> _U64(40)) * F(1.0 / 16777216.0)
+
+
+@njit(cache=True, nogil=True)
+def uniforms(keys, counters):
+    """`uniform` of each of `counters`, int64 (T,), with each of `keys`, uint64 (B,): float32 (T, B)."""
+    draws = np.empty((counters.shape[0], keys.shape[0]), np.float32)
+    for t in range(counters.shape[0]):
+        for n in range(keys.shape[0]):
+            draws[t, n] = uniform(keys[n], counters[t])
+    return draws
 
 
 @inner

@@ -188,7 +188,7 @@ class Packed(NamedTuple):
         cls, candidates: Candidates, panel: np.ndarray, queries: np.ndarray, stretches: np.ndarray, sort: bool = False
     ) -> Packed:
         """panel uint8 (R, L); queries uint8 (Q, L), which hold the samples' own haplotypes; stretches int64 (S, 2):
-        start and stop of each. sort: compare each only with those that stand near it in the order of `neighbours`."""
+        start and stop of each. sort: compare each only with those that stand near it in the order of `pbwt`."""
         segments, spans = cut(stretches)
         asking = candidates.own_rows.ravel()
         own = pack(queries, asking, segments)
