@@ -170,10 +170,8 @@ class Mixture:
         makers: dict[str, Callable[[], Part]] = {
             FREQUENCIES: lambda: FrequencyPart.of(self.cohort).for_samples(others),
             GLOBAL: lambda: global_posterior(self.members, others, config, as_others=True),
-            DONORS: lambda: self._voters(threads).strangers(
-                others.calls,
-                populations=others.known_populations,
-                similarity=closeness(self.encode(others), self.latent),
+            DONORS: lambda: self._voters(threads).new_samples(
+                others, similarity=closeness(self.encode(others), self.latent)
             ),
             HAPLOTYPE: lambda: self._copied(others, config, reach, threads, progress, stages or Stages()),
         }
@@ -202,14 +200,7 @@ class Mixture:
     def _voters(self, threads: int) -> KnnModel:
         """The donor decoder with all known calls of the fitted cohort as votes."""
         cohort = self.cohort
-        self.donors.use_donors(
-            cohort.calls,
-            cohort.chrom_codes,
-            cohort.ploidy,
-            populations=cohort.known_populations,
-            similarity=closeness(self.latent),
-            threads=threads,
-        )
+        self.donors.use_neighbours(cohort, similarity=closeness(self.latent), threads=threads)
         return self.donors
 
 

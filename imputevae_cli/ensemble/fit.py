@@ -187,7 +187,12 @@ def fit_global(task: Task, epochs: int | None) -> tuple[list[Member], np.ndarray
     with kernel_threads(task.threads if epochs is None else 1):
         # In passing it is so cheap that the first of several processes fits it, and gets what one by itself would
         members = train_members(
-            data, config, task.device, task.progress, task.on_epoch, task.stages, name, together=epochs is None
+            data,
+            config,
+            RunOptions(task.threads, task.device, task.progress, task.stages),
+            task.on_epoch,
+            name,
+            together=epochs is None,
         )
         populations = None if data.populations is None else data.populations.to(task.device)
         if epochs is None and thinned is not None:
@@ -207,14 +212,7 @@ def _fit_donors(task: Task, near: np.ndarray, settings: KnnSettings) -> KnnModel
     cohort = task.cohort
     decoder = KnnModel(settings, seed_for(task.config.io.seed, "donors") % 2**31)
     return decoder.fit(
-        cohort.calls,
-        cohort.chrom_codes,
-        cohort.ploidy,
-        populations=cohort.known_populations,
-        similarity=near,
-        progress=task.progress,
-        threads=task.threads,
-        stages=task.stages,
+        cohort, similarity=near, options=RunOptions(task.threads, task.device, task.progress, task.stages)
     )
 
 

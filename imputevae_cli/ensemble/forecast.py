@@ -14,12 +14,11 @@ import torch
 from imputevae_cli.config import KnnSettings
 from imputevae_cli.data.genotypes import MISSING, missing_per_sample
 from imputevae_cli.decoders.base import Task
+from imputevae_cli.decoders.knn import rules as knn_rules
 from imputevae_cli.decoders.knn.decoder import KnnModel
-from imputevae_cli.decoders.knn.panel import LINK_CANDIDATES, LINK_SAMPLES
-from imputevae_cli.decoders.knn.train_examples import TRAINING_CELLS
+from imputevae_cli.decoders.vae import rules as vae_rules
 from imputevae_cli.decoders.vae.train import train_members
 from imputevae_cli.decoders.vae.train_data import TrainingData, population_tensor
-from imputevae_cli.decoders.vae.train_step import LOCI_AT_ONCE
 from imputevae_cli.decoders.vae.training_state import Member
 from imputevae_cli.decoders.vae.untrained_loci import WideVae, trained_loci
 from imputevae_cli.ensemble import fit as fitting
@@ -29,6 +28,7 @@ from imputevae_cli.ensemble.held_out import Evidence
 from imputevae_cli.log import NullProgress
 from imputevae_cli.runtime.cost import MOMENT_CELLS, Forecast, timed
 from imputevae_cli.runtime.device import kernel_threads
+from imputevae_cli.runtime.run_options import RunOptions
 
 STEPS = (4, 12)
 ASKED = 400  # cells that the donors are asked for
@@ -86,8 +86,7 @@ def _donors(task: Task, near: np.ndarray, settings: KnnSettings) -> Forecast:
     def train(steps: int) -> KnnModel:
         few = msgspec.structs.replace(settings, steps=steps, redraws=1)
         decoder = KnnModel(few, 1)
-        known = some.known_populations
-        return decoder.fit(some.calls, some.chrom_codes, some.ploidy, populations=known, similarity=near)
+        return decoder.fit(some, similarity=near)
 
     took = [timed(lambda steps=steps: train(steps)) for steps in STEPS]
     per_step = max(0.0, (took[1][0] - took[0][0]) / (STEPS[1] - STEPS[0]))
@@ -95,14 +94,14 @@ def _donors(task: Task, near: np.ndarray, settings: KnnSettings) -> Forecast:
     asked, loci = (index[:ASKED] for index in np.nonzero((some.calls == MISSING).T)[::-1])
     took[1][1].cells(asked[:1], loci[:1])  # what holds for all loci is worked out with the first
     fill = timed(lambda: took[1][1].cells(asked, loci))[0] / max(len(asked), 1)
-    cells = cohort.calls.size
+    cells, rules = cohort.calls.size, knn_rules.DEFAULT
     n_missing = int(missing_per_sample(cohort.calls).sum())
     n_asked = n_missing + len(task.validation.truth) + len(task.test.truth)
-    trained = min(n_loci, TRAINING_CELLS // n_samples) / n_some * settings.redraws
+    trained = min(n_loci, rules.training.cells // n_samples) / n_some * settings.redraws
     seconds = panel * (trained + 2 * n_loci / n_some) + settings.steps * per_step + fill * n_asked
-    links = 4 * min(n_samples, LINK_SAMPLES) * (min(n_loci, LINK_CANDIDATES) - n_some)
+    links = 4 * min(n_samples, rules.panel.link_samples) * (min(n_loci, rules.panel.link_candidates) - n_some)
     # Hidden cells of the training take 8 bytes each, a few times over
-    return Forecast(seconds, cells + links + (3 + 32 * settings.hide) * min(cells, TRAINING_CELLS))
+    return Forecast(seconds, cells + links + (3 + 32 * settings.hide) * min(cells, rules.training.cells))
 
 
 def _global(task: Task) -> Forecast:
@@ -119,7 +118,7 @@ def _global(task: Task) -> Forecast:
 
     def train(epochs: int) -> Member:
         short = config.replace({"train.max_epochs": epochs, "train.ensemble": 1})
-        return train_members(data, short, task.device, NullProgress())[0]
+        return train_members(data, short, RunOptions(device=task.device))[0]
 
     with kernel_threads(task.threads):
         (one, member), (three, _) = (timed(lambda epochs=epochs: train(epochs)) for epochs in (1, 3))
@@ -132,6 +131,6 @@ def _global(task: Task) -> Forecast:
             seconds += read_off * (n_loci - len(loci)) / len(loci)
     weights = 5 * 12 * config.model.hidden_units  # of a locus, with gradients, moments and the best so far
     batch = min(n_samples, config.train.batch_size)
-    decoded = 4 * 30 * batch * min(some.n_loci, LOCI_AT_ONCE)
+    decoded = 4 * 30 * batch * min(some.n_loci, vae_rules.DEFAULT.training.loci_at_once)
     bytes_ = some.n_loci * (weights + 4 * 4 * batch) + decoded + 200 * n_loci
     return Forecast(config.train.ensemble * seconds * n_samples / len(samples), bytes_)

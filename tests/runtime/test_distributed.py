@@ -28,7 +28,7 @@ from conftest import (
 )
 from test_cli import names, refused
 from test_loss import latent_of
-from test_trainer import CPU, data_of
+from test_trainer import data_of
 from vcf_maker import write
 
 from imputevae_cli.cli import session
@@ -40,11 +40,11 @@ from imputevae_cli.decoders.vae.loss import Objective
 from imputevae_cli.decoders.vae.train import train_members
 from imputevae_cli.ensemble import fit as fitting
 from imputevae_cli.ensemble import screen as glimpses
-from imputevae_cli.log import NullProgress
 from imputevae_cli.runtime.processes import Ranks
 from imputevae_cli.runtime.random_draws import Draws
 from imputevae_cli.runtime.resumable import Journal, Stages
 from imputevae_cli.runtime.resumable_distributed import SharedStages
+from imputevae_cli.runtime.run_options import RunOptions
 from imputevae_cli.runtime.stopping import StopRequest
 from imputevae_cli.runtime.torch_processes import Group
 
@@ -381,7 +381,7 @@ def test_processes_of_one_machine_share_its_threads(launched):
 def test_products_in_bf16_learn_the_same():
     data = data_of(popmap=True)
     exact, rounded = (
-        train_members(data, Config().replace({"train.precision": name}), CPU, NullProgress())[0]
+        train_members(data, Config().replace({"train.precision": name}), RunOptions())[0]
         for name in ("float32", "bf16")
     )
     assert rounded.best_loss == pytest.approx(exact.best_loss, abs=1e-3)

@@ -1,4 +1,4 @@
-"""The recursions of `copying_kernel` for one path: a haploid sample, or one whose two haplotypes are the same."""
+"""The recursions of kernel.py for one path: a haploid sample, or one whose two haplotypes are the same."""
 
 from __future__ import annotations
 
