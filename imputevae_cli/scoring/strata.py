@@ -9,6 +9,7 @@ import numpy as np
 
 from imputevae_cli.data.frequencies import alt_frequencies_of
 from imputevae_cli.data.genotypes import MISSING
+from imputevae_cli.data.hidden_calls import HiddenCells
 from imputevae_cli.scoring.bootstrap import added_up, figures, intervals, sums_by_locus
 from imputevae_cli.scoring.metrics import OF_PROBABILITIES, Cells
 
@@ -38,20 +39,14 @@ def minor_allele_frequencies(calls: np.ndarray, ploidy: int) -> np.ndarray:
 
 
 def strata_of(
-    truth: np.ndarray,
-    visible: np.ndarray,
-    ploidy: int,
-    populations: np.ndarray | None,
-    samples: np.ndarray,
-    loci: np.ndarray,
-    genotypes: np.ndarray,
+    truth: np.ndarray, visible: np.ndarray, ploidy: int, populations: np.ndarray | None, cells: HiddenCells
 ) -> list[Stratum]:
     """The strata of M scored cells.
 
     truth, visible: int8 (N, L), with all that is known, and what the imputer was given: the first gives minor-allele
-    frequencies, the second missingness. populations: object (N,) or None. samples, loci, genotypes: int (M,), where the
-    cells are, and the true calls.
+    frequencies, the second missingness. populations: object (N,) or None. cells: those scored, with the true calls.
     """
+    samples, loci, genotypes = cells.samples, cells.loci, cells.truth
     missing = visible == MISSING
     maf = _binned("maf", minor_allele_frequencies(truth, ploidy), MAF_EDGES)
     of_sample = _binned("sample_missingness", missing.mean(1), MISSING_EDGES)
