@@ -78,6 +78,18 @@ def fill_prior(prior, global_share, sample, donors, ploidy, pi):
 
 
 @inner
+def line(alt, error, span):
+    """(base, slope): the chance of an allele is base + slope * the donor's byte; span: (1 - 2 error) / 255."""
+    return F(error) if alt else F(1.0 - error), span if alt else -span
+
+
+@inner
+def next_switch(switch, locus, stop):
+    """The switch probability before the next locus, 0 at the window's end."""
+    return switch[locus + 1] if locus + 1 < stop else F(0)
+
+
+@inner
 def byte(p):
     """A probability as a byte, rounded."""
     return np.uint8(p * F(255) + F(0.5))
