@@ -6,15 +6,18 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.data.genotypes import MISSING, missing_per_sample
 from imputevae_cli.decoders.base import Task
 from imputevae_cli.decoders.copying import windows as copying_windows
 from imputevae_cli.decoders.copying.chain import Chain
 from imputevae_cli.decoders.copying.decoder import CopyingModel
 from imputevae_cli.decoders.copying.inputs import ChainInputs
+from imputevae_cli.decoders.copying.kernel_choice import Kernel, kernel_for
 from imputevae_cli.decoders.copying.schedule import Schedule
 from imputevae_cli.decoders.copying.window_frame import cell_offsets
 from imputevae_cli.runtime.cost import MOMENT_CELLS, Forecast, timed
+from imputevae_cli.runtime.run_options import RunOptions
 
 
 def forecast_haplotypes(task: Task) -> Forecast:
@@ -23,11 +26,11 @@ def forecast_haplotypes(task: Task) -> Forecast:
     n_samples, n_loci = cohort.calls.shape
     decoder = CopyingModel(task.config.copying, 1)
     with ThreadPoolExecutor(task.threads) as pool:
-        trial, schedule = timed(lambda: decoder.schedule_for(ChainInputs(cohort), pool))
+        trial, schedule = timed(lambda: decoder.schedule_for(ChainInputs(cohort), pool, RunOptions(device=task.device)))
         width = min(n_loci, max(MOMENT_CELLS // n_samples, 100))
         first = (n_loci - width) // 2
         some = cohort.subset(np.arange(n_samples), np.arange(first, first + width))
-        seconds, _ = timed(lambda: _two_iterations(some, schedule, pool))
+        seconds, _ = timed(lambda: _two_iterations(some, schedule, pool, kernel_for(task.device)))
     read = _read_loci(cohort.chrom_codes, schedule) / _read_loci(some.chrom_codes, schedule)
     n_missing = int(missing_per_sample(cohort.calls).sum())
     n_hidden = len(task.validation.truth) + len(task.test.truth)
@@ -45,8 +48,8 @@ def forecast_haplotypes(task: Task) -> Forecast:
     return Forecast(trial + seconds, bytes_)
 
 
-def _two_iterations(cohort, schedule: Schedule, pool: ThreadPoolExecutor) -> None:
-    chain = Chain(ChainInputs(cohort), schedule, 1)
+def _two_iterations(cohort: Cohort, schedule: Schedule, pool: ThreadPoolExecutor, kernel: Kernel) -> None:
+    chain = Chain(ChainInputs(cohort), schedule, 1, kernel)
     doses = np.zeros((int((cohort.calls == MISSING).sum()), 2), np.uint16)
     for _ in range(2):
         chain.iterate(pool, doses, cell_offsets(cohort.calls, chain.windows), 1)

@@ -239,27 +239,9 @@ def write_known(alt0, alt1, out0, out1, place):
 
 @inner
 def forward_pair(
-    calls,
-    window,
-    theta,
-    alleles,
-    switch,
-    error,
-    pi,
-    b,
-    sums,
-    m,
-    work,
-    key,
-    out0,
-    out1,
-    origin,
-    jumps,
-    usage,
-    doses,
-    unit,
-    at,
-):
+    calls, window, theta, alleles, switch, error, pi, b, sums, m, work, key, out0, out1, origin, jumps, usage, doses,
+    unit, at,
+):  # fmt: skip
     """Draw phases left to right and write the core of a window; returns the window's frame (see `sweep`).
 
     window: (first, core_first, core_stop, stop) loci. out0, out1 uint8: the new haplotypes from locus `origin` on, in
@@ -339,51 +321,18 @@ def sweep(
         if paths[n] == 1:
             backward_one(calls[n], ploidy, first, theta, switch, error, pi, b, sums, work)
             forward_one(
-                calls[n],
-                ploidy,
-                window,
-                theta,
-                switch,
-                error,
-                pi,
-                b,
-                sums,
-                m,
-                out[row],
-                origin,
-                jumps,
-                usage[n],
-                doses,
-                unit,
-                at[n],
-            )
+                calls[n], ploidy, window, theta, switch, error, pi, b, sums, m, out[row], origin, jumps, usage[n],
+                doses, unit, at[n],
+            )  # fmt: skip
             if ploidy == 2:
                 core = slice(window[1] - origin, window[2] - origin)
                 out[row + 1, core] = out[row, core]
             continue
         backward_pair(calls[n], first, theta, state[row], switch, error, first_pass, pi, b, sums, work)
         flips[n, 0], flips[n, 1] = forward_pair(
-            calls[n],
-            window,
-            theta,
-            state[row],
-            switch,
-            error,
-            pi,
-            b,
-            sums,
-            m,
-            work,
-            keys[n],
-            out[row],
-            out[row + 1],
-            origin,
-            jumps,
-            usage[n],
-            doses,
-            unit,
-            at[n],
-        )
+            calls[n], window, theta, state[row], switch, error, pi, b, sums, m, work, keys[n], out[row], out[row + 1],
+            origin, jumps, usage[n], doses, unit, at[n],
+        )  # fmt: skip
 
 
 @fast
