@@ -16,7 +16,7 @@ from imputevae_cli.config import Config
 from imputevae_cli.data import frequencies as baselines
 from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.data.evidence import Evidence
-from imputevae_cli.data.frequencies import posterior
+from imputevae_cli.data.evidence_frequencies import posterior
 from imputevae_cli.data.genotypes import GenotypeMatrix, missing_per_sample
 from imputevae_cli.data.hidden_calls import HiddenCells
 from imputevae_cli.data.match_loci import Alignment, align_loci
@@ -37,6 +37,7 @@ from imputevae_cli.runtime.checkpoint import load_checkpoint, save_checkpoint
 from imputevae_cli.runtime.cost import Cost
 from imputevae_cli.runtime.device import check_precision, choose_device
 from imputevae_cli.runtime.resumable import Stages
+from imputevae_cli.runtime.run_options import RunOptions
 from imputevae_cli.scoring.metrics import ConfidencePoint, accuracy, confidence_curve
 from imputevae_cli.seeds import seed_for
 
@@ -165,7 +166,9 @@ class ImputeVAE:
     def _view(self, aligned: Alignment, progress: Progress | None, stages: Stages | None) -> _View:
         """The model's view of a file: samples of the fit are as the fit has them, others are filled anew."""
         fitted, threads = self._require_fitted(), torch.get_num_threads()
-        context = Context(self.config, {}, threads, progress or NullProgress(), stages or Stages())
+        device = choose_device(self.config.train.device)
+        options = RunOptions(threads, device, progress or NullProgress(), stages or Stages())
+        context = Context(self.config, {}, options)
         rows = fitted.rows_of(aligned.genotypes.samples, aligned.calls, aligned.seen)
         if rows is not None:
             return _View(fitted.ensemble.fill(context), rows, aligned)

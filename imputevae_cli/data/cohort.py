@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from imputevae_cli.data.evidence import Evidence
-from imputevae_cli.data.subsets import chromosomes_of
+from imputevae_cli.data.subsets import calls_subset, chromosomes_of
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Cohort:
         populations = None if self.populations is None else self.populations[samples]
         return replace(
             self,
-            calls=np.ascontiguousarray(self.calls[np.ix_(samples, loci)]),
+            calls=calls_subset(self.calls, samples, loci),
             chrom_codes=chromosomes_of(self.chrom_codes, loci),
             positions=self.positions[loci],
             populations=populations,

@@ -44,7 +44,7 @@ class PopMap:
                 continue
             fields = [field.strip() for field in (line.split("\t") if "\t" in line.strip() else line.split())]
             if len(fields) != 2 or not all(fields):
-                raise InputError(f"{path}: line {number} is not `sample<tab>population`; mend that line")
+                raise InputError(f"{path}: line {number} is not `sample<tab>population`; fix that line")
             sample, population = fields
             if sample in populations:
                 raise InputError(f"{path}: line {number}: sample {sample!r} is listed a second time; delete one line")
@@ -60,9 +60,9 @@ class PopMap:
         names samples that are not there.
         """
         there = set(samples)
-        if strangers := [sample for sample in self.populations if sample not in there]:
+        if unknown := [sample for sample in self.populations if sample not in there]:
             raise InputError(
-                f"{self.name}: {unknown_names(strangers, samples, 'sample')} not in {where}; mend or delete those lines"
+                f"{self.name}: {unknown_names(unknown, samples, 'sample')} not in {where}; fix or delete those lines"
             )
         lacking = [sample for sample in samples if sample not in self.populations]
         if lacking:

@@ -20,9 +20,10 @@ from imputevae_cli.config import Config
 from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.data.hidden_calls import HiddenCells
 from imputevae_cli.decoders.rules import Rules
-from imputevae_cli.log import NullProgress, Progress
+from imputevae_cli.log import Progress
 from imputevae_cli.runtime.cost import Cost
 from imputevae_cli.runtime.resumable import Stages, State
+from imputevae_cli.runtime.run_options import RunOptions
 from imputevae_cli.runtime.search_space import Dimension
 
 LEAST = 1e-6
@@ -72,6 +73,11 @@ class Task:
     def hidden(self) -> HiddenCells:
         """All held-out cells."""
         return self.validation.and_also(self.test)
+
+    @property
+    def options(self) -> RunOptions:
+        """How its work is run."""
+        return RunOptions(self.threads, self.device, self.progress, self.stages)
 
     @contextmanager
     def holding_out(self) -> Iterator[None]:
@@ -147,9 +153,7 @@ class Context:
 
     config: Config
     fitted: Mapping[str, FittedDecoder]
-    threads: int = 1
-    progress: Progress = field(default_factory=NullProgress)
-    stages: Stages = field(default_factory=Stages)
+    options: RunOptions = field(default_factory=RunOptions)
     wanted: tuple[int, int] | None = None
 
 

@@ -1,7 +1,7 @@
 """The folder in which a stopped run is kept: a file for each finished stage, and one for the stage at work.
 
 Files are plain types and tensors, written whole or not at all and read with weights_only, beside `run.json`,
-which says what run this is: a folder is only ever taken up by the same run.
+which says what run this is: a folder is only ever resumed by the same run.
 """
 
 from __future__ import annotations

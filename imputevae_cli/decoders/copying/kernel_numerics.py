@@ -1,4 +1,4 @@
-"""Small compiled pieces that the recursions of the haplotype decoder share."""
+"""Small compiled pieces that the recursions of the copying decoder share."""
 
 from __future__ import annotations
 
@@ -40,6 +40,16 @@ def uniform(key, counter):
     return F(mix(key, counter) >> _U64(40)) * F(1.0 / 16777216.0)
 
 
+@njit(cache=True, nogil=True)
+def uniforms(keys, counters):
+    """`uniform` of each of `counters`, int64 (T,), with each of `keys`, uint64 (B,): float32 (T, B)."""
+    draws = np.empty((counters.shape[0], keys.shape[0]), np.float32)
+    for t in range(counters.shape[0]):
+        for n in range(keys.shape[0]):
+            draws[t, n] = uniform(keys[n], counters[t])
+    return draws
+
+
 @inner
 def gather(panel, donors, start, n_loci, theta):
     """theta uint8 (n_loci, K) <- the donors' alleles; panel uint8 (rows, loci), donors int32 (K,)."""
@@ -65,6 +75,18 @@ def fill_prior(prior, global_share, sample, donors, ploidy, pi):
         total += pi[n_others]
     for k in range(donors.shape[0]):
         pi[k] /= total
+
+
+@inner
+def line(alt, error, span):
+    """(base, slope): the chance of an allele is base + slope * the donor's byte; span: (1 - 2 error) / 255."""
+    return F(error) if alt else F(1.0 - error), span if alt else -span
+
+
+@inner
+def next_switch(switch, locus, stop):
+    """The switch probability before the next locus, 0 at the window's end."""
+    return switch[locus + 1] if locus + 1 < stop else F(0)
 
 
 @inner

@@ -235,8 +235,7 @@ def train_in_full(task: Task) -> tuple[list[Member], np.ndarray | None]:
 
 
 def _train(task: Task, data: TrainingData, name: str, together: bool) -> list[Member]:
-    how = (task.config, task.device, task.progress, task.on_epoch, task.stages)
-    return train_members(data, *how, name, together=together)
+    return train_members(data, task.config, task.options, task.on_epoch, name, together=together)
 
 
 def _training_data(task: Task, thinned: np.ndarray | None) -> TrainingData:
