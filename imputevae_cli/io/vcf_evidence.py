@@ -21,8 +21,8 @@ from imputevae_cli.data.codebook import (
     likelihoods_of_keys,
 )
 from imputevae_cli.data.evidence import FIRST_FREE, FLAT, HAS_ALT, HAS_REF, Evidence, call_codes, special_table
-from imputevae_cli.data.evidence_report import EvidenceReport
 from imputevae_cli.data.evidence_frequencies import Tally, evidence_frequencies, posterior, some_loci
+from imputevae_cli.data.evidence_report import EvidenceReport
 from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix
 from imputevae_cli.data.read_model import ReadModel, fit_read_model
 from imputevae_cli.errors import InputError

@@ -115,7 +115,9 @@ def test_cells_within_a_subset():
     samples, loci = np.array([0, 3]), np.array([2, 4, 5])
     places, inside = cells.within(samples, loci)
     subset = HiddenCells.of(where[np.ix_(samples, loci)], calls[np.ix_(samples, loci)])
-    for mine, theirs in zip((inside.samples, inside.loci, inside.truth), (subset.samples, subset.loci, subset.truth), strict=True):
+    for mine, theirs in zip(
+        (inside.samples, inside.loci, inside.truth), (subset.samples, subset.loci, subset.truth), strict=True
+    ):
         assert np.array_equal(mine, theirs)
     assert np.array_equal(cells.take(places).truth, inside.truth)
 

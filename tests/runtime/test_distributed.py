@@ -28,7 +28,7 @@ from conftest import (
 )
 from test_cli import names, refused
 from test_loss import latent_of
-from test_train import CPU, data_of
+from test_train import data_of
 from vcf_maker import write
 
 from imputevae_cli import imputer
@@ -40,7 +40,6 @@ from imputevae_cli.decoders.copying.chain import Chain
 from imputevae_cli.decoders.rules import Rules
 from imputevae_cli.decoders.vae.loss import Objective
 from imputevae_cli.decoders.vae.train import train_members
-from imputevae_cli.log import NullProgress
 from imputevae_cli.runtime.processes import Ranks
 from imputevae_cli.runtime.random_draws import Draws
 from imputevae_cli.runtime.resumable import Journal, Stages

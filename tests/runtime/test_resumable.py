@@ -9,7 +9,7 @@ import torch
 from conftest import simulate, simulate_linked, tiny_config
 
 from imputevae_cli import ImputeVAE
-from imputevae_cli.decoders.copying import chain as copying_chain
+from imputevae_cli.decoders.copying import rules as copying_rules
 from imputevae_cli.decoders.rules import Rules
 from imputevae_cli.errors import CheckpointError, OutputError
 from imputevae_cli.runtime import resumable as stages_module

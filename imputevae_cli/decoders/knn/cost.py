@@ -7,8 +7,8 @@ import numpy as np
 
 from imputevae_cli.data.genotypes import MISSING, missing_per_sample
 from imputevae_cli.decoders.base import Task
-from imputevae_cli.decoders.knn.model import KnnModel
 from imputevae_cli.decoders.knn import rules as knn_rules
+from imputevae_cli.decoders.knn.model import KnnModel
 from imputevae_cli.decoders.knn.settings import KnnSettings
 from imputevae_cli.runtime.cost import MOMENT_CELLS, Cost, timed
 

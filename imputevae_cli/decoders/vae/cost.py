@@ -6,9 +6,9 @@ import numpy as np
 import torch
 
 from imputevae_cli.decoders.base import Task
+from imputevae_cli.decoders.vae import rules as vae_rules
 from imputevae_cli.decoders.vae.train import train_members
 from imputevae_cli.decoders.vae.train_data import TrainingData, population_tensor
-from imputevae_cli.decoders.vae import rules as vae_rules
 from imputevae_cli.decoders.vae.training_state import Member
 from imputevae_cli.decoders.vae.untrained_loci import WideVae, trained_loci
 from imputevae_cli.runtime.cost import Cost, timed
