@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import comb
 
 import numpy as np
@@ -115,15 +116,22 @@ class Tally:
 
     def expected_counts(self, frequencies: np.ndarray) -> np.ndarray:
         """Expected samples with each genotype, float64 (L, C), where `frequencies`, (L, C), are the prior."""
-        joint = frequencies[self.loci] * self.table[self.codes] + _TINY
-        joint *= (self.counts / joint.sum(1))[:, None]
-        return np.stack([np.bincount(self.loci, column, self.n_loci) for column in joint.T], 1)
+        joint = self._joint(frequencies)
+        joint *= self.counts / joint.sum(0)
+        return np.stack([np.bincount(self.loci, row, self.n_loci) for row in joint], 1)
+
+    def _joint(self, frequencies: np.ndarray) -> np.ndarray:
+        """P(data, genotype) of each row, float64 (C, M)."""
+        return np.ascontiguousarray(frequencies.T)[:, self.loci] * self._likelihoods + _TINY
+
+    @cached_property
+    def _likelihoods(self) -> np.ndarray:
+        return np.ascontiguousarray(self.table.T, np.float64)[:, self.codes]  # (C, M): sums over C are fast
 
     def log_likelihood(self, alt: np.ndarray, inbreeding: float, ploidy: int) -> float:
         """ln P(data) at these allele frequencies, float (L,)."""
-        frequencies = hardy_weinberg(alt, ploidy, inbreeding)
-        joint = (frequencies[self.loci] * self.table[self.codes]).sum(1)
-        return float((np.log(joint + _TINY) * self.counts).sum())
+        joint = self._joint(hardy_weinberg(alt, ploidy, inbreeding))
+        return float((np.log(joint.sum(0)) * self.counts).sum())
 
 
 def hardy_weinberg(alt: np.ndarray, ploidy: int, inbreeding: float = 0.0) -> np.ndarray:

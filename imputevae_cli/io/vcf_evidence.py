@@ -45,6 +45,8 @@ RESCUED = 0.01
 """But not where it tells something of more than this share of the missing calls."""
 
 DEEPEST = 1000
+FITTED_CELLS = 400_000
+"""Cells that the error rate of reads is fitted to."""
 NOMINAL = ReadModel()
 """What counts are compared with calls by, before their own error rate is known."""
 
@@ -169,7 +171,7 @@ class FieldReader:
             return np.concatenate([special, likelihoods_of_keys(self.book.keys, ploidy + 1)]), None
         ref, alt = (np.r_[np.zeros(FIRST_FREE, np.int64), counts] for counts in counts_of_keys(self.book.keys))
         rough = Evidence(codes, np.ones((len(ref), ploidy + 1), np.float32))
-        tally = Tally.of(rough, some_loci(*codes.shape))
+        tally = Tally.of(rough, some_loci(*codes.shape, FITTED_CELLS))
         model = fit_read_model(ref, alt, tally.from_code(FIRST_FREE), ploidy)
         return np.concatenate([special, model.likelihoods(ref, alt, ploidy)[FIRST_FREE:]]), model
 
