@@ -243,7 +243,9 @@ def posterior(frequencies: np.ndarray, likelihoods: np.ndarray) -> np.ndarray:
     return joint / np.maximum(joint.sum(-1, keepdims=True), np.float32(_TINY))
 
 
-def expected_dosage(evidence: Evidence, frequencies: np.ndarray, start: int = 0, stop: int | None = None):
+def expected_dosage(
+    evidence: Evidence, frequencies: np.ndarray, start: int = 0, stop: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Expected ALT alleles of each cell and how certain they are, float32 (N, l) each, at loci start..stop.
 
     frequencies: float (L, C), the prior of each locus, or (N, L, C). Certainty is 1 less the entropy of the posterior
