@@ -240,7 +240,7 @@ def _report(guessed: Guessed, genotypes: GenotypeMatrix, session: Session) -> tu
     from datetime import datetime, timezone
 
     from imputevae_cli import __version__
-    from imputevae_cli.evaluation.evaluate import evaluate as scoring
+    from imputevae_cli.evaluation import evaluate as scoring
     from imputevae_cli.report.evaluation_report import report_of
 
     seed = guessed.masking.seed
