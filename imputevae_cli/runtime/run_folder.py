@@ -122,6 +122,9 @@ def _digest(genotypes: GenotypeMatrix) -> str:
     digest.update(f"{genotypes.calls.shape} {genotypes.ploidy} {region}".encode())
     for row in genotypes.calls:
         digest.update(np.ascontiguousarray(row))
+    if genotypes.evidence is not None:
+        for row in (*genotypes.evidence.codes, genotypes.evidence.table):
+            digest.update(np.ascontiguousarray(row))
     loci, populations = genotypes.loci, genotypes.populations
     for column in (genotypes.samples, loci.chrom, loci.ref, loci.alt, () if populations is None else populations):
         digest.update("\n".join(map(str, column)).encode() + b"\0")
