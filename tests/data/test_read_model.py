@@ -3,7 +3,7 @@ import pytest
 
 from imputevae_cli.data import codebook
 from imputevae_cli.data.evidence import FIRST_FREE, Evidence
-from imputevae_cli.data.frequencies import Tally
+from imputevae_cli.data.evidence_frequencies import Tally
 from imputevae_cli.data.read_model import ReadModel, fit_read_model
 
 
