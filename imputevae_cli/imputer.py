@@ -216,6 +216,16 @@ class ImputeVAE:
         return self._require_fitted().mixture.gate.parts
 
     @property
+    def part_shares(self) -> dict[str, float]:
+        """The mean weight of each part that the gate kept."""
+        return self._require_fitted().mixture.gate.shares
+
+    @property
+    def parts_left_out(self) -> dict[str, str]:
+        """Parts that were fitted and that the gate left out: name -> reason."""
+        return self._require_fitted().mixture.gate.dropped
+
+    @property
     def haplotype_schedule(self) -> dict[str, Any]:
         """The schedule that the haplotype decoder ended with, by the names of `haplotype` settings; {} without it."""
         haplotypes = self._require_fitted().mixture.haplotypes

@@ -21,6 +21,15 @@ if TYPE_CHECKING:
 WRITE_SECONDS, FILL_SECONDS = 0.4e-6, 2e-6
 """Seconds to write a cell, and more to fill and write one that was missing: for a forecast."""
 
+WORDS = {
+    "frequencies": "genotype frequencies",
+    "vae": "the VAE",
+    "knn": "nearest neighbours",
+    "copying": "haplotype copying",
+    "founders": "founder haplotypes",
+}
+"""What the parts of a model are called when one speaks to a user."""
+
 
 class Stopwatch:
     """Wall seconds since it was made."""
@@ -141,11 +150,38 @@ def _size_rows(genotypes: GenotypeMatrix, has_calls: np.ndarray | None = None) -
     return rows
 
 
+def model_in_words(model: ImputeVAE) -> str:
+    """Which decoders fill the calls, and in a word why the others do not; `-v` gives the figures."""
+    shares = sorted(model.part_shares.items(), key=lambda item: -item[1])
+    used = ", ".join(_word(name) + (f" {share:.0%}" if len(shares) > 1 else "") for name, share in shares)
+    if model.config.model.decoder != "auto":
+        return f"{used}, as model.decoder={model.config.model.decoder} asks for"
+    judged = model.parts_left_out
+    idle = [_word(name) for name in judged if name != "frequencies"]
+    unjudged = [_word(name) for name in ("vae", "knn", "copying") if name not in (*judged, *model.part_names)]
+    reasons = []
+    if idle and any("too few" in reason for reason in judged.values()):
+        reasons.append(f"too few held-out calls to weigh {_listed(idle)}")
+    elif idle:
+        reasons.append(f"{_listed(idle)} added nothing on held-out calls")
+    if unjudged:
+        reasons.append(f"{_listed(unjudged)} left out after a short run on part of the data")
+    return f"{used} ({'; '.join(reasons)})" if reasons else used
+
+
+def _word(name: str) -> str:
+    return WORDS.get(name, name)
+
+
+def _listed(words: list[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
 def _fit_rows(model: ImputeVAE) -> list[tuple[str, str]]:
     expected: Expected = model.expected
     ours, theirs = expected.model, expected.baseline
     return [
-        ("Model", model.parts),
+        ("Model", model_in_words(model)),
         ("Expected accuracy", f"on {ours.n:,} known calls that were hidden from the fit"),
         ("  concordance", f"{ours.concordance:.4f} (genotype frequencies alone: {theirs.concordance:.4f})"),
         ("  non-reference discordance", f"{ours.nrd:.4f} ({theirs.nrd:.4f})"),

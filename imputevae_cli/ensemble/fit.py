@@ -112,7 +112,7 @@ def _fit_on_visible(task: Task) -> tuple[Mixture, Given, np.ndarray]:
         views[HAPLOTYPE] = lambda cells: pick(cells, task.cohort.n_loci, haplotypes.shown_gp)
     gate, test_gp = _weigh(task, evidence, views)
     for note in [gate.summary(), *notes]:
-        logger.info("%s", note)
+        logger.debug("%s", note)
     donors = donors if DONORS in gate.parts else None
     haplotypes = haplotypes if HAPLOTYPE in gate.parts else None
     members = members if GLOBAL in gate.parts else []
