@@ -280,7 +280,11 @@ class Config(_Section):
         return _convert(nested)
 
     def replace(self, dotted: Mapping[str, Any]) -> Config:
-        """A copy with some dotted keys changed, such as {"vae.kl_beta": 1.25}."""
+        """A copy with some dotted keys changed.
+
+        >>> Config().replace({"vae.kl_beta": 1.25}).vae.kl_beta
+        1.25
+        """
         return _convert(_overlay(self.to_dict(), dotted, "replace"))
 
     def checked(self) -> Config:
@@ -378,7 +382,13 @@ def _convert(nested: Mapping[str, Any]) -> Config:
 
 
 def parse_override(text: str, option: str = "--set") -> tuple[str, Any]:
-    """Dotted key and value of `key=value`, the value in YAML. Raises ConfigError, naming the option."""
+    """Dotted key and value of `key=value`, the value in YAML. Raises ConfigError, naming the option.
+
+    >>> parse_override("vae.kl_beta=1.25")
+    ('vae.kl_beta', 1.25)
+    >>> parse_override("copying.chains=null")
+    ('copying.chains', None)
+    """
     import yaml
 
     key, equals, value = text.partition("=")
