@@ -35,17 +35,16 @@ class _Section(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class ModelSettings(_Section):
-    """What the model is made of, and the shape of the global decoder's networks.
+    """Which decoders fill the calls, and the shape of the VAE's networks.
 
-    decoder: vae reads population structure, knn the samples most alike, copying shared stretches of
-    chromosomes; auto mixes what hidden calls show to help.
-    latent_dim: size of z. hidden_units: width of the encoder's first hidden layer. num_hidden_layers: hidden
-    layers of the encoder, and of the decoder in reverse; 0 makes both linear. layer_schedule and
-    layer_scaling_factor: widths fall from hidden_units to latent_dim x layer_scaling_factor, by equal ratios
-    (pyramid) or equal steps (linear). dropout_rate: share of the encoder's hidden units dropped in training.
-    population_dim: size of the population embedding, used when a popmap is given; 0 leaves populations out.
-    population_dropout: share of samples whose population is withheld in a batch, so that the model also
-    serves samples of none.
+    decoder: auto mixes the decoders that help on held-out calls; vae (population structure), knn (nearest neighbours)
+    and copying (haplotypes that samples share) use one alone. latent_dim: size of z. hidden_units: width of the
+    encoder's first hidden layer. num_hidden_layers: hidden layers of the encoder, and of the decoder in reverse; 0
+    makes both linear. layer_schedule and layer_scaling_factor: widths fall from hidden_units to latent_dim x
+    layer_scaling_factor, by equal ratios (pyramid) or equal steps (linear). dropout_rate: share of the encoder's
+    hidden units dropped in training. activation: of the hidden layers. population_dim: size of the population
+    embedding, used when a popmap is given; 0 leaves populations out. population_dropout: share of samples whose
+    population is withheld in a batch, so that the model also serves samples of none.
     """
 
     decoder: Literal["auto", "vae", "knn", "copying"] = "auto"
@@ -61,20 +60,22 @@ class ModelSettings(_Section):
 
 
 class TrainSettings(_Section):
-    """Optimisation.
+    """How the VAE is trained, and on which device.
 
-    batch_size: at most a quarter of the samples serves, so that small cohorts too see several steps an epoch.
-    weight_decay: AdamW's. decoder_l2: precision of the Gaussian prior on the decoder's loadings, which are
-    many more than the samples. warmup_epochs: linear warm-up, then cosine to 0 at max_epochs.
-    early_stop_gen: epochs without a better score on the simulated-missing calls before training stops.
-    ensemble: models fitted from different starting points, whose genotype probabilities are averaged.
-    validation_split: share of the simulated-missing calls that early stopping and the gate are fitted
-    on; the rest only measures the expected accuracy. input_mask_min, input_mask_max: share of the observed
-    calls hidden from the encoder, drawn anew for each sample of each batch. weights_*: class weights; power 0
-    switches them off, 1 is full inverse frequency; weights_inverse takes the frequency itself; normalize
-    brings their mean to 1; max_ratio bounds largest / smallest. gamma: exponent of the focal loss; the
-    schedules raise gamma and kl_beta linearly from 0 over the first half of max_epochs. precision: of the products in
-    a training step of the global decoder; bf16 is for GPUs that have it. Weights, losses and all else stay float32.
+    batch_size: at most a quarter of the samples serves, so that small cohorts too see several steps per epoch.
+    learning_rate: the highest, after the warm-up. l1_penalty: weight of the absolute size of the networks' weights.
+    weight_decay: AdamW's. decoder_l2: precision of the Gaussian prior on the decoder's loadings, which are many more
+    than the samples. warmup_epochs: linear warm-up, then cosine to 0 at max_epochs. early_stop_gen: epochs without a
+    better score on the held-out calls before training stops. min_epochs, max_epochs: it never stops before the one,
+    and always at the other. ensemble: models fitted from different starting points, whose genotype probabilities are
+    averaged. validation_split: share of the held-out calls that early stopping and the gate are fitted on; the rest
+    only measures the expected accuracy. input_mask_min, input_mask_max: least and greatest share of the observed
+    calls hidden from the encoder, drawn anew for each sample of each batch. weights_power: of the class weights; 0
+    switches them off, 1 is full inverse frequency. weights_max_ratio: bounds largest / smallest class weight.
+    weights_normalize: brings the mean of the class weights to 1. weights_inverse: takes the frequency itself as the
+    weight. gamma: exponent of the focal loss. gamma_schedule: raises gamma linearly from 0 over the first half of
+    max_epochs. device: where the VAE is trained; gpu is another name of cuda. precision: of the products in a
+    training step of the VAE; bf16 is for GPUs that have it. Weights, losses and all else stay float32.
     """
 
     batch_size: Count = 64
@@ -101,8 +102,12 @@ class TrainSettings(_Section):
 
 
 class VaeSettings(_Section):
-    """The latent. kl_beta: weight of the KL term. draws: draws of z averaged for the genotype
-    probabilities; 0 takes the posterior mean of z alone."""
+    """The latent of the VAE.
+
+    kl_beta: weight of the KL term. kl_beta_schedule: raises kl_beta linearly from 0 over the first half of
+    train.max_epochs. draws: draws of z averaged for the genotype probabilities; 0 takes the posterior mean of z
+    alone.
+    """
 
     kl_beta: NonNegative = 3.0
     kl_beta_schedule: bool = False
@@ -110,13 +115,13 @@ class VaeSettings(_Section):
 
 
 class KnnSettings(_Section):
-    """The donor decoder; the defaults suit reduced-representation data of tens to hundreds of samples.
+    """The nearest-neighbour decoder; the defaults suit reduced-representation data of tens to hundreds of samples.
 
-    heads: attention heads. hidden: units of the network that corrects the votes. window: loci on either side
-    that count by distance. linked: most correlated loci that join the context. max_donors: of more samples, a
-    random choice votes. steps, batch_loci, queries_per_locus: size of the training. hide: share of the
-    known calls hidden to train on. redraws: times that share is drawn anew. averaged_steps: the weights are
-    a running average over about so many steps.
+    heads: attention heads. hidden: units of the network that corrects the votes. window: loci on either side that
+    count by distance. linked: most correlated loci that join the context. max_donors: of more samples, a random
+    choice votes. steps, batch_loci, queries_per_locus: size of the training. learning_rate, weight_decay: of its
+    optimiser. hide: share of the known calls hidden to train on. redraws: times that share is drawn anew.
+    averaged_steps: the weights are a running average over about so many steps.
     """
 
     heads: Count = 6
@@ -135,13 +140,13 @@ class KnnSettings(_Section):
 
 
 class CopyingSettings(_Section):
-    """The haplotype decoder; null leaves a setting to rules and to trials on hidden calls.
+    """The haplotype copying decoder; null leaves a setting to rules and to trials on held-out calls.
 
     iterations, burn_in: of each chain; probabilities are averaged over the iterations after burn_in. chains: runs
-    from different phases. donors: haplotypes that a sample copies from in a window of `core` loci with `halo`
-    on either side. error: the chance that a copied allele differs. trial: whether hidden calls choose what
-    rules cannot. global_share: the copying prior of one more state, what the global decoder expects of the sample
-    itself; 0 leaves it out, null lets hidden calls choose. It takes a global decoder that is fitted in full: in `auto`
+    from different phases. donors: haplotypes that a sample copies from in a window. core: loci of a window. halo:
+    loci read on either side of a window. error: the chance that a copied allele differs. trial: whether held-out
+    calls choose what rules cannot. global_share: the copying prior of one more state, what the VAE expects of the
+    sample itself; 0 leaves it out, null lets held-out calls choose. It takes a VAE that is fitted in full: in `auto`
     it joins where there is one.
     """
 
@@ -157,11 +162,11 @@ class CopyingSettings(_Section):
 
 
 class SimSettings(_Section):
-    """Simulated missingness: the known calls that are hidden from training, to stop it and to score it.
+    """Simulated missingness: the known calls that are held out from training, to stop it and to score it.
 
-    sim_strategy: observed hides calls in the way that the missing ones are missing; the others are those of
-    `masking.hide`. sim_prop: share of the known calls; max_hidden: their number, since hidden calls are lost to
-    training. sim_kwargs: none of today's strategies takes any.
+    sim_strategy: observed hides calls in the way that the missing ones are missing; the others are those of `evaluate
+    --strategy`. sim_prop: share of the known calls. max_hidden: their number at most, since held-out calls are lost
+    to training. sim_kwargs: none of today's strategies takes any.
     """
 
     sim_strategy: Strategy = "observed"
@@ -175,15 +180,16 @@ class TuneSettings(_Section):
 
     metrics: what trials are compared by; a list gives a Pareto front. select: the metric, or the number of a trial,
     that picks one of the front; null takes the first metric. n_trials: trials of the whole study, however many
-    workers share them. study, storage: the study's name, and where it is kept: `journal:PATH`, or a database's URL;
-    null: a journal beside the output. resume: go on with a study that is there. save_db: keep the journal beside
-    the output when the study is done. timeout: seconds after which no trial is begun. sampler_startup: trials that
-    are drawn at random before TPE begins. pruner: of single trials, by the epochs of the global decoder; patience:
+    workers share them. study: its name; null takes the output's. storage: where the study is kept, `journal:PATH` or
+    a database's URL; null: a journal beside the output. resume: go on with a study that is there. save_db: keep the
+    journal beside the output when the study is done. timeout: seconds after which no trial is begun. sampler_startup:
+    trials that are drawn at random before TPE begins. pruner: of single trials, by the epochs of the VAE. patience:
     epochs without a better score before it may act. cells: trials are run on a part of the data of about so many
-    samples x loci, and the best `finalists` on all of it. score_prop, test_prop: share of the known calls hidden to
-    compare trials by, and hidden from the whole study; max_hidden: of each at most so many. epochs, batch_size:
-    most of train.max_epochs, and train.batch_size, of trials on a part; null: those of the trial. stale_after:
-    seconds without a sign of life after which another worker's trial counts as lost, and is run again.
+    samples x loci. finalists: so many of the best trials are run on all data. score_prop: share of the known calls
+    hidden to compare trials by. test_prop: share hidden from the whole study. max_hidden: of each at most so many.
+    epochs: most of train.max_epochs in trials on a part; null: those of the trial. batch_size: train.batch_size of
+    trials on a part; null: that of the trial. stale_after: seconds without a sign of life after which another
+    worker's trial counts as lost, and is run again.
     """
 
     metrics: str | list[str] = "log_loss"
@@ -208,9 +214,12 @@ class TuneSettings(_Section):
 
 
 class IoSettings(_Section):
-    """prefix: OUT is `prefix` + `.vcf.gz` (`.ivae` for train) where -o is not given. ploidy: null takes the
-    file's. n_jobs: threads; 0 takes what the scheduler or the machine gives. scoring_averaging: of F1 over
-    genotype classes, in the summary."""
+    """Files, threads and messages.
+
+    prefix: OUT is `prefix` + `.vcf.gz` (`.ivae` for train) where -o is not given. ploidy: null takes the file's.
+    seed: same seed, same file. n_jobs: threads; 0 takes what the scheduler or the machine gives. scoring_averaging:
+    of F1 over genotype classes, in the summary. verbose, debug: as `-v` and `--debug`.
+    """
 
     prefix: str | None = None
     ploidy: Annotated[int, Meta(ge=1, le=2)] | None = None
@@ -222,7 +231,11 @@ class IoSettings(_Section):
 
 
 class PlotSettings(_Section):
-    """Pictures; `train` and `impute` draw none."""
+    """Pictures of `tune` and of `train --latent`.
+
+    fmt: file format. dpi: resolution of png. fontsize: in points. despine: leaves out the upper and right axes. show:
+    opens a window; of no use in a batch job.
+    """
 
     fmt: Literal["pdf", "png", "svg"] = "pdf"
     dpi: Count = 300

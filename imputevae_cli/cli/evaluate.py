@@ -205,6 +205,7 @@ def _check_outputs(path: str | None, json_: str | None, asked: Asked, inputs: li
 
 def _fill_hidden(asked: Asked, genotypes: GenotypeMatrix, session: Session, clock: Stopwatch) -> Guessed | None:
     """Hide calls, and fill them with a checkpoint or with a model fitted to the visible ones."""
+    from imputevae_cli.cli.summary import model_in_words
     from imputevae_cli.data.genotypes import MISSING
     from imputevae_cli.evaluation.evaluate import guesses_of_model
     from imputevae_cli.imputer import ImputeVAE
@@ -224,7 +225,7 @@ def _fill_hidden(asked: Asked, genotypes: GenotypeMatrix, session: Session, cloc
     guesses, model, filled = guesses_of_model(genotypes, rounds, model_for, session.progress)
     kind, name = ("checkpoint", str(asked.model)) if loaded else ("fitted", "imputevae")
     notes = _seen_in_training(loaded, genotypes)
-    source = Source(kind, name, model.parts, "GP", notes, model.config.to_dict())
+    source = Source(kind, name, model_in_words(model), "GP", notes, model.config.to_dict())
     prop = len(rounds[0].cells.truth) / int((genotypes.calls != MISSING).sum())
     return Guessed(rounds, guesses, filled, source, Masking(strategy, prop, asked.repeats, session.config.io.seed))
 
@@ -284,7 +285,7 @@ def _report(guessed: Guessed, genotypes: GenotypeMatrix, session: Session) -> tu
     from datetime import datetime, timezone
 
     from imputevae_cli import __version__
-    from imputevae_cli.evaluation.evaluate import evaluate as scoring
+    from imputevae_cli.evaluation import evaluate as scoring
     from imputevae_cli.report.evaluation_report import report_of
 
     seed = guessed.masking.seed
