@@ -82,7 +82,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 def _filled(text: str) -> str:
     text = PLACEHOLDER.sub(lambda found: TABLES[found[1]](), text)
     text = re.sub(r"\\\[(.+?)\\\]", lambda found: f"<div>{_mathml(found[1], 'block')}</div>", text, flags=re.DOTALL)
-    return re.sub(r"\\\((.+?)\\\)", lambda found: _mathml(found[1], "inline"), text, flags=re.DOTALL)
+    return re.sub(r"\\\((.+?)\\\)", lambda found: f"<span>{_mathml(found[1], 'inline')}</span>", text, flags=re.DOTALL)
 
 
 def _mathml(tex: str, display: str) -> str:
