@@ -37,7 +37,7 @@ from imputevae_cli.scoring.metrics import ConfidencePoint, accuracy, confidence_
 from imputevae_cli.seeds import seed_for
 
 FORECAST_LOCI = 400
-"""Loci that are filled to foretell how long a fitted model takes to fill all."""
+"""Loci that are filled to estimate how long a fitted model takes to fill all."""
 
 
 class ImputeVAE:
@@ -62,7 +62,7 @@ class ImputeVAE:
     ) -> ImputeVAE:
         """Train on the known calls of `genotypes`; some are hidden to weigh the parts of the model and to score it.
 
-        Threads are torch's. stages: a `Journal`, for a fit that can be stopped and taken up again. Raises ConfigError
+        Threads are torch's. stages: a `Journal`, for a fit that can be stopped and resumed. Raises ConfigError
         for settings that do not hold, InputError for too few known calls, TrainingError.
         """
         mask, names, task = self._task(genotypes, progress, on_epoch, stages)
@@ -113,7 +113,7 @@ class ImputeVAE:
         """Fill the missing calls of `genotypes`, or of those that were fitted; the same each time it is called.
 
         min_gp: a filled call whose best probability is under this stays missing. phased: write `|`, in the phase
-        that the haplotype decoder found. stages: see `fit`. Raises CheckpointError when too few of the loci are known
+        that haplotype copying found. stages: see `fit`. Raises CheckpointError when too few of the loci are known
         to the model; ConfigError where phase is asked for and there is none.
         """
         fitted = self._require_fitted()
@@ -130,7 +130,7 @@ class ImputeVAE:
         if phased:
             if not view.mixed.has_phase:
                 raise ConfigError(
-                    "phased output needs the haplotype decoder, which this model left out; "
+                    "phased output needs haplotype copying, which this model left out; "
                     "set model.decoder=copying or leave --phased out"
                 )
             phase = view.phase
@@ -227,7 +227,7 @@ class ImputeVAE:
 
     @property
     def haplotype_schedule(self) -> dict[str, Any]:
-        """The schedule that the haplotype decoder ended with, by the names of `haplotype` settings; {} without it."""
+        """The schedule that haplotype copying ended with, by the names of `copying` settings; {} without it."""
         haplotypes = self._require_fitted().mixture.haplotypes
         return {} if haplotypes is None else asdict(haplotypes.schedule)
 
@@ -316,7 +316,7 @@ class _View:
 def _check_ploidy(genotypes: GenotypeMatrix, config: Config) -> None:
     if config.io.ploidy not in (None, genotypes.ploidy):
         name = genotypes.source.name if genotypes.source else "genotypes"
-        raise InputError(f"{name}: ploidy is {genotypes.ploidy}, io.ploidy says {config.io.ploidy}; mend the setting")
+        raise InputError(f"{name}: ploidy is {genotypes.ploidy}, io.ploidy says {config.io.ploidy}; fix the setting")
 
 
 def _population_codes(populations: np.ndarray | None) -> tuple[tuple[str, ...], np.ndarray | None]:

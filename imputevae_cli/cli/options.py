@@ -52,7 +52,7 @@ Overlap = Annotated[
     ),
 ]
 OVERLAP = 1000
-"""Reaches as far as the haplotype decoder compares samples around a window."""
+"""Reaches as far as haplotype copying compares samples around a window."""
 
 
 @dataclasses.dataclass(frozen=True)

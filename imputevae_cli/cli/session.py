@@ -148,7 +148,8 @@ def read(
         progress=session.progress,
     )
     for reason, count in genotypes.source.passed_through.items():
-        logger.info("%s: %d records pass through unchanged: %s", genotypes.source.name, count, reason)
+        records = "1 record passes" if count == 1 else f"{count:,} records pass"
+        logger.info("%s: %s through unchanged: %s", genotypes.source.name, records, reason)
     return genotypes if distances is None else genotypes.with_map(distances.centimorgans(genotypes.loci))
 
 

@@ -611,7 +611,7 @@ def test_map_phase_target_accuracy_and_latent(tmp_path):
 
 def test_phase_without_haplotypes_is_refused(cohort, checkpoint, tmp_path):
     run = imputevae("impute", cohort / "in.vcf", "--model", checkpoint, "-o", tmp_path / "o.vcf", "--phased", "-q")
-    refused(run, 2, "haplotype decoder", "--phased")
+    refused(run, 2, "haplotype copying", "--phased")
     assert not (tmp_path / "o.vcf").exists()
 
 
