@@ -332,9 +332,9 @@ def bench_unlinked() -> str:
 
 
 def bench_accuracy() -> str:
-    """imputevae alone on data without linkage, from bench/results/rad.json."""
+    """imputevae alone on data without linkage, from bench/results/accuracy.json."""
     lines = ["| data | concordance | NRD | r2 | log loss | CPU s | peak MB |", "|---|---|---|---|---|---|---|"]
-    rows = {row["case"]: row for row in _rows("rad") if row["method"] == "imputevae"}
+    rows = {row["case"]: row for row in _rows("accuracy")}
     for case in UNLINKED:
         row = rows[case]
         cells = [

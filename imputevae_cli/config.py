@@ -233,8 +233,8 @@ class IoSettings(_Section):
 class PlotSettings(_Section):
     """Pictures of `tune` and of `train --latent`.
 
-    fmt: file format. dpi: resolution of png. fontsize: in points. despine: leaves out the upper and right axes. show:
-    opens a window; of no use in a batch job.
+    fmt: file format. dpi: resolution of png. fontsize: in points. despine: leaves out the upper and right axes.
+    show: read, so that old files serve; nothing is shown.
     """
 
     fmt: Literal["pdf", "png", "svg"] = "pdf"

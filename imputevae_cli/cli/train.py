@@ -82,7 +82,7 @@ def _without_panel(config: Config) -> Config:
 
     if config.model.decoder == "auto":
         logger.warning(
-            "--no-panel: only the VAE is fitted; nearest neighbours, haplotypes and the samples' populations are left out"
+            "--no-panel: only the VAE is fitted, without nearest neighbours, haplotypes and the samples' populations"
         )
         return config.replace({"model.decoder": "vae"})
     return config
