@@ -132,9 +132,8 @@ def _option(parameter: Any, argument: bool) -> str:
         shown = f"`{said[1] or said[2]}`"
         text = text.replace(said[0], "") if said[1] else text
     else:
-        shown = "" if default in (None, False) or callable(default) else f"`{default:g}`" if _is_number(default) else ""
-        shown = shown or (f"`{default}`" if isinstance(default, str) else "")
-    return f"| `{_cell(names)}` | {_cell(text)} | {shown} |"
+        shown = f"`{default:g}`" if _is_number(default) else f"`{default}`" if isinstance(default, str) else ""
+    return f"| `{names}` | {_cell(text)} | {shown} |"
 
 
 def _is_number(thing: Any) -> bool:

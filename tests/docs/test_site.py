@@ -42,6 +42,7 @@ def test_every_command_and_option_is_in_the_reference(site):
                 assert parameter.help, f"{name} {parameter.opts}: has no help"
                 for option in parameter.opts:
                     assert option in text
+    assert "--output-type v|z|b|p" in text
 
 
 def test_every_setting_is_in_the_reference_and_is_described(site):
