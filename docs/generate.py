@@ -96,7 +96,8 @@ def _mathml(tex: str, display: str) -> str:
 
 def commands() -> dict[str, Any]:
     """Every subcommand, by name."""
-    return dict(typer.main.get_command(app).commands)
+    group: Any = typer.main.get_command(app)
+    return dict(group.commands)
 
 
 def command_line() -> str:
@@ -178,7 +179,7 @@ def settings() -> str:
     return "\n".join(lines)
 
 
-def described(struct: type) -> tuple[str, dict[str, str]]:
+def described(struct: Any) -> tuple[str, dict[str, str]]:
     """The first words of a section's docstring, and what it says of each key.
 
     A docstring describes keys as `key: text.` or `key, key: text.`; `weights_*` stands for all that begin so.
@@ -276,8 +277,8 @@ def vcf_fields() -> str:
     """The fields that an imputed VCF gains, from their declarations."""
     lines = ["| field | Number | Type | meaning |", "|---|---|---|---|"]
     for (where, name), line in DECLARATIONS.items():
-        found = re.search(rb'Number=(.*?),Type=(.*?),Description="(.*?)"', line)
-        number, kind, meaning = (part.decode() for part in found.groups())
+        parts = re.findall(rb'Number=(.*?),Type=(.*?),Description="(.*?)"', line)[0]
+        number, kind, meaning = (part.decode() for part in parts)
         lines.append(f"| `{where.decode()}/{name.decode()}` | {number} | {kind} | {meaning} |")
     return "\n".join(lines)
 
