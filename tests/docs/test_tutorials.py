@@ -32,7 +32,7 @@ def blocks_of(page):
 
 
 @pytest.fixture
-def workplace(tmp_path):
+def example(tmp_path):
     """A folder with the example, and an environment in which imputevae is this checkout's, and quick."""
     (tmp_path / "bin").mkdir()
     script = tmp_path / "bin" / "imputevae"
@@ -49,8 +49,8 @@ def workplace(tmp_path):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_what_a_tutorial_says_can_be_done(page, workplace):
-    work, settled = workplace
+def test_what_a_tutorial_says_can_be_done(page, example):
+    work, settled = example
     blocks = blocks_of(page)
     assert len(blocks) == len(MARK.findall(page.read_text(encoding="utf-8"))), "a mark without a block after it"
     assert blocks
