@@ -160,7 +160,7 @@ class CopyingModel:
         n_kept = schedule.chains * (schedule.iterations - schedule.burn_in)
         unit = DOSE_UNIT // n_kept  # whole numbers, so that two bytes a chance do
         begun = stages.resumed()
-        with progress.task("haplotype copying", schedule.chains * schedule.iterations) as task:
+        with progress.task("haplotypes", schedule.chains * schedule.iterations) as task:
             for c in range(begun["chain"] if begun else 0, schedule.chains):
                 chain = None  # the one before goes before the next comes
                 chain = Chain(cohort, schedule, self.seed * 1000 + c, switch, device, stages.ranks)

@@ -174,7 +174,7 @@ class KnnModel:
             losses = begun["losses"]
             for name, part in parts.items():
                 part.load_state_dict(begun[name])
-        with progress.task("nearest neighbours", s.steps) as task:
+        with progress.task("training the donor decoder", s.steps) as task:
             task.advance(len(losses))
             for step in range(len(losses), s.steps):
                 stages.safe_point(lambda: {"losses": losses, **{n: part.state_dict() for n, part in parts.items()}})

@@ -69,7 +69,7 @@ def _train_member(
     stages: Stages,
 ) -> Member:
     member = _begun_member(stages.resumed(), index, data, config, device)
-    name = "VAE" if config.train.ensemble == 1 else f"VAE {index + 1}/{config.train.ensemble}"
+    name = "Training" if config.train.ensemble == 1 else f"Training {index + 1}/{config.train.ensemble}"
     with progress.task(name, config.train.max_epochs) as task:
         task.advance(member.epoch)
         while not _finished(member, config):
