@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT))  # the code beside these docs, whatever is install
 import typer.main  # noqa: E402
 
 from imputevae_cli import config, errors  # noqa: E402
-from imputevae_cli.cli.help import MESSAGES, SECTIONS  # noqa: E402
+from imputevae_cli.cli.help import SECTIONS, section_of  # noqa: E402
 from imputevae_cli.cli.main import app  # noqa: E402
 from imputevae_cli.io.vcf_header import DECLARATIONS  # noqa: E402
 from imputevae_cli.report.labels import METRICS, MORE_METRICS, class_names  # noqa: E402
@@ -113,7 +113,7 @@ def command_line() -> str:
         sections: dict[str, list[str]] = {}
         for parameter in command.params:
             argument = parameter.param_type_name == "argument"
-            section = "Arguments" if argument else getattr(parameter, "rich_help_panel", None) or MESSAGES
+            section = "Arguments" if argument else section_of(parameter)
             sections.setdefault(section, []).append(_option(parameter, argument))
         for section in ("Arguments", *SECTIONS):
             if section in sections:

@@ -13,9 +13,10 @@ STUDY = "The study"
 SETTINGS = "Settings"
 SUBSET = "Which samples and loci"
 RUNNING = "How it runs"
+OTHER = "Other options"
 MESSAGES = "Messages"
-SECTIONS = (FILES, FILLING, SCORING, STUDY, SETTINGS, SUBSET, RUNNING, MESSAGES)
-"""The sections of `--help`, in their order. An option names its own as `rich_help_panel`."""
+SECTIONS = (FILES, FILLING, SCORING, STUDY, SETTINGS, SUBSET, RUNNING, OTHER, MESSAGES)
+"""The sections of `--help`, in their order. An option names its own as `rich_help_panel`; else it is under OTHER."""
 
 EXAMPLES = {
     "impute": """\
@@ -41,7 +42,7 @@ class SectionedCommand(TyperCommand):
     """A command whose `--help` lists the options by section, and the lines of its epilog as they are written."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """The arguments, then every section that has an option; options without a section are among the messages."""
+        """The arguments, then every section that has an option; `--help` itself is among the messages."""
         arguments: list[tuple[str, str]] = []
         sections: dict[str, list[tuple[str, str]]] = {name: [] for name in SECTIONS}
         for parameter in self.get_params(ctx):
@@ -51,7 +52,7 @@ class SectionedCommand(TyperCommand):
             if parameter.param_type_name == "argument":
                 arguments.append(record)
             else:
-                sections[getattr(parameter, "rich_help_panel", None) or MESSAGES].append(record)
+                sections[section_of(parameter)].append(record)
         for heading, records in {"Arguments": arguments, **sections}.items():
             if records:
                 with formatter.section(heading):
@@ -63,3 +64,8 @@ class SectionedCommand(TyperCommand):
             formatter.write("\n")
             for line in self.epilog.splitlines():
                 formatter.write(f"{line}\n")
+
+
+def section_of(option: Any) -> str:
+    """The section that an option belongs to."""
+    return getattr(option, "rich_help_panel", None) or (MESSAGES if option.name == "help" else OTHER)
