@@ -78,7 +78,11 @@ def concordance(truth: np.ndarray, call: np.ndarray) -> float:
 
 
 def non_reference_discordance(truth: np.ndarray, call: np.ndarray) -> float:
-    """Share of wrong calls among cells that truth and call do not both take for homozygous reference (bcftools)."""
+    """Share of wrong calls among cells that truth and call do not both take for homozygous reference (bcftools).
+
+    >>> non_reference_discordance(np.array([0, 0, 1, 2]), np.array([0, 1, 1, 2]))
+    0.3333333333333333
+    """
     relevant = ~((truth == 0) & (call == 0))
     return float((truth != call)[relevant].mean()) if relevant.any() else 0.0
 

@@ -43,7 +43,7 @@ from imputevae_cli.runtime.search_space import YES_NO, Choices, Numbers, whole
 class VaeDecoder(PlainDecoder):
     """See `Decoder`."""
 
-    name, title = "vae", "the variational autoencoder"
+    name, title = "vae", "the VAE"
     role = Role(serves=True, gives_way="linked", on_trial=True, reports_epochs=True)
     sections = ("model", "train", "vae")
     search_space = {  # noqa: RUF012
