@@ -64,7 +64,7 @@ def best_number(
                   TRIAL_ITERATIONS, rng, pool)
             for _ in range(TRIAL_STARTS)
         ]  # fmt: skip
-        _, score = averaging.fit_temperature(averaging.held_chances(blocks, fits, near, pool), held)
+        _, score = averaging.fit_powers(averaging.held_logs(blocks, fits, near, pool), held.likelihoods)
         worse = 0 if score < least else worse + 1
         best, least = (number, score) if score < least else (best, least)
         if worse == WORSE_IN_A_ROW:

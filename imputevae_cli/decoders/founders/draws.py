@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import pairwise
+
 import numpy as np
 from numba import njit
 
@@ -84,6 +87,12 @@ def _draw_one(lik, genotypes, theta, weights, switch, key, out):
         out[t] = _pick((1 - theta[t, i]) * genotypes[t, 0] + theta[t, i] * genotypes[t, 1], uniform(key, 2 * t + 1))
 
 
+def sharper(fit: Fit, power: float) -> Fit:
+    """The fit with founders as sure of their alleles as `averaging` found right: odds to the `power`."""
+    alt, ref = fit.theta**power, (1 - fit.theta) ** power
+    return replace(fit, theta=(alt / (alt + ref)).astype(np.float32))
+
+
 def draw_sample(
     lik: np.ndarray, fit: Fit, sample: int, distance: np.ndarray, key: int, stray: float | None
 ) -> np.ndarray:
@@ -97,9 +106,9 @@ def draw_sample(
     switch, weights = switches(fit.rate, distance), fit.own[sample]
     out = np.empty(n_loci, np.int8)
     edges = np.r_[np.flatnonzero(~np.isfinite(distance)), n_loci]
-    for chromosome, (first, stop) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for chromosome, (first, stop) in enumerate(pairwise(edges)):
         part = slice(first, stop)
-        seed = mix(np.uint64(key), np.uint64(chromosome))
+        seed = np.uint64(mix(np.uint64(key), np.uint64(chromosome)))
         if n_classes == 3 and stray is None:
             _draw_pair(lik[part], fit.theta[part], weights, switch[part], seed, out[part])
             continue

@@ -17,8 +17,9 @@ Block = Callable[[int, int], np.ndarray]
 LEAST = np.float32(1e-6)
 KEPT_BYTES = 1 << 28
 """Likelihoods of no more bytes are kept as lanes; larger ones are asked for in every sweep."""
+TIMID = 10.0  # how strongly a sample of which little is known is taken for outbred
 TELLING = 0.5  # a cell is worth hiding if a genotype is less than half as likely as another
-MAX_HELD = 20_000
+MIN_HELD, MAX_HELD, MOST_HELD = 1000, 20_000, 0.1  # cells, cells, share
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,10 @@ class HeldEvidence:
 
     @classmethod
     def choose(cls, block: Block, shape: tuple[int, int, int], share: float, rng: np.random.Generator) -> HeldEvidence:
-        """Some cells that tell genotypes apart; at most MAX_HELD of them, give or take."""
+        """Some cells that tell genotypes apart; between MIN_HELD and MAX_HELD are drawn among all cells."""
         n_samples, n_loci, n_classes = shape
-        share = min(share, MAX_HELD / max(n_samples * n_loci, 1))
+        n_cells = max(n_samples * n_loci, 1)
+        share = min(max(share, MIN_HELD / n_cells), MAX_HELD / n_cells, MOST_HELD) if share > 0 else 0.0
         parts = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, n_classes), np.float32))]
         for first in range(0, n_samples, WIDTH):
             lik = block(first, min(first + WIDTH, n_samples))
@@ -120,8 +122,9 @@ class LaneBlocks:
 
 
 @njit(cache=True, nogil=True)
-def _count_alt(lik, n_lanes, frequency, inbreeding, alt, own):
-    """Add expected ALT copies per sample to alt (L,) and E[identical by descent] to own (lanes,)."""
+def _count_alt(lik, n_lanes, frequency, inbreeding, alt, slope, bend):
+    """Add expected ALT copies to alt (T,), and to slope and bend (lanes,) the first and, negated, the second derivative
+    of each lane's log likelihood by its inbreeding coefficient."""
     n_classes = lik.shape[1]
     for t in range(lik.shape[0]):
         p = frequency[t]
@@ -131,43 +134,43 @@ def _count_alt(lik, n_lanes, frequency, inbreeding, alt, own):
                 alt[t] += b / (b + (1 - p) * lik[t, 0, lane])
                 continue
             f = inbreeding[lane]
-            same = f * ((1 - p) * lik[t, 0, lane] + p * lik[t, 2, lane])
-            g1 = (1 - f) * 2 * p * (1 - p) * lik[t, 1, lane]
-            g2 = (1 - f) * p * p * lik[t, 2, lane]
-            whole = same + g1 + g2 + (1 - f) * (1 - p) * (1 - p) * lik[t, 0, lane]
-            alt[t] += (g1 + 2 * g2 + 2 * f * p * lik[t, 2, lane]) / whole
-            own[lane] += same / whole
+            het = 2 * p * (1 - p) * lik[t, 1, lane]
+            two = p * p * lik[t, 2, lane]
+            free = (1 - p) * (1 - p) * lik[t, 0, lane] + het + two
+            change = (1 - p) * lik[t, 0, lane] + p * lik[t, 2, lane] - free
+            whole = free + f * change
+            alt[t] += ((1 - f) * (het + 2 * two) + 2 * f * p * lik[t, 2, lane]) / whole
+            slope[lane] += change / whole
+            bend[lane] += (change / whole) ** 2
+
+
+def _one_more(blocks: LaneBlocks, number: int, frequency: np.ndarray, inbreeding: np.ndarray, alt: np.ndarray) -> None:
+    """Add a block's ALT copies to alt and take a Newton step of its samples' coefficients in inbreeding (N,)."""
+    first, stop = blocks.samples(number)
+    slope, bend = np.zeros((2, stop - first))
+    _count_alt(blocks.likelihoods(number), stop - first, frequency, inbreeding[first:stop], alt, slope, bend)
+    pulled = inbreeding[first:stop] + (slope - TIMID * inbreeding[first:stop]) / (bend + TIMID)
+    inbreeding[first:stop] = np.clip(pulled, 1e-3, 0.999)
 
 
 def frequencies(blocks: LaneBlocks, iterations: int = 12) -> tuple[np.ndarray, np.ndarray]:
-    """(ALT frequency float32 (L,), inbreeding coefficient float32 (N,)) by EM over the likelihoods."""
+    """(ALT frequency float32 (L,), inbreeding coefficient float32 (N,)) of most likelihood, jointly."""
     n_samples, n_loci, n_classes = blocks.shape
     frequency, inbreeding = np.full(n_loci, 0.3), np.full(n_samples, 0.2)
     for _ in range(iterations):
         alt = np.zeros(n_loci)
         for number in range(blocks.n_blocks):
-            first, stop = blocks.samples(number)
-            own = np.zeros(stop - first)
-            lik = blocks.likelihoods(number)
-            _count_alt(lik, stop - first, frequency, inbreeding[first:stop].copy(), alt, own)
-            inbreeding[first:stop] = np.clip(own / n_loci, 1e-3, 0.999)
+            _one_more(blocks, number, frequency, inbreeding, alt)
         frequency = np.clip((alt + 0.1) / (n_samples * (n_classes - 1) + 0.2), 1e-4, 1 - 1e-4)
     return frequency.astype(np.float32), inbreeding.astype(np.float32)
 
 
-def inbreeding_of(blocks: LaneBlocks, frequency: np.ndarray, iterations: int = 12) -> np.ndarray:
+def inbreeding_of(blocks: LaneBlocks, frequency: np.ndarray, iterations: int = 8) -> np.ndarray:
     """float32 (N,): inbreeding coefficients where the frequency float32 (L,) is known."""
-    n_samples, n_loci, _ = blocks.shape
-    inbreeding = np.full(n_samples, 0.2)
+    inbreeding, known = np.full(blocks.shape[0], 0.2), frequency.astype(np.float64)
     for number in range(blocks.n_blocks):
-        first, stop = blocks.samples(number)
-        lik = blocks.likelihoods(number)
         for _ in range(iterations):
-            own = np.zeros(stop - first)
-            _count_alt(
-                lik, stop - first, frequency.astype(np.float64), inbreeding[first:stop].copy(), np.zeros(n_loci), own
-            )
-            inbreeding[first:stop] = np.clip(own / n_loci, 1e-3, 0.999)
+            _one_more(blocks, number, known, inbreeding, np.zeros(len(frequency)))
     return inbreeding.astype(np.float32)
 
 

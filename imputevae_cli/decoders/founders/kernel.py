@@ -2,8 +2,9 @@
 
 Each haplotype of a sample is a mosaic of K founders (fastPHASE, Scheet and Stephens 2006, doi:10.1086/502802; on
 likelihoods, STITCH, Davies et al. 2016, doi:10.1038/ng.3594). theta[l, k] is the chance that founder k carries ALT,
-w[k] how readily the sample copies it and r[l] the chance that a haplotype chooses anew before locus l. Of the ordered pairs
-(i, j) of founders only i <= j are kept, one row of lanes each, as all is symmetric. With L[g] the cell's likelihoods,
+w[k] how readily the sample copies it (its own, as in the linkage model of Falush et al. 2003,
+doi:10.1093/genetics/164.4.1567) and r[l] the chance that a haplotype chooses anew before locus l. Of the ordered
+pairs (i, j) of founders only i <= j are kept, one row of lanes each, as all is symmetric. With L[g] the likelihoods,
 
     u_i = (1 - theta_i) L[0] + theta_i L[1],  v_i = (1 - theta_i) L[1] + theta_i L[2],  d_i = v_i - u_i
     emission      e_ij = u_i + theta_j d_i
@@ -11,9 +12,10 @@ w[k] how readily the sample copies it and r[l] the chance that a haplotype choos
     backward      b_ij <- (1-r)^2 x_ij + S_i + S_j,  x = e b,  R_i = sum_j w_j x_ij,
                   S_i = r (1-r) R_i + r^2 sum_i w_i R_i / 2
 
-so a cell costs K^2 steps. With q = p b (what all but the cell itself says), Q_i = sum_j q_ij and T_i = sum_j theta_j q_ij
-give the founders' shares u_i Q_i + d_i T_i, their ALT copies theta_i (L[1] Q_i + (L[2] - L[1]) T_i) and the genotype's
-chances. Forward rows are kept at every `stride`-th locus alone and worked out again from there.
+so a cell costs K^2 steps. With q = p b (what all but the cell itself says), Q_i = sum_j q_ij and
+T_i = sum_j theta_j q_ij give the founders' shares u_i Q_i + d_i T_i, their ALT copies
+theta_i (L[1] Q_i + (L[2] - L[1]) T_i) and the genotype's chances. Forward rows are kept at every `stride`-th locus
+alone and worked out again from there.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -79,13 +80,13 @@ class FoundersModel:
                     for number in range(plan.starts)
                 ]
             panel = FounderPanel.of(
-                fits, distance=distance, frequency=frequency, ploidy=ploidy, temperature=1.0,
+                fits, distance=distance, frequency=frequency, ploidy=ploidy, powers=(1.0,),
                 inbred=self.settings.inbred, stray=STRAY, own_prior=self.settings.own_prior,
             )  # fmt: skip
             own = np.stack([fit.own for fit in fits])
-            logs = averaging.held_chances(blocks, panel.fits(own), distance, pool)
-            temperature, _ = averaging.fit_temperature(logs, held)
-            return filled(panel.at(temperature), blocks.in_full(), own, pool)
+            logs = averaging.held_logs(blocks, panel.fits(own), distance, pool)
+            powers, _ = averaging.fit_powers(logs, held.likelihoods)
+            return filled(replace(panel, powers=tuple(map(float, powers))), blocks.in_full(), own, pool)
 
     def _plan(self, block: Block, shape, distance: np.ndarray, parents, pool: Executor) -> choose.Plan:
         settings = self.settings

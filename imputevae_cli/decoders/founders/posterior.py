@@ -1,14 +1,14 @@
-"""What the founder decoder learned: the founders, which fill new samples, and the genotype probabilities of a cohort."""
+"""What the founder decoder learned: founders that fill new samples, and the genotype probabilities of a cohort."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from imputevae_cli.decoders.copying.kernel_numerics import mix
+from imputevae_cli.decoders.copying.kernel_numerics import mix, uniform
 from imputevae_cli.decoders.founders import averaging, draws
 from imputevae_cli.decoders.founders.em import Fit, sweep
 from imputevae_cli.decoders.founders.evidence_blocks import LEAST, Block, LaneBlocks, inbreeding_of
@@ -23,7 +23,7 @@ class FounderPanel:
     """The founders of each fit, and what is needed to read new samples by them.
 
     theta: uint16 (S, L, K), 65535 times the chance of ALT. weights: float32 (S, K). rates: of switching, per distance.
-    distance, frequency: float32 (L,), see `em.distances`; of ALT. temperature: see `averaging`. inbred: see the
+    distance, frequency: float32 (L,), see `em.distances`; of ALT. powers: of the fits, see `averaging`. inbred: see the
     settings. stray: the chance of a heterozygote on one path. own_prior: see the settings.
     """
 
@@ -33,7 +33,7 @@ class FounderPanel:
     distance: np.ndarray
     frequency: np.ndarray
     ploidy: int
-    temperature: float
+    powers: tuple[float, ...]
     inbred: float
     stray: float
     own_prior: float
@@ -43,10 +43,6 @@ class FounderPanel:
         """The founders of some fits, their chances rounded."""
         theta = np.stack([np.rint(fit.theta * UNIT).astype(np.uint16) for fit in fits])
         return cls(theta, np.stack([fit.weights for fit in fits]), tuple(float(fit.rate) for fit in fits), **rest)
-
-    def at(self, temperature: float) -> FounderPanel:
-        """The same at another temperature."""
-        return replace(self, temperature=temperature)
 
     def fits(self, own: np.ndarray) -> list[Fit]:
         """The fits, with the samples' own shares float32 (S, N, K)."""
@@ -84,7 +80,7 @@ class FounderPanel:
     def from_state(cls, values: dict) -> FounderPanel:
         """The panel that `state` took down. Raises CheckpointError where a part is missing or unknown."""
         try:
-            return cls(**values | {"rates": tuple(values["rates"])})
+            return cls(**values | {name: tuple(values[name]) for name in ("rates", "powers")})
         except (KeyError, TypeError) as error:
             raise CheckpointError(f"the checkpoint's founders are not of this version: {error}") from error
 
@@ -115,9 +111,13 @@ class FoundersPosterior:
     def draw(self, number: int, start: int, stop: int) -> np.ndarray:
         """int8 (stop - start, L): draw `number` of the genotypes of samples start..stop, joint along each chromosome.
 
-        Each draw follows one of the fits, in turn. The same number gives the same draw, whatever samples are asked for.
+        Each draw follows one of the fits, drawn by its power. The same number gives the same draw, whatever samples
+        are asked for.
         """
-        fit = self.panel.fits(self.own)[number % len(self.own)]
+        powers = np.cumsum(self.panel.powers)
+        drawn = uniform(np.uint64(number), np.uint64(0)) * powers[-1]
+        fit = self.panel.fits(self.own)[int(np.searchsorted(powers[:-1], drawn, side="right"))]
+        fit = draws.sharper(fit, max(1.0, float(powers[-1])))
         out = np.empty((stop - start, len(self.panel.distance)), np.int8)
         for sample in range(start, stop):
             lik = self.block(sample, sample + 1)[0]
@@ -155,8 +155,7 @@ def filled(panel: FounderPanel, blocks: LaneBlocks, own: np.ndarray, pool: Execu
     def fill(number: int) -> None:
         first, stop = blocks.samples(number)
         lik = blocks.likelihoods(number)
-        logs = averaging.log_chances(blocks, number, fits, panel.distance, lik)
-        p = averaging.sharpened(logs, panel.temperature) * np.maximum(lik, LEAST)
+        p = averaging.block_chances(blocks, number, fits, panel.distance, panel.powers, lik) * np.maximum(lik, LEAST)
         p /= p.sum(1, keepdims=True)
         doses[first:stop] = np.rint(p[:, kept, : stop - first] * UNIT).transpose(2, 0, 1)
 
