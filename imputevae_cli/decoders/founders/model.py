@@ -25,6 +25,8 @@ from imputevae_cli.runtime.resumable import Stages
 from imputevae_cli.runtime.serialise import as_arrays, as_tensors
 
 STRAY = 0.01
+INBRED_COHORT, NEVER = 0.5, 2.0
+"""Samples follow one path only if half the cohort is about so inbred: in others, few heterozygotes can be chance."""
 
 
 class FoundersModel:
@@ -63,7 +65,8 @@ class FoundersModel:
         held = HeldEvidence.choose(block, shape, self.settings.held, self._rng(0))
         blocks = LaneBlocks(block, shape, held=held, stray=STRAY)
         frequency, estimated = frequencies(blocks)
-        paths = paths_of(estimated if inbreeding is None else inbreeding, self.settings.inbred, ploidy)
+        inbred = self.settings.inbred if np.median(estimated) >= INBRED_COHORT or inbreeding is not None else NEVER
+        paths = paths_of(estimated if inbreeding is None else inbreeding, inbred, ploidy)
         blocks = blocks.following(paths)
         with ThreadPoolExecutor(threads) as pool:
             plan = stages.run("plan", lambda: vars(self._plan(block, shape, distance, parents, pool)))
@@ -81,7 +84,7 @@ class FoundersModel:
                 ]
             panel = FounderPanel.of(
                 fits, distance=distance, frequency=frequency, ploidy=ploidy, powers=(1.0,),
-                inbred=self.settings.inbred, stray=STRAY, own_prior=self.settings.own_prior,
+                inbred=inbred, stray=STRAY, own_prior=self.settings.own_prior,
             )  # fmt: skip
             own = np.stack([fit.own for fit in fits])
             logs = averaging.held_logs(blocks, panel.fits(own), distance, pool)

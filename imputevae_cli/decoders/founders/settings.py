@@ -16,8 +16,8 @@ class FoundersSettings(msgspec.Struct, forbid_unknown_fields=True, kw_only=True)
     founders: ancestral haplotypes. starts: fits from different beginnings, whose probabilities are averaged.
     iterations: of each. theta_prior: how many copies the locus's frequency counts for in a founder's allele.
     own_prior: how many switches the cohort's shares of the founders count for in a sample's own. inbred: the
-    inbreeding coefficient above which a diploid sample follows one path; above 1 none does. held: share of the
-    evidence that is hidden to calibrate on.
+    inbreeding coefficient above which a diploid sample follows one path, in cohorts that are inbred by and large;
+    above 1 none does. held: share of the evidence that is hidden to calibrate on.
     """
 
     founders: Count | None = None
