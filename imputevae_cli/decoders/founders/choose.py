@@ -17,17 +17,20 @@ from imputevae_cli.decoders.founders.settings import FoundersSettings
 CANDIDATES = (2, 3, 4, 5, 6, 8, 10, 12, 16, 24)
 TRIAL_SAMPLES, TRIAL_LOCI, TRIAL_STARTS, TRIAL_ITERATIONS = 320, 1200, 3, 25
 TRIAL_HELD = 0.05
+BEGUN = 2  # fits begun for each that is finished
 WORSE_IN_A_ROW = 2  # candidates after which no larger one is tried
 LARGE = 20_000_000  # cells, above which fewer and shorter fits do
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is fitted: `founders` in each of `starts` fits of `iterations`."""
+    """What is fitted: `founders` in each of `starts` fits of `iterations`, the best of `begun` after `screened`."""
 
     founders: int
     starts: int
     iterations: int
+    begun: int
+    screened: int = 15
 
 
 def plan(
@@ -37,7 +40,8 @@ def plan(
     """The settings, and where they are open, rules and a trial."""
     large = shape[0] * shape[1] > LARGE
     founders = settings.founders or best_number(settings, block, shape, distance, rng, pool)
-    return Plan(founders, settings.starts or (4 if large else 8), settings.iterations or (40 if large else 60))
+    starts = settings.starts or (4 if large else 8)
+    return Plan(founders, starts, settings.iterations or (40 if large else 60), BEGUN * starts if starts > 1 else 1)
 
 
 def best_number(

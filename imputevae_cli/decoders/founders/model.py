@@ -9,20 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from imputevae_cli.decoders.founders import averaging, choose
-from imputevae_cli.decoders.founders.em import Fit, distances
+from imputevae_cli.decoders.founders.em import distances
 from imputevae_cli.decoders.founders.evidence_blocks import Block, HeldEvidence, LaneBlocks, frequencies
+from imputevae_cli.decoders.founders.fitting import Fitting
 from imputevae_cli.decoders.founders.posterior import FounderPanel, FoundersPosterior, filled, paths_of
-from imputevae_cli.decoders.founders.seeding import AT, first_fit
 from imputevae_cli.decoders.founders.settings import FoundersSettings
 from imputevae_cli.errors import InputError
 from imputevae_cli.log import NullProgress, Progress
 from imputevae_cli.runtime.resumable import Stages
-from imputevae_cli.runtime.serialise import as_arrays, as_tensors
 
 STRAY = 0.01
 INBRED_COHORT, NEVER = 0.5, 2.0
@@ -70,18 +68,8 @@ class FoundersModel:
         blocks = blocks.following(paths)
         with ThreadPoolExecutor(threads) as pool:
             plan = stages.run("plan", lambda: vars(self._plan(block, shape, distance, parents, pool)))
-            plan = choose.Plan(**plan)
-            known = (frequency, distance)
-            with progress.task("founders", plan.starts * plan.iterations) as task:
-                fits = [
-                    stages.run(
-                        f"start {number}",
-                        lambda number=number: self._start(number, plan, blocks, known, parents, pool, stages, task),
-                        _state,
-                        _fit,
-                    )
-                    for number in range(plan.starts)
-                ]
+            fitting = Fitting(blocks, (frequency, distance), choose.Plan(**plan), self.settings, self.seed, parents)
+            fits = fitting.run(pool, progress, stages)
             panel = FounderPanel.of(
                 fits, distance=distance, frequency=frequency, ploidy=ploidy, powers=(1.0,),
                 inbred=inbred, stray=STRAY, own_prior=self.settings.own_prior,
@@ -98,32 +86,6 @@ class FoundersModel:
             settings.founders = max(len(parents), 2)
         return choose.plan(settings, block, shape, distance, self._rng(1), pool)
 
-    def _start(self, number, plan, blocks: LaneBlocks, known, parents, pool, stages: Stages, task) -> Fit:
-        """Fit number `number`, from its last safe point where it was stopped."""
-        begun = stages.resumed()
-        if begun:
-            fit, done = _fit(begun["fit"]), begun["iteration"]
-        else:
-            rng = self._rng(2, number)
-            fit = first_fit(blocks.block, blocks.shape[0], known[0], plan.founders, rng, parents)
-            done = 0
-        task.advance(done)
-        for iteration in range(done, plan.iterations):
-            stages.safe_point(lambda fit=fit, at=iteration: {"fit": _state(fit), "iteration": at})
-            renew = iteration in AT and iteration + 2 < plan.iterations
-            rng = self._rng(3, number, iteration) if renew else None
-            fit = choose.step(fit, blocks, known, self.settings, pool, rng)
-            task.advance(1, f"fit {number + 1} of {plan.starts}, {plan.founders} founders")
-        return fit
-
     def _rng(self, *path: int) -> np.random.Generator:
         """Draws that depend on the seed and on what they are for alone."""
         return np.random.default_rng([self.seed, *path])
-
-
-def _state(fit: Fit) -> dict[str, Any]:
-    return as_tensors(dict(vars(fit)))
-
-
-def _fit(values: dict[str, Any]) -> Fit:
-    return Fit(**as_arrays(values))

@@ -157,14 +157,14 @@ def test_a_fit_that_was_stopped_ends_in_the_same_bytes(cross):
 
         def safe_point(self, state):
             self.points += 1
-            if self.points == 27:
+            if self.points == 20:
                 self.state = (self.stage, state())
                 raise Stopped
 
     notebook = Notebook()
     with pytest.raises(Stopped):
         fit(lik, stages=notebook)
-    assert notebook.state[1]["iteration"] == 6
+    assert notebook.state[1]["iteration"] == 4
     assert fit(lik, stages=notebook).doses.tobytes() == posterior.doses.tobytes()
 
 
