@@ -68,6 +68,12 @@ def loss(logs: np.ndarray, likelihoods: np.ndarray, powers: np.ndarray) -> tuple
     return float(-np.log(whole).mean()), gradient
 
 
+def losses(logs: np.ndarray, likelihoods: np.ndarray, powers: np.ndarray) -> np.ndarray:
+    """-log sum_g p[g] L[g] of each cell, float64 (M,); see `loss`."""
+    p = normalised(np.tensordot(powers, logs, 1), 1)
+    return -np.log(np.maximum((p * likelihoods).sum(1), 1e-12))
+
+
 def fit_powers(logs: np.ndarray, likelihoods: np.ndarray) -> tuple[np.ndarray, float]:
     """(powers float64 (S,), their loss) with the least loss on hidden evidence."""
     n_fits, n_cells, _ = logs.shape

@@ -15,22 +15,19 @@ from imputevae_cli.decoders.founders.seeding import AT, first_fit, renewed
 from imputevae_cli.decoders.founders.settings import FoundersSettings
 
 CANDIDATES = (2, 3, 4, 5, 6, 8, 10, 12, 16, 24)
-TRIAL_SAMPLES, TRIAL_LOCI, TRIAL_STARTS, TRIAL_ITERATIONS = 320, 1200, 3, 25
+TRIAL_SAMPLES, TRIAL_LOCI, TRIAL_STARTS, TRIAL_ITERATIONS = 320, 1200, 3, 30
 TRIAL_HELD = 0.05
-BEGUN = 2  # fits begun for each that is finished
 WORSE_IN_A_ROW = 2  # candidates after which no larger one is tried
 LARGE = 20_000_000  # cells, above which fewer and shorter fits do
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is fitted: `founders` in each of `starts` fits of `iterations`, the best of `begun` after `screened`."""
+    """What is fitted: `founders` in each of `starts` fits of `iterations`."""
 
     founders: int
     starts: int
     iterations: int
-    begun: int
-    screened: int = 15
 
 
 def plan(
@@ -40,15 +37,17 @@ def plan(
     """The settings, and where they are open, rules and a trial."""
     large = shape[0] * shape[1] > LARGE
     founders = settings.founders or best_number(settings, block, shape, distance, rng, pool)
-    starts = settings.starts or (4 if large else 8)
-    return Plan(founders, starts, settings.iterations or (40 if large else 60), BEGUN * starts if starts > 1 else 1)
+    return Plan(founders, settings.starts or (4 if large else 8), settings.iterations or (40 if large else 60))
 
 
 def best_number(
     settings: FoundersSettings, block: Block, shape: tuple[int, int, int], distance: np.ndarray,
     rng: np.random.Generator, pool: Executor,
 ) -> int:  # fmt: skip
-    """The candidate whose fits, averaged, say best what was hidden from them; on some samples and loci."""
+    """The fewest founders that say as well as any what was hidden from them, on some samples and loci.
+
+    As well: worse by no more than the standard error of the difference.
+    """
     n_samples = min(shape[0], TRIAL_SAMPLES)
     rows = np.sort(rng.permutation(shape[0])[:n_samples])
     first = int(rng.integers(0, max(1, shape[1] - TRIAL_LOCI + 1)))
@@ -59,7 +58,7 @@ def best_number(
     held = HeldEvidence.choose(excerpt(picked), picked.shape, TRIAL_HELD, rng)
     blocks = LaneBlocks(excerpt(picked), picked.shape, held=held)
     frequency, _ = frequencies(blocks)
-    best, least, worse = CANDIDATES[0], np.inf, 0
+    losses: dict[int, np.ndarray] = {}
     for number in CANDIDATES:
         if number > max(2, n_samples * (shape[2] - 1) // 2):
             break
@@ -68,12 +67,26 @@ def best_number(
                   TRIAL_ITERATIONS, rng, pool)
             for _ in range(TRIAL_STARTS)
         ]  # fmt: skip
-        _, score = averaging.fit_powers(averaging.held_logs(blocks, fits, near, pool), held.likelihoods)
-        worse = 0 if score < least else worse + 1
-        best, least = (number, score) if score < least else (best, least)
-        if worse == WORSE_IN_A_ROW:
+        logs = averaging.held_logs(blocks, fits, near, pool)
+        powers, _ = averaging.fit_powers(logs, held.likelihoods)
+        losses[number] = averaging.losses(logs, held.likelihoods, powers)
+        if len(losses) - 1 - list(losses).index(_best(losses)) == WORSE_IN_A_ROW:
             break
-    return best
+    return fewest(losses)
+
+
+def _best(losses: dict[int, np.ndarray]) -> int:
+    return min(losses, key=lambda number: losses[number].mean())
+
+
+def fewest(losses: dict[int, np.ndarray]) -> int:
+    """The smallest number whose losses, float (M,) by cell, are not clearly above those of the best number."""
+    best = losses[_best(losses)]
+    for number in sorted(losses):
+        excess = losses[number] - best
+        if excess.mean() <= excess.std() / np.sqrt(max(len(excess), 1)):
+            return number
+    return _best(losses)
 
 
 def excerpt(likelihoods: np.ndarray) -> Block:

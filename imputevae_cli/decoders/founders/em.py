@@ -24,14 +24,13 @@ class Fit:
     """What one fit learned.
 
     theta: float32 (L, K), chances of ALT. weights: float32 (K,), the cohort's shares of the founders. own: float32
-    (N, K), each sample's. rate: switches per unit of distance. score: the evidence's log likelihood an iteration before.
+    (N, K), each sample's. rate: switches per unit of distance.
     """
 
     theta: np.ndarray
     weights: np.ndarray
     own: np.ndarray
     rate: float
-    score: float = -np.inf
 
 
 @dataclass
@@ -138,5 +137,4 @@ def maximised(
     return Fit(
         np.clip(theta, LEAST_THETA, 1 - LEAST_THETA).astype(np.float32), weights.astype(np.float32),
         own / own.sum(1, keepdims=True), float(np.clip(rate, LEAST_RATE, MOST_RATE)),
-        float(counts.log_likelihood.sum()),
     )  # fmt: skip
