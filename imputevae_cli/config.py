@@ -16,6 +16,7 @@ from msgspec import Meta
 
 from imputevae_cli.decoders import registry
 from imputevae_cli.decoders.copying.settings import CopyingSettings
+from imputevae_cli.decoders.founders.settings import FoundersSettings
 from imputevae_cli.decoders.knn.settings import KnnSettings
 from imputevae_cli.decoders.vae.settings import VaeSettings
 from imputevae_cli.errors import ConfigError
@@ -191,6 +192,7 @@ class Config(Section):
     vae: VaeSettings = msgspec.field(default_factory=VaeSettings)
     knn: KnnSettings = msgspec.field(default_factory=KnnSettings)
     copying: CopyingSettings = msgspec.field(default_factory=CopyingSettings)
+    founders: FoundersSettings = msgspec.field(default_factory=FoundersSettings)
     sim: SimSettings = msgspec.field(default_factory=SimSettings)
     tune: TuneSettings = msgspec.field(default_factory=TuneSettings)
     io: IoSettings = msgspec.field(default_factory=IoSettings)

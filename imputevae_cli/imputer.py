@@ -109,7 +109,16 @@ class ImputeVAE:
         cohort = Cohort(calls, loci.chrom_codes, loci.positions, genotypes.ploidy, codes, len(names), evidence)
         validation, test = (HiddenCells.at(mask.cells[some], calls, evidence) for some in (mask.fits, ~mask.fits))
         threads = torch.get_num_threads()
-        how = (config, device, progress or NullProgress(), threads, on_epoch, stages or Stages(), self.rules)
+        how = (
+            config,
+            device,
+            progress or NullProgress(),
+            threads,
+            on_epoch,
+            stages or Stages(),
+            self.rules,
+            genotypes.samples,
+        )
         return mask, names, Task(cohort, validation, test, *how)
 
     def transform(

@@ -38,6 +38,11 @@ class Cohort:
             return None
         return np.where(self.populations == self.n_populations, -1, self.populations)
 
+    def without_samples(self) -> Cohort:
+        """The same loci without any sample."""
+        codes = None if self.populations is None else self.populations[:0]
+        return replace(self, calls=self.calls[:0], populations=codes, evidence=None)
+
     def with_calls(self, calls: np.ndarray) -> Cohort:
         """The same samples and loci with other calls, which are taken as certain."""
         return replace(self, calls=calls, evidence=None)

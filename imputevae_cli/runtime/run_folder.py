@@ -27,7 +27,7 @@ FORMAT, FORMAT_VERSION = "imputevae run", 1
 MANIFEST = "run.json"
 ENDING = ".pt"
 START_OVER = "start over with --force in place of --resume"
-WITH_EFFECT = ("model", "train", "vae", "knn", "copying", "sim", "io.seed", "io.ploidy")
+WITH_EFFECT = ("model", "train", "vae", "knn", "copying", "founders", "sim", "io.seed", "io.ploidy")
 """Sections and settings that what is kept here depends on."""
 
 

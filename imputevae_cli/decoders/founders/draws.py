@@ -8,9 +8,9 @@ from itertools import pairwise
 import numpy as np
 from numba import njit
 
-from imputevae_cli.decoders.copying.kernel_numerics import mix, uniform
 from imputevae_cli.decoders.founders.em import Fit, switches
 from imputevae_cli.decoders.founders.evidence_blocks import LEAST
+from imputevae_cli.runtime.compiled import mix, uniform
 
 
 @njit(cache=True, nogil=True)

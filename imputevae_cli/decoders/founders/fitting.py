@@ -36,7 +36,7 @@ class Fitting:
         with progress.task("founders", plan.starts * plan.iterations) as task:
             return [
                 stages.run(
-                    f"start {number}",
+                    f"founders start {number}",
                     lambda number=number: self._start(number, pool, stages, task),
                     _state,
                     _fit,

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from imputevae_cli.decoders.copying.kernel_numerics import TINY, F, fast, inner
 from imputevae_cli.decoders.founders.kernel import LOGS_AT_ONCE
 from imputevae_cli.decoders.founders.lanes import WIDTH, fill, load, store, total
+from imputevae_cli.runtime.compiled import TINY, F, fast, inner
 
 
 @inner

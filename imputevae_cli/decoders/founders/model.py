@@ -67,7 +67,7 @@ class FoundersModel:
         paths = paths_of(estimated if inbreeding is None else inbreeding, inbred, ploidy)
         blocks = blocks.following(paths)
         with ThreadPoolExecutor(threads) as pool:
-            plan = stages.run("plan", lambda: vars(self._plan(block, shape, distance, parents, pool)))
+            plan = stages.run("founders plan", lambda: vars(self._plan(block, shape, distance, parents, pool)))
             fitting = Fitting(blocks, (frequency, distance), choose.Plan(**plan), self.settings, self.seed, parents)
             fits = fitting.run(pool, progress, stages)
             panel = FounderPanel.of(

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from imputevae_cli.decoders.copying.kernel_numerics import mix, uniform
 from imputevae_cli.decoders.founders import averaging, draws
 from imputevae_cli.decoders.founders.em import Fit, sweep
 from imputevae_cli.decoders.founders.evidence_blocks import LEAST, Block, LaneBlocks, inbreeding_of
 from imputevae_cli.errors import CheckpointError, InputError
+from imputevae_cli.runtime.compiled import mix, uniform
 
 UNIT = np.float32(65535)
 OWN_SWEEPS = 5  # in which a new sample's shares of the founders are found
@@ -90,7 +90,7 @@ class FoundersPosterior:
     """The filled cohort.
 
     own: float32 (S, N, K), each sample's shares of the founders. paths: uint8 (N,). doses: uint16 (N, L, C - 1), 65535
-    times the chances of 0 and, if diploid, of 2 ALT alleles, the cells' own evidence included.
+    times the chances of 0 and, if diploid, of 2 ALT alleles, from all but the cells' own evidence.
     block: the cohort's evidence, which draws read; it is not saved.
     """
 
@@ -101,12 +101,19 @@ class FoundersPosterior:
     block: Block = field(repr=False)
 
     def gp(self, start: int, stop: int) -> np.ndarray:
-        """Genotype probabilities of loci start..stop (exclusive), float32 (N, stop - start, ploidy + 1)."""
+        """Genotype probabilities of loci start..stop (exclusive), float32 (N, stop - start, ploidy + 1), from all but
+        the cells' own evidence."""
         doses = self.doses[:, start:stop].astype(np.float32) / UNIT
         if self.panel.ploidy == 1:
             return np.concatenate([doses, 1 - doses], 2)
         middle = np.maximum(1 - doses[:, :, 0] - doses[:, :, 1], 0)
         return np.stack([doses[:, :, 0], middle, doses[:, :, 1]], 2)
+
+    def posterior_gp(self, start: int, stop: int) -> np.ndarray:
+        """As `gp`, the cells' own evidence included."""
+        own = self.block(0, len(self.paths))[:, start:stop]
+        joint = self.gp(start, stop) * np.maximum(own, LEAST)
+        return joint / joint.sum(2, keepdims=True)
 
     def draw(self, number: int, start: int, stop: int) -> np.ndarray:
         """int8 (stop - start, L): draw `number` of the genotypes of samples start..stop, joint along each chromosome.
@@ -155,8 +162,7 @@ def filled(panel: FounderPanel, blocks: LaneBlocks, own: np.ndarray, pool: Execu
     def fill(number: int) -> None:
         first, stop = blocks.samples(number)
         lik = blocks.likelihoods(number)
-        p = averaging.block_chances(blocks, number, fits, panel.distance, panel.powers, lik) * np.maximum(lik, LEAST)
-        p /= p.sum(1, keepdims=True)
+        p = averaging.block_chances(blocks, number, fits, panel.distance, panel.powers, lik)
         doses[first:stop] = np.rint(p[:, kept, : stop - first] * UNIT).transpose(2, 0, 1)
 
     list(pool.map(fill, range(blocks.n_blocks)))

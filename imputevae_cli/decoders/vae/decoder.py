@@ -166,10 +166,8 @@ class FittedVae:
 
     def without_samples(self) -> FittedVae:
         """The same without the cohort's calls and latents."""
-        cohort, latent = self.cohort, self.latent
-        codes = None if cohort.populations is None else cohort.populations[:0]
-        nobody = replace(cohort, calls=cohort.calls[:0], populations=codes, evidence=None)
-        return replace(self, cohort=nobody, latent=Latent(latent.mu[:0], latent.logvar[:0]))
+        latent = Latent(self.latent.mu[:0], self.latent.logvar[:0])
+        return replace(self, cohort=self.cohort.without_samples(), latent=latent)
 
     def latent_of(self, cohort: Cohort) -> Latent:
         """q(z | x) of samples from their known calls."""
