@@ -19,6 +19,7 @@ TRIAL_SAMPLES, TRIAL_LOCI, TRIAL_STARTS, TRIAL_ITERATIONS = 320, 1200, 3, 30
 TRIAL_HELD = 0.05
 WORSE_IN_A_ROW = 2  # candidates after which no larger one is tried
 STARTS, ITERATIONS = (3, 8), (30, 60)
+AT_LEAST, ALWAYS = (4, 40), 10  # starts and iterations that matter more than many founders; founders
 STEPS = 4e10
 """Pairs of founders times cells times iterations that may be spent, if the least numbers allow; about 1 ns each."""
 
@@ -95,10 +96,17 @@ def plan(
     founders = settings.founders
     if founders is None or one_path:
         trial = Trial(settings, block, shape, distance, rng, pool)
-        founders = founders or trial.best_number(min(shape[0], TRIAL_SAMPLES) * (shape[2] - 1) // 2)
+        most = min(affordable(shape[0] * shape[1]), shape[0] * (shape[2] - 1) // 2)
+        founders = founders or trial.best_number(most)
         one_path = one_path and trial.losses(founders, paths).mean() <= trial.losses(founders).mean()
     starts, iterations = effort(shape[0] * shape[1], founders)
     return Plan(founders, settings.starts or starts, settings.iterations or iterations, one_path)
+
+
+def affordable(n_cells: int) -> int:
+    """The largest candidate that leaves work for AT_LEAST; ALWAYS is never too large."""
+    per_pair = n_cells * AT_LEAST[0] * AT_LEAST[1]
+    return max(number for number in CANDIDATES if number <= ALWAYS or per_pair * number * (number + 1) / 2 <= STEPS)
 
 
 def effort(n_cells: int, founders: int) -> tuple[int, int]:

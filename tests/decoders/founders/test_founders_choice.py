@@ -39,6 +39,9 @@ def test_fewer_founders_win_where_more_do_not_clearly_help():
 
 def test_costly_fits_are_fewer_and_shorter():
     assert choose.effort(400_000, 10) == (8, 60)
+    assert choose.affordable(400_000) == 24
+    assert choose.affordable(1_500_000) == 16
+    assert choose.affordable(10**9) == 10
     starts, iterations = choose.effort(1_500_000, 24)
     assert starts == 3
     assert 30 <= iterations < 60
