@@ -166,6 +166,31 @@ def genotypes_pair(t, theta, q, tt, chances):
     store(chances, 3 * t + 2, p2 * one)
 
 
+@inner
+def leave_pair(t, r, weights, rows, kept, one, counts):
+    """S of the locus before t, and the scale of b there, which is returned; counts switches where asked to.
+
+    rows: (R, S, lane copies by founder), each float32 (K, WIDTH). kept: (sum_j p_ij, its first row at t). one: 1 over
+    sum e q. counts: (jumps float32 (T,) or of no rows, chosen float32 (K, WIDTH), lane weights).
+    """
+    rr, s, share = rows
+    single, first_row = kept
+    jumps, chosen, lanes = counts
+    n_founders = weights.shape[0]
+    jumped = any_founder = fill(F(0))
+    for i in range(n_founders):
+        any_founder += load(weights, i) * load(rr, i)
+        jumped += load(rr, i) * load(single, first_row + i)
+    jumped *= (F(2) * r) * one
+    if jumps.shape[0] > 0:
+        jumps[t] += total(lanes * jumped)
+        for i in range(n_founders):
+            store(chosen, i, load(chosen, i) + jumped * load(share, i))
+    for i in range(n_founders):
+        store(s, i, (((F(1) - r) * r) * load(rr, i) + (F(0.5) * r * r) * any_founder) * one)
+    return ((F(1) - r) * (F(1) - r)) * one
+
+
 @fast
 def sweep_pair(lik, theta, weights, switch, lane_weight, stride, alt, use, jumps, chosen, chances, log_likelihood):
     """Forward and backward over all loci of WIDTH samples.
@@ -229,16 +254,5 @@ def sweep_pair(lik, theta, weights, switch, lane_weight, stride, alt, use, jumps
             if alt.shape[0] > 0:
                 count_pair(t, lik, theta, counted, q, tt, u, d, alt, use)
             backward_pair(t, theta, weights, b, rr, u, d)
-            r = switch[t]
-            jumped = any_founder = fill(F(0))
-            for i in range(n_founders):
-                any_founder += load(weights, i) * load(rr, i)
-                jumped += load(rr, i) * load(single, (t - first) * n_founders + i)
-            jumped *= (F(2) * r) * one
-            if alt.shape[0] > 0:
-                jumps[t] += total(lanes * jumped)
-                for i in range(n_founders):
-                    store(chosen, i, load(chosen, i) + jumped * load(q, i))
-            for i in range(n_founders):
-                store(s, i, (((F(1) - r) * r) * load(rr, i) + (F(0.5) * r * r) * any_founder) * one)
-            both = ((F(1) - r) * (F(1) - r)) * one
+            counts = (jumps, chosen, lanes) if alt.shape[0] > 0 else (jumps[:0], chosen, lanes)
+            both = leave_pair(t, switch[t], weights, (rr, s, q), (single, (t - first) * n_founders), one, counts)

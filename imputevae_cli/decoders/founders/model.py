@@ -7,9 +7,10 @@ whole genotypes, and a small panel of founders that later samples are filled fro
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 
 from imputevae_cli.decoders.founders import averaging, choose
@@ -63,12 +64,20 @@ class FoundersModel:
         held = HeldEvidence.choose(block, shape, self.settings.held, self._rng(0))
         blocks = LaneBlocks(block, shape, held=held, stray=STRAY)
         frequency, estimated = frequencies(blocks)
-        inbred = self.settings.inbred if np.median(estimated) >= INBRED_COHORT or inbreeding is not None else NEVER
-        paths = paths_of(estimated if inbreeding is None else inbreeding, inbred, ploidy)
-        blocks = blocks.following(paths)
+        given = inbreeding is not None
+        inbred = self.settings.inbred if given or np.median(estimated) >= INBRED_COHORT else NEVER
+        paths = paths_of(inbreeding if given else estimated, inbred, ploidy)
         with ThreadPoolExecutor(threads) as pool:
-            plan = stages.run("founders plan", lambda: vars(self._plan(block, shape, distance, parents, pool)))
-            fitting = Fitting(blocks, (frequency, distance), choose.Plan(**plan), self.settings, self.seed, parents)
+
+            def planned() -> dict:
+                settings = self._settings_for(parents)
+                return vars(choose.plan(settings, block, shape, distance, self._rng(1), pool, None if given else paths))
+
+            plan = choose.Plan(**stages.run("founders plan", planned))
+            if not (given or plan.one_path):
+                inbred, paths = NEVER, np.full_like(paths, ploidy)
+            blocks = blocks.following(paths)
+            fitting = Fitting(blocks, (frequency, distance), plan, self.settings, self.seed, parents)
             fits = fitting.run(pool, progress, stages)
             panel = FounderPanel.of(
                 fits, distance=distance, frequency=frequency, ploidy=ploidy, powers=(1.0,),
@@ -79,12 +88,11 @@ class FoundersModel:
             powers, _ = averaging.fit_powers(logs, held.likelihoods)
             return filled(replace(panel, powers=tuple(map(float, powers))), blocks.in_full(), own, pool)
 
-    def _plan(self, block: Block, shape, distance: np.ndarray, parents, pool: Executor) -> choose.Plan:
-        settings = self.settings
-        if parents is not None and settings.founders is None:
-            settings = FoundersSettings(**{f: getattr(settings, f) for f in settings.__struct_fields__})
-            settings.founders = max(len(parents), 2)
-        return choose.plan(settings, block, shape, distance, self._rng(1), pool)
+    def _settings_for(self, parents) -> FoundersSettings:
+        """The settings, with as many founders as there are parents where that is open."""
+        if parents is None or self.settings.founders is not None:
+            return self.settings
+        return msgspec.structs.replace(self.settings, founders=max(len(parents), 2))
 
     def _rng(self, *path: int) -> np.random.Generator:
         """Draws that depend on the seed and on what they are for alone."""

@@ -46,10 +46,12 @@ class FounderPanel:
 
     def fits(self, own: np.ndarray) -> list[Fit]:
         """The fits, with the samples' own shares float32 (S, N, K)."""
-        return [
-            Fit(theta.astype(np.float32) / UNIT, weights, mine, rate)
-            for theta, weights, mine, rate in zip(self.theta, self.weights, own, self.rates, strict=True)
-        ]
+        return [self.fit(number, mine) for number, mine in enumerate(own)]
+
+    def fit(self, number: int, own: np.ndarray) -> Fit:
+        """One of the fits, with the samples' own shares float32 (N, K)."""
+        theta = self.theta[number].astype(np.float32) / UNIT
+        return Fit(theta, self.weights[number], own, self.rates[number])
 
     def for_samples(self, block: Block, n_samples: int, threads: int = 1) -> FoundersPosterior:
         """Genotype probabilities of samples that were not in the cohort, each from its own evidence and the founders.
@@ -123,8 +125,8 @@ class FoundersPosterior:
         """
         powers = np.cumsum(self.panel.powers)
         drawn = uniform(np.uint64(number), np.uint64(0)) * powers[-1]
-        fit = self.panel.fits(self.own)[int(np.searchsorted(powers[:-1], drawn, side="right"))]
-        fit = draws.sharper(fit, max(1.0, float(powers[-1])))
+        followed = int(np.searchsorted(powers[:-1], drawn, side="right"))
+        fit = draws.sharper(self.panel.fit(followed, self.own[followed]), max(1.0, float(powers[-1])))
         out = np.empty((stop - start, len(self.panel.distance)), np.int8)
         for sample in range(start, stop):
             lik = self.block(sample, sample + 1)[0]
