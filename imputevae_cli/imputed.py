@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import copy
 from functools import cached_property
 from pathlib import Path
 
@@ -38,12 +39,14 @@ class ImputedGenotypes:
         has_calls: np.ndarray | None = None,
         *,
         refine: bool = False,
+        draws: Callable[[int], BlockFunction] | None = None,
     ):
         """gp: genotype probabilities of loci start..stop, float32 (samples, stop - start, classes). phase: whether a
         heterozygote's ALT comes first, bool (samples, stop - start), or None. min_gp: a filled call whose best
         probability is under this is left missing, with its GP kept. has_calls: bool (samples,), samples with any
         call to go by, here or elsewhere; None goes by these genotypes. refine: rewrite visible calls whose posterior
-        says otherwise.
+        says otherwise. draws: number -> genotypes of loci start..stop, int8 (samples, stop - start), drawn from the
+        posterior; without it each cell is drawn by itself.
         """
         self.genotypes = genotypes
         self._gp = gp
@@ -55,6 +58,30 @@ class ImputedGenotypes:
             with_calls = with_calls | evidence.known(slice(None), 0, genotypes.n_loci).any(1)
         self.has_calls = with_calls  # (N,)
         self.refines = refine
+        self._draws = draws
+        self._drawn: BlockFunction | None = None
+
+    def draw(self, number: int) -> ImputedGenotypes:
+        """The same with genotypes drawn from the posterior in place of the likeliest; GP and DS stay what they are.
+
+        number: which draw, from 1 on. A drawn cell stays missing where its probability misses `min_gp`.
+        """
+        other = copy(self)
+        other._drawn = self._by_cell(number) if self._draws is None else self._draws(number)
+        return other
+
+    def _by_cell(self, number: int) -> BlockFunction:
+        """Draws of each cell by itself; the same for a cell whatever stretch of loci is asked for."""
+
+        def drawn(start: int, stop: int) -> np.ndarray:
+            gp = self.block(start, stop).gp.astype(np.float64)
+            n_samples = len(gp)
+            random = [np.random.default_rng([number, locus]).random(n_samples) for locus in range(start, stop)]
+            edges = gp.cumsum(2) / np.maximum(gp.sum(2, keepdims=True), 1)
+            drawn = (edges <= np.stack(random, 1)[..., None]).sum(2)
+            return np.minimum(drawn, gp.shape[2] - 1).astype(np.int8)
+
+        return drawn
 
     def asked(self, start: int, stop: int) -> np.ndarray:
         """bool (samples, stop - start): cells that the model is asked for.
@@ -79,7 +106,8 @@ class ImputedGenotypes:
         gp[asked] = filled
         before = known_calls[asked]
         calls = known_calls.copy()
-        calls[asked] = np.where(before == MISSING, self._filled(filled), self._kept(filled, before))
+        drawn = None if self._drawn is None else self._drawn(start, stop)[asked]
+        calls[asked] = np.where(before == MISSING, self._filled(filled, drawn), self._kept(filled, before, drawn))
         alt_first = None if self._phase is None else self._phase(start, stop)
         was_missing = known_calls == MISSING
         uncertain = refined = None
@@ -109,17 +137,20 @@ class ImputedGenotypes:
         """float32 (loci, classes): genotype frequencies of all samples under the evidence."""
         return evidence_frequencies(self.genotypes.evidence)[-1]
 
-    def _filled(self, gp: np.ndarray) -> np.ndarray:
-        """The likeliest genotypes, int (M,), of thousandths (M, C); MISSING where none reaches the threshold."""
-        return np.where(gp.max(1) >= self._min_thousandths, gp.argmax(1), MISSING)
+    def _filled(self, gp: np.ndarray, drawn: np.ndarray | None) -> np.ndarray:
+        """The likeliest genotypes, int (M,), of thousandths (M, C), or those that were drawn; MISSING where no genotype
+        reaches the threshold."""
+        return np.where(gp.max(1) >= self._min_thousandths, gp.argmax(1) if drawn is None else drawn, MISSING)
 
-    def _kept(self, gp: np.ndarray, calls: np.ndarray) -> np.ndarray:
+    def _kept(self, gp: np.ndarray, calls: np.ndarray, drawn: np.ndarray | None) -> np.ndarray:
         """Visible calls, int8 (M,): as they are, or refined where another genotype is likelier.
 
         One that does not reach the threshold is no reason to rewrite a call.
         """
         if not self.refines:
             return calls
+        if drawn is not None:
+            return drawn
         best = gp.max(1)
         at_call = gp[np.arange(len(gp)), np.maximum(calls, 0)]
         return np.where((best > at_call) & (best >= self._min_thousandths), gp.argmax(1), calls)

@@ -31,7 +31,7 @@ from imputevae_cli.ensemble.fitted import Expected, Fitted
 from imputevae_cli.ensemble.forecast import forecast
 from imputevae_cli.ensemble.plan import Data, takes_part
 from imputevae_cli.errors import CheckpointError, ConfigError, InputError
-from imputevae_cli.imputed import ImputedGenotypes
+from imputevae_cli.imputed import BlockFunction, ImputedGenotypes
 from imputevae_cli.log import NullProgress, Progress, logger
 from imputevae_cli.masking.strategies import Mask, simulate_mask
 from imputevae_cli.runtime.checkpoint import load_checkpoint, save_checkpoint
@@ -156,7 +156,9 @@ class ImputeVAE:
                     "set model.decoder=copying or leave --phased out"
                 )
             phase = view.phase
-        return ImputedGenotypes(aligned.genotypes, view.gp, min_gp, phase, view.has_calls, refine=refine)
+        return ImputedGenotypes(
+            aligned.genotypes, view.gp, min_gp, phase, view.has_calls, refine=refine, draws=view.draws
+        )
 
     def min_gp_for(self, accuracy: float) -> ConfidencePoint:
         """The least threshold on GP that should give filled calls of this accuracy, and what it keeps.
@@ -337,6 +339,24 @@ class _View:
                 out[:, first:last] = self.mixed.gp(int(index[first]), int(index[last - 1]) + 1)[self.rows]
         out[:, swapped] = out[:, swapped, ::-1]
         return out
+
+    @property
+    def draws(self) -> Callable[[int], BlockFunction] | None:
+        """Draws of whole haplotypes, by number, where the model can make them."""
+        if self.mixed.draw(1, 0) is None:
+            return None
+
+        def draw(number: int) -> BlockFunction:
+            drawn = self.mixed.draw(number, len(self.mixed.cohort.calls))[self.rows]
+
+            def at(start: int, stop: int) -> np.ndarray:
+                index, swapped = self.aligned.model_index[start:stop], self.aligned.swapped[start:stop]
+                genotypes = drawn[:, index]
+                return np.where(swapped, self.mixed.cohort.ploidy - genotypes, genotypes).astype(np.int8)
+
+            return at
+
+        return draw
 
     def phase(self, start: int, stop: int) -> np.ndarray:
         """bool (N, stop - start): whether a heterozygote's ALT comes first, at loci start..stop of the file."""

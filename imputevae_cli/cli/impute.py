@@ -88,6 +88,17 @@ def impute(
             rich_help_panel=FILLING,
         ),
     ] = False,
+    draws: Annotated[
+        int,
+        typer.Option(
+            "--draws",
+            metavar="N",
+            min=0,
+            max=1000,
+            help="Write N more files, OUT.draw1... , with genotypes drawn from the posterior.",
+            rich_help_panel=FILLING,
+        ),
+    ] = 0,
     latent: LatentFile = None,
     phylip_names: Annotated[
         str,
@@ -113,11 +124,14 @@ def impute(
     path = this.output_path(output, session, ".vcf.gz")
     kind = output_type_of(path, output_type)
     check_name_style(phylip_names)
+    if draws and (kind == "p" or str(path) == "-"):
+        raise ConfigError("--draws writes VCF or BCF files beside OUT; give -o with such an ending")
     if target_accuracy is not None and min_gp:
         raise ConfigError("give --min-gp or --target-accuracy, not both")
     inputs = [p for p in (input, popmap, model, map_) if p is not None]
     force = check_run_folder(path, common) or common.force
-    for target in (path, latent):
+    drawn_paths = [drawn_path(path, number) for number in range(1, draws + 1)]
+    for target in (path, latent, *drawn_paths):
         if target is not None:
             check_output(target, inputs=inputs, force=force)
     fitted = _load(model, session) if model else None
@@ -143,9 +157,19 @@ def impute(
         else:
             settings = {"command": session.command, "threads": session.threads, "progress": session.progress}
             written = imputed.write_vcf(path, kind, force=force, **settings)
+            for number, target in enumerate(drawn_paths, 1):
+                imputed.draw(number).write_vcf(target, kind, force=force, **settings)
         this.write_latent(latent, fitted, genotypes)
     n_refined = imputed.n_refined if written is None else written.refined
     show_imputation(fitted, imputed, path, clock, common.quiet, n_refined)
+
+
+def drawn_path(path: str | Path, number: int) -> str:
+    """Where draw `number` goes: OUT.draw1.vcf.gz beside OUT.vcf.gz."""
+    text = str(path)
+    ending = next((e for e in (".vcf.gz", ".vcf", ".bcf") if text.lower().endswith(e)), "")
+    stem = text[: len(text) - len(ending)] if ending else text
+    return f"{stem}.draw{number}{text[len(stem) :]}"
 
 
 def _threshold(fitted: ImputeVAE, accuracy: float) -> float:

@@ -197,6 +197,15 @@ class Phased(Protocol):
         ...
 
 
+@runtime_checkable
+class Drawing(Protocol):
+    """A posterior that draws whole genotypes."""
+
+    def draw(self, number: int, start: int, stop: int) -> np.ndarray:
+        """Draw `number` of samples start..stop, int8 (stop - start, L), joint along each chromosome."""
+        ...
+
+
 class FittedDecoder(Protocol):
     """What a decoder's fit leaves behind."""
 

@@ -15,6 +15,7 @@ from imputevae_cli.data.hidden_calls import surroundings
 from imputevae_cli.decoders import registry
 from imputevae_cli.decoders.base import (
     Context,
+    Drawing,
     FittedDecoder,
     Phased,
     Posterior,
@@ -66,6 +67,14 @@ class Mixed:
             if evidence is not None:  # what the decoders say comes from the other cells: a cell's own reads come here
                 gp[asked] = posterior(gp[asked], evidence.block(slice(None), start, stop)[asked])
         return gp
+
+    def draw(self, number: int, n_samples: int) -> np.ndarray | None:
+        """Draw `number` of the first samples' genotypes, int8 (n_samples, L), joint along each chromosome; None where
+        no decoder that makes such draws carries most of the weight."""
+        for name, part in self.parts.items():
+            if isinstance(part, Drawing) and self.gate.shares[name] > 0.5:
+                return part.draw(number, 0, n_samples)
+        return None
 
     @property
     def phased(self) -> Phased | None:
