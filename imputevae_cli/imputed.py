@@ -56,12 +56,26 @@ class ImputedGenotypes:
         for genotype in range(n_classes):
             gp[..., genotype] = np.where(known_calls == genotype, 1000, 0)
         missing = ~known & self.has_calls[:, None]
-        filled = to_thousandths(self._gp(start, stop)[missing])  # (M, C)
+        filled = to_thousandths(self._agreeing(self._gp(start, stop), start, stop)[missing])  # (M, C)
         gp[missing] = filled
         calls = known_calls.copy()
         calls[missing] = np.where(filled.max(1) >= self._min_thousandths, filled.argmax(1), MISSING)
         alt_first = None if self._phase is None else self._phase(start, stop)
         return ImputedBlock(calls, gp, missing & (calls != MISSING), alt_first)
+
+    def _agreeing(self, gp: np.ndarray, start: int, stop: int) -> np.ndarray:
+        """Probabilities that agree with the half-calls: genotypes without the allele that is seen have none."""
+        if self.genotypes.half_calls is None:
+            return gp
+        sample, locus, is_alt = self.genotypes.half_calls.between(start, stop)
+        cells = gp[sample, locus].astype(np.float64)
+        cells[np.arange(len(cells)), np.where(is_alt, 0, cells.shape[1] - 1)] = 0
+        total = cells.sum(1, keepdims=True)
+        # Where the model rules out all that agrees, the allele is seen beside the one that the model is sure of
+        cells = np.where(total > 0, cells / np.where(total > 0, total, 1), np.eye(cells.shape[1])[1])
+        gp = gp.copy()
+        gp[sample, locus] = cells
+        return gp
 
     def blocks(self) -> Iterator[tuple[slice, ImputedBlock]]:
         """All loci, BLOCK at a time."""
@@ -133,7 +147,7 @@ class ImputedGenotypes:
         from imputevae_cli import __version__
 
         source = self.genotypes.source
-        check_output(path, inputs=[source.path] if source else [], force=force)
+        check_output(path, inputs=[source.given or source.path] if source else [], force=force)
         kind = output_type_of(path, output_type)
         return write_vcf(
             path, self, output_type=kind, command=command, version=__version__, threads=threads, progress=progress

@@ -26,7 +26,8 @@ class Loci:
     """Where the modelled loci are, in the order of the file.
 
     chrom, ref, alt: object (loci,) of str. pos: int64 (loci,), 1-based base pairs. cm: float64 (loci,), genetic
-    position in centimorgans, or None without a map.
+    position in centimorgans, or None without a map. ids: object (loci,) of str, names such as rs12, "" for none; None
+    where no locus has one.
     """
 
     chrom: np.ndarray
@@ -34,6 +35,7 @@ class Loci:
     ref: np.ndarray
     alt: np.ndarray
     cm: np.ndarray | None = None
+    ids: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.pos)
@@ -48,8 +50,8 @@ class Loci:
 
     def take(self, index: np.ndarray) -> Loci:
         """The loci at `index` (int or bool), in that order."""
-        cm = None if self.cm is None else self.cm[index]
-        return Loci(self.chrom[index], self.pos[index], self.ref[index], self.alt[index], cm)
+        cm, ids = (None if column is None else column[index] for column in (self.cm, self.ids))
+        return Loci(self.chrom[index], self.pos[index], self.ref[index], self.alt[index], cm, ids)
 
     @property
     def positions(self) -> np.ndarray:
@@ -61,7 +63,7 @@ class Loci:
 class VcfSource:
     """The file that a matrix was read from, for the writer, which walks it again.
 
-    path: the file to walk; a spooled copy when the input was standard input.
+    path: the file to walk; a spooled copy when the input was standard input, or text of what was a BCF.
     name: what the user called it.
     n_records: records of the file, or of `region`.
     rows: int64 (loci,), each locus's place among the records of `region` (0-based); -1 for a locus outside it, which
@@ -69,6 +71,8 @@ class VcfSource:
     columns: int64 (samples,), each sample's place among the file's samples (0-based).
     passed_through: reason -> number of records that are not modelled.
     region: what is to be written, or None for the whole file.
+    given: the file that the user named, which no output may overwrite; None stands for `path`.
+    own_keys: (`INFO` or `FORMAT`, key) of fields that the file has under names that the writer adds.
     """
 
     path: Path
@@ -78,6 +82,33 @@ class VcfSource:
     columns: np.ndarray
     passed_through: Mapping[str, int] = field(default_factory=dict)
     region: Region | None = None
+    given: Path | None = None
+    own_keys: frozenset[tuple[bytes, bytes]] = frozenset()
+
+
+@dataclass(frozen=True)
+class HalfCalls:
+    """Missing calls of which one allele is seen, such as `./1`.
+
+    cells: int64 (M,) rising, locus * n_samples + sample. is_alt: bool (M,), whether the allele seen is ALT.
+    """
+
+    cells: np.ndarray
+    is_alt: np.ndarray
+    n_samples: int
+
+    def at_loci(self, keep: np.ndarray) -> HalfCalls | None:
+        """Those at the loci of `keep`, bool (loci,), counted among these alone; None where there are none."""
+        locus, sample = np.divmod(self.cells, self.n_samples)
+        kept = keep[locus]
+        cells = (np.cumsum(keep) - 1)[locus[kept]] * self.n_samples + sample[kept]
+        return HalfCalls(cells, self.is_alt[kept], self.n_samples) if len(cells) else None
+
+    def between(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(sample, locus less `start`, is_alt) of those at loci start..stop (exclusive)."""
+        first, last = np.searchsorted(self.cells, [start * self.n_samples, stop * self.n_samples])
+        locus, sample = np.divmod(self.cells[first:last], self.n_samples)
+        return sample, locus - start, self.is_alt[first:last]
 
 
 @dataclass(frozen=True)
@@ -85,7 +116,8 @@ class GenotypeMatrix:
     """Calls of samples at loci.
 
     calls: int8 (samples, loci), the count of ALT alleles: 0..ploidy, -1 missing.
-    populations: object (samples,) of str, or None when no popmap was given.
+    populations: object (samples,) of str, or None when no popmap was given. half_calls: which of the missing calls show
+    an allele, or None where none does.
     """
 
     calls: np.ndarray
@@ -94,6 +126,7 @@ class GenotypeMatrix:
     ploidy: int = 2
     populations: np.ndarray | None = None
     source: VcfSource | None = None
+    half_calls: HalfCalls | None = None
 
     @property
     def n_samples(self) -> int:
@@ -113,7 +146,9 @@ class GenotypeMatrix:
         if keep.all():
             return self
         source = None if self.source is None else replace(self.source, rows=self.source.rows[keep])
-        return replace(self, calls=self.calls[:, keep], loci=self.loci.take(keep), source=source)
+        halves = None if self.half_calls is None else self.half_calls.at_loci(keep)
+        calls, loci = self.calls[:, keep], self.loci.take(keep)
+        return replace(self, calls=calls, loci=loci, source=source, half_calls=halves)
 
     @property
     def n_classes(self) -> int:
