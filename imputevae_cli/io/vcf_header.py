@@ -17,7 +17,7 @@ DECLARATIONS = {
     (
         b"FORMAT",
         b"IMP",
-    ): b'##FORMAT=<ID=IMP,Number=1,Type=Integer,Description="1 where the call was imputed or 0">',
+    ): b'##FORMAT=<ID=IMP,Number=1,Type=Integer,Description="1 where the call was imputed; else 0">',
 }
 """What is added, by section and key. No comma in a description: vcftools warns of it."""
 ADDED_FORMAT = (b"GP", b"DS", b"IMP")
