@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from imputevae_cli import imputed as module
-from imputevae_cli.data.genotypes import MISSING, HalfCalls
+from imputevae_cli.data.evidence import HAS_ALT, HAS_REF, Evidence, call_codes, special_table
+from imputevae_cli.data.genotypes import MISSING
 from imputevae_cli.imputed import ImputedGenotypes, to_thousandths
 
 
@@ -55,12 +56,12 @@ def test_genotypes_without_the_allele_that_a_half_call_shows_have_no_probability
     calls[0] = MISSING
     calls[1, :2] = MISSING
     genotypes, _ = simulate(3, 4)
-    halves = HalfCalls(np.array([0, 1, 3, 6, 9]), np.array([True, False, True, False, True]), 3)
-    genotypes = replace(genotypes, calls=calls, half_calls=halves)
+    codes = call_codes(calls)
+    codes[0], codes[1, 0] = [HAS_ALT, HAS_ALT, HAS_REF, HAS_ALT], HAS_REF
+    genotypes = replace(genotypes, calls=calls, evidence=Evidence(codes, special_table(2, 0.0)))
     gp = np.zeros((3, 4, 3), np.float32) + np.float32([0.8, 0.15, 0.05])
-    gp[0, 3] = [1, 0, 0]
     imputed = ImputedGenotypes(genotypes, lambda start, stop: gp[:, start:stop], has_calls=np.ones(3, bool))
-    expected = [[0, 0.75, 0.25], [0, 0.75, 0.25], [0.842, 0.158, 0], [0, 1, 0]]
+    expected = [[0, 0.75, 0.25], [0, 0.75, 0.25], [0.842, 0.158, 0], [0, 0.75, 0.25]]
     assert np.allclose(imputed.gp[0], expected, atol=1e-6)
     assert imputed.gp[1, 0].tolist() == pytest.approx([0.842, 0.158, 0], abs=1e-6)
     assert imputed.calls[:2].tolist() == [[1, 1, 0, 1], [0, 0, 0, 0]]

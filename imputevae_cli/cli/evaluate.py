@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from imputevae_cli.cli.options import Common, Input, MapFile, Popmap, with_common
+from imputevae_cli.cli.options import Common, Input, Likelihoods, MapFile, Popmap, with_common
 from imputevae_cli.errors import ConfigError, LostToBaselineError
 from imputevae_cli.log import logger
 
@@ -36,6 +36,7 @@ def evaluate(
     ] = None,
     popmap: Popmap = None,
     map_: MapFile = None,
+    likelihoods: Likelihoods = None,
     imputed: Annotated[
         str | None, typer.Option("--imputed", metavar="FILE", help="Score this file, imputed from INPUT by any tool.")
     ] = None,
@@ -73,7 +74,7 @@ def evaluate(
     from imputevae_cli.cli.summary import Stopwatch, show_evaluation
 
     clock = Stopwatch()
-    session = this.start(common)
+    session = this.start(common, {"io.likelihoods": likelihoods})
     asked = Asked(model, imputed, truth, strategy, prop, repeats, tree, mask_file, write_masked)
     asked.check()
     if common.resume:
@@ -239,7 +240,7 @@ def _report(guessed: Guessed, genotypes: GenotypeMatrix, session: Session) -> tu
     from datetime import datetime, timezone
 
     from imputevae_cli import __version__
-    from imputevae_cli.evaluation.evaluate import evaluate as scoring
+    from imputevae_cli.evaluation import evaluate as scoring
     from imputevae_cli.report.evaluation_report import report_of
 
     seed = guessed.masking.seed

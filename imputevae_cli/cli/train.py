@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imputevae_cli.cli.options import OVERLAP, Common, Input, LatentFile, MapFile, Overlap, Popmap, with_common
+from imputevae_cli.cli.options import (
+    OVERLAP,
+    Common,
+    Input,
+    LatentFile,
+    Likelihoods,
+    MapFile,
+    Overlap,
+    Popmap,
+    with_common,
+)
 
 if TYPE_CHECKING:
     from imputevae_cli.config import Config
@@ -22,6 +32,7 @@ def train(
     ] = None,
     popmap: Popmap = None,
     map_: MapFile = None,
+    likelihoods: Likelihoods = None,
     overlap: Overlap = OVERLAP,
     latent: LatentFile = None,
     no_panel: Annotated[
@@ -34,7 +45,7 @@ def train(
     from imputevae_cli.cli.summary import Stopwatch, show_estimate, show_fit
 
     clock = Stopwatch()
-    session = this.start(common, shares=True)
+    session = this.start(common, {"io.likelihoods": likelihoods}, shares=True)
     path = this.output_path(output, session, ".ivae")
     with joined(session.config, input) as ranks:
         if ranks.leads:  # it alone writes

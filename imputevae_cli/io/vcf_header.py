@@ -22,6 +22,14 @@ DECLARATIONS = {
 """What is added, by section and key. No comma in a description: vcftools warns of it."""
 ADDED_FORMAT = (b"GP", b"DS", b"IMP")
 ADDED_INFO = (b"INFO", b"NIMP")
+_IMP = b"1 where the call was imputed; 2 where it was refined; else 0"
+_OGT = b'##FORMAT=<ID=OGT,Number=1,Type=String,Description="The genotype before it was refined">'
+REFINED_DECLARATIONS = DECLARATIONS | {
+    (b"FORMAT", b"IMP"): b'##FORMAT=<ID=IMP,Number=1,Type=Integer,Description="' + _IMP + b'">',
+    (b"FORMAT", b"OGT"): _OGT,
+}
+"""Where visible calls may be rewritten."""
+REFINED_FORMAT = (*ADDED_FORMAT, b"OGT")
 _DECLARED = re.compile(rb"##(INFO|FORMAT|FILTER|contig)=<.*?ID=([^,>]+)")
 _PROVENANCE = (b"##imputevae_version=", b"##imputevae_command=")
 
@@ -62,11 +70,14 @@ class Renamed(NamedTuple):
 
 
 def renamed_fields(
-    lines: Iterable[bytes], own_keys: Iterable[tuple[bytes, bytes]]
+    lines: Iterable[bytes],
+    own_keys: Iterable[tuple[bytes, bytes]],
+    declarations: Mapping[tuple[bytes, bytes], bytes] = DECLARATIONS,
 ) -> dict[tuple[bytes, bytes], Renamed]:
     """Fields of the input that cannot stay under their names: what we declare there is of another kind.
 
-    lines: the input's header. own_keys: (section, key) of the names that we use and that its records use too. A field
+    lines: the input's header. own_keys: (section, key) of the names that we use and that its records use too.
+    declarations: ours. A field
     that is renamed keeps its values in all records; one that fits our declaration keeps them in records that pass
     through, and is replaced where calls are imputed. Both are said in the log.
     """
@@ -74,10 +85,10 @@ def renamed_fields(
     for line in lines:
         declared.setdefault(declared_by(line), line.removesuffix(b"\r"))
     renamed, replaced = {}, []
-    for section, key in sorted(own_keys):
+    for section, key in sorted(declarations.keys() & set(own_keys)):
         theirs = declared.get((section, key))
         label = f"{section.decode()}/{key.decode()}"
-        if theirs is not None and _fits(theirs, DECLARATIONS[section, key]):
+        if theirs is not None and _fits(theirs, declarations[section, key]):
             replaced.append(label)
             continue
         name = b"INPUT_" + key

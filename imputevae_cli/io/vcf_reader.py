@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import mmap
 import re
 from collections import Counter, deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from sys import intern
 
 import numpy as np
 
-from imputevae_cli.data.genotypes import GenotypeMatrix, HalfCalls, Loci, VcfSource
+from imputevae_cli.data.genotypes import GenotypeMatrix, Loci, VcfSource
 from imputevae_cli.data.popmap import PopMap
 from imputevae_cli.data.region import Region
 from imputevae_cli.errors import InputError
+from imputevae_cli.io.sample_major import mapped, sample_major
 from imputevae_cli.io.selection import choose_samples
-from imputevae_cli.io.vcf_genotypes import CALL_OF, HALF_ALT, HALF_REF, PLOIDY_OF, POLYPLOID, long_genotype
-from imputevae_cli.io.vcf_header import ADDED_FORMAT
+from imputevae_cli.io.vcf_evidence import FieldReader, Likelihoods, choose_field, with_evidence
+from imputevae_cli.io.vcf_fields import RecordFields
+from imputevae_cli.io.vcf_genotypes import CALL_OF, HALF_REF, PLOIDY_OF, POLYPLOID, long_genotype
+from imputevae_cli.io.vcf_header import REFINED_FORMAT
 from imputevae_cli.io.vcf_records import Fixed, RecordBlock, VcfFile, open_vcf
 from imputevae_cli.io.vcf_text import is_stream, spool
 from imputevae_cli.log import NullProgress, Progress
@@ -31,6 +34,10 @@ OUTSIDE = -1
 """The row of a locus that is read as context of the region: see `VcfSource.rows`."""
 
 PLOIDY_NAMES = {1: "haploid", 2: "diploid"}
+PROBED = 500
+"""Records at the beginning of a file that tell which of its fields is evidence."""
+HALF_OF = np.array([0] * HALF_REF + [1, 2] + [0] * 3, np.int8)
+"""By state of a cell: 1 where one allele is known and is REF, 2 where it is ALT, else 0."""
 _BOTH = 3  # the bits of both ploidies
 _OWN_INFO = re.compile(rb"(?:^|;)(INFO|NIMP)(?=[=;]|$)")
 
@@ -43,16 +50,19 @@ def read_vcf(
     include_pops: Sequence[str] | None = None,
     region: str | None = None,
     context: int | None = 0,
+    likelihoods: Likelihoods = "auto",
     progress: Progress | None = None,
     spool_dir: Path | None = None,
 ) -> GenotypeMatrix:
-    """Read the calls of the biallelic records; a half-call is missing, and the allele seen is kept beside the calls.
+    """Read the calls of the biallelic records; a half-call is missing, and the allele seen is evidence.
 
     path: VCF, VCF.gz (BGZF or gzip) or BCF, or `-` for standard input; a stream is copied into `spool_dir`, and a BCF
     as text. samples: keep these alone, in the file's order. include_pops: keep the samples of these populations.
     region: `chrom`, `chrom:start-end` (1-based, inclusive); a record is in it when its POS is.
     context: with a region, how many loci on either side of it, on its chromosome, are read as well, or None for all
     loci of the file: they are in the matrix, but no writer writes them (`GenotypeMatrix.is_context`).
+    likelihoods: what stands behind the calls, for `GenotypeMatrix.evidence`: the FORMAT field PL, GL, AD, CATG or GP;
+    `auto`, the first of them but GP that agrees with the calls, where calls are uncertain; `none`, calls alone.
     Records that are not modelled are counted by reason in `source.passed_through`.
     Raises InputError, one line naming file and record, on input that cannot be used; ConfigError on
     `include_pops` without a popmap and on a malformed region.
@@ -62,12 +72,29 @@ def read_vcf(
     file = open_vcf(given, name, spool_dir)
     within = Region.parse(region, file.chroms()) if region else None
     columns, populations = choose_samples(file.header.samples, name, popmap, samples, include_pops)
-    reading = _Reading(file, given, columns, within, context)
+
+    def probe(reader: FieldReader) -> None:
+        _first_records(_Reading(open_vcf(file.path, name), given, columns, within, 0, reader))
+
+    evidence, refused = choose_field(likelihoods, name, len(file.header.samples), columns, probe)
+    reading = _Reading(file, given, columns, within, context, evidence)
     with (progress or NullProgress()).task("reading", 0) as task:
         for block in file.blocks():
             reading.take(block)
             task.advance(len(block))
-        return reading.matrix(populations)  # within the task, which is not done if this fails
+        genotypes = reading.matrix(populations)  # within the task, which is not done if this fails
+    if evidence is None:
+        return genotypes
+    return with_evidence(genotypes, evidence, reading.codes(), likelihoods, refused)
+
+
+def _first_records(reading: _Reading) -> None:
+    """Give a reading the first PROBED records of its region. An error is left for the reading proper to meet."""
+    with suppress(InputError):
+        for block in reading.file.blocks():
+            reading.take(block)
+            if reading.n_kept >= PROBED:
+                return
 
 
 @dataclass
@@ -79,9 +106,10 @@ class _Reading:
     columns: np.ndarray
     region: Region | None
     context: int | None
+    evidence: FieldReader | None = None
     passed: Counter = field(default_factory=Counter)
     blocks: deque = field(default_factory=deque)  # int8 (b, samples) each
-    halves: deque = field(default_factory=deque)  # of each block: record, sample, and whether the allele seen is ALT
+    evidence_blocks: deque = field(default_factory=deque)  # uint16 (b, samples) each, where there is evidence
     ploidies: list[int] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
     loci: tuple[list, ...] = field(default_factory=lambda: ([], [], [], [], []))  # chrom, pos, ref, alt, id
@@ -91,6 +119,7 @@ class _Reading:
     n_after: int = 0  # loci taken since the last of them
     n_with_gt: int = 0
     reasons: dict[tuple[str, str], str | None] = field(default_factory=dict)
+    kept: np.ndarray | None = None  # bool, the loci read that `matrix` kept
 
     def take(self, block: RecordBlock) -> None:
         """Put a block's records into the matrix, or count them as passed through."""
@@ -141,7 +170,7 @@ class _Reading:
         self.own_keys.update((b"INFO", key) for key in _OWN_INFO.findall(fixed.info))
         if fixed.format not in self.formats:
             self.formats.add(fixed.format)
-            self.own_keys.update((b"FORMAT", key) for key in fixed.format.split(b":") if key in ADDED_FORMAT)
+            self.own_keys.update((b"FORMAT", key) for key in fixed.format.split(b":") if key in REFINED_FORMAT)
 
     def _keep(self, block: RecordBlock, wanted: np.ndarray, rows: np.ndarray, states: np.ndarray) -> None:
         """Keep the calls of modelled records: `wanted` of the block, at `rows`; states: uint8 (wanted, all samples)."""
@@ -152,13 +181,16 @@ class _Reading:
         inside = rows != OUTSIDE
         self.passed[MIXED] += int((inside & (ploidy == _BOTH)).sum())
         self.passed[NO_CALL] += int((inside & (ploidy == 0)).sum())
-        kept = np.flatnonzero((ploidy == 1) | (ploidy == 2))
+        keep = (ploidy == 1) | (ploidy == 2)
+        kept = np.flatnonzero(keep)
         states = states[kept]
-        calls = _mapped(states.shape)
+        calls = mapped(states.shape, np.int8)
         calls[:] = CALL_OF[states]
         self.blocks.append(calls)
-        record, sample = np.nonzero((states == HALF_REF) | (states == HALF_ALT))
-        self.halves.append((record, sample, states[record, sample] == HALF_ALT))
+        if self.evidence is not None:
+            for i in wanted.tolist():
+                self.evidence.take(RecordFields(block, i))
+            self.evidence_blocks.append(self.evidence.decode(calls, HALF_OF[states], ploidy[kept], keep))
         self.ploidies.extend(ploidy[kept].tolist())
         self.rows.extend(rows[kept].tolist())
         for i in wanted[kept].tolist():
@@ -182,7 +214,8 @@ class _Reading:
         """Let go of loci so far before the region that they are no context of it."""
         while self.context and not self.n_kept and self.blocks and len(self.rows) - len(self.blocks[0]) >= self.context:
             n = len(self.blocks.popleft())
-            self.halves.popleft()
+            if self.evidence_blocks:
+                self.evidence_blocks.popleft()
             for column in (self.rows, self.ploidies, *self.loci):
                 del column[:n]
 
@@ -214,21 +247,15 @@ class _Reading:
             own_keys=frozenset(self.own_keys),
         )
         samples = tuple(self.file.header.samples[column] for column in self.columns)
-        half_calls = self._half_calls(keep, len(samples))
-        calls = _sample_major(self.blocks, keep, len(samples))
-        return GenotypeMatrix(calls, samples, loci, ploidy, populations, source, half_calls)
+        calls = sample_major(self.blocks, keep, len(samples), np.int8)
+        self.kept = keep
+        return GenotypeMatrix(calls, samples, loci, ploidy, populations, source)
 
-    def _half_calls(self, keep: np.ndarray, n_samples: int) -> HalfCalls | None:
-        """Those at the loci of `keep`, bool (loci,)."""
-        place = np.cumsum(keep) - 1
-        cells, is_alt, done = [], [], 0
-        for block, (record, sample, alt) in zip(self.blocks, self.halves, strict=True):
-            kept = keep[done + record]
-            cells.append(place[done + record[kept]] * n_samples + sample[kept])
-            is_alt.append(alt[kept])
-            done += len(block)
-        found = HalfCalls(np.concatenate(cells), np.concatenate(is_alt), n_samples)
-        return found if len(found.cells) else None
+    def codes(self) -> np.ndarray | None:
+        """uint16 (samples, loci): the evidence beside the matrix, None where there is none."""
+        if self.evidence is None or (self.evidence.field is None and not self.evidence.n_half_calls):
+            return None
+        return sample_major(self.evidence_blocks, self.kept, len(self.columns), np.uint16)
 
     def _is_near(self, rows: np.ndarray) -> np.ndarray:
         """bool (loci,): those of the region, and no more than `context` on either side; rows: int64 (loci,)."""
@@ -268,33 +295,3 @@ def why_not_modelled(ref: str, alt: str) -> str | None:
         return MULTIALLELIC
     symbolic = alt == "*" or ref == "*" or set("<>[]") & set(ref + alt)
     return SYMBOLIC if symbolic or (len(alt) > 1 and (alt[0] == "." or alt[-1] == ".")) else None
-
-
-def _mapped(shape: tuple[int, ...]) -> np.ndarray:
-    """int8 zeros in memory of their own, given by the system a small page at a time and taken back at once.
-
-    The C library keeps freed blocks, and numpy asks for huge pages, of which the first column of a matrix touches all:
-    with either, the calls would be in memory twice when the blocks are put together.
-    """
-    size = int(np.prod(shape))
-    pages = mmap.mmap(-1, max(size, 1))
-    if hasattr(mmap, "MADV_NOHUGEPAGE"):
-        pages.madvise(mmap.MADV_NOHUGEPAGE)
-    return np.frombuffer(pages, np.int8, size).reshape(shape)
-
-
-def _sample_major(blocks: deque, keep: np.ndarray, n_samples: int, tile: int = 256) -> np.ndarray:
-    """int8 (samples, loci) out of blocks of (b, samples), which are freed on the way. Tiles suit the cache."""
-    calls = _mapped((n_samples, int(keep.sum())))
-    done = written = 0
-    while blocks:
-        block = blocks.popleft()
-        kept = keep[done : done + len(block)]
-        done += len(block)
-        block = block if kept.all() else block[kept]
-        for i in range(0, n_samples, tile):
-            for j in range(0, len(block), tile):
-                part = block[j : j + tile, i : i + tile]
-                calls[i : i + tile, written + j : written + j + len(part)] = part.T
-        written += len(block)
-    return calls

@@ -27,7 +27,8 @@ KEYS = frozenset(
         "population_codes",
         "calls",
         "masks",
-        "mixture",
+        "ensemble",
+        "evidence",
         "expected",
         "curve",
     }

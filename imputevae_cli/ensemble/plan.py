@@ -1,0 +1,134 @@
+"""What is fitted, in full or not, and why: a pure function that a fit and a dry run both carry out.
+
+`plan` is asked three times as more is known: at first; after the screens that are run before all else (`ratio`); and
+once the decoders on trial were judged (`idle`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from imputevae_cli.config import Config
+from imputevae_cli.decoders.base import Decoder, Effort, Role
+from imputevae_cli.decoders.rules import Rules
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a plan has to know of the data. n_cells: samples x loci. is_uncertain: whether calls are."""
+
+    n_cells: int
+    is_uncertain: bool = False
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What screens have shown so far.
+
+    ratio: log loss over the baseline's, of the decoders that are screened first; None where that is not known.
+    idle: decoder -> why, of those on trial that were judged to add nothing; None before they were judged.
+    """
+
+    ratio: float | None = None
+    idle: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """One decoder. effort: of its fit now. is_mixed: whether the gate weighs it. on_trial: whether a screen is to
+    show first that it is worth more."""
+
+    decoder: str
+    effort: Effort
+    is_mixed: bool
+    on_trial: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The steps in order, and why decoders that could have been fitted are not.
+
+    screens_first: decoders whose screen is wanted before the plan can be made.
+    """
+
+    steps: tuple[Step, ...]
+    notes: tuple[str, ...] = ()
+    screens_first: tuple[str, ...] = ()
+
+    @property
+    def on_trial(self) -> tuple[str, ...]:
+        """The decoders that are to be judged before the rest is fitted."""
+        return tuple(step.decoder for step in self.steps if step.on_trial)
+
+
+def plan(
+    config: Config, data: Data, findings: Findings, decoders: Mapping[str, Decoder], rules: Rules | None = None
+) -> Plan:
+    """The plan for a file. decoders: by name, each after those it depends on."""
+    rules = rules or Rules()
+    screened = config.model.decoder == "auto" and data.n_cells > rules.small_cells
+    outdone = _outdone(findings.ratio, decoders, rules) if screened else []
+    unfit = [name for name, decoder in decoders.items() if not _takes(decoder.role, data)]
+    wanted = _wanted(config.model.decoder, decoders, {*unfit, *outdone, *(findings.idle or {})})
+    trial = wanted if screened and not outdone and findings.idle is None else []
+    needed = decoders[wanted[0]].needs_in_full(config) if len(wanted) == 1 else ()
+    asked = _Asked(wanted, needed, trial, outdone)
+    steps = [asked.step(name, decoder.role) for name, decoder in decoders.items()]
+    first = _screened_first(decoders, unfit) if screened and findings == Findings() else ()
+    return Plan(tuple(filter(None, steps)), _notes(findings, outdone), first)
+
+
+def _takes(role: Role, data: Data) -> bool:
+    """Whether a decoder can take part on these data."""
+    return role.on_evidence != "never" if data.is_uncertain else role.on_evidence != "only"
+
+
+def _screened_first(decoders: Mapping[str, Decoder], unfit: Sequence[str]) -> tuple[str, ...]:
+    """The decoders whose screen is run before all else."""
+    return tuple(name for name, decoder in decoders.items() if decoder.role.screens_first and name not in unfit)
+
+
+def _wanted(asked: str, decoders: Mapping[str, Decoder], left_out: set[str]) -> list[str]:
+    """The decoders that are to be mixed, in their order; the one that is asked for by name in any case."""
+    return [name for name in decoders if name == asked or (asked == "auto" and name not in left_out)]
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What is asked of decoders, by name. wanted: to be mixed. needed: in full, by another. trial: wanted, and may wait
+    for a trial. outdone: left to those that were screened first."""
+
+    wanted: Sequence[str]
+    needed: Sequence[str]
+    trial: Sequence[str]
+    outdone: Sequence[str]
+
+    def step(self, name: str, role: Role) -> Step | None:
+        """What is to be done with one decoder, if anything."""
+        wanted, waits = name in self.wanted, name in self.trial and role.on_trial
+        if (wanted or name in self.needed) and not waits:
+            reduced = bool(self.outdone) and role.gives_way != "never"
+            return Step(name, Effort.REDUCED if reduced else Effort.FULL, wanted)
+        if role.serves:
+            return Step(name, Effort.BRIEF if name in self.outdone else Effort.CHEAP, False, waits)
+        return Step(name, Effort.FULL, False, True) if waits else None
+
+
+def _outdone(ratio: float | None, decoders: Mapping[str, Decoder], rules: Rules) -> list[str]:
+    """The decoders that give way to those that were screened first."""
+    if ratio is None:
+        return []
+    limits = {"linked": rules.linked, "closely linked": rules.closely_linked}
+    return [name for name, decoder in decoders.items() if ratio < limits.get(decoder.role.gives_way, 0.0)]
+
+
+def _notes(findings: Findings, outdone: Sequence[str]) -> tuple[str, ...]:
+    notes = list((findings.idle or {}).values())
+    if outdone:
+        notes.insert(
+            0,
+            f"{' and '.join(outdone)} skipped: on a few stretches haplotypes bring the log loss of the frequencies "
+            f"down to {findings.ratio:.0%}",
+        )
+    return tuple(notes)
