@@ -10,6 +10,7 @@ import numpy as np
 from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix
 from imputevae_cli.data.hidden_calls import HiddenCells
 from imputevae_cli.data.match_loci import match_loci
+from imputevae_cli.data.popmap import match_names
 from imputevae_cli.errors import InputError
 from imputevae_cli.evaluation.evaluate import Guess, Round
 from imputevae_cli.io.imputed_reader import ImputedCells, read_imputed
@@ -45,7 +46,8 @@ def cells_of_truth(genotypes: GenotypeMatrix, truth: GenotypeMatrix, rng: np.ran
             f"{name}: has ploidy {truth.ploidy}, {given} has {genotypes.ploidy}; give the truth of that file"
         )
     row_of = {sample: i for i, sample in enumerate(truth.samples)}
-    row = np.array([row_of.get(sample, -1) for sample in genotypes.samples])
+    name_of = match_names(genotypes.samples, truth.samples)
+    row = np.array([row_of[name_of[sample]] if sample in name_of else -1 for sample in genotypes.samples])
     place, swapped, ambiguous = match_loci(genotypes.loci, truth.loci)
     if ambiguous.any():
         logger.warning(

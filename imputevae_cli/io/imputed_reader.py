@@ -9,7 +9,7 @@ import numpy as np
 
 from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix, Loci
 from imputevae_cli.data.match_loci import match_loci
-from imputevae_cli.data.popmap import unknown_names
+from imputevae_cli.data.popmap import match_names, unknown_names
 from imputevae_cli.errors import InputError
 from imputevae_cli.io.vcf_genotypes import CALL_OF, PLOIDY_OF, POLYPLOID
 from imputevae_cli.io.vcf_records import Fixed, RecordBlock, VcfFile, open_vcf
@@ -53,14 +53,15 @@ def read_imputed(
     given = spool(path, name) if is_stream(path) else Path(path)
     file = open_vcf(given, name)
     column_of = {sample: i for i, sample in enumerate(file.header.samples)}
-    if lacking := [sample for sample in genotypes.samples if sample not in column_of]:
+    name_of = match_names(genotypes.samples, file.header.samples)
+    if lacking := [sample for sample in genotypes.samples if sample not in name_of]:
         there = unknown_names(lacking, file.header.samples, "sample")
         raise InputError(f"{name}: {there} not in it; give what was imputed from {_name(genotypes)}")
-    columns = np.array([column_of[sample] for sample in genotypes.samples])
+    columns = np.array([column_of[name_of[sample]] for sample in genotypes.samples])
     with (progress or NullProgress()).task("reading", 0) as task:
         places = _places(file, genotypes)
         reading = _Reading(name, genotypes, columns, samples, loci)
-        for block in open_vcf(file.path, name).blocks():
+        for block in open_vcf(file.path, name, again=True).blocks():
             for i, (place, swapped) in enumerate(places[block.first : block.first + len(block)]):
                 if place >= 0:
                     reading.take(block, i, place, swapped)

@@ -74,7 +74,7 @@ def read_vcf(
     columns, populations = choose_samples(file.header.samples, name, popmap, samples, include_pops)
 
     def probe(reader: FieldReader) -> None:
-        _first_records(_Reading(open_vcf(file.path, name), given, columns, within, 0, reader))
+        _first_records(_Reading(open_vcf(file.path, name, again=True), given, columns, within, 0, reader))
 
     evidence, refused = choose_field(likelihoods, name, len(file.header.samples), columns, probe)
     reading = _Reading(file, given, columns, within, context, evidence)

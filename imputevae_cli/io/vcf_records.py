@@ -132,13 +132,18 @@ class RecordBlock:
 
 @dataclass
 class VcfFile:
-    """A file whose header was checked. path: its text, a temporary copy of a BCF. compressed: whether it is gzipped."""
+    """A file whose header was checked.
+
+    path: its text, a temporary copy of a BCF. compressed: whether it is gzipped. again: whether it was read before, so
+    that nothing is said a second time.
+    """
 
     path: Path
     name: str
     compressed: bool
     header: Header
     _pieces: Iterator[bytes]
+    again: bool = False
     _chroms: dict[bytes, str] = field(default_factory=dict)
     _alleles: dict[bytes, str] = field(default_factory=dict)
     _formats: dict[bytes, tuple[bool, int]] = field(default_factory=dict)
@@ -247,10 +252,11 @@ class VcfFile:
                 f"{start}, and its last cell {show(cells[-1])!r} may be cut short; make the file again, or append a "
                 "newline if that line is whole"
             )
-        logger.warning("%s, but is whole; it is read", start)
+        if not self.again:
+            logger.warning("%s, but is whole; it is read", start)
 
 
-def open_vcf(path: Path, name: str, folder: Path | None = None) -> VcfFile:
+def open_vcf(path: Path, name: str, folder: Path | None = None, *, again: bool = False) -> VcfFile:
     """Check a file's header. A BCF is copied into `folder` as text. Raises InputError where it cannot be used."""
     is_bcf = file_kind(path, name) == "bcf"
     path, compressed = text_of(path, name, folder)
@@ -268,7 +274,7 @@ def open_vcf(path: Path, name: str, folder: Path | None = None) -> VcfFile:
             rest = piece[at:]
             break
     header = check_header(lines, name, is_bcf)
-    return VcfFile(path, name, compressed, header, chain([rest] if rest else [], pieces))
+    return VcfFile(path, name, compressed, header, chain([rest] if rest else [], pieces), again)
 
 
 def _parts(piece: bytes, n_columns: int) -> Iterator[bytes]:

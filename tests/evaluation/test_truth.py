@@ -101,6 +101,12 @@ def test_a_file_scored_against_itself_is_right_throughout(tmp_path):
     assert np.array_equal(said.filled, truth)
 
 
+def test_samples_are_matched_as_they_are_then_without_blanks(tmp_path):
+    given = GIVEN.replace("\ta\tb\tc\n", "\ta \tb\tc\n")
+    _, one, said = scored(tmp_path, given, TRUTH, TRUTH.replace("\tb\tc\n", "\tb\tc \n"))
+    assert one.cells.truth.tolist() == said.guess.call.tolist() == [1, 2, 1]
+
+
 def everywhere(*rows):
     """Loci that all stand at 0:0, as dartR writes them; rows: (ID, cells)."""
     return vcf(*(record(cells, chrom="0", pos=0).replace("\t.\t", f"\t{name}\t", 1) for name, cells in rows))
