@@ -7,6 +7,7 @@ import warnings
 
 import numpy as np
 
+from imputevae_cli.io.vcf_check import N_FIXED
 from imputevae_cli.io.vcf_records import RecordBlock
 
 INT_MISSING, INT_END = -(2**31), -(2**31) + 1
@@ -26,6 +27,7 @@ class RecordFields:
         fixed = block.fixed[i]
         self.ref, self.alt, self.keys = fixed.ref, fixed.alt, fixed.format.decode("utf-8", "replace").split(":")
         self._cells: list[list[bytes]] | None = None
+        self._parts: list[bytes] | None = None
 
     def values(self, key: str) -> np.ndarray | None:
         """A field of all samples, (N, w): int64, or float32 for GL and GP; None where the record has none.
@@ -34,41 +36,51 @@ class RecordFields:
         """
         if key not in self.keys:
             return None
+        return _numbers(self._texts(self.keys.index(key)), key in _FLOAT_FIELDS)
+
+    def _texts(self, at: int) -> list[bytes]:
+        """The field at a place of FORMAT, of each sample."""
+        n_keys, n_samples = len(self.keys), self._block.ends.shape[1] - N_FIXED
+        if self._parts is None:
+            self._parts = self._block.sample_text(self._i).replace(b":", b"\t").split(b"\t")
+        if len(self._parts) == n_keys * n_samples:  # no cell leaves fields out, for none has more than FORMAT names
+            return self._parts[at::n_keys]
         if self._cells is None:
             self._cells = [cell.split(b":") for cell in self._block.cells(self._i)]
-        at = self.keys.index(key)
-        return _numbers([cell[at] if at < len(cell) else b"." for cell in self._cells], key in _FLOAT_FIELDS)
+        return [cell[at] if at < len(cell) else b"." for cell in self._cells]
 
 
 def _numbers(texts: list[bytes], is_float: bool) -> np.ndarray:
     """Values that commas part, of each text."""
     joined = b",".join(texts)
     flat = _parsed(joined, is_float)
-    widths = np.array([text.count(b",") + 1 for text in texts])
-    if len(flat) != widths.sum():
+    counts = [text.count(b",") for text in texts]
+    width = max(counts, default=0) + 1
+    n_values = sum(counts) + len(counts)
+    if len(flat) != n_values:
         flat = np.array([_number(part, is_float) for part in joined.split(b",")], flat.dtype)
-    width = int(widths.max(initial=1))
-    if (widths == width).all():
+    if n_values == width * len(texts):
         return flat.reshape(len(texts), width)
     end = np.array(FLOAT_END, np.int32).view(np.float32) if is_float else INT_END
     out = np.full((len(texts), width), end, flat.dtype)
-    out[np.arange(width) < widths[:, None]] = flat
+    out[np.arange(width) <= np.array(counts)[:, None]] = flat
     return out
 
 
 def _parsed(joined: bytes, is_float: bool) -> np.ndarray:
     """All values at once; too few where something is no plain number."""
-    if is_float:
-        joined = _LONE_POINT.sub(b"nan", joined)
-    elif _FRACTION.search(joined):
-        return np.zeros(0, np.int64)
-    else:
-        joined = joined.replace(b".", b"%d" % INT_MISSING)
     dtype = np.float32 if is_float else np.int64
+    if is_float:
+        joined = _LONE_POINT.sub(b"nan", joined) if b"." in joined else joined
+    elif _FRACTION.search(joined):
+        return np.zeros(0, dtype)
+    is_plain = not joined.translate(None, b"0123456789,.") and b",," not in joined and joined[:1] != b","
+    if is_plain and not is_float and joined[-1:] != b",":
+        return np.fromstring(joined.replace(b".", b"%d" % INT_MISSING), dtype, sep=",")
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings():  # which takes as long as the parsing
             warnings.simplefilter("error")
-            return np.fromstring(joined, dtype, sep=",")
+            return np.fromstring(joined if is_float else joined.replace(b".", b"%d" % INT_MISSING), dtype, sep=",")
     except (DeprecationWarning, ValueError, OverflowError):
         return np.zeros(0, dtype)
 

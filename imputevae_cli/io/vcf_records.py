@@ -72,8 +72,11 @@ class RecordBlock:
 
     def cells(self, i: int) -> list[bytes]:
         """The sample columns of the i-th record."""
-        ends = self.ends[i]
-        return self.text[ends[N_FIXED - 1] + 1 : ends[-1]].split(b"\t")
+        return self.sample_text(i).split(b"\t")
+
+    def sample_text(self, i: int) -> bytes:
+        """The text of the sample columns of the i-th record."""
+        return self.text[self.ends[i, N_FIXED - 1] + 1 : self.ends[i, -1]]
 
     def states(self, rows: np.ndarray) -> np.ndarray:
         """The states (see `vcf_genotypes`) of the genotypes of some records that have GT, uint8 (rows, samples).
