@@ -76,7 +76,8 @@ def _parsed(joined: bytes, is_float: bool) -> np.ndarray:
         return np.zeros(0, dtype)
     is_plain = not joined.translate(None, b"0123456789,.") and b",," not in joined and joined[:1] != b","
     if is_plain and not is_float and joined[-1:] != b",":
-        return np.fromstring(joined.replace(b".", b"%d" % INT_MISSING), dtype, sep=",")
+        values = np.fromstring(joined.replace(b".", b"%d" % INT_MISSING), dtype, sep=",")
+        return np.minimum(values, 2**31 - 1)
     try:
         with warnings.catch_warnings():  # which takes as long as the parsing
             warnings.simplefilter("error")
