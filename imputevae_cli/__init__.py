@@ -20,7 +20,7 @@ __all__ = ["Config", "GenotypeMatrix", "ImputeVAE", "ImputedGenotypes", "PopMap"
 
 
 def __getattr__(name: str):
-    """Import torch, numpy and cyvcf2 only when something that needs them is asked for: `--help` needs none."""
+    """Import torch, numpy and pysam only when something that needs them is asked for: `--help` needs none."""
     if name in _LAZY:
         return getattr(import_module(_LAZY[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

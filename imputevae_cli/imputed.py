@@ -232,7 +232,7 @@ class ImputedGenotypes:
         from imputevae_cli import __version__
 
         source = self.genotypes.source
-        check_output(path, inputs=[source.path] if source else [], force=force)
+        check_output(path, inputs=[source.given or source.path] if source else [], force=force)
         kind = output_type_of(path, output_type)
         how = {"threads": threads, "progress": progress, "refines": self.refines}
         return write_vcf(path, self, output_type=kind, command=command, version=__version__, **how)

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from imputevae_cli.errors import OutputError
+from imputevae_cli.errors import OutputError, brief
 
 logger = logging.getLogger("imputevae")
 
@@ -122,7 +122,7 @@ def start_logging(verbose: bool, quiet: bool, log_file: str | Path | None) -> Pr
             file = logging.FileHandler(log_file, encoding="utf-8")
         except OSError as error:
             raise OutputError(f"{log_file}: the log cannot be written ({error.strerror}); name another file") from error
-        file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        file.setFormatter(_BriefFormatter("%(asctime)s %(levelname)s %(message)s"))
         file.setLevel(min(level, logging.INFO))
         logger.addHandler(file)
     logger.setLevel(min(handler.level for handler in logger.handlers))
@@ -141,7 +141,15 @@ def start_silence() -> Progress:
     return NullProgress()
 
 
-class _ScreenFormatter(logging.Formatter):
+class _BriefFormatter(logging.Formatter):
+    """Messages of one line each, whatever the names in them hold."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        record.message = brief(record.message)
+        return super().formatMessage(record)
+
+
+class _ScreenFormatter(_BriefFormatter):
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
         return text if record.levelno == logging.INFO else f"{record.levelname.lower()}: {text}"

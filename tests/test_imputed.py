@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from imputevae_cli import imputed as module
-from imputevae_cli.data.evidence import CALL, FIRST_FREE, FLAT, HAS_ALT, Evidence, special_table
+from imputevae_cli.data.evidence import CALL, FIRST_FREE, FLAT, HAS_ALT, HAS_REF, Evidence, call_codes, special_table
 from imputevae_cli.data.genotypes import MISSING
 from imputevae_cli.imputed import ImputedGenotypes, to_thousandths
 
@@ -49,6 +49,24 @@ def test_thousandths_by_hand():
         [1000, 0, 0],
     ]
     assert to_thousandths(np.array([[0.123, 0.877]])).tolist() == [[123, 877]]
+
+
+def test_genotypes_without_the_allele_that_a_half_call_shows_have_no_probability():
+    calls = np.zeros((3, 4), np.int8)
+    calls[0] = MISSING
+    calls[1, :2] = MISSING
+    genotypes, _ = simulate(3, 4)
+    codes = call_codes(calls)
+    codes[0], codes[1, 0] = [HAS_ALT, HAS_ALT, HAS_REF, HAS_ALT], HAS_REF
+    genotypes = replace(genotypes, calls=calls, evidence=Evidence(codes, special_table(2, 0.0)))
+    gp = np.zeros((3, 4, 3), np.float32) + np.float32([0.8, 0.15, 0.05])
+    imputed = ImputedGenotypes(genotypes, lambda start, stop: gp[:, start:stop], has_calls=np.ones(3, bool))
+    expected = [[0, 0.75, 0.25], [0, 0.75, 0.25], [0.842, 0.158, 0], [0, 0.75, 0.25]]
+    assert np.allclose(imputed.gp[0], expected, atol=1e-6)
+    assert imputed.gp[1, 0].tolist() == pytest.approx([0.842, 0.158, 0], abs=1e-6)
+    assert imputed.calls[:2].tolist() == [[1, 1, 0, 1], [0, 0, 0, 0]]
+    assert imputed.block(1, 3).gp[0].tolist() == [[0, 750, 250], [842, 158, 0]], "a block of its own says the same"
+    assert gp[0, 0].tolist() == pytest.approx([0.8, 0.15, 0.05]), "what the model gave stays as it was"
 
 
 @pytest.mark.parametrize("ploidy", [1, 2])

@@ -13,7 +13,7 @@ from imputevae_cli.cli.help import EXAMPLES, SectionedCommand
 from imputevae_cli.cli.impute import impute
 from imputevae_cli.cli.train import train
 from imputevae_cli.cli.tune import tune
-from imputevae_cli.errors import ImputeVAEError
+from imputevae_cli.errors import ImputeVAEError, brief
 from imputevae_cli.runtime.stopping import Stopped
 
 EXIT_BUG = 1
@@ -64,7 +64,7 @@ def run() -> None:
     except MemoryError:
         _fail("out of memory; give fewer samples or loci at a time (--region)", EXIT_BUG, debug)
     except Exception as error:
-        text = " ".join(str(error).split())
+        text = brief(str(error), 300)
         _fail(f"a bug: {type(error).__name__}: {text}; run again with --debug and report it", EXIT_BUG, debug)
 
 

@@ -165,7 +165,7 @@ def _chosen_samples(common: Common) -> list[str] | None:
     if common.samples_file is None:
         return None
     try:
-        names = common.samples_file.read_text(encoding="utf-8").split("\n")
+        names = common.samples_file.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{common.samples_file}: cannot be read as text ({error}); give one sample a line") from error
     return [name.strip() for name in names if name.strip()]

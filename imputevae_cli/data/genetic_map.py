@@ -28,7 +28,7 @@ class GeneticMap:
         """Read a file of four columns, blank separated. Raises InputError, naming the line."""
         rows: dict[str, list[tuple[float, float]]] = defaultdict(list)
         try:
-            lines = Path(path).read_text(encoding="utf-8").splitlines()
+            lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"{path}: the genetic map cannot be read ({error}); give a PLINK map as text") from error
         for number, line in enumerate(lines, 1):

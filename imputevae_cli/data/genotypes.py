@@ -28,7 +28,8 @@ class Loci:
     """Where the modelled loci are, in the order of the file.
 
     chrom, ref, alt: object (loci,) of str. pos: int64 (loci,), 1-based base pairs. cm: float64 (loci,), genetic
-    position in centimorgans, or None without a map.
+    position in centimorgans, or None without a map. ids: object (loci,) of str, names such as rs12, "" for none; None
+    where no locus has one.
     """
 
     chrom: np.ndarray
@@ -36,6 +37,7 @@ class Loci:
     ref: np.ndarray
     alt: np.ndarray
     cm: np.ndarray | None = None
+    ids: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.pos)
@@ -50,8 +52,8 @@ class Loci:
 
     def take(self, index: np.ndarray) -> Loci:
         """The loci at `index` (int or bool), in that order."""
-        cm = None if self.cm is None else self.cm[index]
-        return Loci(self.chrom[index], self.pos[index], self.ref[index], self.alt[index], cm)
+        cm, ids = (None if column is None else column[index] for column in (self.cm, self.ids))
+        return Loci(self.chrom[index], self.pos[index], self.ref[index], self.alt[index], cm, ids)
 
     @property
     def positions(self) -> np.ndarray:
@@ -63,7 +65,7 @@ class Loci:
 class VcfSource:
     """The file that a matrix was read from, for the writer, which walks it again.
 
-    path: the file to walk; a spooled copy when the input was standard input.
+    path: the file to walk; a spooled copy when the input was standard input, or text of what was a BCF.
     name: what the user called it.
     n_records: records of the file, or of `region`.
     rows: int64 (loci,), each locus's place among the records of `region` (0-based); -1 for a locus outside it, which
@@ -71,6 +73,8 @@ class VcfSource:
     columns: int64 (samples,), each sample's place among the file's samples (0-based).
     passed_through: reason -> number of records that are not modelled.
     region: what is to be written, or None for the whole file.
+    given: the file that the user named, which no output may overwrite; None stands for `path`.
+    own_keys: (`INFO` or `FORMAT`, key) of fields that the file has under names that the writer adds.
     """
 
     path: Path
@@ -80,6 +84,8 @@ class VcfSource:
     columns: np.ndarray
     passed_through: Mapping[str, int] = field(default_factory=dict)
     region: Region | None = None
+    given: Path | None = None
+    own_keys: frozenset[tuple[bytes, bytes]] = frozenset()
 
 
 @dataclass(frozen=True)

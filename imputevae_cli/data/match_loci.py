@@ -1,4 +1,8 @@
-"""Matching the loci of a file to those of a trained model: by chromosome, position, REF and ALT."""
+"""Matching the loci of a file to those of a model or of another file.
+
+By chromosome, position, REF and ALT, and by ID where these do not tell loci apart. Loci that nothing tells apart are
+left out.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +27,7 @@ class Alignment:
     of a region. model_index: int64 (l,), the model's locus for each. swapped: bool (l,), where REF and ALT are
     exchanged. calls: int8 (N, model loci), the file's calls with those of the context, in the model's order and coding,
     -1 where the file has none. seen: bool (model loci,), where it has one. n_unknown: loci to fill that the model does
-    not know. evidence: of the cells of `calls`, or None where calls are certain.
+    not know, with those that cannot be told apart. evidence: of the cells of `calls`, or None where calls are certain.
     """
 
     genotypes: GenotypeMatrix
@@ -36,7 +40,7 @@ class Alignment:
 
 
 def align_loci(genotypes: GenotypeMatrix, model_loci: Loci, ploidy: int, model_name: str) -> Alignment:
-    """Match by (chrom, pos, ref, alt); the k-th of several equal loci matches the k-th.
+    """Match as `match_loci` does; loci that cannot be told apart pass through like those that the model does not know.
 
     A locus of the file whose REF and ALT are exchanged is recoded. Raises CheckpointError when the ploidy
     differs or when less than LEAST_OVERLAP of the loci to fill are known to the model.
@@ -51,13 +55,16 @@ def align_loci(genotypes: GenotypeMatrix, model_loci: Loci, ploidy: int, model_n
         n_loci = genotypes.n_loci
         swapped, seen = np.zeros(n_loci, bool), np.ones(n_loci, bool)
         return Alignment(genotypes, np.arange(n_loci), swapped, genotypes.calls, seen, 0, genotypes.evidence)
-    index, swapped = match_loci(genotypes.loci, model_loci)
+    index, swapped, ambiguous = match_loci(genotypes.loci, model_loci)
     found, wanted = index >= 0, ~genotypes.is_context
+    n_ambiguous = int((ambiguous & wanted).sum())
     n_found, n_loci = int((found & wanted).sum()), int(wanted.sum())
     if n_found < LEAST_OVERLAP * n_loci:
         raise CheckpointError(
             f"{model_name}: knows {n_found} of the {n_loci} loci of {file_name} (matched by chromosome, position, "
-            f"REF and ALT), and at least {LEAST_OVERLAP:.0%} are needed; train a model on loci like these"
+            f"REF and ALT, then by ID{_ambiguity(n_ambiguous)}), and at least {LEAST_OVERLAP:.0%} are needed; "
+            f"{'give every locus an ID of its own in both files, or ' if n_ambiguous else ''}"
+            "train a model on loci like these"
         )
     where, recode = index[found], swapped[found]
     calls = np.full((genotypes.n_samples, len(model_loci)), MISSING, np.int8)
@@ -70,8 +77,12 @@ def align_loci(genotypes: GenotypeMatrix, model_loci: Loci, ploidy: int, model_n
     if evidence is not None:
         evidence = evidence.at_loci(found).placed(where, len(model_loci), recode)
     fill, n_unknown = found & wanted, n_loci - n_found
-    to_fill = _to_fill(genotypes, fill, n_unknown)
+    to_fill = _to_fill(genotypes, fill, n_unknown - n_ambiguous, n_ambiguous)
     return Alignment(to_fill, index[fill], swapped[fill], calls, seen, n_unknown, evidence)
+
+
+def _ambiguity(n: int) -> str:
+    return f"; {n} cannot be told apart" if n else ""
 
 
 class LocusFinder:
@@ -92,19 +103,101 @@ class LocusFinder:
         return -1, False
 
 
-def match_loci(loci: Loci, others: Loci) -> tuple[np.ndarray, np.ndarray]:
-    """For each of `loci` its place in `others`, int64 (l,), -1 where it has none, and whether alleles are exchanged."""
-    finder = LocusFinder(others)
-    found = [finder.find(*key) for key in zip(loci.chrom, loci.pos.tolist(), loci.ref, loci.alt, strict=True)]
-    index, swapped = zip(*found, strict=True) if found else ((), ())
-    return np.array(index, np.int64), np.array(swapped, bool)
+def match_loci(loci: Loci, others: Loci) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For each of `loci` its place in `others`, int64 (l,), -1 where it has none.
+
+    With it, whether alleles are exchanged, and whether a locus is without a place because others cannot be told from
+    it, bool (l,) each.
+    Those that share chromosome, position, REF and ALT with others of their file are matched by ID, which must be unique
+    among them in both files. Two files that hold the very same loci in the same order are matched one by one.
+    """
+    if _are_same(loci, others):
+        none = np.zeros(len(loci), bool)
+        return np.arange(len(loci)), none, none.copy()
+    mine, theirs = _Names(loci), _Names(others)
+    index, swapped = np.full(len(loci), -1, np.int64), np.zeros(len(loci), bool)
+    ambiguous = np.zeros(len(loci), bool)
+    taken = set()
+    for exchanged in (False, True):  # a locus and its mirror image each find their own first
+        for i, key in enumerate(mine.keys):
+            if index[i] >= 0 or ambiguous[i]:
+                continue
+            wanted = _exchanged(key) if exchanged else key
+            if wanted not in theirs.places:
+                continue
+            place = _place(i, key, wanted, mine, theirs)
+            if place is None or place in taken:
+                ambiguous[i] = True
+            elif place >= 0:
+                index[i], swapped[i] = place, exchanged
+                taken.add(place)
+    return index, swapped, ambiguous
 
 
-def _to_fill(genotypes: GenotypeMatrix, fill: np.ndarray, n_unknown: int) -> GenotypeMatrix:
+def _are_same(loci: Loci, others: Loci) -> bool:
+    if len(loci) != len(others) or not np.array_equal(loci.pos, others.pos):
+        return False
+    columns = ((loci.chrom, others.chrom), (loci.ref, others.ref), (loci.alt, others.alt))
+    if not all(np.array_equal(a, b) for a, b in columns):
+        return False
+    return (loci.ids is None and others.ids is None) or _ids(loci) == _ids(others)
+
+
+class _Names:
+    """What tells loci apart. keys: of each; places: the loci of each key; by_id: the loci of each ID."""
+
+    def __init__(self, loci: Loci):
+        self.keys = list(zip(loci.chrom, loci.pos.tolist(), loci.ref, loci.alt, strict=True))
+        self.ids = _ids(loci)
+        self.places, self.by_id = defaultdict(list), defaultdict(list)
+        for i, (key, name) in enumerate(zip(self.keys, self.ids, strict=True)):
+            self.places[key].append(i)
+            if name:
+                self.by_id[name].append(i)
+
+
+def _place(i: int, key: tuple, wanted: tuple, mine: _Names, theirs: _Names) -> int | None:
+    """The place of locus i among those of `wanted`, -1 where it is another locus, None where nothing tells."""
+    name, there = mine.ids[i], theirs.places[wanted]
+    same_id = [place for place in there if theirs.ids[place] == name] if name else []
+    if len(mine.places[key]) == 1 and len(there) == 1:
+        other = theirs.ids[there[0]]
+        if not name or not other or name == other:
+            return there[0]
+        # IDs differ between data bases, so a position is believed; but 0 is none, and an ID that stands elsewhere
+        # in either file says that this is not it
+        return -1 if key[1] == 0 or name in theirs.by_id or other in mine.by_id else there[0]
+    if len(same_id) == 1 and sum(mine.ids[place] == name for place in mine.places[key]) == 1:
+        return same_id[0]
+    if name and not same_id and all(theirs.ids[place] for place in there):
+        return -1
+    return None
+
+
+def _exchanged(key: tuple) -> tuple:
+    chrom, pos, ref, alt = key
+    return chrom, pos, alt, ref
+
+
+def _ids(loci: Loci) -> list[str]:
+    return [""] * len(loci) if loci.ids is None else list(loci.ids)
+
+
+def places_in_file(part: GenotypeMatrix, whole: GenotypeMatrix) -> np.ndarray:
+    """For each locus of `part`, some loci of the matrix `whole` in its order, its place there, int64 (l,)."""
+    if part.source is not None and whole.source is not None:
+        return np.searchsorted(whole.source.rows, part.source.rows)
+    finder = LocusFinder(whole.loci)
+    keys = zip(part.loci.chrom, part.loci.pos.tolist(), part.loci.ref, part.loci.alt, strict=True)
+    return np.array([finder.find(*key)[0] for key in keys], np.int64)
+
+
+def _to_fill(genotypes: GenotypeMatrix, fill: np.ndarray, n_unknown: int, n_ambiguous: int) -> GenotypeMatrix:
     """Only the loci of `fill`, bool (L,); those that the model does not know pass through, counted by reason."""
     genotypes = genotypes.at_loci(fill)
     source = genotypes.source
-    if source is None or not n_unknown:
+    counts = {"not in the model": n_unknown, "not to be told apart from others, for want of IDs": n_ambiguous}
+    counts = {reason: count for reason, count in counts.items() if count}
+    if source is None or not counts:
         return genotypes
-    passed = {**source.passed_through, "not in the model": n_unknown}
-    return replace(genotypes, source=replace(source, passed_through=passed))
+    return replace(genotypes, source=replace(source, passed_through={**source.passed_through, **counts}))

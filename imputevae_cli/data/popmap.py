@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,63 +15,148 @@ from imputevae_cli.log import logger
 
 UNKNOWN = "unknown"
 """The population of a sample that the popmap does not name."""
+_HEADER_SAMPLE = re.compile(
+    r"(samples?|indv?|indiv|individuals?|specimen|name|id|iid|taxon)([ _.-]?(id|name)s?)?", re.IGNORECASE
+)
+_HEADER_POPULATION = re.compile(r"(pops?|populations?|groups?|sites?|species)([ _.-]?(id|map|name)s?)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class PopMap:
-    """sample -> population. `name` is what messages call it, commonly the file it was read from."""
+    """sample -> population. `name` is what messages call it, commonly the file it was read from.
+
+    header: a first line that seems to name the columns; it stands for a sample where the file has one of that name.
+    """
 
     populations: Mapping[str, str]
     name: str = "popmap"
+    header: tuple[str, str] | None = None
 
     @classmethod
     def read(cls, path: str | Path) -> PopMap:
-        """Read `sample population` lines, parted by a tab or by blanks; blank lines and `#` comments are skipped.
+        """Read `sample population` lines, parted by a tab, a comma or blanks; blank lines and `#` comments are skipped.
 
-        With a tab, a sample's name may hold blanks. Raises InputError naming the line on one that is malformed or
-        repeats a sample.
+        With a tab, a sample's name may hold blanks, also at its end. A third column, as Stacks has it, and a first line
+        that names the columns are not used; both are said in the log, and so are commas. Raises InputError naming the
+        line on one that is malformed or repeats a sample.
         """
-        try:
-            text = Path(path).read_text(encoding="utf-8-sig")
-        except FileNotFoundError:
-            raise InputError(f"{path}: no such popmap; check the path") from None
-        except UnicodeDecodeError:
-            raise InputError(f"{path}: the popmap is not UTF-8; convert it, such as with `iconv`") from None
-        except OSError as error:
-            raise InputError(f"{path}: the popmap cannot be read ({error.strerror}); check the path") from error
+        lines = [
+            (number, line.rstrip("\r"))
+            for number, line in enumerate(_text(path).split("\n"), 1)
+            if line.strip() and not line.lstrip().startswith("#")
+        ]
+        by_comma = _are_parted_by_commas([line for _, line in lines])
+        if by_comma:
+            logger.info("%s: its columns are parted by commas", path)
         populations: dict[str, str] = {}
-        for number, line in enumerate(text.split("\n"), 1):
-            if not line.strip() or line.lstrip().startswith("#"):
-                continue
-            fields = [field.strip() for field in (line.split("\t") if "\t" in line.strip() else line.split())]
-            if len(fields) != 2 or not all(fields):
+        header, n_wide = None, 0
+        for i, (number, line) in enumerate(lines):
+            fields = _fields(line, by_comma)
+            if len(fields) not in (2, 3) or not all(field.strip() for field in fields[:2]):
                 raise InputError(f"{path}: line {number} is not `sample<tab>population`; fix that line")
-            sample, population = fields
+            sample, population = fields[0], fields[1].strip()
+            n_wide += len(fields) == 3
             if sample in populations:
                 raise InputError(f"{path}: line {number}: sample {sample!r} is listed a second time; delete one line")
-            populations[sample] = population
+            if i == 0 and _names_columns(sample, population):
+                header = sample, population
+            else:
+                populations[sample] = population
+        if n_wide:
+            logger.info("%s: the third column of %d lines is not used", path, n_wide)
         if not populations:
             raise InputError(f"{path}: the popmap names no sample; give `sample<tab>population` lines")
-        return cls(populations, str(path))
+        return cls(populations, str(path), header)
 
     def align(self, samples: Sequence[str], where: str) -> np.ndarray:
         """Populations in the order of `samples`, object (samples,) of str; `where` names the samples' file.
 
-        A sample that the popmap lacks is of population "unknown", with a warning. Raises InputError where the popmap
-        names samples that are not there.
+        Names are matched as they are, and where that fails without the blanks around them. A sample that the popmap
+        lacks is of population "unknown", with a warning; so are those that the popmap has beyond the file's counted.
+        Raises InputError where not one sample is in both.
         """
-        there = set(samples)
-        if unknown := [sample for sample in self.populations if sample not in there]:
-            raise InputError(
-                f"{self.name}: {unknown_names(unknown, samples, 'sample')} not in {where}; fix or delete those lines"
-            )
-        lacking = [sample for sample in samples if sample not in self.populations]
+        populations = dict(self.populations)
+        if self.header is not None and self.header[0] in samples:
+            populations.setdefault(*self.header)
+        elif self.header is not None:
+            logger.info("%s: its first line names the columns (%s, %s) and no sample", self.name, *self.header)
+        key_of = match_names(samples, populations)
+        found = set(key_of.values())
+        strangers = [sample for sample in populations if sample not in found]
+        if not found:
+            unknown = unknown_names(strangers, samples, "sample")
+            raise InputError(f"{self.name}: {unknown} not in {where}, nor is any other; give the popmap of that file")
+        if strangers:
+            logger.warning(
+                "%s: %d of its %d samples are not in %s (%s) and are not used",
+                self.name, len(strangers), len(populations), where, _a_few(strangers),
+            )  # fmt: skip
+        lacking = [sample for sample in samples if sample not in key_of]
         if lacking:
             logger.warning(
                 "%s: %d of %d samples are not in the popmap (%s); their population is set to %r",
                 self.name, len(lacking), len(samples), _a_few(lacking), UNKNOWN,
             )  # fmt: skip
-        return np.array([self.populations.get(sample, UNKNOWN) for sample in samples], dtype=object)
+        labels = [populations[key_of[sample]] if sample in key_of else UNKNOWN for sample in samples]
+        return np.array(labels, dtype=object)
+
+
+def _text(path: str | Path) -> str:
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such popmap; check the path") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: the popmap is not UTF-8; convert it, such as with `iconv`") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path}: the popmap cannot be read ({reason}); check the path") from error
+    if "\0" in text:
+        raise InputError(f"{path}: the popmap holds a NUL byte; remove it, or make the file again")
+    return text
+
+
+def _are_parted_by_commas(lines: Sequence[str]) -> bool:
+    """Whether all lines hold commas and no tab, and blanks do not part them into two names."""
+    if not lines or not all("," in line and "\t" not in line for line in lines):
+        return False
+    parted = [line.split() for line in lines]
+    return any(len(fields) != 2 or any(field.strip(",") != field for field in fields) for fields in parted)
+
+
+def _fields(line: str, by_comma: bool) -> list[str]:
+    """A line's columns; a sample's name keeps its blanks where a tab follows it."""
+    if by_comma:
+        return [field.strip().strip('"') for field in line.split(",")]
+    if "\t" not in line.strip():
+        return line.split()
+    fields = line.split("\t")
+    while len(fields) > 2 and not fields[-1].strip():
+        fields.pop()
+    return fields
+
+
+def _names_columns(sample: str, population: str) -> bool:
+    return bool(_HEADER_SAMPLE.fullmatch(sample.strip()) and _HEADER_POPULATION.fullmatch(population))
+
+
+def match_names(wanted: Iterable[str], known: Iterable[str]) -> dict[str, str]:
+    """For each name its match in `known`: the name itself, else the one that is equal without the blanks around it.
+
+    Names without a match are left out, and so are those that blanks alone tell from one another in `known`.
+    """
+    known = list(known)
+    there, stripped = set(known), {}
+    for name in known:
+        stripped.setdefault(name.strip(), []).append(name)
+    found = {}
+    for name in wanted:
+        near = stripped.get(name.strip(), ())
+        if name in there:
+            found[name] = name
+        elif len(near) == 1:
+            found[name] = near[0]
+    return found
 
 
 def unknown_names(unknown: Sequence[str], known: Iterable[str], noun: str) -> str:

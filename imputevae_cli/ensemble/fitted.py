@@ -104,6 +104,7 @@ class Fitted:
                 "ref": [str(a) for a in loci.ref],
                 "alt": [str(a) for a in loci.alt],
                 "cm": None if loci.cm is None else torch.from_numpy(np.ascontiguousarray(loci.cm)),
+                "ids": None if loci.ids is None else [str(name) for name in loci.ids],
             },
             "ploidy": cohort.ploidy,
             "samples": list(self.samples),
@@ -132,6 +133,7 @@ class Fitted:
             np.array(places["ref"], object),
             np.array(places["alt"], object),
             None if places["cm"] is None else places["cm"].numpy(),
+            None if places.get("ids") is None else np.array(places["ids"], object),
         )
         shape = (len(state["samples"]), len(loci))
         names, codes = tuple(state["population_names"]), state["population_codes"]

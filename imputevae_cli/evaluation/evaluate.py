@@ -14,7 +14,7 @@ import numpy as np
 from imputevae_cli.data import frequencies as baselines
 from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix
 from imputevae_cli.data.hidden_calls import HiddenCells, pick
-from imputevae_cli.data.match_loci import match_loci
+from imputevae_cli.data.match_loci import places_in_file
 from imputevae_cli.imputed import ImputedGenotypes
 from imputevae_cli.imputer import ImputeVAE
 from imputevae_cli.log import NullProgress, Progress, logger
@@ -125,9 +125,8 @@ def guess_of(imputed: ImputedGenotypes, genotypes: GenotypeMatrix, cells: Hidden
 
     imputed: of `genotypes` with the cells hidden, perhaps of fewer loci.
     """
-    place = np.arange(genotypes.n_loci)
-    if imputed.genotypes.n_loci < genotypes.n_loci:
-        place, _ = match_loci(genotypes.loci, imputed.genotypes.loci)
+    place = np.full(genotypes.n_loci, -1)
+    place[places_in_file(imputed.genotypes, genotypes)] = np.arange(imputed.genotypes.n_loci)
     at = place[cells.loci]
     covered = np.flatnonzero(at >= 0)
     covered = covered[np.argsort(at[covered], kind="stable")]  # another file's loci may lie in another order
@@ -165,7 +164,7 @@ def guesses_of_model(
         guesses.append(guess_of(imputed, visible, one.cells))
         if filled is None:
             filled = visible.calls.copy()
-            place, _ = match_loci(imputed.genotypes.loci, genotypes.loci)
+            place = places_in_file(imputed.genotypes, genotypes)
             for loci, block in imputed.blocks():
                 filled[:, place[loci]] = block.calls
     return guesses, model, filled

@@ -10,6 +10,7 @@ import numpy as np
 from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix
 from imputevae_cli.data.hidden_calls import HiddenCells
 from imputevae_cli.data.match_loci import match_loci
+from imputevae_cli.data.popmap import match_names
 from imputevae_cli.errors import InputError
 from imputevae_cli.evaluation.evaluate import Guess, Round
 from imputevae_cli.io.imputed_reader import ImputedCells, read_imputed
@@ -36,9 +37,8 @@ class FromFile:
 def cells_of_truth(genotypes: GenotypeMatrix, truth: GenotypeMatrix, rng: np.random.Generator) -> Round:
     """The cells that are missing in `genotypes` and known in `truth`, samples matched by name.
 
-    Loci are matched by chromosome, position, REF and ALT. Of more than MAX_SCORED cells, those of some loci
-    are scored, drawn by `rng`. Raises InputError where the ploidies differ, where no sample or no locus is in both, and
-    where no such cell is left.
+    Loci are matched as `match_loci` does. Of more than MAX_SCORED cells, those of some loci are scored, drawn by `rng`.
+    Raises InputError where the ploidies differ, where no sample or no locus is in both, and where no such cell is left.
     """
     name, given = _name(truth), _name(genotypes)
     if truth.ploidy != genotypes.ploidy:
@@ -46,8 +46,14 @@ def cells_of_truth(genotypes: GenotypeMatrix, truth: GenotypeMatrix, rng: np.ran
             f"{name}: has ploidy {truth.ploidy}, {given} has {genotypes.ploidy}; give the truth of that file"
         )
     row_of = {sample: i for i, sample in enumerate(truth.samples)}
-    row = np.array([row_of.get(sample, -1) for sample in genotypes.samples])
-    place, swapped = match_loci(genotypes.loci, truth.loci)
+    name_of = match_names(genotypes.samples, truth.samples)
+    row = np.array([row_of[name_of[sample]] if sample in name_of else -1 for sample in genotypes.samples])
+    place, swapped, ambiguous = match_loci(genotypes.loci, truth.loci)
+    if ambiguous.any():
+        logger.warning(
+            "%s: %d of its loci cannot be told apart by chromosome, position, REF, ALT and ID, and are not scored",
+            name, ambiguous.sum(),
+        )  # fmt: skip
     for found, noun in ((row, "samples"), (place, "loci")):
         if (found < 0).all():
             raise InputError(f"{name}: none of its {noun} is in {given}; give the truth of that file")

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix
-from imputevae_cli.data.match_loci import LocusFinder
-from imputevae_cli.data.popmap import unknown_names
+from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix, Loci
+from imputevae_cli.data.match_loci import match_loci
+from imputevae_cli.data.popmap import match_names, unknown_names
 from imputevae_cli.errors import InputError
-from imputevae_cli.io.vcf_reader import check_vcf, open_records
+from imputevae_cli.io.vcf_genotypes import CALL_OF, PLOIDY_OF, POLYPLOID
+from imputevae_cli.io.vcf_records import Fixed, RecordBlock, VcfFile, open_vcf
 from imputevae_cli.io.vcf_text import is_stream, spool
-from imputevae_cli.log import NullProgress, Progress
+from imputevae_cli.log import NullProgress, Progress, logger
 
 
 @dataclass
@@ -44,37 +45,60 @@ def read_imputed(
 ) -> ImputedCells:
     """GT, GP and DS of the cells (samples, loci), int (M,), loci rising, in the order of `genotypes`.
 
-    Samples are matched by name, loci by chromosome, position, REF and ALT, exchanged alleles recoded. A cell of a locus
+    Samples are matched by name, loci as `match_loci` does, exchanged alleles recoded. A cell of a locus
     that the file lacks is left missing. Raises InputError where the file cannot be read, lacks samples, or shares no
     locus.
     """
     name = "standard input" if str(path) == "-" else str(path)
-    file = spool(path, name) if is_stream(path) else Path(path)
-    check = check_vcf(file, name)
-    column_of = {sample: i for i, sample in enumerate(check.samples)}
-    if lacking := [sample for sample in genotypes.samples if sample not in column_of]:
-        there = unknown_names(lacking, check.samples, "sample")
+    given = spool(path, name) if is_stream(path) else Path(path)
+    file = open_vcf(given, name)
+    column_of = {sample: i for i, sample in enumerate(file.header.samples)}
+    name_of = match_names(genotypes.samples, file.header.samples)
+    if lacking := [sample for sample in genotypes.samples if sample not in name_of]:
+        there = unknown_names(lacking, file.header.samples, "sample")
         raise InputError(f"{name}: {there} not in it; give what was imputed from {_name(genotypes)}")
-    columns = np.array([column_of[sample] for sample in genotypes.samples])
-    reading = _Reading(name, genotypes, columns, samples, loci)
-    finder = LocusFinder(genotypes.loci)
-    with (
-        (progress or NullProgress()).task("reading", check.n_records or 0) as task,
-        open_records(file, name) as records,
-    ):
-        for record in records:
-            alts = record.ALT
-            if len(alts) == 1:
-                place, swapped = finder.find(record.CHROM, record.POS, record.REF, alts[0])
+    columns = np.array([column_of[name_of[sample]] for sample in genotypes.samples])
+    with (progress or NullProgress()).task("reading", 0) as task:
+        places = _places(file, genotypes)
+        reading = _Reading(name, genotypes, columns, samples, loci)
+        for block in open_vcf(file.path, name, again=True).blocks():
+            for i, (place, swapped) in enumerate(places[block.first : block.first + len(block)]):
                 if place >= 0:
-                    reading.take(record, place, swapped)
-            task.advance()
-    if not reading.found.any():
+                    reading.take(block, i, place, swapped)
+            task.advance(len(block))
+    return reading.cells()
+
+
+def _places(file: VcfFile, genotypes: GenotypeMatrix) -> list[tuple[int, bool]]:
+    """For each record its locus in `genotypes`, -1 where it has none, and whether its alleles are exchanged."""
+    biallelic: list[Fixed] = []
+    numbers: list[int] = []
+    n_records = 0
+    for block in file.blocks():
+        for i, fixed in enumerate(block.fixed):
+            if fixed.n_alt == 1:
+                biallelic.append(fixed)
+                numbers.append(block.first + i)
+        n_records += len(block)
+    chrom, ref, alt, ids = (
+        np.array([getattr(fixed, column) for fixed in biallelic], object) for column in ("chrom", "ref", "alt", "id")
+    )
+    theirs = Loci(chrom, np.array([fixed.pos for fixed in biallelic], np.int64), ref, alt, ids=ids)
+    index, swapped, ambiguous = match_loci(genotypes.loci, theirs)
+    if ambiguous.any():
+        logger.warning(
+            "%s: %d of its loci cannot be told apart by chromosome, position, REF, ALT and ID, and are not scored",
+            file.name, ambiguous.sum(),
+        )  # fmt: skip
+    if (index < 0).all():
         raise InputError(
-            f"{name}: none of its loci is in {_name(genotypes)} (by chromosome, position, REF and ALT); "
+            f"{file.name}: none of its loci is in {_name(genotypes)} (by chromosome, position, REF and ALT, then ID); "
             "give what was imputed from it"
         )
-    return reading.cells()
+    places = [(-1, False)] * n_records
+    for locus in np.flatnonzero(index >= 0).tolist():
+        places[numbers[index[locus]]] = (locus, bool(swapped[locus]))
+    return places
 
 
 class _Reading:
@@ -87,80 +111,82 @@ class _Reading:
         self._name, self._ploidy, self._filled = name, genotypes.ploidy, genotypes.calls.copy()
         self._columns, self._samples = columns, samples
         self._edges = np.searchsorted(loci, np.arange(genotypes.n_loci + 1))
-        self.found = np.zeros(genotypes.n_loci, bool)
+        self._found = np.zeros(genotypes.n_loci, bool)
         self._call = np.full(n_cells, MISSING, np.int8)
         self._gp = np.full((n_cells, genotypes.n_classes), np.nan, np.float32)
         self._dosage = np.full(n_cells, np.nan, np.float32)
         self._has_gp = self._has_ds = False
         self._n_changed = 0
 
-    def take(self, record, place: int, swapped: bool) -> None:
-        """Keep what a record says of the cells of the locus `place`."""
-        self.found[place] = True
+    def take(self, block: RecordBlock, i: int, place: int, swapped: bool) -> None:
+        """Keep what the i-th record of a block says of the cells of the locus `place`."""
+        self._found[place] = True
         cells = slice(self._edges[place], self._edges[place + 1])
-        samples, keys = self._samples[cells], record.FORMAT or []
-        columns = self._columns[samples]
-        if "GP" in keys and len(samples):
-            gp = self._probabilities(record, columns)
+        samples, keys = self._samples[cells], block.fixed[i].format.split(b":")
+        where = block.where(i)
+        fields: dict[bytes, np.ndarray] = {}
+        if len(samples) and not {b"GP", b"DS"}.isdisjoint(keys):
+            texts = block.cells(i)
+            parted = [texts[column].split(b":") for column in self._columns[samples].tolist()]
+            fields = {key: _numbers(parted, keys, key, where) for key in (b"GP", b"DS") if key in keys}
+        if b"GP" in fields:
+            gp = self._probabilities(fields[b"GP"], where)
             self._gp[cells] = gp[:, ::-1] if swapped else gp
             self._has_gp = True
-        if "DS" in keys and len(samples):
-            dosage = self._numbers(record, "DS", columns)[:, 0]
+        if b"DS" in fields:
+            dosage = fields[b"DS"][:, 0]
             self._dosage[cells] = self._ploidy - dosage if swapped else np.where(dosage < 0, np.nan, dosage)
             self._has_ds = True
-        if "GT" in keys:
-            calls = self._calls(record)
+        if block.fixed[i].has_gt:
+            calls = self._calls(block, i)
             calls = np.where(calls == MISSING, MISSING, self._ploidy - calls) if swapped else calls
             column = self._filled[:, place]
             missing = column == MISSING
             self._n_changed += int((~missing & (calls != column)).sum())
             column[missing] = calls[missing]
             self._call[cells] = calls[samples]
-        elif "GP" in keys:
+        elif b"GP" in keys:
             gp = self._gp[cells]
             self._call[cells] = np.where(np.isfinite(gp[:, 0]), np.nan_to_num(gp).argmax(1), MISSING)
 
-    def _calls(self, record) -> np.ndarray:
+    def _calls(self, block: RecordBlock, i: int) -> np.ndarray:
         """Calls of all samples, int8 (N,)."""
-        alleles = record.genotype.array()[self._columns, :-1]  # -1 missing, -2 padding of a haploid call
-        calls = np.where((alleles == -1).any(1), MISSING, (alleles > 0).sum(1)).astype(np.int8)
-        ploidy = (alleles != -2).sum(1)
-        if (wrong := (calls != MISSING) & (ploidy != self._ploidy)).any():
-            raise self._error(record, f"a call of ploidy {ploidy[wrong][0]}, where the input has {self._ploidy}")
+        states = block.states(np.array([i]))[0, self._columns]
+        calls = CALL_OF[states]
+        ploidy = np.where(states == POLYPLOID, 3, PLOIDY_OF[states])
+        if (wrong := ((calls != MISSING) | (ploidy > 2)) & (ploidy != self._ploidy)).any():
+            shown = ploidy[wrong][0] if ploidy[wrong][0] < 3 else "3 or more"
+            raise InputError(f"{block.where(i)} has a call of ploidy {shown}, where the input has {self._ploidy}")
         return calls
 
-    def _probabilities(self, record, columns: np.ndarray) -> np.ndarray:
-        gp = self._numbers(record, "GP", columns)
+    def _probabilities(self, gp: np.ndarray, where: str) -> np.ndarray:
         if gp.shape[1] != self._ploidy + 1:
-            raise self._error(record, f"{gp.shape[1]} values of GP a cell, where {self._ploidy + 1} are needed")
+            raise InputError(f"{where} has {gp.shape[1]} values of GP a cell, where {self._ploidy + 1} are needed")
         total = gp.sum(1, keepdims=True)
         given = total[np.isfinite(total)]
         if (gp < 0).any() or (given > 1.1).any():
-            raise self._error(record, "GP that are no probabilities; give them as shares, not in Phred scale")
+            raise InputError(f"{where} has GP that are no probabilities; give them as shares, not in Phred scale")
         with np.errstate(invalid="ignore", divide="ignore"):
             shares = np.where(np.abs(total - 1) < 1e-4, gp, gp / total)  # those of three decimals stay as they are
         return np.where(total > 0, shares, np.float32(np.nan))
 
-    def _numbers(self, record, key: str, columns: np.ndarray) -> np.ndarray:
-        """A FORMAT field of some samples, float32 (m, values), NaN where missing; as text where it is undeclared."""
-        values = record.format(key)[columns]
-        if values.dtype.kind != "U":
-            return values.astype(np.float32)
-        try:
-            cells = [[np.nan if part == "." else float(part) for part in text.split(",")] for text in values.tolist()]
-        except ValueError:
-            raise self._error(record, f"values of {key} that are no numbers") from None
-        width = max(map(len, cells), default=1)
-        return np.array([cell + [np.nan] * (width - len(cell)) for cell in cells], np.float32).reshape(-1, width)
-
-    def _error(self, record, what: str) -> InputError:
-        return InputError(f"{self._name}: record at {record.CHROM}:{record.POS} has {what}")
-
     def cells(self) -> ImputedCells:
         """All that was read."""
-        n_lost = int(((np.diff(self._edges) > 0) & ~self.found).sum())
+        n_lost = int(((np.diff(self._edges) > 0) & ~self._found).sum())
         source = "GP" if self._has_gp else "DS" if self._has_ds else "GT"
         return ImputedCells(self._call, self._gp, self._dosage, source, self._filled, n_lost, self._n_changed)
+
+
+def _numbers(cells: list[list[bytes]], keys: list[bytes], key: bytes, where: str) -> np.ndarray:
+    """A FORMAT field of some cells, float32 (m, values), NaN where missing."""
+    at = keys.index(key)
+    texts = [cell[at] if at < len(cell) else b"." for cell in cells]
+    try:
+        rows = [[np.nan if part == b"." else float(part) for part in text.split(b",")] for text in texts]
+    except ValueError:
+        raise InputError(f"{where} has values of {key.decode()} that are no numbers") from None
+    width = max(map(len, rows), default=1)
+    return np.array([row + [np.nan] * (width - len(row)) for row in rows], np.float32).reshape(-1, width)
 
 
 def _name(genotypes: GenotypeMatrix) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from imputevae_cli.data.popmap import PopMap, unknown_names
+from imputevae_cli.data.popmap import PopMap, match_names, unknown_names
 from imputevae_cli.errors import ConfigError, InputError
 
 
@@ -21,11 +21,12 @@ def choose_samples(
     """Columns to keep, int64 (samples,), and their populations, object (samples,) or None without a popmap."""
     keep = np.ones(len(names), bool)
     if samples is not None:
-        wanted, there = set(samples), set(names)
-        if unknown := [sample for sample in dict.fromkeys(samples) if sample not in there]:
+        found = match_names(samples, names)
+        if unknown := [sample for sample in dict.fromkeys(samples) if sample not in found]:
             raise InputError(
-                f"{where}: requested {unknown_names(unknown, names, 'sample')} not in the file; mend the request"
+                f"{where}: requested {unknown_names(unknown, names, 'sample')} not in the file; fix the request"
             )
+        wanted = set(found.values())
         keep &= np.array([name in wanted for name in names])
     populations = None
     if popmap is not None:
@@ -37,7 +38,7 @@ def choose_samples(
         present = sorted(set(populations))
         if unknown := [pop for pop in dict.fromkeys(include_pops) if pop not in present]:
             raise InputError(
-                f"{popmap.name}: {unknown_names(unknown, present, 'population')} not there; mend --include-pops"
+                f"{popmap.name}: {unknown_names(unknown, present, 'population')} not there; fix --include-pops"
             )
         keep &= np.isin(populations, list(include_pops))
     if keep.sum() < 2:

@@ -26,7 +26,8 @@ from imputevae_cli.data.evidence_report import EvidenceReport
 from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix
 from imputevae_cli.data.read_model import ReadModel, fit_read_model
 from imputevae_cli.errors import InputError
-from imputevae_cli.io.vcf_values import INT_END, INT_MISSING, MOST_PHRED, depths_of, of_width, values_of
+from imputevae_cli.io.vcf_fields import INT_END, INT_MISSING, RecordFields
+from imputevae_cli.io.vcf_values import MOST_PHRED, depths_of, of_width, values_of
 
 Likelihoods = Literal["auto", "PL", "GL", "AD", "CATG", "GP", "none"]
 IN_ORDER = ("PL", "GL", "AD", "CATG")
@@ -77,7 +78,7 @@ class FieldReader:
         self.n_half_calls = self.n_rescued = 0
         self._depth_counts = np.zeros(DEEPEST + 1, np.int64)
 
-    def take(self, record) -> None:
+    def take(self, record: RecordFields) -> None:
         """Hold a record's values until its batch is decoded."""
         if self.field is None:
             return
@@ -296,8 +297,8 @@ class _KeyFinder(FieldReader):
         super().__init__(*given)
         self.keys: set[str] = set()
 
-    def take(self, record) -> None:
-        self.keys.update(record.FORMAT)
+    def take(self, record: RecordFields) -> None:
+        self.keys.update(record.keys)
 
 
 def with_evidence(

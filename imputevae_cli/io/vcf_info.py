@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import re
+import struct
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from imputevae_cli.data.frequencies import info_score
 from imputevae_cli.data.genotypes import ImputedBlock
+from imputevae_cli.io.vcf_header import ADDED_INFO
 
-ADDED_INFO = (b"INFO", b"NIMP")
-_COUNTED = re.compile(rb"(?:^|;)(?:AC|AN|AF|NS)=")
+_COUNTED = re.compile(rb"(?:^|;)(?:AC|AN|AF|NS|MAF|F_MISSING)=")
 _ALLELES = re.compile(rb"[0-9]+|\.")
+
+
+class AlleleCounts(NamedTuple):
+    """What INFO counts in a record. ac: of each ALT allele. an: of all alleles. ns: samples with any allele.
+
+    n_missing: samples without a whole call, half-calls included. n_samples: all.
+    """
+
+    ac: Sequence[int]
+    an: int
+    ns: int
+    n_missing: int
+    n_samples: int
 
 
 def impute_info(block: ImputedBlock) -> np.ndarray:
@@ -30,30 +45,38 @@ def impute_info(block: ImputedBlock) -> np.ndarray:
 
 
 def counts_alleles(info: bytes) -> bool:
-    """Whether an INFO column holds any of AC, AN, AF and NS."""
+    """Whether an INFO column holds any of AC, AN, AF, NS, MAF and F_MISSING."""
     return _COUNTED.search(info) is not None
 
 
-def count_values(ac: Sequence[int], an: int, ns: int) -> dict[bytes, bytes]:
-    """AC, AN, AF and NS as text; `ac` has one count for each ALT allele."""
-    af = [b"%.6g" % (count / an) if an else b"." for count in ac]
-    return {
-        b"AC": b",".join(b"%d" % count for count in ac),
-        b"AN": b"%d" % an,
-        b"AF": b",".join(af),
-        b"NS": b"%d" % ns,
-    }
+def count_values(counts: AlleleCounts) -> dict[bytes, bytes]:
+    """AC, AN, AF, NS, MAF and F_MISSING as text, as `bcftools +fill-tags` has them."""
+    ac, an, ns, n_missing, n_samples = counts
+    values = {b"AN": b"%d" % an, b"NS": b"%d" % ns, b"F_MISSING": _share(n_missing, n_samples)}
+    if ac:  # with no ALT there is nothing to count
+        values[b"AC"] = b",".join(b"%d" % count for count in ac)
+        values[b"AF"] = b",".join(_share(count, an) for count in ac) if an else b"."
+        values[b"MAF"] = _share(sorted([an - sum(ac), *ac])[-2], an)
+    return values
 
 
-def count_alleles(cells: Sequence[bytes], n_alt: int) -> tuple[list[int], int, int]:
-    """AC for each ALT, AN and NS of a record's sample columns, GT first; half-calls count with what they have."""
+def _share(part: int, whole: int) -> bytes:
+    """A share at the precision of BCF's floats."""
+    return b"%.6g" % struct.unpack("f", struct.pack("f", part / whole)) if whole else b"."
+
+
+def count_alleles(cells: Sequence[bytes], n_alt: int) -> AlleleCounts:
+    """The counts of a record's sample columns, GT first; half-calls count with what they have."""
     alleles: Counter[bytes] = Counter()
-    ns = 0
+    ns = n_missing = 0
     for cell in cells:
-        known = [allele for allele in _ALLELES.findall(cell.split(b":", 1)[0]) if allele != b"."]
+        found = _ALLELES.findall(cell.split(b":", 1)[0])
+        known = [allele for allele in found if allele != b"."]
         alleles.update(known)
         ns += bool(known)
-    return [alleles[b"%d" % (k + 1)] for k in range(n_alt)], sum(alleles.values()), ns
+        n_missing += len(known) < len(found)
+    ac = [alleles[b"%d" % (k + 1)] for k in range(n_alt)]
+    return AlleleCounts(ac, sum(alleles.values()), ns, n_missing, len(cells))
 
 
 def update_info(info: bytes, replaced: Mapping[bytes, bytes], added: Mapping[bytes, bytes] | None = None) -> bytes:
@@ -71,15 +94,8 @@ def update_info(info: bytes, replaced: Mapping[bytes, bytes], added: Mapping[byt
 
 
 def _same_numbers(old: bytes, new: bytes) -> bool:
-    """Whether `old` says the same as `new` to the decimals it has: such text stays as it was."""
-    olds, news = old.split(b","), new.split(b",")
-    return len(olds) == len(news) and all(map(_same_number, olds, news))
-
-
-def _same_number(old: bytes, new: bytes) -> bool:
-    if old == new:
-        return True
-    whole, point, decimals = old.partition(b".")
-    if not (point and whole.isdigit() and decimals.isdigit() and new != b"."):
+    """Whether `old` is the very numbers of `new`, however they are spelled: such text stays as it was."""
+    try:
+        return old == new or [float(a) for a in old.split(b",")] == [float(b) for b in new.split(b",")]
+    except ValueError:
         return False
-    return abs(float(old) - float(new)) <= 0.5000001 * 10.0 ** -len(decimals)

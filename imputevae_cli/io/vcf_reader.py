@@ -4,39 +4,42 @@ from __future__ import annotations
 
 import re
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from itertools import islice
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from sys import intern
 
 import numpy as np
 
-from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix, Loci, VcfSource
+from imputevae_cli.data.genotypes import GenotypeMatrix, Loci, VcfSource
 from imputevae_cli.data.popmap import PopMap
 from imputevae_cli.data.region import Region
 from imputevae_cli.errors import InputError
 from imputevae_cli.io.sample_major import mapped, sample_major
 from imputevae_cli.io.selection import choose_samples
-from imputevae_cli.io.vcf_check import TextCheck, check_header, check_lines, line_place, what_is_malformed
 from imputevae_cli.io.vcf_evidence import FieldReader, Likelihoods, choose_field, with_evidence
-from imputevae_cli.io.vcf_text import file_kind, is_stream, read_lines, spool, vcf_lines
+from imputevae_cli.io.vcf_fields import RecordFields
+from imputevae_cli.io.vcf_genotypes import CALL_OF, HALF_REF, PLOIDY_OF, POLYPLOID, long_genotype
+from imputevae_cli.io.vcf_header import REFINED_FORMAT
+from imputevae_cli.io.vcf_records import Fixed, RecordBlock, VcfFile, open_vcf
+from imputevae_cli.io.vcf_text import is_stream, spool
 from imputevae_cli.log import NullProgress, Progress
 
 MULTIALLELIC, NO_ALT, SYMBOLIC, NO_GT, NO_CALL = "multiallelic", "no ALT", "symbolic or * ALT", "no GT", "no call"
+MIXED = "haploid and diploid calls together"
 """Reasons why a record is not modelled; records of another ploidy are counted as `haploid` or `diploid`."""
 
 OUTSIDE = -1
 """The row of a locus that is read as context of the region: see `VcfSource.rows`."""
 
 PLOIDY_NAMES = {1: "haploid", 2: "diploid"}
-BATCH_BYTES = 2 << 20
 PROBED = 500
 """Records at the beginning of a file that tell which of its fields is evidence."""
-VECTOR_END = -(2**31) + 1  # htslib's int32 filler after the last allele of a call of lower ploidy
-_END = 6  # the same in a code of three bits; alleles take 0..5: (allele + 1) << 1 | phased
-_CONCRETE = re.compile(r"[A-Za-z]+")
+HALF_OF = np.array([0] * HALF_REF + [1, 2] + [0] * 3, np.int8)
+"""By state of a cell: 1 where one allele is known and is REF, 2 where it is ALT, else 0."""
+_BOTH = 3  # the bits of both ploidies
+_OWN_INFO = re.compile(rb"(?:^|;)(INFO|NIMP)(?=[=;]|$)")
 
 
 def read_vcf(
@@ -51,10 +54,10 @@ def read_vcf(
     progress: Progress | None = None,
     spool_dir: Path | None = None,
 ) -> GenotypeMatrix:
-    """Read the calls of the biallelic records with a concrete ALT; a half-call is missing.
+    """Read the calls of the biallelic records; a half-call is missing, and the allele seen is evidence.
 
-    path: VCF, VCF.gz (BGZF or gzip) or BCF, or `-` for standard input; a stream is copied into `spool_dir`.
-    samples: keep these alone, in the file's order. include_pops: keep the samples of these populations.
+    path: VCF, VCF.gz (BGZF or gzip) or BCF, or `-` for standard input; a stream is copied into `spool_dir`, and a BCF
+    as text. samples: keep these alone, in the file's order. include_pops: keep the samples of these populations.
     region: `chrom`, `chrom:start-end` (1-based, inclusive); a record is in it when its POS is.
     context: with a region, how many loci on either side of it, on its chromosome, are read as well, or None for all
     loci of the file: they are in the matrix, but no writer writes them (`GenotypeMatrix.is_context`).
@@ -65,105 +68,41 @@ def read_vcf(
     `include_pops` without a popmap and on a malformed region.
     """
     name = "standard input" if str(path) == "-" else str(path)
-    file = spool(path, name, spool_dir) if is_stream(path) else Path(path)
-    check = check_vcf(file, name)
-    within = Region.parse(region, check.chroms) if region else None
-    columns, populations = choose_samples(check.samples, name, popmap, samples, include_pops)
+    given = spool(path, name, spool_dir) if is_stream(path) else Path(path)
+    file = open_vcf(given, name, spool_dir)
+    within = Region.parse(region, file.chroms()) if region else None
+    columns, populations = choose_samples(file.header.samples, name, popmap, samples, include_pops)
 
     def probe(reader: FieldReader) -> None:
-        with open_records(file, name) as records:
-            _first_records(_Reading(file, name, check, columns, within, 0, reader), records)
+        _first_records(_Reading(open_vcf(file.path, name, again=True), given, columns, within, 0, reader))
 
-    evidence, refused = choose_field(likelihoods, name, len(check.samples), columns, probe)
-    reading = _Reading(file, name, check, columns, within, context, evidence)
-    total = check.n_records or 0
-    with (progress or NullProgress()).task("reading", total) as task, open_records(file, name) as records:
-        for done in reading.consume(records):
-            task.advance(done)
+    evidence, refused = choose_field(likelihoods, name, len(file.header.samples), columns, probe)
+    reading = _Reading(file, given, columns, within, context, evidence)
+    with (progress or NullProgress()).task("reading", 0) as task:
+        for block in file.blocks():
+            reading.take(block)
+            task.advance(len(block))
         genotypes = reading.matrix(populations)  # within the task, which is not done if this fails
     if evidence is None:
         return genotypes
     return with_evidence(genotypes, evidence, reading.codes(), likelihoods, refused)
 
 
-def _first_records(reading: _Reading, records: Iterator) -> None:
+def _first_records(reading: _Reading) -> None:
     """Give a reading the first PROBED records of its region. An error is left for the reading proper to meet."""
-    region = reading.region
-    inside = records if region is None else (r for r in records if (r.CHROM, r.POS) in region)
     with suppress(InputError):
-        for _ in reading.consume(islice(inside, PROBED)):
-            pass
-
-
-def check_vcf(path: Path, name: str) -> TextCheck:
-    """Check the raw lines of a file, or the header of a BCF, which has no lines."""
-    kind = file_kind(path, name)
-    if kind != "bcf":
-        return check_lines(read_lines(path, name, gzipped=kind != "vcf"), name)
-    with open_records(path, name) as records:
-        try:
-            header = records.raw_header.encode()
-        except UnicodeDecodeError:
-            raise InputError(
-                f"{name}: the BCF header is not UTF-8; convert it, such as with `bcftools reheader`"
-            ) from None
-        names, _, contigs = check_header(iter(header.rstrip(b"\n\0").split(b"\n")), name)
-    return TextCheck(names, chroms=frozenset(contigs))
-
-
-@contextmanager
-def open_records(path: Path, name: str) -> Iterator:
-    """A cyvcf2.VCF, with htslib's own lines on standard error held back: what matters is raised."""
-    from cyvcf2 import VCF
-    from cyvcf2.cyvcf2 import set_htslib_log_level
-
-    set_htslib_log_level(0)
-    try:
-        try:
-            records = VCF(str(path))
-        except UnicodeDecodeError:
-            raise InputError(f"{name}: the header is not UTF-8; convert it, such as with `iconv`") from None
-        except Exception as error:  # cyvcf2 raises OSError and bare Exception alike
-            raise InputError(
-                f"{name}: htslib cannot parse the header ({error}); mend it, or make the file again"
-            ) from error
-        with records:
-            yield records
-    finally:
-        set_htslib_log_level(3)  # htslib's default
-
-
-def _decoding_tables() -> tuple[np.ndarray, np.ndarray]:
-    """For a code `first << 3 | second` of two raw alleles: the call, and a bit for the ploidy it shows.
-
-    Bit 1: a haploid call, 2: a diploid one (a half-call too), 0: a missing call, which shows neither.
-    """
-    calls, ploidies = np.full(64, MISSING, np.int8), np.zeros(64, np.uint8)
-    for first in range(6):
-        for second in range(6):
-            a, b = first // 2 - 1, second // 2 - 1
-            calls[first << 3 | second] = a + b if a >= 0 and b >= 0 else MISSING
-            ploidies[first << 3 | second] = 2 if a >= 0 or b >= 0 else 0
-        calls[first << 3 | _END] = max(first // 2 - 1, MISSING)
-        ploidies[first << 3 | _END] = first >= 2
-    return calls, ploidies
-
-
-CALL_OF, PLOIDY_OF = _decoding_tables()
-HALF_OF = np.zeros(64, np.int8)
-"""For the same code: 1 where one allele is known and is REF, 2 where it is ALT, else 0."""
-for _one in (2, 3, 4, 5):
-    for _none in (0, 1):
-        HALF_OF[[_one << 3 | _none, _none << 3 | _one]] = _one // 2
+        for block in reading.file.blocks():
+            reading.take(block)
+            if reading.n_kept >= PROBED:
+                return
 
 
 @dataclass
 class _Reading:
-    """Records on their way into a matrix: a batch of raw alleles is gathered, then decoded at once."""
+    """Records on their way into a matrix, a block of them at a time."""
 
-    path: Path
-    name: str
-    check: TextCheck
+    file: VcfFile
+    given: Path
     columns: np.ndarray
     region: Region | None
     context: int | None
@@ -173,29 +112,39 @@ class _Reading:
     evidence_blocks: deque = field(default_factory=deque)  # uint16 (b, samples) each, where there is evidence
     ploidies: list[int] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
-    loci: tuple[list, list, list, list] = field(default_factory=lambda: ([], [], [], []))  # chrom, pos, ref, alt
+    loci: tuple[list, ...] = field(default_factory=lambda: ([], [], [], [], []))  # chrom, pos, ref, alt, id
+    own_keys: set[tuple[bytes, bytes]] = field(default_factory=set)
+    formats: set[bytes] = field(default_factory=set)
     n_kept: int = 0  # records of the region
     n_after: int = 0  # loci taken since the last of them
     n_with_gt: int = 0
-    batch: list[tuple[int, int, tuple[str, int, str, str]]] = field(default_factory=list)  # (record, row, locus)
+    reasons: dict[tuple[str, str], str | None] = field(default_factory=dict)
     kept: np.ndarray | None = None  # bool, the loci read that `matrix` kept
 
-    def consume(self, records: Iterator) -> Iterator[int]:
-        """Take every record; yields the number of records taken since the last time."""
-        size = int(np.clip(BATCH_BYTES // (8 * len(self.columns)), 16, 8192))
-        raw = np.empty((size, len(self.columns), 2), np.int32)
-        taken = 0
-        for number, record in enumerate(self._safely(records)):
-            row = self._row_of(record.CHROM, record.POS)
+    def take(self, block: RecordBlock) -> None:
+        """Put a block's records into the matrix, or count them as passed through."""
+        wanted, rows, checked = [], [], []
+        for i, fixed in enumerate(block.fixed):
+            row = self._row_of(fixed.chrom, fixed.pos)
             if row is None:
                 continue
-            self._take(number, record, row, raw)
-            if len(self.batch) == size:
-                self._decode(raw)
-                self._forget_early_loci()
-                yield number + 1 - taken
-                taken = number + 1
-        self._decode(raw[: len(self.batch)])
+            if fixed.has_gt:
+                checked.append(i)
+            self._see_own_keys(fixed)
+            reason = self._why_not(fixed)
+            if reason:
+                self.passed[reason] += row != OUTSIDE
+                continue
+            self.n_after += row == OUTSIDE
+            wanted.append(i)
+            rows.append(row)
+        self.n_with_gt += len(checked)
+        if checked:
+            states = block.states(np.array(checked))
+            if wanted:
+                places = np.searchsorted(checked, wanted)
+                self._keep(block, np.array(wanted), np.array(rows), states[places])
+        self._forget_early_loci()
 
     def _row_of(self, chrom: str, pos: int) -> int | None:
         """A record's place among those of the region, OUTSIDE for context of it, None where it is not read."""
@@ -208,90 +157,67 @@ class _Reading:
         near = self.context and chrom == region.chrom and (pos < region.start or self.n_after < self.context)
         return OUTSIDE if near else None
 
+    def _why_not(self, fixed: Fixed) -> str | None:
+        if not fixed.has_gt:
+            return NO_GT
+        key = fixed.ref, fixed.alt
+        if key not in self.reasons:
+            self.reasons[key] = why_not_modelled(*key)
+        return self.reasons[key]
+
+    def _see_own_keys(self, fixed: Fixed) -> None:
+        """Note fields of the names that the writer adds: it says what becomes of them."""
+        self.own_keys.update((b"INFO", key) for key in _OWN_INFO.findall(fixed.info))
+        if fixed.format not in self.formats:
+            self.formats.add(fixed.format)
+            self.own_keys.update((b"FORMAT", key) for key in fixed.format.split(b":") if key in REFINED_FORMAT)
+
+    def _keep(self, block: RecordBlock, wanted: np.ndarray, rows: np.ndarray, states: np.ndarray) -> None:
+        """Keep the calls of modelled records: `wanted` of the block, at `rows`; states: uint8 (wanted, all samples)."""
+        if len(self.columns) < states.shape[1]:
+            states = states[:, self.columns]
+        self._check_ploidy(block, wanted, states)
+        ploidy = np.bitwise_or.reduce(PLOIDY_OF[states], axis=1)
+        inside = rows != OUTSIDE
+        self.passed[MIXED] += int((inside & (ploidy == _BOTH)).sum())
+        self.passed[NO_CALL] += int((inside & (ploidy == 0)).sum())
+        keep = (ploidy == 1) | (ploidy == 2)
+        kept = np.flatnonzero(keep)
+        states = states[kept]
+        calls = mapped(states.shape, np.int8)
+        calls[:] = CALL_OF[states]
+        self.blocks.append(calls)
+        if self.evidence is not None:
+            for i in wanted.tolist():
+                self.evidence.take(RecordFields(block, i))
+            self.evidence_blocks.append(self.evidence.decode(calls, HALF_OF[states], ploidy[kept], keep))
+        self.ploidies.extend(ploidy[kept].tolist())
+        self.rows.extend(rows[kept].tolist())
+        for i in wanted[kept].tolist():
+            fixed = block.fixed[i]
+            locus = (intern(fixed.chrom), fixed.pos, intern(fixed.ref), intern(fixed.alt), fixed.id)
+            for column, value in zip(self.loci, locus, strict=True):
+                column.append(value)
+
+    def _check_ploidy(self, block: RecordBlock, wanted: np.ndarray, states: np.ndarray) -> None:
+        if not (states == POLYPLOID).any():
+            return
+        i, column = np.argwhere(states == POLYPLOID)[0]
+        sample = int(self.columns[column])
+        *_, ploidy = long_genotype(block.cells(int(wanted[i]))[sample], prefixed=True)
+        raise InputError(
+            f"{block.where(int(wanted[i]))}: sample {self.file.header.samples[sample]!r} has a call of ploidy "
+            f"{ploidy}, and imputevae handles ploidy 1 and 2; leave such samples out (--samples) or such records"
+        )
+
     def _forget_early_loci(self) -> None:
         """Let go of loci so far before the region that they are no context of it."""
-        while self.context and not self.n_kept and len(self.rows) - len(self.blocks[0]) >= self.context:
+        while self.context and not self.n_kept and self.blocks and len(self.rows) - len(self.blocks[0]) >= self.context:
             n = len(self.blocks.popleft())
             if self.evidence_blocks:
                 self.evidence_blocks.popleft()
             for column in (self.rows, self.ploidies, *self.loci):
                 del column[:n]
-
-    def _safely(self, records: Iterator) -> Iterator:
-        number = 0
-        while True:
-            try:
-                record = next(records, None)
-            except Exception as error:  # cyvcf2 raises bare Exception
-                raise self._unparsed(number) from error
-            if record is None:
-                return
-            yield record
-            number += 1
-
-    def _unparsed(self, number: int) -> InputError:
-        if self.check.n_records is None:
-            return InputError(f"{self.name}: record {number + 1} cannot be parsed; the BCF is damaged, make it again")
-        with vcf_lines(self.path, self.name) as lines:
-            line = next(islice(lines, self.check.header_lines + number, None))
-        place = self.check.where(number, *line_place(line))
-        return InputError(f"{self.name}: {place}: {what_is_malformed(line, self.check)}")
-
-    def _take(self, number: int, record, row: int, raw: np.ndarray) -> None:
-        """Put a record's alleles into the batch, or count it as passed through."""
-        alts = record.ALT
-        alleles = record.format("GT", int)
-        if alleles is None:
-            self.passed[NO_GT] += row != OUTSIDE
-            return
-        self.n_with_gt += 1
-        place = (record.CHROM, record.POS)
-        if self.check.n_records is None and record.FORMAT[0] != "GT":
-            raise self._error(number, place, "GT is not the first FORMAT field, as VCF requires", "mend the record")
-        if alleles.max(initial=0) > 2 * len(alts) + 3:
-            self._reject_allele(number, place, alleles, len(alts))
-        reason = why_not_modelled(record.REF, alts)
-        if reason:
-            self.passed[reason] += row != OUTSIDE
-            return
-        if len(self.columns) < len(alleles):
-            alleles = alleles[self.columns]
-        if alleles.shape[1] > 2 and (alleles[:, 2:] != VECTOR_END).any():
-            self._reject_polyploid(number, place, alleles)
-        target = raw[len(self.batch)]
-        width = min(alleles.shape[1], 2)
-        target[:, :width] = alleles[:, :width]
-        target[:, width:] = VECTOR_END
-        self.n_after += row == OUTSIDE
-        if self.evidence is not None:
-            self.evidence.take(record)
-        self.batch.append((number, row, (intern(place[0]), place[1], intern(record.REF), intern(alts[0]))))
-
-    def _decode(self, raw: np.ndarray) -> None:
-        """Turn the batch of raw alleles, int32 (b, samples, 2), into calls."""
-        if not self.batch:
-            return
-        first, second = np.maximum(raw[..., 0], 0), raw[..., 1]
-        code = (first << 3 | np.where(second < 0, _END, second)).astype(np.uint8)
-        shown = PLOIDY_OF[code]
-        ploidy = np.bitwise_or.reduce(shown, axis=1)
-        if (ploidy == 3).any():
-            self._reject_mixed(int(np.argmax(ploidy == 3)), shown)
-        called = ploidy > 0
-        inside = np.array([row for _, row, _ in self.batch]) != OUTSIDE
-        self.passed[NO_CALL] += int((inside & ~called).sum())
-        block = mapped((int(called.sum()), len(self.columns)), np.int8)
-        block[:] = CALL_OF[code[called]]
-        self.blocks.append(block)
-        if self.evidence is not None:
-            self.evidence_blocks.append(self.evidence.decode(block, HALF_OF[code[called]], ploidy[called], called))
-        self.ploidies.extend(ploidy[called].tolist())
-        for keep, (_, row, locus) in zip(called.tolist(), self.batch, strict=True):
-            if keep:
-                self.rows.append(row)
-                for column, value in zip(self.loci, locus, strict=True):
-                    column.append(value)
-        self.batch.clear()
 
     def matrix(self, populations: np.ndarray | None) -> GenotypeMatrix:
         """The matrix of all that was read. Raises InputError where there is too little to model."""
@@ -303,20 +229,24 @@ class _Reading:
         keep &= self._is_near(rows)
         if keep.sum() < 2:
             raise InputError(
-                f"{self.name}: {keep.sum()} record can be modelled, at least 2 are needed "
+                f"{self.file.name}: {keep.sum()} record can be modelled, at least 2 are needed "
                 f"(not modelled: {self._passed_in_words()})"
             )
-        loci = Loci(*(np.array(column, dtype)[keep] for column, dtype in zip(self.loci, "OqOO", strict=True)))
+        loci = Loci(*(np.array(column, dtype)[keep] for column, dtype in zip(self.loci[:4], "OqOO", strict=True)))
+        if any(self.loci[4]):
+            loci = replace(loci, ids=np.array(self.loci[4], object)[keep])
         source = VcfSource(
-            path=self.path,
-            name=self.name,
+            path=self.file.path,
+            name=self.file.name,
             n_records=self.n_kept,
             rows=rows[keep],
             columns=self.columns,
             passed_through={reason: count for reason, count in self.passed.items() if count},
             region=self.region,
+            given=self.given,
+            own_keys=frozenset(self.own_keys),
         )
-        samples = tuple(self.check.samples[column] for column in self.columns)
+        samples = tuple(self.file.header.samples[column] for column in self.columns)
         calls = sample_major(self.blocks, keep, len(samples), np.int8)
         self.kept = keep
         return GenotypeMatrix(calls, samples, loci, ploidy, populations, source)
@@ -336,55 +266,32 @@ class _Reading:
         return (place >= inside[0] - self.context) & (place <= inside[-1] + self.context)
 
     def _check_content(self) -> None:
+        name = self.file.name
         if not self.n_kept and not self._may_be_empty():
-            region = self.region
-            where = (
-                f"no record lies in --region {region}; check the chromosome's name" if region else "there is no record"
-            )
-            raise InputError(f"{self.name}: {where}")
+            raise InputError(f"{name}: no record lies in --region {self.region}; check the chromosome's name")
         if not self.n_with_gt:
-            raise InputError(f"{self.name}: no record has GT in its FORMAT; give a file with genotypes")
+            raise InputError(f"{name}: no record has GT in its FORMAT; give a file with genotypes")
         if not self.rows and self.passed[NO_CALL] == self.n_with_gt:
-            raise InputError(f"{self.name}: every call is missing; there is nothing to impute from")
+            raise InputError(f"{name}: every call is missing; there is nothing to impute from")
         if not self.rows:
-            raise InputError(f"{self.name}: no record can be modelled ({self._passed_in_words()})")
+            raise InputError(f"{name}: no record can be modelled ({self._passed_in_words()})")
 
     def _may_be_empty(self) -> bool:
         """Whether a region without a record is nothing odd: the file knows its chromosome, and has loci elsewhere."""
-        return self.context is None and self.region is not None and self.region.chrom in self.check.chroms
+        return self.context is None and self.region is not None and self.region.chrom in self.file.chroms()
 
     def _passed_in_words(self) -> str:
         return ", ".join(f"{count} {reason}" for reason, count in self.passed.items() if count) or "none"
 
-    def _error(self, number: int, place: tuple[str, int], what: str, mend: str) -> InputError:
-        return InputError(f"{self.name}: {self.check.where(number, *place)}: {what}; {mend}")
 
-    def _reject_allele(self, number: int, place: tuple[str, int], alleles: np.ndarray, n_alt: int) -> None:
-        sample, slot = np.argwhere(alleles > 2 * n_alt + 3)[0]
-        what = (
-            f"sample {self.check.samples[sample]!r} has allele {alleles[sample, slot] // 2 - 1}, but ALT lists {n_alt}"
-        )
-        raise self._error(number, place, what, "mend the call, or set it to `./.`")
+def why_not_modelled(ref: str, alt: str) -> str | None:
+    """The reason why a record of these alleles is passed through, or None where it is modelled.
 
-    def _reject_polyploid(self, number: int, place: tuple[str, int], alleles: np.ndarray) -> None:
-        ploidy = (alleles != VECTOR_END).sum(axis=1)
-        sample = self.check.samples[self.columns[int(ploidy.argmax())]]
-        what = f"sample {sample!r} has a call of ploidy {ploidy.max()}"
-        raise self._error(number, place, what, "only haploid and diploid calls are supported, call genotypes anew")
-
-    def _reject_mixed(self, index: int, shown: np.ndarray) -> None:
-        number, _, locus = self.batch[index]
-        rare = 1 if (shown[index] == 1).sum() <= (shown[index] == 2).sum() else 2
-        sample = self.check.samples[self.columns[int(np.argmax(shown[index] == rare))]]
-        what = f"sample {sample!r} is {PLOIDY_NAMES[rare]} where others are {PLOIDY_NAMES[3 - rare]}"
-        mend = "keep samples of one ploidy with --samples, or run `bcftools +fixploidy`"
-        raise self._error(number, locus[:2], what, mend)
-
-
-def why_not_modelled(ref: str, alts: Sequence[str]) -> str | None:
-    """The reason why a record of these alleles is passed through, or None where it is modelled."""
-    if not alts or alts[0] == ".":
+    Any two names are alleles, `-` and numbers too, but for what VCF gives a meaning of its own.
+    """
+    if alt == ".":
         return NO_ALT
-    if len(alts) > 1:
+    if "," in alt:
         return MULTIALLELIC
-    return None if _CONCRETE.fullmatch(alts[0]) and _CONCRETE.fullmatch(ref) else SYMBOLIC
+    symbolic = alt == "*" or ref == "*" or set("<>[]") & set(ref + alt)
+    return SYMBOLIC if symbolic or (len(alt) > 1 and (alt[0] == "." or alt[-1] == ".")) else None

@@ -157,7 +157,7 @@ class Splice:
         for sample in hidden:
             cells[sample] = self._no_call
         if vcf_info.counts_alleles(head[7]):
-            counts = vcf_info.count_values(*vcf_info.count_alleles(cells, 1))
+            counts = vcf_info.count_values(vcf_info.count_alleles(cells, 1))
             head[7] = vcf_info.update_info(head[7], counts)
         return b"\t".join([*head, *cells]) + end
 
@@ -166,7 +166,7 @@ class Splice:
         head, cells, end = self._split(line)
         if vcf_info.counts_alleles(head[7]) and head[8].split(b":")[0] == b"GT":
             n_alt = 0 if head[4] == b"." else head[4].count(b",") + 1
-            counts = vcf_info.count_values(*vcf_info.count_alleles(cells, n_alt))
+            counts = vcf_info.count_values(vcf_info.count_alleles(cells, n_alt))
             head[7] = vcf_info.update_info(head[7], counts)
         return b"\t".join([*head, *cells]) + end
 
@@ -185,8 +185,9 @@ class Splice:
             missing = locus.missing
             called = len(cells) - len(missing)
             halves = vcf_info.count_alleles(_at(cells, missing), 1)  # what a half-call that stays still shows
-            ac, an = locus.ac + halves[0][0], called * self._ploidy + halves[1]
-            counts = vcf_info.count_values([ac], an, called + halves[2])
+            ac, an = locus.ac + halves.ac[0], called * self._ploidy + halves.an
+            counted = vcf_info.AlleleCounts([ac], an, called + halves.ns, len(missing), len(cells))
+            counts = vcf_info.count_values(counted)
         return vcf_info.update_info(info, counts, added)
 
 

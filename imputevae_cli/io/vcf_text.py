@@ -1,4 +1,4 @@
-"""The text of a VCF, line by line: what kind of file it is, its lines, and copies of what has no lines.
+"""The text of a VCF: what kind of file it is, its lines, and copies of what has no lines or can be read but once.
 
 Compressed files are read with Python's gzip: it raises on every truncation, which htslib's own reader does not.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import gzip
+import re
 import shutil
 import sys
 import tempfile
@@ -16,17 +17,29 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from imputevae_cli.errors import InputError
+from imputevae_cli.io.bcftools import BcftoolsError, run_bcftools
 
 BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 """The empty block that ends every whole BGZF file."""
 
 BLOCK_BYTES = 1 << 20
+FIRST_LINE = b"##fileformat=VCF"
+BOM = b"\xef\xbb\xbf"
+COMPRESSIONS = {
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ\0": "xz",
+    b"PK\3\4": "zip",
+    b"\x04\x22\x4d\x18": "lz4",
+}
+"""What files in compressions that are not read begin with, and what the compression is called."""
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/+")
 
 
 def file_kind(path: Path, name: str) -> str:
     """`vcf`, `gzip` (a VCF in plain gzip), `bgzf` (a VCF in BGZF) or `bcf`, by content rather than by ending.
 
-    Raises InputError on a file that is missing, empty, unreadable, or cut short at its end.
+    Raises InputError on a file that is missing, empty, unreadable, of another compression, or cut short at its end.
     """
     try:
         if path.is_dir():
@@ -37,12 +50,20 @@ def file_kind(path: Path, name: str) -> str:
             file.seek(max(0, size - len(BGZF_END)))
             tail = file.read()
     except FileNotFoundError:
+        if _URL.match(name):
+            raise InputError(f"{name}: is a URL, and files are read from disk alone; download it first") from None
         raise InputError(f"{name}: no such file; check the path") from None
-    except OSError as error:
-        raise InputError(f"{name}: cannot be read ({error.strerror}); check its permissions and its disk") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{name}: cannot be read ({reason}); check its path, its permissions and its disk") from error
     if not head:
         raise InputError(f"{name}: the file is empty; give a VCF, VCF.gz or BCF with records")
     if head[:2] != b"\x1f\x8b":
+        for magic, compression in COMPRESSIONS.items():
+            if head.startswith(magic):
+                raise InputError(
+                    f"{name}: is compressed with {compression}, which is not read; decompress it, or use bgzip or gzip"
+                )
         return "bcf" if head.startswith(b"BCF") else "vcf"
     is_bgzf = len(head) == 18 and bool(head[3] & 4) and head[12:14] == b"BC"
     if is_bgzf and tail != BGZF_END:
@@ -55,23 +76,54 @@ def file_kind(path: Path, name: str) -> str:
     return "bgzf" if is_bgzf else "gzip"
 
 
-def read_lines(path: Path, name: str, *, gzipped: bool) -> Iterator[bytes]:
-    """Lines of a text file without their newline (a carriage return stays).
+def text_pieces(path: Path, name: str, *, gzipped: bool) -> Iterator[bytes]:
+    """A file's text in pieces of whole lines, without a byte order mark; a last line may lack its newline.
 
-    Raises InputError on damaged compression, and where the last line has no newline: a file that was cut inside
-    its last genotype looks whole otherwise.
+    Raises InputError on damaged compression, on text that is no VCF from its first bytes on, and on NUL bytes, which
+    cut texts short in many tools: samples and calls would be lost without a word.
     """
-    rest, number = b"", 0
+    parts: list[bytes] = []
+    n_lines, is_first = 0, True
     for block in _blocks(path, name, gzipped):
-        lines = (rest + block).split(b"\n")
-        rest = lines.pop()
-        number += len(lines)
-        yield from lines
-    if rest:
-        raise InputError(
-            f"{name}: line {number + 1}, the last, does not end with a newline, so the file may be cut short; "
-            "make it again, or append a newline if that line is whole"
-        )
+        if is_first:
+            block, is_first = block.removeprefix(BOM), False
+            _check_first_bytes(block, name)
+        if b"\0" in block:
+            raise _nul_error(b"".join([*parts, block]), n_lines, name)
+        cut = block.rfind(b"\n") + 1
+        if cut:
+            n_lines += block.count(b"\n")
+            yield b"".join([*parts, block[:cut]])
+            parts = []
+        if cut < len(block):
+            parts.append(block[cut:])
+    if parts:
+        yield b"".join(parts)
+
+
+def _check_first_bytes(block: bytes, name: str) -> None:
+    if block.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise InputError(f"{name}: not a VCF as it is: the text is UTF-16; convert it to UTF-8, such as with `iconv`")
+    if not block.startswith(FIRST_LINE):
+        raise InputError(f"{name}: not a VCF: line 1 does not start with `##fileformat=VCF`; give a VCF or BCF file")
+
+
+def _nul_error(text: bytes, n_lines: int, name: str) -> InputError:
+    before = text[: text.index(b"\0")]
+    line = before.rpartition(b"\n")[2]
+    fields = line.split(b"\t")
+    place = b" (%s:%s)" % tuple(fields[:2]) if len(fields) > 2 and not line.startswith(b"#") else b""
+    number = n_lines + before.count(b"\n") + 1
+    return InputError(
+        f"{name}: line {number}{place[:60].decode('utf-8', 'replace')} holds a NUL byte in column {len(fields)}; "
+        "remove it, such as with `tr -d '\\000'`, or make the file again"
+    )
+
+
+def read_lines(path: Path, name: str, *, gzipped: bool) -> Iterator[bytes]:
+    """Lines of a text file without their newline (a carriage return stays). Errors as in `text_pieces`."""
+    for piece in text_pieces(path, name, gzipped=gzipped):
+        yield from piece.removesuffix(b"\n").split(b"\n")
 
 
 def _blocks(path: Path, name: str, gzipped: bool) -> Iterator[bytes]:
@@ -89,23 +141,35 @@ def _blocks(path: Path, name: str, gzipped: bool) -> Iterator[bytes]:
 
 def is_stream(path: str | Path) -> bool:
     """Whether an input can be read but once: `-`, a pipe, or a device such as /dev/stdin."""
-    return str(path) == "-" or Path(path).is_fifo() or Path(path).is_char_device()
+    try:
+        return str(path) == "-" or Path(path).is_fifo() or Path(path).is_char_device()
+    except (OSError, ValueError):  # a path that no file can have is told where it is opened
+        return False
 
 
 def spool(path: str | Path, name: str, folder: Path | None = None) -> Path:
     """Copy a stream to a temporary file, deleted at exit: the input is walked more than once."""
     if str(path) == "-" and sys.stdin.isatty():
         raise InputError("standard input is a terminal; pipe a VCF into it, or name a file in place of `-`")
+    with (
+        _temporary(name, folder, "") as file,
+        contextlib.nullcontext(sys.stdin.buffer) if str(path) == "-" else open(path, "rb") as stream,
+    ):
+        shutil.copyfileobj(stream, file, BLOCK_BYTES)
+    return Path(file.name)
+
+
+@contextlib.contextmanager
+def _temporary(name: str, folder: Path | None, ending: str) -> Iterator:
+    """A temporary file, open for bytes, that is deleted at exit. Raises InputError where it cannot be written."""
     try:
-        with tempfile.NamedTemporaryFile(prefix="imputevae-input-", dir=folder, delete=False) as file:
+        with tempfile.NamedTemporaryFile(prefix="imputevae-input-", suffix=ending, dir=folder, delete=False) as file:
             atexit.register(_remove, Path(file.name))
-            with contextlib.nullcontext(sys.stdin.buffer) if str(path) == "-" else open(path, "rb") as stream:
-                shutil.copyfileobj(stream, file, BLOCK_BYTES)
+            yield file
     except OSError as error:
         raise InputError(
             f"{name}: cannot be copied to a temporary file ({error.strerror}); set TMPDIR to a disk with room"
         ) from error
-    return Path(file.name)
 
 
 def _remove(path: Path) -> None:
@@ -113,31 +177,83 @@ def _remove(path: Path) -> None:
         path.unlink()
 
 
+def text_of(path: Path, name: str, folder: Path | None = None) -> tuple[Path, bool]:
+    """The file itself, or for a BCF a copy of it as text, deleted at exit; and whether its text is compressed."""
+    kind = file_kind(path, name)
+    if kind == "bcf":
+        return bcf_as_text(path, name, folder), True
+    return path, kind != "vcf"
+
+
 @contextlib.contextmanager
 def vcf_lines(path: Path, name: str) -> Iterator[Iterator[bytes]]:
-    """The lines of a VCF, VCF.gz or BCF; a BCF is turned into text in a temporary file first."""
-    kind = file_kind(path, name)
-    if kind != "bcf":
-        yield read_lines(path, name, gzipped=kind != "vcf")
-        return
-    with tempfile.TemporaryDirectory(prefix="imputevae-") as folder:
-        text = Path(folder) / "input.vcf.gz"
-        _bcf_to_text(path, text, name)
-        yield read_lines(text, name, gzipped=True)
+    """The lines of a VCF or VCF.gz."""
+    yield read_lines(path, name, gzipped=file_kind(path, name) != "vcf")
 
 
-def _bcf_to_text(path: Path, text: Path, name: str) -> None:
-    import pysam
-    import pysam.bcftools
-
+def bcf_as_text(path: Path, name: str, folder: Path | None = None) -> Path:
+    """A BCF as a VCF.gz in `folder`, deleted at exit. Raises InputError where bcftools cannot read it."""
+    _check_bcf_header(path, name)
+    with _temporary(name, folder, ".vcf.gz") as file:
+        text = Path(file.name)
     try:
-        pysam.bcftools.view("--no-version", "-Oz1", "-o", str(text), str(path), catch_stdout=False)
-    except pysam.SamtoolsError as error:
-        raise InputError(f"{name}: the BCF cannot be read ({one_line(error)}); make it again") from error
+        run_bcftools("view", "--no-version", "-Oz1", "-o", str(text), str(path))
+    except BcftoolsError as error:
+        raise InputError(f"{name}: the BCF cannot be read ({error}); it is damaged, make it again") from error
+    _drop_false_prefixes(text, name)
+    return text
 
 
-def one_line(error: BaseException) -> str:
-    """The first line that an htslib tool printed, without pysam's wrapping."""
-    text = str(error).replace("\\n", "\n")
-    lines = [line.strip(" '\"()") for line in text.splitlines()]
-    return next((line for line in lines if line.startswith(("[E::", "Error"))), lines[0] if lines else "unknown error")
+def _check_bcf_header(path: Path, name: str) -> None:
+    with open(path, "rb") as file:
+        is_compressed = file.read(2) == b"\x1f\x8b"
+    head = b"".join(_up_to(_blocks(path, name, is_compressed), 9))
+    size = 9 + int.from_bytes(head[5:9], "little")
+    head = b"".join(_up_to(_blocks(path, name, is_compressed), size))[9:size]
+    if b"\0" in head.rstrip(b"\0"):
+        raise InputError(f"{name}: the BCF header holds a NUL byte; make the file again")
+
+
+def _up_to(blocks: Iterator[bytes], size: int) -> Iterator[bytes]:
+    for block in blocks:
+        yield block
+        size -= len(block)
+        if size <= 0:
+            return
+
+
+_PLAIN = re.compile(rb"\t\d+(?:\|[\d.]+)*(?=[:\t\n])")
+_PREFIXED = re.compile(rb"\t/(?=[\d.]+(?:\|[\d.]+)*[:\t\n])")
+
+
+def _drop_false_prefixes(text: Path, name: str) -> None:
+    """Take phase prefixes out of a BCF's text that its writer did not mean.
+
+    VCF 4.4 gives the phase bit of a call's first allele a meaning. Writers that are older leave it 0, and htslib then
+    shows their `0|1` as `/0|1`. In such a file no phased or haploid call goes without a prefix.
+    """
+    lines = read_lines(text, name, gzipped=True)
+    if next(lines, b"") < FIRST_LINE + b"v4.4":
+        return
+    found = False
+    for cells in map(_genotypes, lines):
+        if _PLAIN.search(cells):
+            return
+        found = found or _PREFIXED.search(cells) is not None
+    if not found:
+        return
+    fixed = text.with_suffix(".fixed.gz")
+    atexit.register(_remove, fixed)
+    with gzip.open(fixed, "wb", 1) as out:
+        for line in read_lines(text, name, gzipped=True):
+            cells = _genotypes(line)
+            out.write(line[: len(line) + 1 - len(cells)] + _PREFIXED.sub(b"\t", cells) if cells else line + b"\n")
+    fixed.replace(text)
+
+
+def _genotypes(line: bytes) -> bytes:
+    """The sample columns of a record with the tab before and a newline after, or nothing where it has no GT."""
+    fields = line.split(b"\t", 9)
+    if line.startswith(b"#") or len(fields) < 10 or fields[8].split(b":", 1)[0] != b"GT":
+        return b""
+    return b"\t" + fields[9] + b"\n"

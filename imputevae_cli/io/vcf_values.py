@@ -4,32 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 
-INT_MISSING, INT_END = -(2**31), -(2**31) + 1
-"""htslib's numbers for a dot, and for places after the last value of a cell."""
+from imputevae_cli.io.vcf_fields import FLOAT_END, INT_END, INT_MISSING, RecordFields
+
 MOST_PHRED = 1 << 20
-FLOAT_END = 0x7F800002  # the bits of INT_END's float
 BASES = "CATG"
 """The order of ipyrad's counts."""
 
 
-def values_of(record, field: str) -> np.ndarray | None:
+def values_of(record: RecordFields, field: str) -> np.ndarray | None:
     """A field's values, int64 (N, w), in phred or reads, with INT_MISSING and INT_END; None where it is absent."""
-    try:
-        values = record.format(field)
-    except KeyError:  # not declared, and in no record so far
-        return None
+    values = record.values(field)
     if values is None:
         return None
-    if values.dtype.kind in "US":
-        values = _numbers(values, field)
     if field == "CATG":
-        return _of_alleles(values, record.REF, record.ALT[0])
-    if field in ("GL", "GP"):
-        return _phred(values.astype(np.float32, copy=False), is_log=field == "GL")
-    return np.where(np.isnan(values), INT_MISSING, values).astype(np.int64) if values.dtype.kind == "f" else values
+        return _of_alleles(values, record.ref, record.alt)
+    return _phred(values, is_log=field == "GL") if field in ("GL", "GP") else values
 
 
-def depths_of(record) -> np.ndarray | None:
+def depths_of(record: RecordFields) -> np.ndarray | None:
     """Reads of each cell, int64 (N,), -1 where unknown: DP, or the sum of AD."""
     for field in ("DP", "AD"):
         values = values_of(record, field)
@@ -37,22 +29,6 @@ def depths_of(record) -> np.ndarray | None:
             counts = np.where(values >= 0, values, 0).sum(1)
             return np.where((values >= 0).any(1), counts, -1)
     return None
-
-
-def _numbers(texts: np.ndarray, field: str) -> np.ndarray:
-    """The values of cells that are declared as text, such as `0,0,1,3`, as htslib would give numbers."""
-    cells = [text.split(",") for text in texts.tolist()]
-    width = max(map(len, cells))
-    is_float = field in ("GL", "GP")
-    end = np.array(FLOAT_END, np.int32).view(np.float32) if is_float else INT_END
-    out = np.full((len(cells), width), end, np.float32 if is_float else np.int64)
-    for row, cell in zip(out, cells, strict=True):
-        for place, text in enumerate(cell):
-            try:
-                row[place] = float(text) if is_float else int(text)
-            except ValueError:
-                row[place] = np.nan if is_float else INT_MISSING
-    return out
 
 
 def _of_alleles(counts: np.ndarray, ref: str, alt: str) -> np.ndarray | None:

@@ -12,16 +12,20 @@ from pathlib import Path
 
 from imputevae_cli.data.genotypes import GenotypeMatrix, ImputedBlocks, VcfSource
 from imputevae_cli.errors import InputError, OutputError
+from imputevae_cli.io.bcftools import BcftoolsError, one_line, run_bcftools
 from imputevae_cli.io.outputs import STDOUT, BgzfFile, atomic_output, quiet_htslib, standard_output
 from imputevae_cli.io.vcf_header import (
     DECLARATIONS,
     REFINED_DECLARATIONS,
+    Renamed,
     declared_by,
     missing_declarations,
     output_header,
+    renamed_fields,
+    with_renamed,
 )
 from imputevae_cli.io.vcf_splice import Locus, Splice, filled_loci
-from imputevae_cli.io.vcf_text import one_line, vcf_lines
+from imputevae_cli.io.vcf_text import vcf_lines
 from imputevae_cli.log import NullProgress, Progress, logger
 
 BGZF_LEVEL = 5  # half the time of 6 for a file 7 % larger
@@ -73,17 +77,33 @@ def write_vcf(
 
 def write_walk(path: str | Path, walk: Walk, output_type: str, threads: int) -> None:
     """Write what a walk over the input gives, as `write_vcf` says."""
-    if str(path) != STDOUT:
-        _write_file(Path(os.path.realpath(path)), walk, output_type, threads)
-    elif output_type == "v":
-        with standard_output() as out:
-            walk.copy_into(out)
-    else:
+    try:
+        if str(path) != STDOUT:
+            _write_file(Path(os.path.realpath(path)), walk, output_type, threads)
+        elif output_type == "v":
+            with standard_output() as out:
+                walk.copy_into(out)
+        else:
+            _write_compressed(walk, output_type, threads)
+    except BcftoolsError as error:
+        raise OutputError(
+            f"{path}: cannot be written as BCF (bcftools: {error}); write a .vcf.gz instead, or see that the disk has "
+            "room"
+        ) from error
+
+
+def _write_compressed(walk: Walk, output_type: str, threads: int) -> None:
+    """To standard output, by way of a temporary file."""
+    try:
         with tempfile.TemporaryDirectory(prefix="imputevae-") as folder:
             file = Path(folder) / "output"
             _encode(file, walk, output_type, threads)
             with open(file, "rb") as data, standard_output() as out:
                 shutil.copyfileobj(data, out, WRITE_BYTES)
+    except OSError as error:
+        raise OutputError(
+            f"-: no temporary file can be written ({error.strerror or error}); set TMPDIR to a disk with room"
+        ) from error
 
 
 def _write_file(path: Path, walk: Walk, output_type: str, threads: int) -> None:
@@ -115,19 +135,12 @@ def _encode(file: Path, walk: Walk, output_type: str, threads: int) -> None:
 
 
 def _encode_bcf(file: Path, walk: Walk, threads: int) -> None:
-    """Write text, then let bcftools encode it: it raises where cyvcf2's writer loses records without a word."""
-    import pysam
-    import pysam.bcftools
-
+    """Write text, then let bcftools encode it: it fails where htslib's other writers lose records without a word."""
     text = file.with_name(file.name + ".vcf.gz")
     try:
         with BgzfFile(text, 1) as out:
             walk.copy_into(out, declare_all=True)
-        arguments = ["--no-version", "-Ob", "--threads", str(threads - 1), "-o", str(file), str(text)]
-        with quiet_htslib():
-            pysam.bcftools.view(*arguments, catch_stdout=False)
-    except pysam.SamtoolsError as error:
-        raise OSError(f"bcftools: {one_line(error)}") from error
+        run_bcftools("view", "--no-version", "-Ob", "--threads", str(threads - 1), "-o", str(file), str(text))
     finally:
         text.unlink(missing_ok=True)
 
@@ -179,6 +192,10 @@ class Walk:
         """A modelled record's line for the output."""
         raise NotImplementedError
 
+    def _taken_over(self, line: bytes) -> bytes:
+        """A record's line before anything is spliced into it."""
+        return line
+
     def copy_into(self, out, declare_all: bool = False) -> None:
         """Write header and records to `out`; `declare_all` adds the declarations that the input lacks."""
         source = self._source
@@ -218,6 +235,7 @@ class Walk:
                 continue
             number += 1
             place.see(chrom, int(pos))
+            line = self._taken_over(line)
             if number == next_row:
                 locus = next(loci)
                 if int(pos) != genotypes.loci.pos[self.summary.modelled]:
@@ -242,11 +260,17 @@ class _Filling(Walk):
     def __init__(self, imputed: ImputedBlocks, source: VcfSource, command: str, version: str, progress: Progress):
         super().__init__(imputed.genotypes, source, command, version, progress)
         self._imputed = imputed
+        self._renamed: dict[tuple[bytes, bytes], Renamed] = {}
 
     def _header(self, lines: list[bytes], extra: list[bytes]) -> list[bytes]:
         declarations = REFINED_DECLARATIONS if self.refines else DECLARATIONS
+        self._renamed = renamed_fields(lines, self._source.own_keys, declarations)
         extra = [line for line in extra if declared_by(line) not in declarations]
+        extra = [*(field.declaration for field in self._renamed.values()), *extra]
         return output_header(lines, self._genotypes.samples, self._version, self._command, extra, declarations)
+
+    def _taken_over(self, line: bytes) -> bytes:
+        return with_renamed(line, self._renamed) if self._renamed else line
 
     def _loci(self) -> Iterator[Locus]:
         return filled_loci(self._imputed)

@@ -277,7 +277,7 @@ def test_input_that_is_not_there(tmp_path):
 
 def test_popmaps_samples_and_regions_that_do_not_fit(cohort, tmp_path):
     popmap = tmp_path / "p.popmap"
-    popmap.write_text("s00\ta\nnobody\tb\n")
+    popmap.write_text("nobody\tb\n")
     path, out = cohort / "in.vcf", tmp_path / "o.vcf"
     refused(imputevae("impute", path, "-o", out, "--popmap", popmap), 3, "p.popmap", "nobody")
     refused(imputevae("impute", path, "-o", out, "--popmap", tmp_path / "no"), 3, "no such popmap")

@@ -173,7 +173,7 @@ def test_a_region_is_read_with_loci_on_either_side(folder, context, first, last)
 
 
 def test_far_loci_are_let_go_of_while_reading(folder, monkeypatch):
-    monkeypatch.setattr("imputevae_cli.io.vcf_reader.BATCH_BYTES", 1)  # 16 records at a time
+    monkeypatch.setattr("imputevae_cli.io.vcf_records.BLOCK_CELLS", 100)  # a few records at a time
     whole = read_vcf(folder / "in.vcf.gz")
     part = read_vcf(folder / "in.vcf.gz", region=f"1:{whole.loci.pos[100]}-{whole.loci.pos[110]}", context=20)
     assert np.array_equal(part.calls, whole.calls[:, 80:131])

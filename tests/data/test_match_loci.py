@@ -59,19 +59,67 @@ def test_exchanged_alleles_of_haploids():
     assert align_loci(genotypes, MODEL, 1, "m").calls[:, 0].tolist() == [1, 0, -1]
 
 
-def test_repeated_positions_match_one_by_one():
-    twice = loci_of(("1", 5, "A", "G"), ("1", 5, "A", "G"), ("1", 5, "A", "T"))
-    genotypes = matrix([[0, 1, 2]], ("1", 5, "A", "T"), ("1", 5, "A", "G"), ("1", 5, "A", "G"))
-    aligned = align_loci(genotypes, twice, 2, "m")
-    assert aligned.model_index.tolist() == [2, 0, 1]
-    assert aligned.calls.tolist() == [[1, 2, 0]]
+def with_ids(loci, *ids):
+    return dataclasses.replace(loci, ids=np.array(ids, object))
 
 
-def test_a_third_equal_locus_has_no_match():
-    genotypes = matrix([[0, 1]], ("1", 10, "A", "G"), ("1", 10, "A", "G"))
-    aligned = align_loci(genotypes, MODEL, 2, "m")
-    assert aligned.n_unknown == 1
-    assert aligned.calls[0, 0] == 0
+TWICE = loci_of(("1", 5, "A", "G"), ("1", 5, "A", "G"), ("1", 5, "A", "T"))
+
+
+def test_the_very_same_loci_match_one_by_one():
+    genotypes = matrix([[0, 1, 2]], ("1", 5, "A", "G"), ("1", 5, "A", "G"), ("1", 5, "A", "T"))
+    aligned = align_loci(genotypes, TWICE, 2, "m")
+    assert aligned.model_index.tolist() == [0, 1, 2]
+    assert aligned.calls.tolist() == [[0, 1, 2]]
+
+
+def test_repeated_loci_without_ids_pass_through():
+    genotypes = matrix([[0, 1, 2, 0]], ("1", 5, "A", "T"), ("1", 5, "A", "G"), ("1", 5, "A", "G"), ("7", 1, "A", "C"))
+    model = loci_of(("1", 5, "A", "G"), ("1", 5, "A", "G"), ("1", 5, "A", "T"), ("7", 1, "A", "C"))
+    aligned = align_loci(genotypes, model, 2, "m")
+    assert aligned.model_index.tolist() == [2, 3]
+    assert aligned.n_unknown == 2
+    assert aligned.genotypes.source.passed_through == {
+        "no ALT": 1, "not to be told apart from others, for want of IDs": 2,
+    }  # fmt: skip
+
+
+def test_a_locus_that_is_twice_in_one_file_alone_is_ambiguous():
+    genotypes = matrix([[0, 1, 2]], ("1", 10, "A", "G"), ("1", 10, "A", "G"), ("1", 20, "C", "T"))
+    with pytest.raises(CheckpointError, match=r"1 of the 3 loci .*2 cannot be told apart.*give every locus an ID"):
+        align_loci(genotypes, MODEL, 2, "m")
+    genotypes = dataclasses.replace(genotypes, loci=with_ids(genotypes.loci, "x", "b", "c"))
+    aligned = align_loci(genotypes, with_ids(MODEL, "b", "c", "d", "e"), 2, "m")
+    assert aligned.model_index.tolist() == [0, 1]
+    assert aligned.genotypes.calls.tolist() == [[1, 2]]
+
+
+def test_repeated_loci_are_matched_by_id():
+    everywhere = [("0", 0, "A", "G")] * 3 + [("0", 0, "C", "T")]
+    model = with_ids(loci_of(*everywhere, ("0", 0, "G", "A")), "t0", "t1", "t2", "t3", "t4")
+    genotypes = matrix([[0, 1, 2, 1]], *everywhere)
+    genotypes = dataclasses.replace(genotypes, loci=with_ids(genotypes.loci, "t2", "t0", "t4", "t9"))
+    aligned = align_loci(genotypes, model, 2, "m")
+    assert aligned.model_index.tolist() == [2, 0, 4]
+    assert aligned.swapped.tolist() == [False, False, True]
+    assert aligned.calls.tolist() == [[1, -1, 0, -1, 0]]
+    assert aligned.n_unknown == 1, "t9 is the only C/T of both files, but not t3: position 0 is no position"
+
+
+def test_ids_that_repeat_tell_nothing():
+    model = with_ids(loci_of(*[("0", 0, "A", "G")] * 3), "t0", "t0", "t1")
+    genotypes = dataclasses.replace(
+        matrix([[0, 1]], *[("0", 0, "A", "G")] * 2), loci=with_ids(loci_of(*[("0", 0, "A", "G")] * 2), "t0", "t1")
+    )
+    assert align_loci(genotypes, model, 2, "m").model_index.tolist() == [2]
+
+
+def test_other_names_for_a_locus_of_its_own_do_not_matter():
+    genotypes = matrix([[0, 1]], ("1", 10, "A", "G"), ("1", 20, "C", "T"))
+    genotypes = dataclasses.replace(genotypes, loci=with_ids(genotypes.loci, "rs1", "snp2"))
+    assert align_loci(genotypes, with_ids(MODEL, "1:10:A:G", "", "", ""), 2, "m").model_index.tolist() == [0, 1]
+    elsewhere = with_ids(MODEL, "x", "rs9", "rs1", "y")
+    assert align_loci(genotypes, elsewhere, 2, "m").model_index.tolist() == [1], "rs1 is another locus of the model"
 
 
 def test_a_locus_and_its_mirror_each_find_their_own():

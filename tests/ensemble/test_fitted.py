@@ -1,5 +1,7 @@
 """What a checkpoint holds beside the parts of the model."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -54,6 +56,17 @@ def test_state_round_trip(model):
         assert np.array_equal(getattr(again.mask, name), getattr(one.mask, name))
     for name in ("chrom", "pos", "ref", "alt"):
         assert np.array_equal(getattr(again.loci, name), getattr(one.loci, name))
+
+
+def test_names_of_loci_are_kept(model):
+    one = model._fitted
+    assert one.state()["loci"]["ids"] is None
+    names = np.array([f"tag{j}" for j in range(len(one.loci))], object)
+    named = dataclasses.replace(one, loci=dataclasses.replace(one.loci, ids=names))
+    state = named.state()
+    assert Fitted.from_state(state, model.config).loci.ids.tolist() == names.tolist()
+    del state["loci"]["ids"]  # as in a checkpoint of 0.1
+    assert Fitted.from_state(state, model.config).loci.ids is None
 
 
 @pytest.mark.parametrize("entry", ["calls", "masks", "loci"])

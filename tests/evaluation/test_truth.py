@@ -101,6 +101,39 @@ def test_a_file_scored_against_itself_is_right_throughout(tmp_path):
     assert np.array_equal(said.filled, truth)
 
 
+def test_samples_are_matched_as_they_are_then_without_blanks(tmp_path):
+    given = GIVEN.replace("\ta\tb\tc\n", "\ta \tb\tc\n")
+    _, one, said = scored(tmp_path, given, TRUTH, TRUTH.replace("\tb\tc\n", "\tb\tc \n"))
+    assert one.cells.truth.tolist() == said.guess.call.tolist() == [1, 2, 1]
+
+
+def everywhere(*rows):
+    """Loci that all stand at 0:0, as dartR writes them; rows: (ID, cells)."""
+    return vcf(*(record(cells, chrom="0", pos=0).replace("\t.\t", f"\t{name}\t", 1) for name, cells in rows))
+
+
+def test_loci_at_one_position_are_matched_by_id(tmp_path):
+    given = everywhere(("t1", "0/0 ./. 1/1"), ("t2", "./. 0/1 0/0"), ("t3", "0/0 0/1 ./."))
+    truth = everywhere(("t3", "0/0 0/1 1/1"), ("t1", "0/0 0/1 1/1"), ("t2", "0/0 0/1 0/0"), ("t4", "1/1 1/1 1/1"))
+    imputed = everywhere(("t2", "0/1 0/1 0/0"), ("t9", "1/1 1/1 1/1"), ("t1", "0/0 0/1 1/1"))
+    genotypes, one, said = scored(tmp_path, given, truth, imputed)
+    assert one.cells.truth.tolist() == [1, 0, 2]
+    assert said.guess.call.tolist() == [1, 1, -1]
+    assert "lacks 1 loci" in said.notes[0]
+    assert genotypes.loci.ids.tolist() == ["t1", "t2", "t3"]
+
+
+def test_loci_that_cannot_be_told_apart_are_not_scored(tmp_path, caplog):
+    given = everywhere((".", "0/0 ./. 1/1"), (".", "./. 0/1 0/0"), ("t3", "0/0 0/1 ./."))
+    known = everywhere((".", "0/0 0/1 1/1"), (".", "0/0 0/1 0/0"), ("t3", "0/0 0/1 1/1"), ("t4", "0/0 0/1 1/1"))
+    _, one, said = scored(tmp_path, given, known, known)
+    assert one.cells.loci.tolist() == [2]
+    assert said.guess.call.tolist() == [2]
+    assert "2 of its loci cannot be told apart" in caplog.text
+    with pytest.raises(InputError, match="none of its loci is in"):
+        scored(tmp_path, given.replace("t3", "."), known.replace("t3", "."))
+
+
 @pytest.mark.parametrize(
     ("truth", "words"),
     [

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from vcf_maker import record, vcf, write
+from vcf_maker import HEADER, record, vcf, write
 
+from imputevae_cli.data.evidence import HAS_ALT, HAS_REF
 from imputevae_cli.data.popmap import PopMap
 from imputevae_cli.errors import ConfigError, InputError
-from imputevae_cli.io import vcf_reader
+from imputevae_cli.io import vcf_reader, vcf_records
 from imputevae_cli.io.vcf_reader import read_vcf
 
 TWO = record("0/0 0/1 1/1", pos=1) + record("./. 0|1 1|1", pos=2)
@@ -60,6 +61,96 @@ def test_half_calls_and_missing_calls_of_every_spelling(tmp_path):
     cells = ["./1", "0/.", ".|1", ".", "./.", ".|.", "0|1", "1/1:5", ".:3"]
     genotypes = read(tmp_path, record(cells, fmt="GT:DP"), record(["0/0"] * 9), samples="abcdefghi")
     assert genotypes.calls[:, 0].tolist() == [-1, -1, -1, -1, -1, -1, 1, 2, -1]
+
+
+def test_half_calls_keep_the_allele_that_is_seen(tmp_path):
+    genotypes = read(
+        tmp_path,
+        record("0/0 ./1 0/1"),
+        record("./1 1/2 0/0", alt="C,T"),
+        record("0 1 .", pos=150),
+        record("0/. 0/1 ./1", pos=200),
+        record("./. 1/1 .|0", pos=300),
+    )
+    assert seen(genotypes) == [[0, 1, 0], [2, 0, 0], [0, 2, 1]]
+    kept = genotypes.at_loci(np.array([True, False, True]))
+    assert seen(kept) == [[0, 0], [2, 0], [0, 1]]
+    assert read(tmp_path, TWO).evidence is None
+    chosen = read_vcf(write(tmp_path / "in.vcf", vcf(record("0/0 ./1 0/1"), record("./1 0/1 ./0"))), samples=["a", "c"])
+    assert seen(chosen) == [[0, 2], [0, 1]]
+
+
+def seen(genotypes):
+    """The codes of half-calls, and 0 for all else."""
+    codes = genotypes.evidence.codes
+    return np.where((codes == HAS_REF) | (codes == HAS_ALT), codes, 0).tolist()
+
+
+def test_a_byte_order_mark(tmp_path):
+    for mode in ("vcf", "gzip", "bgzf"):
+        path = write(tmp_path / "in.vcf.gz", b"\xef\xbb\xbf" + vcf(TWO).encode(), mode)
+        assert read_vcf(path).calls.shape == (3, 2)
+
+
+@pytest.mark.parametrize("mode", ["vcf", "gzip", "bgzf"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_last_record_without_a_newline_is_read_with_a_warning(tmp_path, caplog, mode, end):
+    text = vcf(TWO, record("0/0:3 ./.:4 0|1:5", fmt="GT:DP")).replace("\n", end)[: -len(end)]
+    genotypes = read_vcf(write(tmp_path / "in.vcf.gz", text, mode))
+    assert genotypes.calls.tolist() == [[0, -1, 0], [1, 1, -1], [2, 2, 1]]
+    assert caplog.text.count("line 16, the last, does not end with a newline, but is whole") == 1
+
+
+def test_padded_column_names(tmp_path):
+    text = vcf(TWO).replace("\tINFO\tFORMAT\t", "\tINFO    \tFORMAT \t").replace("#CHROM\tPOS", "#CHROM \t POS")
+    assert read_vcf(write(tmp_path / "in.vcf", text)).samples == ("a", "b", "c")
+
+
+@pytest.mark.parametrize(
+    ("ref", "alt"), [("A", "-"), ("1", "2"), (".", "A"), ("A", "N"), ("-", "AT"), ("a", "r"), ("0", "1")]
+)
+def test_any_two_alleles_are_biallelic(tmp_path, ref, alt):
+    genotypes = read(tmp_path, TWO, record("0/0 0/1 1/1", ref=ref, alt=alt))
+    assert genotypes.source.passed_through == {}
+    assert (genotypes.loci.ref[-1], genotypes.loci.alt[-1]) == (ref, alt)
+
+
+@pytest.mark.parametrize("alt", ["*", "<DEL>", "<*>", "A[2:5[", "]2:5]A", ".A", "A."])
+def test_alleles_of_a_meaning_of_their_own_pass(tmp_path, alt):
+    genotypes = read(tmp_path, TWO, record("0/0 0/1 1/1", alt=alt))
+    assert genotypes.source.passed_through == {"symbolic or * ALT": 1}
+
+
+V44 = HEADER.replace("VCFv4.2", "VCFv4.4")
+
+
+def test_phase_prefixes_of_version_4_4(tmp_path):
+    cells = "/0/1 |0|1 |1|1 /0|1 |0/1 ./. |.|. /.|1 0|1"
+    text = vcf(record(cells), record(cells, pos=200), samples="abcdefghi", header=V44)
+    genotypes = read_vcf(write(tmp_path / "in.vcf", text))
+    assert genotypes.calls[:, 0].tolist() == [1, 1, 2, 1, 1, -1, -1, -1, 1]
+    assert [row for row, codes in enumerate(seen(genotypes)) if any(codes)] == [7]
+    haploid = vcf(record("|0 /1 . /."), record("0 1 |1 |."), samples="abcd", header=V44)
+    assert read_vcf(write(tmp_path / "in.vcf", haploid)).calls.tolist() == [[0, 0], [1, 1], [-1, 1], [-1, -1]]
+
+
+@pytest.mark.parametrize("cell", ["||0|1", "/", "|", "0|/1", "|0|1|"])
+def test_prefixes_that_are_none(tmp_path, cell):
+    with pytest.raises(InputError, match="malformed genotype"):
+        read_vcf(write(tmp_path / "in.vcf", vcf(TWO, record(["0/0", cell, "0/1"]), header=V44)))
+
+
+def test_requested_samples_are_matched_as_they_are_then_without_blanks(tmp_path):
+    genotypes = read(tmp_path, TWO, samples=("a ", "b", "c"), popmap=PopMap({"a ": "n", "b ": "s", "c": "n"}))
+    assert genotypes.samples == ("a ", "b", "c")
+    assert genotypes.populations.tolist() == ["n", "s", "n"]
+    assert read_vcf(genotypes.source.path, samples=["a", "c "]).samples == ("a ", "c")
+
+
+def test_ids_are_kept(tmp_path):
+    text = vcf(TWO).replace("\t2\t.\t", "\t2\trs7\t")
+    assert read_vcf(write(tmp_path / "in.vcf", text)).loci.ids.tolist() == ["", "rs7"]
+    assert read(tmp_path, TWO).loci.ids is None
 
 
 def test_haploid_file(tmp_path):
@@ -138,9 +229,9 @@ def test_populations_follow_the_kept_samples(tmp_path, caplog):
 
 
 def test_samples_of_one_ploidy_can_be_kept_from_a_mixed_file(tmp_path):
-    with pytest.raises(InputError, match=r"line 14 \(1:100\): sample 'c' is haploid where others are diploid; keep"):
-        read(tmp_path, record("0/0 0/1 1"), record("0/0 1/1 ."))
-    assert read_vcf(tmp_path / "in.vcf", samples=["a", "b"]).calls.tolist() == [[0, 0], [1, 2]]
+    genotypes = read(tmp_path, record("0/0 0/1 1"), record("0/0 1/1 ."), record("0/0 0/1 1/1"))
+    assert genotypes.source.passed_through == {"haploid and diploid calls together": 1}
+    assert read_vcf(tmp_path / "in.vcf", samples=["a", "b"]).calls.tolist() == [[0, 0, 0], [1, 2, 1]]
 
 
 def test_loci_without_a_call_among_the_kept_samples_pass(tmp_path):
@@ -162,7 +253,7 @@ def test_any_calls_are_read_as_they_are(tmp_path, monkeypatch, data, ploidy, mod
     n = data.draw(st.sampled_from([2, 3, 300]))
     n_loci = data.draw(st.integers(2, 40))
     seed = data.draw(st.integers(0, 2**32 - 1))
-    monkeypatch.setattr(vcf_reader, "BATCH_BYTES", 8)
+    monkeypatch.setattr(vcf_records, "BLOCK_CELLS", 8)
     rng = np.random.default_rng(seed)
     calls = rng.integers(-1, ploidy + 1, (n, n_loci)).astype(np.int8)
     calls[0] = np.maximum(calls[0], 0)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from vcf_maker import HEADER, Filled, record, vcf, write
 
 from imputevae_cli.errors import InputError, OutputError
+from imputevae_cli.imputed import ImputedGenotypes
 from imputevae_cli.io import vcf_writer
 from imputevae_cli.io.vcf_info import impute_info
 from imputevae_cli.io.vcf_reader import read_vcf
@@ -88,15 +89,61 @@ def test_fields_that_were_dropped_at_the_end_are_padded(tmp_path):
     assert rows[1][9:11] == ["0/0:1,2:3:1,0,0:0:0", "0/0:1:.:1,0,0:0:0"]
 
 
-def test_fields_of_the_same_name_are_replaced(tmp_path):
-    records = [record("0/0:9:1 ./.:8:2 1/1", fmt="GT:DS:DP", info="INFO=0.5;NIMP=3;DP=4"), record("0/0 0/1 1/1")]
-    header = HEADER + '##FORMAT=<ID=DS,Number=1,Type=String,Description="old">\n'
+def test_fields_of_the_same_name_and_kind_are_replaced_and_that_is_said(tmp_path, caplog):
+    caplog.set_level("INFO", logger="imputevae")
+    records = [
+        record("0/0:9:1 ./.:8:2 1/1", fmt="GT:DS:DP", info="INFO=0.5;NIMP=3;DP=4"),
+        record("0/0 0/1 1/1"),
+        record("0/0:9 0/2:8 1/1:3", fmt="GT:DS", alt="C,T", info="INFO=0.5"),
+    ]
+    header = HEADER + '##FORMAT=<ID=DS,Number=1,Type=Float,Description="old">\n'
+    header += '##INFO=<ID=INFO,Number=1,Type=Float,Description="old">\n##INFO=<ID=NIMP,Number=1,Type=Integer>\n'
     rows = filled(tmp_path, *records, header=header)
     assert rows[0][8:11] == ["GT:DP:GP:DS:IMP", "0/0:1:1,0,0:0:0", "0/1:2:0.1,0.7,0.2:1.1:1"]
     assert rows[0][7] == "DP=4;INFO=0.414;NIMP=1"
+    assert rows[2][7:] == ["INFO=0.5", "GT:DS", "0/0:9", "0/2:8", "1/1:3"]
     text = (tmp_path / "out.vcf").read_text()
     assert text.count("##FORMAT=<ID=DS,") == 1
     assert "##FORMAT=<ID=DS,Number=A,Type=Float" in text
+    assert "the input's own FORMAT/DS, INFO/INFO, INFO/NIMP are replaced where calls are imputed" in caplog.text
+
+
+CLASHES = {
+    "IMP String": ('##FORMAT=<ID=IMP,Number=1,Type=String,Description="impact">\n', "GT:IMP", "severe", "."),
+    "IMP Float": ('##FORMAT=<ID=IMP,Number=1,Type=Float,Description="x">\n', "GT:IMP", "0.5", "."),
+    "DS String": ('##FORMAT=<ID=DS,Number=1,Type=String,Description="dose">\n', "GT:DS", "high", "."),
+    "GP String": ('##FORMAT=<ID=GP,Number=1,Type=String,Description="group">\n', "GT:GP", "north", "."),
+    "GP of three": ('##FORMAT=<ID=GP,Number=3,Type=Float,Description="x">\n', "GT:GP", "0.1,0.2,0.7", "."),
+    "IMP undeclared": ("", "GT:IMP", "severe", "."),
+    "INFO String": ('##INFO=<ID=INFO,Number=.,Type=String,Description="free, ID=GP">\n', "GT", None, "INFO=a,b"),
+    "INFO Flag": ('##INFO=<ID=INFO,Number=0,Type=Flag,Description="x">\n', "GT", None, "DB;INFO"),
+    "NIMP String": ('##INFO=<ID=NIMP,Number=1,Type=String,Description="x">\n', "GT", None, "NIMP=few"),
+}
+
+
+@pytest.mark.parametrize("case", CLASHES)
+@pytest.mark.parametrize("mode", ["v", "b"])
+def test_fields_of_another_kind_are_kept_under_another_name(tmp_path, caplog, capfd, case, mode):
+    declared, fmt, value, info = CLASHES[case]
+    cells = [gt if value is None else f"{gt}:{value}" for gt in ("0/0", "./.", "0/1")]
+    own = '##INFO=<ID=DB,Number=0,Type=Flag,Description="x">\n' + declared
+    records = [record(cells, pos=1, fmt=fmt, info=info), record("0/0 ./. 1/1", pos=2)]
+    records += [record(cells, pos=3, alt="C,T", fmt=fmt, info=info)]
+    path = write(tmp_path / "in.vcf", vcf(*records, header=HEADER + own))
+    fill(read_vcf(path), tmp_path / "out", mode)
+    rows = [line.split("\t") for line in pysam.bcftools.view("-H", str(tmp_path / "out")).split("\n")[:-1]]
+    assert capfd.readouterr().err == ""
+    key = case.split()[0]
+    assert f"it is kept as INPUT_{key}" in caplog.text
+    for row in (rows[0], rows[2]):
+        if value:
+            place = row[8].split(":").index(f"INPUT_{key}")
+            assert {cell.split(":")[place] for cell in row[9:]} == {value}
+        else:
+            assert info.replace(key, f"INPUT_{key}", 1) in row[7]
+    assert rows[2][9].split(":")[0] == "0/0"
+    header = pysam.bcftools.view("-h", str(tmp_path / "out"))
+    assert header.count(f"<ID=INPUT_{key},") == header.count(f"=<ID={key},") == 1
 
 
 def test_counts_follow_the_calls_where_they_are_present(tmp_path):
@@ -110,6 +157,9 @@ def test_a_frequency_that_changes_is_rewritten(tmp_path):
     rows = filled(tmp_path, record("0/0 0/0 ./.", info="AF=0.0;AC=0"), record("0/0 ./. 1/1", info="AF=0.3"))
     assert rows[0][7] == "AF=0.166667;AC=1;INFO=0.414;NIMP=1"
     assert rows[1][7] == "AF=0.5;INFO=0.414;NIMP=1"
+    rows = filled(tmp_path, record("0/0 0/0 ./.", info="AF=0.2"), record("0/0 ./. 1/1", info="AF=5e-1"))
+    assert rows[0][7] == "AF=0.166667;INFO=0.414;NIMP=1", "a value that the new one rounds to is stale too"
+    assert rows[1][7] == "AF=5e-1;INFO=0.414;NIMP=1"
 
 
 def test_samples_are_subset_with_counts_that_fit(tmp_path):
@@ -385,25 +435,121 @@ def test_all_that_was_known_stays_as_it_was(tmp_path, data, mode):
             assert sum(int(allele) for allele in new_gt.replace("|", "/").split("/")) == int(np.argmax(p))
 
 
-def test_counts_agree_with_fill_tags(tmp_path):
-    """What is written for AC, AN, AF and NS is what bcftools counts in the output, half-calls and all."""
-    if not shutil.which("bcftools"):
-        pytest.skip("needs bcftools")
-    info = "AC=9;AN=9;AF=0.9;NS=9"
-    cells = ["0/0 1/1 ./. ./1", "./1 0/1 0/0 .", "0|1 1/1 0/0 0/0"]
-    records = [record(c, pos=i + 1, info=info) for i, c in enumerate(cells)]
-    records += [
-        record("0/1 1/2 ./1 ./.", pos=9, alt="C,T", info=info.replace("AC=9", "AC=9,9").replace("0.9", "0.9,1"))
-    ]
-    path = write(tmp_path / "in.vcf", vcf(*records, samples="abcd"))
-    for keep in (None, ["b", "c", "d"]):
-        fill(read_vcf(path, samples=keep), tmp_path / "out.vcf", silent=[2])
-        command = ["bcftools", "+fill-tags", str(tmp_path / "out.vcf"), "--", "-t", "AC,AN,AF,NS"]
+needs_bcftools = pytest.mark.skipif(not shutil.which("bcftools"), reason="needs bcftools")
+COUNTED = "AC,AN,AF,NS,MAF,F_MISSING"
+
+
+@needs_bcftools
+@pytest.mark.parametrize("seed", range(6))
+def test_counts_agree_with_fill_tags(tmp_path, seed):
+    """What is written for the counts is what bcftools counts in the output, half-calls and all."""
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(3, 9))
+    spellings, values = ["0/0", "0|1", "1/1", "./.", ".", "./1", "0/."], ["0", "0.1", "0.33", "0.333", "0.5", "1", "9"]
+    records = []
+    for i in range(40):
+        old = ";".join(f"{key}={rng.choice(values)}" for key in COUNTED.split(","))
+        records.append(record(rng.choice(spellings, n).tolist(), pos=i + 1, info=old))
+    wide = ";".join(f"{key}=9,9" if key in ("AC", "AF") else f"{key}=9" for key in COUNTED.split(","))
+    records.append(record(["0/1", "1/2", "./1", *["2/2"] * (n - 3)], pos=50, alt="C,T", info=wide))
+    header = HEADER + '##INFO=<ID=MAF,Number=1,Type=Float,Description="x">\n'
+    header += '##INFO=<ID=F_MISSING,Number=.,Type=Float,Description="x">\n'
+    names = [f"s{i}" for i in range(n)]
+    path = write(tmp_path / "in.vcf", vcf(*records, samples=names, header=header))
+    for keep in (None, names[1:]):
+        genotypes = read_vcf(path, samples=keep)
+        fill(genotypes, tmp_path / "out.vcf", silent=[2 - bool(keep)], doubtful=[3])
+        command = ["bcftools", "+fill-tags", str(tmp_path / "out.vcf"), "--", "-t", COUNTED]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         expected = [line.split("\t")[7] for line in done.stdout.split("\n")[:-1] if line[0] != "#"]
-        for row, want in zip(fields(tmp_path / "out.vcf"), expected, strict=True):
-            if row[4] == "G" or keep:  # a record that is not modelled keeps its counts with all samples
-                assert sorted(row[7].split(";")) == sorted(want.split(";"))
+        modelled = set(genotypes.source.rows.tolist())
+        for i, (row, want) in enumerate(zip(fields(tmp_path / "out.vcf"), expected, strict=True)):
+            if i in modelled or keep:  # a record that passes keeps its counts with all samples
+                assert counts_in(row[7]) == counts_in(want)
+
+
+def counts_in(info: str) -> dict[str, list]:
+    items = (item.partition("=") for item in info.split(";"))
+    return {key: [x if x == "." else float(x) for x in value.split(",")] for key, _, value in items if key in COUNTED}
+
+
+@pytest.mark.skipif(not shutil.which("vcftools"), reason="needs vcftools")
+def test_our_header_lines_give_no_warning_of_vcftools(tmp_path):
+    fill(read_vcf(write(tmp_path / "in.vcf", vcf(*RECORDS))), tmp_path / "out.vcf")
+    command = ["vcftools", "--vcf", "out.vcf", "--freq", "--out", "x"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "arning" not in done.stdout + done.stderr
+
+
+V44 = HEADER.replace("VCFv4.2", "VCFv4.4")
+
+
+def test_phase_prefixes_come_back_as_they_were(tmp_path):
+    cells = ["/0/1", "|0|1", "|1|1", "/0|1", "|0/1", "./.", "|.|.", "0|1"]
+    text = [record(cells, info="AC=9;AN=9"), record(cells, pos=200), record(cells, pos=300, alt="C,T")]
+    rows = filled(tmp_path, *text, samples="abcdefgh", header=V44)
+    for row in rows[:2]:
+        known = [*cells[:5], "0/1", "0/1", cells[7]]
+        assert [cell.split(":")[0] for cell in row[9:]] == known
+    assert rows[0][7].startswith("AC=9;AN=16")
+    assert rows[2][9:] == cells
+
+
+@needs_bcftools
+@pytest.mark.parametrize("ploidy", [1, 2])
+def test_phased_calls_of_a_bcf_by_an_older_bcftools_get_no_prefix(tmp_path, ploidy):
+    """Such a BCF says VCF 4.4, and leaves the phase of a call's first allele at 0; htslib of 4.4 shows `/0|1`."""
+    calls = "0|1 ./. 1|1 0|0 .|." if ploidy == 2 else "0 . 1 0 ."
+    path = write(tmp_path / "in.vcf", vcf(*(record(calls, pos=p) for p in (1, 2)), samples="abcde", header=V44))
+    old = tmp_path / "old.bcf"
+    if "1.16" in subprocess.run(["bcftools", "--version"], capture_output=True, text=True, check=True).stdout:
+        subprocess.run(["bcftools", "view", "--no-version", "-Ob", "-o", str(old), str(path)], check=True)
+    else:  # what an older one makes: encoded as of 4.2, the version then changed
+        data = gzip.decompress(write(old, path.read_text().replace("VCFv4.4", "VCFv4.2"), "bcf").read_bytes())
+        write(old, data.replace(b"VCFv4.2", b"VCFv4.4", 1), "bgzf")
+    fill(read_vcf(old), tmp_path / "out.vcf")
+    filled_in = {"./.": "0/1", ".|.": "0/1", ".": "1"}
+    for row in fields(tmp_path / "out.vcf"):
+        assert [cell.split(":")[0] for cell in row[9:]] == [filled_in.get(call, call) for call in calls.split()]
+
+
+def test_prefixes_that_a_bcf_means_are_kept(tmp_path):
+    path = write(
+        tmp_path / "in.vcf", vcf(*(record("/0|1 0|1 ./. 0/1", pos=p) for p in (1, 2)), samples="abcd", header=V44)
+    )
+    bcf = write(tmp_path / "in.bcf", path.read_bytes(), "bcf")
+    fill(read_vcf(bcf), tmp_path / "out.vcf")
+    assert [cell.split(":")[0] for cell in fields(tmp_path / "out.vcf")[0][9:]] == ["/0|1", "0|1", "0/1", "0/1"]
+
+
+def test_marks_and_blanks_that_others_refuse_are_not_written(tmp_path):
+    text = vcf(*RECORDS).replace("\tINFO\tFORMAT\t", "\tINFO    \tFORMAT\t")
+    fill(read_vcf(write(tmp_path / "in.vcf", b"\xef\xbb\xbf" + text.encode()[:-1])), tmp_path / "out.vcf")
+    fill(read_vcf(write(tmp_path / "in.vcf", vcf(*RECORDS))), tmp_path / "plain.vcf")
+    assert (tmp_path / "out.vcf").read_bytes() == (tmp_path / "plain.vcf").read_bytes()
+
+
+def test_half_calls_are_filled_with_the_allele_that_is_seen(tmp_path):
+    path = write(tmp_path / "in.vcf", vcf(record("0/0 ./1 0|."), record("0/1 0/0 1/1")))
+    genotypes = read_vcf(path)
+    imputed = ImputedGenotypes(genotypes, lambda a, b: np.tile(np.float32([0.9, 0.06, 0.04]), (3, b - a, 1)))
+    imputed.write_vcf(tmp_path / "out.vcf")
+    assert fields(tmp_path / "out.vcf")[0][9:] == ["0/0:1,0,0:0:0", "0/1:0,0.6,0.4:1.4:1", "0/0:0.938,0.062,0:0.062:1"]
+
+
+def test_what_bcftools_cannot_encode_is_named(tmp_path, monkeypatch):
+    genotypes = read_vcf(write(tmp_path / "in.vcf", vcf(*RECORDS).replace("AC=2;AN=4", "XX")))
+    monkeypatch.setattr(vcf_writer, "missing_declarations", lambda lines: [])
+    with pytest.raises(OutputError, match=r"cannot be written as BCF \(bcftools: .*Tag not defined.*; write a .vcf.gz"):
+        fill(genotypes, tmp_path / "out.bcf", "b")
+    assert not (tmp_path / "out.bcf").exists()
+
+
+def test_no_folder_for_temporary_files(tmp_path, monkeypatch):
+    genotypes = read_vcf(write(tmp_path / "in.vcf", vcf(*RECORDS)))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
+    with pytest.raises(OutputError, match="set TMPDIR to a disk with room"):
+        fill(genotypes, "-", "b")
 
 
 @pytest.mark.skipif(not (shutil.which("plink2") and shutil.which("bcftools")), reason="needs plink2 and bcftools")

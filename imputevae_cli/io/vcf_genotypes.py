@@ -1,0 +1,103 @@
+"""Genotypes in the text of VCF cells: all short spellings are told at once from four characters of each cell."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from imputevae_cli.data.genotypes import MISSING
+
+NO_DIPLOID, NO_HAPLOID, HALF_REF, HALF_ALT, OTHER, POLYPLOID, LONG = 3, 4, 7, 8, 9, 10, 11
+"""States of a cell: 0, 1 and 2 are diploid calls, with that many ALT alleles, 5 and 6 haploid ones.
+
+NO_DIPLOID, NO_HAPLOID: missing, as `./.` and as `.`. HALF_REF, HALF_ALT: one allele is missing, the other is seen.
+OTHER: alleles beyond 1. POLYPLOID: more than two alleles. LONG: not told from four characters.
+"""
+CALL_OF = np.array([0, 1, 2, MISSING, MISSING, 0, 1, MISSING, MISSING, MISSING, MISSING, MISSING], np.int8)
+"""The call, a count of ALT alleles, by state."""
+PLOIDY_OF = np.array([2, 2, 2, 0, 0, 1, 1, 2, 2, 2, 0, 0], np.uint8)
+"""By state, a bit for the ploidy that a cell shows: 1 haploid, 2 diploid, 0 neither."""
+TOO_LARGE = 255
+"""The largest allele of a cell that is LONG."""
+
+MAX_ALLELE_DIGITS = 9
+GENOTYPE = re.compile(rb"([/|])?((?:\.|\d+)(?:[/|](?:\.|\d+))*)")
+_POINT, _PARTED, _END, _ELSE = 10, 11, 13, 15
+_PHASED = 12
+
+
+def _symbols() -> bytes:
+    table = bytearray([_ELSE] * 256)
+    for digit in range(10):
+        table[ord("0") + digit] = digit
+    table[ord(".")], table[ord("/")], table[ord("|")] = _POINT, _PARTED, _PHASED
+    for end in b":\t\n":
+        table[end] = _END
+    return bytes(table)
+
+
+SYMBOLS = _symbols()
+"""256 bytes: the four-bit symbol of each character."""
+
+
+def _tables() -> tuple[np.ndarray, np.ndarray]:
+    """For four symbols, the first in the lowest bits: the state, and the largest allele (0 where there is none)."""
+    states, largest = np.full(1 << 16, LONG, np.uint8), np.full(1 << 16, TOO_LARGE, np.uint8)
+    for first in range(11):
+        alone = first | _END << 4
+        for rest in range(256):
+            states[alone | rest << 8] = NO_HAPLOID if first == _POINT else 5 + first if first < 2 else OTHER
+            largest[alone | rest << 8] = first % _POINT
+        for second in range(11):
+            for between in (_PARTED, _PHASED):
+                code = first | between << 4 | second << 8 | _END << 12
+                states[code] = _diploid_state(first, second)
+                largest[code] = max(first % _POINT, second % _POINT)
+    return states, largest
+
+
+def _diploid_state(first: int, second: int) -> int:
+    seen = [allele for allele in (first, second) if allele != _POINT]
+    if max(seen, default=0) > 1:
+        return OTHER
+    if len(seen) == 1:
+        return HALF_ALT if seen[0] else HALF_REF
+    return sum(seen) if seen else NO_DIPLOID
+
+
+STATE_OF, LARGEST_OF = _tables()
+
+
+def genotype_codes(text: bytes, starts: np.ndarray, prefixed: bool) -> np.ndarray:
+    """The codes, for STATE_OF and LARGEST_OF, of cells that begin at `starts`, int64 of any shape.
+
+    prefixed: whether a call may begin with its phase, as VCF 4.4 has it.
+    """
+    symbols = text.translate(SYMBOLS) + bytes([_ELSE] * 4)
+    if prefixed:
+        first = np.frombuffer(symbols, np.uint8)[starts]
+        starts = starts + ((first == _PARTED) | (first == _PHASED))
+    words = np.ndarray((len(symbols) - 3,), "<u4", symbols, strides=(1,))[starts]
+    words |= words >> np.uint32(4)
+    words &= np.uint32(0x00FF00FF)
+    words |= words >> np.uint32(8)
+    return words.astype(np.uint16)
+
+
+def long_genotype(cell: bytes, prefixed: bool) -> tuple[int, int, int] | None:
+    """(state, largest allele, ploidy) of a cell spelled out at length, or None where it is no genotype."""
+    found = GENOTYPE.fullmatch(cell.split(b":", 1)[0])
+    if not found or (found[1] and not prefixed):
+        return None
+    alleles = re.split(rb"[/|]", found[2])
+    numbers = [_POINT if a == b"." else min(int(a[:20]), 1 << 31) if len(a) < 20 else 1 << 31 for a in alleles]
+    known = [number for number, a in zip(numbers, alleles, strict=True) if a != b"."]
+    largest = max(known, default=0)
+    if len(alleles) > 2:
+        return POLYPLOID, largest, len(alleles)
+    if largest > 1:
+        return OTHER, largest, len(alleles)
+    if len(alleles) == 1:
+        return (5 + known[0] if known else NO_HAPLOID), largest, 1
+    return _diploid_state(*numbers), largest, 2
