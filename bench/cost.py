@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from imputevae_cli.config import CopyingSettings
+from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.data.genotypes import MISSING
 from imputevae_cli.data.hidden_calls import HiddenCells
 from imputevae_cli.decoders.copying.model import CopyingModel
@@ -48,7 +49,7 @@ def nanoseconds(n_samples: int, n_loci: int) -> dict:
     )
     codes, positions = np.zeros(n_loci, np.int32), np.arange(n_loci, dtype=np.int64) * 100
     start = time.process_time()
-    CopyingModel(settings, 1).fit(calls, codes, positions, 2, hidden=HiddenCells.none())
+    CopyingModel(settings, 1).fit(Cohort(calls, codes, positions, 2), hidden=HiddenCells.none())
     seconds = time.process_time() - start
     return {
         "samples": n_samples,

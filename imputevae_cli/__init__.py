@@ -4,12 +4,9 @@
 """
 
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 
-try:
-    __version__ = version("imputevae")
-except PackageNotFoundError:  # run from a source tree that was never installed
-    __version__ = "0+unknown"
+__version__ = "0.2.0"
+"""The one place that says so; pyproject.toml reads it, and a test holds CITATION.cff and the recipe of conda to it."""
 
 _LAZY = {
     "Config": "imputevae_cli.config",

@@ -16,6 +16,7 @@ from msgspec import Meta
 
 from imputevae_cli.decoders import registry
 from imputevae_cli.decoders.copying.settings import CopyingSettings
+from imputevae_cli.decoders.founders.settings import FoundersSettings
 from imputevae_cli.decoders.knn.settings import KnnSettings
 from imputevae_cli.decoders.vae.settings import VaeSettings
 from imputevae_cli.errors import ConfigError
@@ -31,17 +32,16 @@ Strategy = Literal[
 
 
 class ModelSettings(Section):
-    """What the model is made of, and the shape of the global decoder's networks.
+    """Which decoders fill the calls, and the shape of the VAE's networks.
 
-    decoder: vae reads population structure, knn the samples most alike, copying shared stretches of
-    chromosomes; auto mixes what hidden calls show to help.
-    latent_dim: size of z. hidden_units: width of the encoder's first hidden layer. num_hidden_layers: hidden
-    layers of the encoder, and of the decoder in reverse; 0 makes both linear. layer_schedule and
-    layer_scaling_factor: widths fall from hidden_units to latent_dim x layer_scaling_factor, by equal ratios
-    (pyramid) or equal steps (linear). dropout_rate: share of the encoder's hidden units dropped in training.
-    population_dim: size of the population embedding, used when a popmap is given; 0 leaves populations out.
-    population_dropout: share of samples whose population is withheld in a batch, so that the model also
-    serves samples of none.
+    decoder: auto mixes the decoders that help on held-out calls; vae (population structure), knn (nearest neighbours)
+    and copying (haplotypes that samples share) use one alone. latent_dim: size of z. hidden_units: width of the
+    encoder's first hidden layer. num_hidden_layers: hidden layers of the encoder, and of the decoder in reverse; 0
+    makes both linear. layer_schedule and layer_scaling_factor: widths fall from hidden_units to latent_dim x
+    layer_scaling_factor, by equal ratios (pyramid) or equal steps (linear). dropout_rate: share of the encoder's
+    hidden units dropped in training. activation: of the hidden layers. population_dim: size of the population
+    embedding, used when a popmap is given; 0 leaves populations out. population_dropout: share of samples whose
+    population is withheld in a batch, so that the model also serves samples of none.
     """
 
     decoder: str = "auto"
@@ -57,20 +57,22 @@ class ModelSettings(Section):
 
 
 class TrainSettings(Section):
-    """Optimisation.
+    """How the VAE is trained, and on which device.
 
-    batch_size: at most a quarter of the samples serves, so that small cohorts too see several steps an epoch.
-    weight_decay: AdamW's. decoder_l2: precision of the Gaussian prior on the decoder's loadings, which are
-    many more than the samples. warmup_epochs: linear warm-up, then cosine to 0 at max_epochs.
-    early_stop_gen: epochs without a better score on the simulated-missing calls before training stops.
-    ensemble: models fitted from different starting points, whose genotype probabilities are averaged.
-    validation_split: share of the simulated-missing calls that early stopping and the gate are fitted
-    on; the rest only measures the expected accuracy. input_mask_min, input_mask_max: share of the observed
-    calls hidden from the encoder, drawn anew for each sample of each batch. weights_*: class weights; power 0
-    switches them off, 1 is full inverse frequency; weights_inverse takes the frequency itself; normalize
-    brings their mean to 1; max_ratio bounds largest / smallest. gamma: exponent of the focal loss; the
-    schedules raise gamma and kl_beta linearly from 0 over the first half of max_epochs. precision: of the products in
-    a training step of the global decoder; bf16 is for GPUs that have it. Weights, losses and all else stay float32.
+    batch_size: at most a quarter of the samples serves, so that small cohorts too see several steps per epoch.
+    learning_rate: the highest, after the warm-up. l1_penalty: weight of the absolute size of the networks' weights.
+    weight_decay: AdamW's. decoder_l2: precision of the Gaussian prior on the decoder's loadings, which are many more
+    than the samples. warmup_epochs: linear warm-up, then cosine to 0 at max_epochs. early_stop_gen: epochs without a
+    better score on the held-out calls before training stops. min_epochs, max_epochs: it never stops before the one,
+    and always at the other. ensemble: models fitted from different starting points, whose genotype probabilities are
+    averaged. validation_split: share of the held-out calls that early stopping and the gate are fitted on; the rest
+    only measures the expected accuracy. input_mask_min, input_mask_max: least and greatest share of the observed
+    calls hidden from the encoder, drawn anew for each sample of each batch. weights_power: of the class weights; 0
+    switches them off, 1 is full inverse frequency. weights_max_ratio: bounds largest / smallest class weight.
+    weights_normalize: brings the mean of the class weights to 1. weights_inverse: takes the frequency itself as the
+    weight. gamma: exponent of the focal loss. gamma_schedule: raises gamma linearly from 0 over the first half of
+    max_epochs. device: where the VAE is trained; gpu is another name of cuda. precision: of the products in a
+    training step of the VAE; bf16 is for GPUs that have it. Weights, losses and all else stay float32.
     """
 
     batch_size: Count = 64
@@ -97,11 +99,11 @@ class TrainSettings(Section):
 
 
 class SimSettings(Section):
-    """Simulated missingness: the known calls that are hidden from training, to stop it and to score it.
+    """Simulated missingness: the known calls that are held out from training, to stop it and to score it.
 
-    sim_strategy: observed hides calls in the way that the missing ones are missing; the others are those of
-    `masking.hide`. sim_prop: share of the known calls; max_hidden: their number, since hidden calls are lost to
-    training. sim_kwargs: none of today's strategies takes any.
+    sim_strategy: observed hides calls in the way that the missing ones are missing; the others are those of `evaluate
+    --strategy`. sim_prop: share of the known calls. max_hidden: their number at most, since held-out calls are lost
+    to training. sim_kwargs: none of today's strategies takes any.
     """
 
     sim_strategy: Strategy = "observed"
@@ -115,15 +117,16 @@ class TuneSettings(Section):
 
     metrics: what trials are compared by; a list gives a Pareto front. select: the metric, or the number of a trial,
     that picks one of the front; null takes the first metric. n_trials: trials of the whole study, however many
-    workers share them. study, storage: the study's name, and where it is kept: `journal:PATH`, or a database's URL;
-    null: a journal beside the output. resume: go on with a study that is there. save_db: keep the journal beside
-    the output when the study is done. timeout: seconds after which no trial is begun. sampler_startup: trials that
-    are drawn at random before TPE begins. pruner: of single trials, by the epochs of the global decoder; patience:
+    workers share them. study: its name; null takes the output's. storage: where the study is kept, `journal:PATH` or
+    a database's URL; null: a journal beside the output. resume: go on with a study that is there. save_db: keep the
+    journal beside the output when the study is done. timeout: seconds after which no trial is begun. sampler_startup:
+    trials that are drawn at random before TPE begins. pruner: of single trials, by the epochs of the VAE. patience:
     epochs without a better score before it may act. cells: trials are run on a part of the data of about so many
-    samples x loci, and the best `finalists` on all of it. score_prop, test_prop: share of the known calls hidden to
-    compare trials by, and hidden from the whole study; max_hidden: of each at most so many. epochs, batch_size:
-    most of train.max_epochs, and train.batch_size, of trials on a part; null: those of the trial. stale_after:
-    seconds without a sign of life after which another worker's trial counts as lost, and is run again.
+    samples x loci. finalists: so many of the best trials are run on all data. score_prop: share of the known calls
+    hidden to compare trials by. test_prop: share hidden from the whole study. max_hidden: of each at most so many.
+    epochs: most of train.max_epochs in trials on a part; null: those of the trial. batch_size: train.batch_size of
+    trials on a part; null: that of the trial. stale_after: seconds without a sign of life after which another
+    worker's trial counts as lost, and is run again.
     """
 
     metrics: str | list[str] = "log_loss"
@@ -148,11 +151,14 @@ class TuneSettings(Section):
 
 
 class IoSettings(Section):
-    """prefix: OUT is `prefix` + `.vcf.gz` (`.ivae` for train) where -o is not given. ploidy: null takes the
-    file's. likelihoods: the FORMAT field that says how certain calls are (PL, GL, AD, CATG, GP); auto takes the first
-    but GP that is there and agrees with the calls, where they are uncertain; none takes each call for the truth.
-    n_jobs: threads; 0 takes what the scheduler or the machine gives. scoring_averaging: of F1 over
-    genotype classes, in the summary."""
+    """Files, threads and messages.
+
+    prefix: OUT is `prefix` + `.vcf.gz` (`.ivae` for train) where -o is not given. ploidy: null takes the file's.
+    likelihoods: the FORMAT field that says how certain calls are (PL, GL, AD, CATG, GP); auto takes the first but GP
+    that is there and agrees with the calls, where they are uncertain; none takes each call for the truth.
+    seed: same seed, same file. n_jobs: threads; 0 takes what the scheduler or the machine gives. scoring_averaging:
+    of F1 over genotype classes, in the summary. verbose, debug: as `-v` and `--debug`.
+    """
 
     prefix: str | None = None
     ploidy: Annotated[int, Meta(ge=1, le=2)] | None = None
@@ -165,7 +171,11 @@ class IoSettings(Section):
 
 
 class PlotSettings(Section):
-    """Pictures; `train` and `impute` draw none."""
+    """Pictures of `tune` and of `train --latent`.
+
+    fmt: file format. dpi: resolution of png. fontsize: in points. despine: leaves out the upper and right axes.
+    show: read, so that old files serve; nothing is shown.
+    """
 
     fmt: Literal["pdf", "png", "svg"] = "pdf"
     dpi: Count = 300
@@ -182,6 +192,7 @@ class Config(Section):
     vae: VaeSettings = msgspec.field(default_factory=VaeSettings)
     knn: KnnSettings = msgspec.field(default_factory=KnnSettings)
     copying: CopyingSettings = msgspec.field(default_factory=CopyingSettings)
+    founders: FoundersSettings = msgspec.field(default_factory=FoundersSettings)
     sim: SimSettings = msgspec.field(default_factory=SimSettings)
     tune: TuneSettings = msgspec.field(default_factory=TuneSettings)
     io: IoSettings = msgspec.field(default_factory=IoSettings)
@@ -223,7 +234,11 @@ class Config(Section):
         return _convert(nested)
 
     def replace(self, dotted: Mapping[str, Any]) -> Config:
-        """A copy with some dotted keys changed, such as {"vae.kl_beta": 1.25}."""
+        """A copy with some dotted keys changed.
+
+        >>> Config().replace({"vae.kl_beta": 1.25}).vae.kl_beta
+        1.25
+        """
         return _convert(_overlay(self.to_dict(), dotted, "replace"))
 
     def checked(self) -> Config:
@@ -326,7 +341,13 @@ def _convert(nested: Mapping[str, Any]) -> Config:
 
 
 def parse_override(text: str, option: str = "--set") -> tuple[str, Any]:
-    """Dotted key and value of `key=value`, the value in YAML. Raises ConfigError, naming the option."""
+    """Dotted key and value of `key=value`, the value in YAML. Raises ConfigError, naming the option.
+
+    >>> parse_override("vae.kl_beta=1.25")
+    ('vae.kl_beta', 1.25)
+    >>> parse_override("copying.chains=null")
+    ('copying.chains', None)
+    """
     import yaml
 
     key, equals, value = text.partition("=")

@@ -58,7 +58,7 @@ class CheckpointError(ImputeVAEError):
 
 
 class Preempted(ImputeVAEError):
-    """A run that a signal stopped, and that can be taken up where it was."""
+    """A run that a signal stopped, and that can be resumed where it was."""
 
     exit_code = 75
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from imputevae_cli.data.frequencies import evidence_frequencies, posterior
+from imputevae_cli.data.evidence_frequencies import evidence_frequencies, posterior
 from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix, ImputedBlock, missing_per_sample
 from imputevae_cli.io.outputs import check_output, output_type_of
 from imputevae_cli.io.phylip import iupac, write_phylip

@@ -16,7 +16,7 @@ from imputevae_cli.config import Config
 from imputevae_cli.data import frequencies as baselines
 from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.data.evidence import Evidence
-from imputevae_cli.data.frequencies import posterior
+from imputevae_cli.data.evidence_frequencies import posterior
 from imputevae_cli.data.genotypes import GenotypeMatrix, missing_per_sample
 from imputevae_cli.data.hidden_calls import HiddenCells
 from imputevae_cli.data.match_loci import Alignment, align_loci
@@ -29,6 +29,7 @@ from imputevae_cli.ensemble.ensemble import Mixed
 from imputevae_cli.ensemble.fit import fit_ensemble
 from imputevae_cli.ensemble.fitted import Expected, Fitted
 from imputevae_cli.ensemble.forecast import forecast
+from imputevae_cli.ensemble.plan import Data, takes_part
 from imputevae_cli.errors import CheckpointError, ConfigError, InputError
 from imputevae_cli.imputed import ImputedGenotypes
 from imputevae_cli.log import NullProgress, Progress, logger
@@ -37,18 +38,19 @@ from imputevae_cli.runtime.checkpoint import load_checkpoint, save_checkpoint
 from imputevae_cli.runtime.cost import Cost
 from imputevae_cli.runtime.device import check_precision, choose_device
 from imputevae_cli.runtime.resumable import Stages
+from imputevae_cli.runtime.run_options import RunOptions
 from imputevae_cli.scoring.metrics import ConfidencePoint, accuracy, confidence_curve
 from imputevae_cli.seeds import seed_for
 
 FORECAST_LOCI = 400
-"""Loci that are filled to foretell how long a fitted model takes to fill all."""
+"""Loci that are filled to estimate how long a fitted model takes to fill all."""
 
 
 class ImputeVAE:
     """Fills in missing genotypes with a variational autoencoder.
 
-    >>> model = ImputeVAE(Config.from_preset("balanced")).fit(read_vcf("cohort.vcf.gz"))
-    >>> model.transform().write_vcf("imputed.vcf.gz")
+    >>> model = ImputeVAE(Config.from_preset("balanced")).fit(read_vcf("cohort.vcf.gz"))  # doctest: +SKIP
+    >>> model.transform().write_vcf("imputed.vcf.gz")  # doctest: +SKIP
     """
 
     def __init__(self, config: Config | None = None, rules: Rules | None = None):
@@ -68,7 +70,7 @@ class ImputeVAE:
     ) -> ImputeVAE:
         """Train on the known calls of `genotypes`; some are hidden to weigh the parts of the model and to score it.
 
-        Threads are torch's. stages: a `Journal`, for a fit that can be stopped and taken up again. Raises ConfigError
+        Threads are torch's. stages: a `Journal`, for a fit that can be stopped and resumed. Raises ConfigError
         for settings that do not hold, InputError for too few known calls, TrainingError.
         """
         mask, names, task = self._task(genotypes, progress, on_epoch, stages)
@@ -107,7 +109,16 @@ class ImputeVAE:
         cohort = Cohort(calls, loci.chrom_codes, loci.positions, genotypes.ploidy, codes, len(names), evidence)
         validation, test = (HiddenCells.at(mask.cells[some], calls, evidence) for some in (mask.fits, ~mask.fits))
         threads = torch.get_num_threads()
-        how = (config, device, progress or NullProgress(), threads, on_epoch, stages or Stages(), self.rules)
+        how = (
+            config,
+            device,
+            progress or NullProgress(),
+            threads,
+            on_epoch,
+            stages or Stages(),
+            self.rules,
+            genotypes.samples,
+        )
         return mask, names, Task(cohort, validation, test, *how)
 
     def transform(
@@ -123,7 +134,7 @@ class ImputeVAE:
         """Fill the missing calls of `genotypes`, or of those that were fitted; the same each time it is called.
 
         min_gp: a filled call whose best probability is under this stays missing. phased: write `|`, in the phase
-        that the haplotype decoder found. refine: rewrite visible calls whose posterior says otherwise, where the
+        that haplotype copying found. refine: rewrite visible calls whose posterior says otherwise, where the
         genotypes have evidence that is not certain. stages: see `fit`. Raises CheckpointError when too few of the loci
         are known to the model; ConfigError where phase is asked for and there is none.
         """
@@ -141,7 +152,7 @@ class ImputeVAE:
         if phased:
             if view.mixed.phased is None:
                 raise ConfigError(
-                    "phased output needs the haplotype decoder, which this model left out; "
+                    "phased output needs haplotype copying, which this model left out; "
                     "set model.decoder=copying or leave --phased out"
                 )
             phase = view.phase
@@ -165,7 +176,9 @@ class ImputeVAE:
     def _view(self, aligned: Alignment, progress: Progress | None, stages: Stages | None) -> _View:
         """The model's view of a file: samples of the fit are as the fit has them, others are filled anew."""
         fitted, threads = self._require_fitted(), torch.get_num_threads()
-        context = Context(self.config, {}, threads, progress or NullProgress(), stages or Stages())
+        device = choose_device(self.config.train.device)
+        options = RunOptions(threads, device, progress or NullProgress(), stages or Stages())
+        context = Context(self.config, {}, options)
         rows = fitted.rows_of(aligned.genotypes.samples, aligned.calls, aligned.seen)
         if rows is not None:
             return _View(fitted.ensemble.fill(context), rows, aligned)
@@ -231,6 +244,24 @@ class ImputeVAE:
     def learned_settings(self) -> dict[str, Any]:
         """Dotted settings that were left to rules and trials, and what these made of them."""
         return self._require_fitted().ensemble.learned_settings()
+
+    @property
+    def part_shares(self) -> dict[str, float]:
+        """The mean weight of each part that the gate kept."""
+        return self._require_fitted().ensemble.gate.shares
+
+    @property
+    def parts_left_out(self) -> dict[str, str]:
+        """Parts that were fitted and that the gate left out: name -> reason."""
+        return self._require_fitted().ensemble.gate.dropped
+
+    @property
+    def parts_screened_out(self) -> tuple[str, ...]:
+        """Parts that suit the data and were left out before they were fitted in full."""
+        ensemble = self._require_fitted().ensemble
+        data = Data(ensemble.cohort.calls.size, ensemble.cohort.evidence is not None)
+        known = (*self.part_names, *self.parts_left_out)
+        return tuple(n for n, one in registry.every().items() if takes_part(one.role, data) and n not in known)
 
     @property
     def trained_samples(self) -> tuple[str, ...]:
@@ -338,7 +369,7 @@ def _drawn(gp: np.ndarray, seed: int) -> np.ndarray:
 def _check_ploidy(genotypes: GenotypeMatrix, config: Config) -> None:
     if config.io.ploidy not in (None, genotypes.ploidy):
         name = genotypes.source.name if genotypes.source else "genotypes"
-        raise InputError(f"{name}: ploidy is {genotypes.ploidy}, io.ploidy says {config.io.ploidy}; mend the setting")
+        raise InputError(f"{name}: ploidy is {genotypes.ploidy}, io.ploidy says {config.io.ploidy}; fix the setting")
 
 
 def _population_codes(populations: np.ndarray | None) -> tuple[tuple[str, ...], np.ndarray | None]:

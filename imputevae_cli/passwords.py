@@ -12,7 +12,11 @@ _OPTION = re.compile(r"([?&](?:ssl)?pass(?:word|wd)?=)[^&]*", re.IGNORECASE)
 
 
 def hide_passwords(word: str) -> str:
-    """A word of a command line, such as a URL or `tune.storage=URL`, with `***` for each password of a URL in it."""
+    """A word of a command line, such as a URL or `tune.storage=URL`, with `***` for each password of a URL in it.
+
+    >>> hide_passwords("tune.storage=postgresql://me:secret@host/db")
+    'tune.storage=postgresql://me:***@host/db'
+    """
     return _OPTION.sub(rf"\1{HIDDEN}", _OF_USER.sub(rf"\1:{HIDDEN}@", word))
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from imputevae_cli import imputed as module
-from imputevae_cli.data.evidence import HAS_ALT, HAS_REF, Evidence, call_codes, special_table
+from imputevae_cli.data.evidence import CALL, FIRST_FREE, FLAT, HAS_ALT, HAS_REF, Evidence, call_codes, special_table
 from imputevae_cli.data.genotypes import MISSING
 from imputevae_cli.imputed import ImputedGenotypes, to_thousandths
 
@@ -167,3 +167,47 @@ def test_iupac():
     for j, (ref, alt) in enumerate(zip(loci.ref, loci.alt, strict=True)):
         expected = {0: ref, 1: two[frozenset(ref + alt)], 2: alt, -1: "N"}
         assert codes[:, j].tolist() == [expected[c] for c in imputed.calls[:, j]]
+
+
+def with_evidence(refine, min_gp=0.0):
+    """Calls 0/0, 0/1, missing; a certain 1/1, an open 0/0, a half-call ./1. GP is .1, .6, .3 of all of them."""
+    genotypes, _ = simulate(2, 3, missing=0.0)
+    calls = np.array([[0, 1, -1], [2, 0, -1]], np.int8)
+    rows = np.array([[1, 0.5, 0.01]], np.float32)
+    codes = np.array([[FIRST_FREE, CALL + 1, FLAT], [CALL + 2, FIRST_FREE, HAS_ALT]], np.uint16)
+    evidence = Evidence(codes, np.concatenate([special_table(2, 0.0), rows]))
+    gp = np.broadcast_to(np.array([0.1, 0.6, 0.3], np.float32), (2, 3, 3))
+    genotypes = replace(genotypes, calls=calls, evidence=evidence)
+    return ImputedGenotypes(genotypes, lambda start, stop: gp[:, start:stop], min_gp, refine=refine)
+
+
+def test_uncertain_visible_calls_have_a_posterior_and_stay():
+    imputed = with_evidence(refine=False)
+    block = imputed.block(0, 3)
+    assert block.calls.tolist() == [[0, 1, 1], [2, 0, 1]]
+    assert block.uncertain.tolist() == [[True, False, False], [False, True, False]]
+    assert not block.refined.any()
+    assert block.gp[0].tolist() == [[100, 600, 300], [0, 1000, 0], [100, 600, 300]]
+    assert imputed.dosage[0] == pytest.approx([1.2, 1, 1.2])
+    assert imputed.n_refined == 0
+
+
+def test_a_half_call_never_loses_its_allele():
+    assert with_evidence(refine=False).block(2, 3).gp[1, 0].tolist() == [0, 667, 333]
+
+
+def test_refining_rewrites_what_the_posterior_says_otherwise():
+    imputed = with_evidence(refine=True)
+    assert imputed.calls.tolist() == [[1, 1, 1], [2, 1, 1]]
+    assert imputed.block(0, 3).refined.tolist() == [[True, False, False], [False, True, False]]
+    assert imputed.n_refined == 2
+    assert imputed.imputed.tolist() == [[False, False, True], [False, False, True]]
+    assert with_evidence(refine=True, min_gp=0.65).calls.tolist() == [[0, 1, -1], [2, 0, 1]]
+
+
+def test_where_the_model_is_silent_frequencies_answer_for_a_visible_call():
+    imputed = with_evidence(refine=False)
+    imputed._gp = lambda start, stop: np.zeros((2, stop - start, 3), np.float32)
+    gp = imputed.block(0, 1).gp[0, 0]
+    assert gp.sum() == 1000
+    assert gp[1] > gp[0] * 0.05

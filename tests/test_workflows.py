@@ -11,6 +11,7 @@ import typer.main
 import yaml
 from conftest import REPOSITORY
 
+from imputevae_cli import __version__
 from imputevae_cli.cli.main import app
 
 WORKFLOWS = REPOSITORY / "workflows"
@@ -70,7 +71,12 @@ def test_the_recipe_needs_what_the_package_needs():
     needed = {re.match(r"([\w-]+)(.*)", requirement).groups() for requirement in project["dependencies"]}
     needed = {f"{conda_names.get(name, name)} {version}" for name, version in needed}
     assert set(recipe()["requirements"]["run"]) == needed | {f"python {project['requires-python']}"}
-    assert f'version = "{project["version"]}"' in (WORKFLOWS / "bioconda" / "meta.yaml").read_text()
+
+
+def test_one_version_everywhere():
+    """`imputevae_cli.__version__` is the one that counts."""
+    assert f'version = "{__version__}"' in (WORKFLOWS / "bioconda" / "meta.yaml").read_text()
+    assert yaml.safe_load((REPOSITORY / "CITATION.cff").read_text())["version"] == __version__
 
 
 @pytest.mark.parametrize("path", [p for p in SCRIPTS if p.suffix in (".sh", ".sbatch")], ids=lambda path: path.name)

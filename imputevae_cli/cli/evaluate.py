@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
+from imputevae_cli.cli.help import FILES, SCORING
 from imputevae_cli.cli.options import Common, Input, Likelihoods, MapFile, Popmap, with_common
 from imputevae_cli.errors import ConfigError, LostToBaselineError
 from imputevae_cli.log import logger
@@ -29,44 +30,88 @@ def evaluate(
     input: Input = None,
     output: Annotated[
         str | None,
-        typer.Option("-o", "--output", metavar="DIR", help="Folder for report and tables.", show_default=False),
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="DIR",
+            help="Folder for report and tables.",
+            show_default=False,
+            rich_help_panel=FILES,
+        ),
     ] = None,
     model: Annotated[
-        Path | None, typer.Option("--model", metavar="MODEL.ivae", help="A checkpoint; without one, fits in place.")
+        Path | None,
+        typer.Option(
+            "--model", metavar="MODEL.ivae", help="A checkpoint; without one, fits in place.", rich_help_panel=FILES
+        ),
     ] = None,
     popmap: Popmap = None,
     map_: MapFile = None,
     likelihoods: Likelihoods = None,
     imputed: Annotated[
-        str | None, typer.Option("--imputed", metavar="FILE", help="Score this file, imputed from INPUT by any tool.")
+        str | None,
+        typer.Option(
+            "--imputed",
+            metavar="FILE",
+            help="Score this file, imputed from INPUT by any tool.",
+            rich_help_panel=SCORING,
+        ),
     ] = None,
     truth: Annotated[
-        Path | None, typer.Option("--truth", metavar="FILE", help="With --imputed: the calls that INPUT lacks.")
+        Path | None,
+        typer.Option(
+            "--truth", metavar="FILE", help="With --imputed: the calls that INPUT lacks.", rich_help_panel=SCORING
+        ),
     ] = None,
     strategy: Annotated[
         str | None,
         typer.Option(
             "--strategy",
-            help="observed (the default), random, random_weighted, random_weighted_inv, nonrandom, nonrandom_weighted "
-            "or dropout.",
+            metavar="NAME",
+            help="Which calls to hide: observed (the default), random, random_weighted, random_weighted_inv, "
+            "nonrandom, nonrandom_weighted or dropout.",
+            rich_help_panel=SCORING,
         ),
     ] = None,
-    prop: Annotated[float, typer.Option("--prop", help="Share of the known calls to hide.")] = 0.1,
-    repeats: Annotated[int, typer.Option("--repeats", min=1, help="Masks to draw; the spread is reported.")] = 1,
+    prop: Annotated[
+        float,
+        typer.Option("--prop", metavar="SHARE", help="Share of the known calls to hide.", rich_help_panel=SCORING),
+    ] = 0.1,
+    repeats: Annotated[
+        int,
+        typer.Option(
+            "--repeats", metavar="N", min=1, help="Masks to draw; the spread is reported.", rich_help_panel=SCORING
+        ),
+    ] = 1,
     tree: Annotated[
-        Path | None, typer.Option("--tree", metavar="FILE", help="Newick, for nonrandom; else neighbour-joining.")
+        Path | None,
+        typer.Option(
+            "--tree", metavar="FILE", help="Newick, for nonrandom; else neighbour-joining.", rich_help_panel=SCORING
+        ),
     ] = None,
     mask_file: Annotated[
         Path | None,
-        typer.Option("--mask-file", metavar="FILE.tsv.gz", help="Hide these calls; saved here if it does not exist."),
+        typer.Option(
+            "--mask-file",
+            metavar="FILE.tsv.gz",
+            help="Hide these calls; saved here if it does not exist.",
+            rich_help_panel=SCORING,
+        ),
     ] = None,
     write_masked: Annotated[
         Path | None,
-        typer.Option("--write-masked", metavar="FILE.vcf.gz", help="Write INPUT without the hidden calls."),
+        typer.Option(
+            "--write-masked", metavar="FILE.vcf.gz", help="Write INPUT without the hidden calls.", rich_help_panel=FILES
+        ),
     ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit with 6 if the model loses to a baseline.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 6 if the model loses to a baseline.", rich_help_panel=SCORING)
+    ] = False,
     json_: Annotated[
-        str | None, typer.Option("--json", metavar="FILE", help="Write report.json here too; - is standard output.")
+        str | None,
+        typer.Option(
+            "--json", metavar="FILE", help="Write report.json here too; - is standard output.", rich_help_panel=FILES
+        ),
     ] = None,
 ) -> None:
     """Score the model, or a file that any tool imputed, on hidden calls, beside baselines on the same calls."""
@@ -161,6 +206,7 @@ def _check_outputs(path: str | None, json_: str | None, asked: Asked, inputs: li
 
 def _fill_hidden(asked: Asked, genotypes: GenotypeMatrix, session: Session, clock: Stopwatch) -> Guessed | None:
     """Hide calls, and fill them with a checkpoint or with a model fitted to the visible ones."""
+    from imputevae_cli.cli.summary import model_in_words
     from imputevae_cli.data.genotypes import MISSING
     from imputevae_cli.evaluation.evaluate import guesses_of_model
     from imputevae_cli.imputer import ImputeVAE
@@ -180,7 +226,7 @@ def _fill_hidden(asked: Asked, genotypes: GenotypeMatrix, session: Session, cloc
     guesses, model, filled = guesses_of_model(genotypes, rounds, model_for, session.progress)
     kind, name = ("checkpoint", str(asked.model)) if loaded else ("fitted", "imputevae")
     notes = _seen_in_training(loaded, genotypes)
-    source = Source(kind, name, model.parts, "GP", notes, model.config.to_dict())
+    source = Source(kind, name, model_in_words(model), "GP", notes, model.config.to_dict())
     prop = len(rounds[0].cells.truth) / int((genotypes.calls != MISSING).sum())
     return Guessed(rounds, guesses, filled, source, Masking(strategy, prop, asked.repeats, session.config.io.seed))
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from imputevae_cli.cli.help import FILES, FILLING
 from imputevae_cli.cli.options import (
     OVERLAP,
     Common,
@@ -31,34 +32,71 @@ def impute(
     input: Input = None,
     output: Annotated[
         str | None,
-        typer.Option("-o", "--output", metavar="OUT", help=".vcf .vcf.gz .bcf .phy, or -.", show_default=False),
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="OUT",
+            help=".vcf .vcf.gz .bcf .phy, or -.",
+            show_default=False,
+            rich_help_panel=FILES,
+        ),
     ] = None,
     model: Annotated[
         Path | None,
-        typer.Option("--model", metavar="MODEL.ivae", help="A checkpoint; without one, fits in place."),
+        typer.Option(
+            "--model", metavar="MODEL.ivae", help="A checkpoint; without one, fits in place.", rich_help_panel=FILES
+        ),
     ] = None,
     popmap: Popmap = None,
     map_: MapFile = None,
     likelihoods: Likelihoods = None,
     overlap: Overlap = OVERLAP,
     output_type: Annotated[
-        str | None, typer.Option("--output-type", metavar="v|z|b|p", help="VCF, VCF.gz, BCF, PHYLIP.")
+        str | None,
+        typer.Option("--output-type", metavar="v|z|b|p", help="VCF, VCF.gz, BCF, PHYLIP.", rich_help_panel=FILES),
     ] = None,
     min_gp: Annotated[
-        float, typer.Option("--min-gp", min=0.0, max=1.0, help="Fill no call whose best GP is under this.")
+        float,
+        typer.Option(
+            "--min-gp",
+            metavar="GP",
+            min=0.0,
+            max=1.0,
+            help="Leave a call missing whose best GP is under this.",
+            rich_help_panel=FILLING,
+        ),
     ] = 0.0,
     target_accuracy: Annotated[
         float | None,
-        typer.Option("--target-accuracy", min=0.0, max=1.0, help="Choose --min-gp for this share of right calls."),
+        typer.Option(
+            "--target-accuracy",
+            metavar="SHARE",
+            min=0.0,
+            max=1.0,
+            help="Choose --min-gp for this share of right calls.",
+            rich_help_panel=FILLING,
+        ),
     ] = None,
-    phased: Annotated[bool, typer.Option("--phased", help="Write GT with |, phased by the haplotype decoder.")] = False,
+    phased: Annotated[
+        bool, typer.Option("--phased", help="Write GT with |, phased by haplotype copying.", rich_help_panel=FILLING)
+    ] = False,
     refine: Annotated[
         bool,
-        typer.Option("--refine", help="Rewrite visible calls whose posterior says otherwise; OGT keeps the old one."),
+        typer.Option(
+            "--refine",
+            help="Rewrite visible calls whose posterior says otherwise; OGT keeps the old one.",
+            rich_help_panel=FILLING,
+        ),
     ] = False,
     latent: LatentFile = None,
     phylip_names: Annotated[
-        str, typer.Option("--phylip-names", metavar="relaxed|strict", help="strict cuts names to 10 characters.")
+        str,
+        typer.Option(
+            "--phylip-names",
+            metavar="relaxed|strict",
+            help="strict cuts names to 10 characters.",
+            rich_help_panel=FILES,
+        ),
     ] = "relaxed",
 ) -> None:
     """Fill the missing calls of INPUT; every known call stays as it is, unless --refine is given."""

@@ -9,6 +9,7 @@ import typer
 
 from imputevae_cli.cli import signals
 from imputevae_cli.cli.evaluate import evaluate
+from imputevae_cli.cli.help import EXAMPLES, SectionedCommand
 from imputevae_cli.cli.impute import impute
 from imputevae_cli.cli.train import train
 from imputevae_cli.cli.tune import tune
@@ -19,7 +20,7 @@ EXIT_BUG = 1
 
 app = typer.Typer(
     name="imputevae",
-    help="Fill in missing SNP genotypes.",
+    help="Fill in missing SNP genotypes. `imputevae COMMAND --help` shows a command's options and an example.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -29,10 +30,8 @@ app = typer.Typer(
     "6 the model lost to a baseline and --strict was given, 75 stopped with a checkpoint saved (run again with "
     "--resume), 130, 138 and 143 interrupted with nothing saved.",
 )
-app.command()(train)
-app.command()(impute)
-app.command()(evaluate)
-app.command()(tune)
+for command in (impute, train, evaluate, tune):
+    app.command(cls=SectionedCommand, no_args_is_help=True, epilog=EXAMPLES[command.__name__])(command)
 
 
 def _show_version(wanted: bool) -> None:
@@ -46,7 +45,7 @@ def _show_version(wanted: bool) -> None:
 @app.callback()
 def _main(
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print it.")
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     pass

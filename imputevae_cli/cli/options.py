@@ -11,19 +11,35 @@ from typing import Annotated
 
 import typer
 
+from imputevae_cli.cli.help import FILES, MESSAGES, RUNNING, SETTINGS, SUBSET
+
 Input = Annotated[
     str | None, typer.Argument(metavar="INPUT", help="VCF, VCF.gz or BCF; - reads standard input.", show_default=False)
 ]
 Popmap = Annotated[
-    Path | None, typer.Option("--popmap", metavar="FILE", help="Two columns: sample, population.", show_default=False)
+    Path | None,
+    typer.Option(
+        "--popmap", metavar="FILE", help="Two columns: sample, population.", show_default=False, rich_help_panel=FILES
+    ),
 ]
 MapFile = Annotated[
     Path | None,
-    typer.Option("--map", metavar="FILE", help="PLINK genetic map; without one, base pairs.", show_default=False),
+    typer.Option(
+        "--map",
+        metavar="FILE",
+        help="PLINK genetic map; without one, base pairs.",
+        show_default=False,
+        rich_help_panel=FILES,
+    ),
 ]
 LatentFile = Annotated[
     Path | None,
-    typer.Option("--latent", metavar="FILE.tsv", help="Write the latent of each sample here; train draws it too."),
+    typer.Option(
+        "--latent",
+        metavar="FILE.tsv",
+        help="Write the latent of each sample here; train draws it too.",
+        rich_help_panel=FILES,
+    ),
 ]
 Likelihoods = Annotated[
     str | None,
@@ -31,49 +47,121 @@ Likelihoods = Annotated[
         "--likelihoods",
         metavar="FIELD",
         help="What stands behind the calls: auto, PL, GL, AD, CATG, GP (holds a prior) or none.",
+        rich_help_panel=FILES,
     ),
 ]
 Overlap = Annotated[
-    int, typer.Option("--overlap", metavar="LOCI", min=0, help="Loci on either side of --region that the fit sees too.")
+    int,
+    typer.Option(
+        "--overlap",
+        metavar="LOCI",
+        min=0,
+        help="Loci on either side of --region that the fit uses too.",
+        rich_help_panel=SUBSET,
+    ),
 ]
 OVERLAP = 1000
-"""Reaches as far as the haplotype decoder compares samples around a window."""
+"""Reaches as far as haplotype copying compares samples around a window."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Common:
     """Options of every subcommand. None means: not given."""
 
-    config: Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings in YAML.")] = None
-    preset: Annotated[str | None, typer.Option("--preset", help="fast, balanced or thorough.")] = None
-    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting; repeatable.")] = (
-        None
-    )
-    print_config: Annotated[bool, typer.Option("--print-config", help="Print the settings as YAML and stop.")] = False
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Read, check, estimate memory and time, and stop.")] = False
-    seed: Annotated[int | None, typer.Option("--seed", help="Same seed, same result.")] = None
-    threads: Annotated[int | None, typer.Option("--threads", help="0: all that the job was given.")] = None
-    device: Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or mps.")] = None
-    samples: Annotated[str | None, typer.Option("--samples", metavar="A,B,...", help="Keep these samples.")] = None
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            metavar="FILE",
+            help="Settings in YAML, as --print-config writes them.",
+            rich_help_panel=SETTINGS,
+        ),
+    ] = None
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            "--preset", metavar="NAME", help="fast, balanced (the default) or thorough.", rich_help_panel=SETTINGS
+        ),
+    ] = None
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="One setting, such as vae.kl_beta=2; repeatable. All keys: --print-config, docs/reference/settings.",
+            rich_help_panel=SETTINGS,
+        ),
+    ] = None
+    print_config: Annotated[
+        bool, typer.Option("--print-config", help="Print the settings as YAML and stop.", rich_help_panel=SETTINGS)
+    ] = False
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Read, check, estimate memory and time, and stop.", rich_help_panel=RUNNING),
+    ] = False
+    seed: Annotated[
+        int | None,
+        typer.Option("--seed", metavar="N", help="Same seed, same result.  [default: 1]", rich_help_panel=SETTINGS),
+    ] = None
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            "--threads", metavar="N", help="0 (the default): all that the job was given.", rich_help_panel=RUNNING
+        ),
+    ] = None
+    device: Annotated[
+        str | None,
+        typer.Option("--device", metavar="NAME", help="auto, cpu (the default), cuda or mps.", rich_help_panel=RUNNING),
+    ] = None
+    samples: Annotated[
+        str | None, typer.Option("--samples", metavar="A,B,...", help="Keep these samples.", rich_help_panel=SUBSET)
+    ] = None
     samples_file: Annotated[
-        Path | None, typer.Option("--samples-file", metavar="FILE", help="Keep these samples, one a line.")
+        Path | None,
+        typer.Option(
+            "--samples-file", metavar="FILE", help="Keep these samples, one per line.", rich_help_panel=SUBSET
+        ),
     ] = None
     include_pops: Annotated[
-        str | None, typer.Option("--include-pops", metavar="A,B,...", help="Keep samples of these populations.")
+        str | None,
+        typer.Option(
+            "--include-pops", metavar="A,B,...", help="Keep samples of these populations.", rich_help_panel=SUBSET
+        ),
     ] = None
-    region: Annotated[str | None, typer.Option("--region", metavar="CHR:A-B", help="Keep this region.")] = None
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the output.")] = False
+    region: Annotated[
+        str | None, typer.Option("--region", metavar="CHR:A-B", help="Keep this region.", rich_help_panel=SUBSET)
+    ] = None
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the output.", rich_help_panel=RUNNING)] = False
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with a stopped run, kept in OUT.ckpt; without one, start.")
+        bool,
+        typer.Option(
+            "--resume",
+            help="Resume a stopped run, kept in OUT.ckpt; without one, start from the beginning.",
+            rich_help_panel=RUNNING,
+        ),
     ] = False
     checkpoint_every: Annotated[
         float,
-        typer.Option("--checkpoint-every", min=0.0, metavar="MINUTES", help="Save what is done; 0: when stopped only."),
+        typer.Option(
+            "--checkpoint-every",
+            min=0.0,
+            metavar="MINUTES",
+            help="How often to save what is done; 0: only when stopped.",
+            rich_help_panel=RUNNING,
+        ),
     ] = 15.0
-    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Say more.")] = False
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only warnings and errors.")] = False
-    log_file: Annotated[Path | None, typer.Option("--log-file", metavar="FILE", help="Write the log here too.")] = None
-    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback on error.")] = False
+    verbose: Annotated[
+        bool,
+        typer.Option("-v", "--verbose", help="Say more, such as how much each decoder adds.", rich_help_panel=MESSAGES),
+    ] = False
+    quiet: Annotated[
+        bool, typer.Option("-q", "--quiet", help="Only warnings and errors.", rich_help_panel=MESSAGES)
+    ] = False
+    log_file: Annotated[
+        Path | None,
+        typer.Option("--log-file", metavar="FILE", help="Write the log here too.", rich_help_panel=MESSAGES),
+    ] = None
+    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback on error.", rich_help_panel=MESSAGES)] = False
 
 
 def with_common(function: Callable) -> Callable:

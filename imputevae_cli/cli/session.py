@@ -149,7 +149,8 @@ def read(
         progress=session.progress,
     )
     for reason, count in genotypes.source.passed_through.items():
-        logger.info("%s: %d records pass through unchanged: %s", genotypes.source.name, count, reason)
+        records = "1 record passes" if count == 1 else f"{count:,} records pass"
+        logger.info("%s: %s through unchanged: %s", genotypes.source.name, records, reason)
     if genotypes.evidence_report is not None and (genotypes.evidence_report.field or genotypes.evidence is not None):
         for line in genotypes.evidence_report.lines():
             logger.info("%s: %s", genotypes.source.name, line)

@@ -1,4 +1,4 @@
-"""Signals that end a run, and runs that can be taken up after one."""
+"""Signals that end a run, and runs that can be resumed after one."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def check_run_folder(path: str, common: Common) -> bool:
     """
     if path == STDOUT:
         if common.resume:
-            raise ConfigError("--resume: a run that writes to standard output cannot be taken up; name a file with -o")
+            raise ConfigError("--resume: a run that writes to standard output cannot be resumed; name a file with -o")
         return False
     folder = run_folder_of(path)
     there = folder.is_dir() and any(folder.iterdir())
@@ -84,7 +84,7 @@ def check_run_folder(path: str, common: Common) -> bool:
 def resumable(
     path: str, common: Common, genotypes: GenotypeMatrix, config: Config, model: Path | None = None
 ) -> Iterator[Stages]:
-    """The stages of a run that writes `path`, which on a signal are saved to be taken up again.
+    """The stages of a run that writes `path`, which on a signal are saved to be resumed.
 
     Raises Preempted on a signal where something is saved; CheckpointError where another run is kept for this output.
     """

@@ -162,11 +162,41 @@ def _evidence_rows(genotypes: GenotypeMatrix) -> list[tuple[str, str]]:
     return [*rows, ("  uncertain visible calls", f"{report.n_uncertain:,} ({share:.1%}); {wrong}")]
 
 
+def model_in_words(model: ImputeVAE) -> str:
+    """Which decoders fill the calls, and in a word why the others do not; `-v` gives the figures."""
+    shares = sorted(model.part_shares.items(), key=lambda item: -item[1])
+    used = ", ".join(_word(name) + (f" {share:.0%}" if len(shares) > 1 else "") for name, share in shares)
+    if model.config.model.decoder != "auto":
+        return f"{used}, as model.decoder={model.config.model.decoder} asks for"
+    judged = model.parts_left_out
+    idle = [_word(name) for name in judged if name != "frequencies"]
+    unjudged = [_word(name) for name in model.parts_screened_out]
+    reasons = []
+    if idle and any("too few" in reason for reason in judged.values()):
+        reasons.append(f"too few held-out calls to weigh {_listed(idle)}")
+    elif idle:
+        reasons.append(f"{_listed(idle)} added nothing on held-out calls")
+    if unjudged:
+        reasons.append(f"{_listed(unjudged)} left out after a short run on part of the data")
+    return f"{used} ({'; '.join(reasons)})" if reasons else used
+
+
+def _word(name: str) -> str:
+    """What a decoder is called when one speaks to a user."""
+    from imputevae_cli.decoders import registry
+
+    return registry.get(name).title
+
+
+def _listed(words: list[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
 def _fit_rows(model: ImputeVAE) -> list[tuple[str, str]]:
     expected: Expected = model.expected
     ours, theirs = expected.model, expected.baseline
     return [
-        ("Model", model.parts),
+        ("Model", model_in_words(model)),
         ("Expected accuracy", f"on {ours.n:,} known calls that were hidden from the fit"),
         ("  concordance", f"{ours.concordance:.4f} (genotype frequencies alone: {theirs.concordance:.4f})"),
         ("  non-reference discordance", f"{ours.nrd:.4f} ({theirs.nrd:.4f})"),

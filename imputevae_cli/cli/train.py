@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from imputevae_cli.cli.help import FILES
 from imputevae_cli.cli.options import (
     OVERLAP,
     Common,
@@ -28,7 +29,10 @@ def train(
     common: Common,
     input: Input = None,
     output: Annotated[
-        str | None, typer.Option("-o", "--output", metavar="MODEL.ivae", help="The checkpoint.", show_default=False)
+        str | None,
+        typer.Option(
+            "-o", "--output", metavar="MODEL.ivae", help="The checkpoint.", show_default=False, rich_help_panel=FILES
+        ),
     ] = None,
     popmap: Popmap = None,
     map_: MapFile = None,
@@ -36,7 +40,12 @@ def train(
     overlap: Overlap = OVERLAP,
     latent: LatentFile = None,
     no_panel: Annotated[
-        bool, typer.Option("--no-panel", help="Keep the samples' calls out of the checkpoint: the global part alone.")
+        bool,
+        typer.Option(
+            "--no-panel",
+            help="Keep the samples' calls out of the checkpoint: only the VAE is fitted.",
+            rich_help_panel=FILES,
+        ),
     ] = False,
 ) -> None:
     """Fit a model on INPUT and save it as a checkpoint, for `impute --model`."""
@@ -84,7 +93,7 @@ def _without_panel(config: Config) -> Config:
 
     if config.model.decoder == "auto":
         logger.warning(
-            "--no-panel: the global part alone is fitted; donors, haplotypes and the samples' populations are lost"
+            "--no-panel: only the VAE is fitted, without nearest neighbours, haplotypes and the samples' populations"
         )
         return config.replace({"model.decoder": "vae"})
     return config

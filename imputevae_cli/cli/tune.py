@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from imputevae_cli.cli.help import FILES, STUDY
 from imputevae_cli.cli.options import Common, Input, Likelihoods, MapFile, Popmap, with_common
 from imputevae_cli.cli.signals import STOPPED_BY
 from imputevae_cli.errors import ConfigError, Preempted
@@ -30,36 +31,64 @@ def tune(
     common: Common,
     input: Input = None,
     output: Annotated[
-        str | None, typer.Option("-o", "--output", metavar="BEST.yaml", help="The settings.", show_default=False)
+        str | None,
+        typer.Option(
+            "-o", "--output", metavar="BEST.yaml", help="The settings.", show_default=False, rich_help_panel=FILES
+        ),
     ] = None,
     popmap: Popmap = None,
     map_: MapFile = None,
     likelihoods: Likelihoods = None,
-    trials: Annotated[int | None, typer.Option("--trials", help="Trials of the whole study, of all workers.")] = None,
+    trials: Annotated[
+        int | None,
+        typer.Option(
+            "--trials",
+            metavar="N",
+            help="Trials of the whole study, of all workers.  [default: 100]",
+            rich_help_panel=STUDY,
+        ),
+    ] = None,
     metric: Annotated[
         list[str] | None,
-        typer.Option("--metric", metavar="NAME", help="What to tune for; repeatable, for a Pareto front."),
+        typer.Option(
+            "--metric",
+            metavar="NAME",
+            help="What to tune for (log_loss by default); repeatable, for a Pareto front.",
+            rich_help_panel=STUDY,
+        ),
     ] = None,
     select: Annotated[
         str | None,
-        typer.Option("--select", metavar="METRIC|TRIAL", help="Which one of a Pareto front to write."),
+        typer.Option(
+            "--select", metavar="METRIC|TRIAL", help="Which one of a Pareto front to write.", rich_help_panel=STUDY
+        ),
     ] = None,
     space: Annotated[
-        Path | None, typer.Option("--space", metavar="FILE.yaml", help="Ranges of settings to search.")
+        Path | None,
+        typer.Option("--space", metavar="FILE.yaml", help="Ranges of settings to search.", rich_help_panel=STUDY),
     ] = None,
     fix: Annotated[
-        list[str] | None, typer.Option("--fix", metavar="KEY=VALUE", help="Hold a setting; repeatable.")
+        list[str] | None,
+        typer.Option("--fix", metavar="KEY=VALUE", help="Hold a setting; repeatable.", rich_help_panel=STUDY),
     ] = None,
-    study: Annotated[str | None, typer.Option("--study", metavar="NAME", help="Begin or join this study.")] = None,
+    study: Annotated[
+        str | None, typer.Option("--study", metavar="NAME", help="Begin or join this study.", rich_help_panel=STUDY)
+    ] = None,
     storage: Annotated[
         str | None,
-        typer.Option("--storage", metavar="URL", help="journal:/path, sqlite:////path, or the URL of a database."),
+        typer.Option(
+            "--storage",
+            metavar="URL",
+            help="journal:/path, sqlite:////path, or the URL of a database.",
+            rich_help_panel=STUDY,
+        ),
     ] = None,
     timeout: Annotated[
-        float | None, typer.Option("--timeout", metavar="SECONDS", help="Begin no trial after this time.")
+        float | None,
+        typer.Option("--timeout", metavar="SECONDS", help="Begin no trial after this time.", rich_help_panel=STUDY),
     ] = None,
 ) -> None:
-    """Search the settings for INPUT, and write those to go on with; `--config BEST.yaml` takes them up."""
+    """Search the settings that suit INPUT best, and write them for `--config BEST.yaml`."""
     from imputevae_cli.cli import session as this
     from imputevae_cli.cli.summary import Stopwatch, show_tuning
 

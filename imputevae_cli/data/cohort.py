@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from imputevae_cli.data.evidence import Evidence
-from imputevae_cli.data.subsets import chromosomes_of
+from imputevae_cli.data.subsets import calls_subset, chromosomes_of
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,11 @@ class Cohort:
             return None
         return np.where(self.populations == self.n_populations, -1, self.populations)
 
+    def without_samples(self) -> Cohort:
+        """The same loci without any sample."""
+        codes = None if self.populations is None else self.populations[:0]
+        return replace(self, calls=self.calls[:0], populations=codes, evidence=None)
+
     def with_calls(self, calls: np.ndarray) -> Cohort:
         """The same samples and loci with other calls, which are taken as certain."""
         return replace(self, calls=calls, evidence=None)
@@ -47,7 +52,7 @@ class Cohort:
         populations = None if self.populations is None else self.populations[samples]
         return replace(
             self,
-            calls=np.ascontiguousarray(self.calls[np.ix_(samples, loci)]),
+            calls=calls_subset(self.calls, samples, loci),
             chrom_codes=chromosomes_of(self.chrom_codes, loci),
             positions=self.positions[loci],
             populations=populations,

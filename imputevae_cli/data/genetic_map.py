@@ -40,7 +40,7 @@ class GeneticMap:
                 rows[chrom].append((float(bp), float(cm)))
             except ValueError:
                 raise InputError(
-                    f"{path}: line {number} is not `chromosome marker centimorgans basepairs`; mend it"
+                    f"{path}: line {number} is not `chromosome marker centimorgans basepairs`; fix it"
                 ) from None
         if not rows:
             raise InputError(f"{path}: the genetic map is empty; leave --map out to go by base pairs")

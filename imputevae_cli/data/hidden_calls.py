@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from imputevae_cli.data.evidence import Evidence
+from imputevae_cli.data.frequencies import alt_frequencies_of
 from imputevae_cli.data.genotypes import MISSING
 
 BLOCK = 2048
@@ -87,7 +88,7 @@ class HiddenCells:
         return HiddenCells(self.samples[places], self.loci[places], self.truth[places], likelihoods)
 
     def within(self, samples: np.ndarray, loci: np.ndarray) -> tuple[np.ndarray, HiddenCells]:
-        """Places, int64 (M,), of the cells of some samples at some loci, and those cells as their excerpt counts them.
+        """Places, int64 (M,), of the cells of some samples at some loci, and those cells as their subset counts them.
 
         samples, loci: int64, rising.
         """
@@ -129,7 +130,7 @@ def surroundings(calls: np.ndarray, chrom_codes: np.ndarray, ploidy: int, start:
     after = _steps_since(known[:, ::-1], chrom_codes[low:high][::-1])[:, ::-1][:, inner]
     block, known = calls[:, start:stop], known[:, inner]
     n_known = known.sum(0)
-    alt = (np.where(known, block, 0).sum(0) + 0.5) / (ploidy * n_known + 1.0)
+    alt = alt_frequencies_of(block, ploidy, pseudo_count=0.5)
     per_locus = np.stack([np.log(np.minimum(alt, 1 - alt)), n_known / len(calls)], 1).astype(np.float32)  # (b, 2)
     per_cell = np.log1p(np.stack([before, after], 2).astype(np.float32))  # (N, b, 2)
     return np.concatenate([per_cell, np.broadcast_to(per_locus, (len(calls), *per_locus.shape))], 2)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from imputevae_cli.data.frequencies import Tally, allele_frequencies
+from imputevae_cli.data.evidence_frequencies import Tally, allele_frequencies
 
 LEAST_ERROR, MOST_ERROR = 1e-4, 0.1
 SAFE_ERROR = 1e-3

@@ -23,6 +23,11 @@ class Region:
 
         chroms: names of the file's chromosomes. A text that is one of them is that chromosome: names such as
         `HLA-A*01:01:01:01` hold colons of their own. Raises ConfigError where the end is before the start.
+
+        >>> Region.parse("chr2:1,000-2,000")
+        Region(chrom='chr2', start=1000, end=2000)
+        >>> str(Region.parse("chr2:500-"))
+        'chr2:500-'
         """
         found = None if text in chroms else re.fullmatch(r"(.+):([\d,]+)(?:(-)([\d,]*))?", text)
         if not found:

@@ -6,7 +6,7 @@ imports another; what one needs of another it reads from those that were fitted 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from enum import Enum
@@ -20,9 +20,11 @@ from imputevae_cli.config import Config
 from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.data.hidden_calls import HiddenCells
 from imputevae_cli.decoders.rules import Rules
-from imputevae_cli.log import NullProgress, Progress
+from imputevae_cli.errors import ConfigError
+from imputevae_cli.log import Progress
 from imputevae_cli.runtime.cost import Cost
 from imputevae_cli.runtime.resumable import Stages, State
+from imputevae_cli.runtime.run_options import RunOptions
 from imputevae_cli.runtime.search_space import Dimension
 
 LEAST = 1e-6
@@ -55,6 +57,7 @@ class Task:
 
     cohort: with all its known calls; the held-out ones are hidden in place while decoders are fitted.
     validation: held-out cells that fit what is fitted on held-out cells. test: those that only measure.
+    samples: their names, where they are known.
     """
 
     cohort: Cohort
@@ -67,11 +70,24 @@ class Task:
     on_epoch: Callable[[EpochResult], Any] | None = None
     stages: Stages = field(default_factory=Stages)
     rules: Rules = field(default_factory=Rules)
+    samples: tuple[str, ...] = ()
+
+    def rows_of(self, names: Sequence[str]) -> list[int]:
+        """Rows of the samples of these names. Raises ConfigError for one that is not there."""
+        row_of = {name: row for row, name in enumerate(self.samples)}
+        if unknown := [name for name in names if name not in row_of]:
+            raise ConfigError(f"sample {unknown[0]!r} is not in the file; give names of its samples")
+        return [row_of[name] for name in names]
 
     @property
     def hidden(self) -> HiddenCells:
         """All held-out cells."""
         return self.validation.and_also(self.test)
+
+    @property
+    def options(self) -> RunOptions:
+        """How its work is run."""
+        return RunOptions(self.threads, self.device, self.progress, self.stages)
 
     @contextmanager
     def holding_out(self) -> Iterator[None]:
@@ -147,9 +163,7 @@ class Context:
 
     config: Config
     fitted: Mapping[str, FittedDecoder]
-    threads: int = 1
-    progress: Progress = field(default_factory=NullProgress)
-    stages: Stages = field(default_factory=Stages)
+    options: RunOptions = field(default_factory=RunOptions)
     wanted: tuple[int, int] | None = None
 
 

@@ -16,6 +16,7 @@ _PLACES = {
     "vae": "imputevae_cli.decoders.vae.decoder:VaeDecoder",
     "knn": "imputevae_cli.decoders.knn.decoder:KnnDecoder",
     "copying": "imputevae_cli.decoders.copying.decoder:CopyingDecoder",
+    "founders": "imputevae_cli.decoders.founders.decoder:FoundersDecoder",
 }
 """In an order in which each comes after those that it depends on."""
 

@@ -16,7 +16,6 @@ class Rules:
     eleven cases, none of which lies between 18 and 70 % (bench/results/decoders.json).
     screen_loci, screen_samples: the size of a screen. screen_cells: with fewer held-out calls nothing is decided.
     Of these three there is no measurement; they keep a screen under two seconds.
-    refit_share: where more of the known calls were held out, copying is run once more on all (bench/results/ld.json).
     global_shares: copying priors of the VAE's own expectation as one more state, tried in this order.
     latent_cells: cells that the encoder is trained on where it only serves other decoders. brief_epochs, cheap_epochs:
     its epochs then; the second also judges it (bench/results/profile.md).
@@ -29,7 +28,6 @@ class Rules:
     screen_loci: int = 600
     screen_samples: int = 500
     screen_cells: int = 100
-    refit_share: float = 0.025
     global_shares: tuple[float, ...] = (0.05, 0.2, 0.5)
     latent_cells: int = 300_000
     brief_epochs: int = 8

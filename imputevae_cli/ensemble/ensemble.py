@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from imputevae_cli.data.cohort import Cohort
-from imputevae_cli.data.frequencies import posterior
+from imputevae_cli.data.evidence_frequencies import posterior
 from imputevae_cli.data.genotypes import MISSING
 from imputevae_cli.data.hidden_calls import surroundings
 from imputevae_cli.decoders import registry

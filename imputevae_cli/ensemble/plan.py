@@ -69,7 +69,7 @@ def plan(
     rules = rules or Rules()
     screened = config.model.decoder == "auto" and data.n_cells > rules.small_cells
     outdone = _outdone(findings.ratio, decoders, rules) if screened else []
-    unfit = [name for name, decoder in decoders.items() if not _takes(decoder.role, data)]
+    unfit = [name for name, decoder in decoders.items() if not takes_part(decoder.role, data)]
     wanted = _wanted(config.model.decoder, decoders, {*unfit, *outdone, *(findings.idle or {})})
     trial = wanted if screened and not outdone and findings.idle is None else []
     needed = decoders[wanted[0]].needs_in_full(config) if len(wanted) == 1 else ()
@@ -79,7 +79,7 @@ def plan(
     return Plan(tuple(filter(None, steps)), _notes(findings, outdone), first)
 
 
-def _takes(role: Role, data: Data) -> bool:
+def takes_part(role: Role, data: Data) -> bool:
     """Whether a decoder can take part on these data."""
     return role.on_evidence != "never" if data.is_uncertain else role.on_evidence != "only"
 

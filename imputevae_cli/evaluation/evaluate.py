@@ -251,7 +251,7 @@ class _Scorer:
         truth = genotypes.calls.copy()
         truth[self.samples, self.loci] = self._truth
         self._strata = strata_of(
-            truth, visible, genotypes.ploidy, genotypes.populations, self.samples, self.loci, self._truth
+            truth, visible, genotypes.ploidy, genotypes.populations, HiddenCells(self.samples, self.loci, self._truth)
         )
         generator = np.random.default_rng(seed_for(seed, "bootstrap"))
         self._draws = draws_of_loci(len(self._with_cells), generator)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -21,8 +21,8 @@ from imputevae_cli.data.codebook import (
     likelihoods_of_keys,
 )
 from imputevae_cli.data.evidence import FIRST_FREE, FLAT, HAS_ALT, HAS_REF, Evidence, call_codes, special_table
+from imputevae_cli.data.evidence_frequencies import Tally, evidence_frequencies, posterior, some_loci
 from imputevae_cli.data.evidence_report import EvidenceReport
-from imputevae_cli.data.frequencies import Tally, evidence_frequencies, posterior, some_loci
 from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix
 from imputevae_cli.data.read_model import ReadModel, fit_read_model
 from imputevae_cli.errors import InputError
@@ -46,8 +46,21 @@ RESCUED = 0.01
 """But not where it tells something of more than this share of the missing calls."""
 
 DEEPEST = 1000
+FITTED_CELLS = 400_000
+"""Cells that the error rate of reads is fitted to."""
 NOMINAL = ReadModel()
 """What counts are compared with calls by, before their own error rate is known."""
+
+
+class _Batch(NamedTuple):
+    """Records of a batch: values int64 (b, n, w), depths int64 (b, n), -1 unknown; n_expected int64 (b, 1), values that
+    a cell should have; calls and halves int8 (b, n), see `FieldReader.decode`."""
+
+    values: np.ndarray
+    depths: np.ndarray
+    n_expected: np.ndarray
+    calls: np.ndarray
+    halves: np.ndarray
 
 
 class FieldReader:
@@ -104,18 +117,19 @@ class FieldReader:
             if depth is not None:
                 depths[row] = depth
         n_expected = np.full((len(calls), 1), 2) if self.field in COUNTS else ploidies[:, None].astype(np.int64) + 1
-        self._fill(codes, values, depths, n_expected, calls, halves)
+        self._fill(codes, _Batch(values, depths, n_expected, calls, halves))
         return codes
 
-    def _fill(self, codes, values, depths, n_expected, calls, halves) -> None:
+    def _fill(self, codes: np.ndarray, batch: _Batch) -> None:
         """Set the codes of the cells whose values can be used, in place; count the others by kind."""
+        values, calls = batch.values, batch.calls
         visible = calls != MISSING
         is_dot = (values == INT_MISSING).any(-1)
         n_values = (values != INT_END).sum(-1)
-        of_length = (n_values == n_expected) & ~is_dot
+        of_length = (n_values == batch.n_expected) & ~is_dot
         in_range = of_length & ((values >= 0) | (values == INT_END)).all(-1)
         self.n_read += int(np.count_nonzero(in_range & visible))
-        levels, depths = self._levels(values, in_range, depths, n_expected)
+        levels, depths = self._levels(batch, in_range)
         flat = in_range & (levels.max(-1) == 0)
         no_reads = visible & (depths == 0) & (flat | ~in_range) | visible & flat & (depths < 0)
         usable = in_range & ~flat
@@ -138,27 +152,29 @@ class FieldReader:
         self.broken.update({kind: int(np.count_nonzero(cells)) for kind, cells in kinds.items()})
         self._depth_counts += np.bincount(np.minimum(depths[depths > 0], DEEPEST), minlength=DEEPEST + 1)
         codes[no_reads] = FLAT
-        self._encode(codes, values, levels, usable & ~against, halves, n_expected)
+        self._encode(codes, batch, levels, usable & ~against)
 
-    def _levels(self, values, in_range, depths, n_expected) -> tuple[np.ndarray, np.ndarray]:
+    def _levels(self, batch: _Batch, in_range: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Phred levels relative to the best, int64 (b, n, 3), 0 where there are none, and the depth of each cell."""
+        values = batch.values
         if self.field in COUNTS:
             counts = np.where(in_range[..., None], values, 0)
             ref, alt = counts_of_keys(keys_of_counts(counts[..., 0], counts[..., 1]))
             return _nominal_phred()[ref, alt], np.where(in_range, counts.sum(-1), -1)
         phred = np.where(in_range[..., None] & (values != INT_END), values, MOST_PHRED)
         levels = levels_of(np.minimum(phred - phred.min(-1, keepdims=True), MOST_PHRED))
-        levels[..., 2] = np.where(n_expected == 2, levels[..., :2].max(-1), levels[..., 2])  # haploid: no third
-        return np.where(in_range[..., None], levels, 0), depths
+        levels[..., 2] = np.where(batch.n_expected == 2, levels[..., :2].max(-1), levels[..., 2])  # haploid: no third
+        return np.where(in_range[..., None], levels, 0), batch.depths
 
-    def _encode(self, codes, values, levels, usable, halves, n_expected) -> None:
+    def _encode(self, codes: np.ndarray, batch: _Batch, levels: np.ndarray, usable: np.ndarray) -> None:
+        """Set the codes of the cells of `usable`, bool (b, n), in place."""
         if self.field in COUNTS:
-            chosen = usable & (halves == 0)  # what a half-call shows is not said in counts
-            counts = values[chosen]
+            chosen = usable & (batch.halves == 0)  # what a half-call shows is not said in counts
+            counts = batch.values[chosen]
             codes[chosen] = self.book.encode(keys_of_counts(counts[:, 0], counts[:, 1]))
             return
         levels = levels[usable]
-        half = halves[usable]
+        half = batch.halves[usable]
         levels[half == 1, 2] = LAST_LEVEL
         levels[half == 2, 0] = LAST_LEVEL
         codes[usable] = self.book.encode(keys_of_levels(levels))
@@ -170,7 +186,7 @@ class FieldReader:
             return np.concatenate([special, likelihoods_of_keys(self.book.keys, ploidy + 1)]), None
         ref, alt = (np.r_[np.zeros(FIRST_FREE, np.int64), counts] for counts in counts_of_keys(self.book.keys))
         rough = Evidence(codes, np.ones((len(ref), ploidy + 1), np.float32))
-        tally = Tally.of(rough, some_loci(*codes.shape))
+        tally = Tally.of(rough, some_loci(*codes.shape, FITTED_CELLS))
         model = fit_read_model(ref, alt, tally.from_code(FIRST_FREE), ploidy)
         return np.concatenate([special, model.likelihoods(ref, alt, ploidy)[FIRST_FREE:]]), model
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from imputevae_cli.data.frequencies import info_score
 from imputevae_cli.data.genotypes import ImputedBlock
 from imputevae_cli.io.vcf_header import ADDED_INFO
 
@@ -31,11 +32,7 @@ class AlleleCounts(NamedTuple):
 
 
 def impute_info(block: ImputedBlock) -> np.ndarray:
-    """The IMPUTE info score over the imputed calls of each locus, float64 (b,); NaN where none was imputed.
-
-    1 - sum(f - e^2) / (P N theta (1 - theta)), with e the dosage, f its second moment, theta the mean of e / P and P
-    the ploidy; 1 where theta is 0 or 1; clipped at 0 (Marchini & Howie 2010; bcftools +impute-info).
-    """
+    """The IMPUTE `info_score` over the imputed calls of each locus, float64 (b,); NaN where none was imputed."""
     gp = block.gp.astype(np.int64)  # (samples, b, classes), thousandths
     ploidy = gp.shape[2] - 1
     counts = np.arange(ploidy + 1)
@@ -44,9 +41,7 @@ def impute_info(block: ImputedBlock) -> np.ndarray:
     n = block.imputed.sum(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
         theta = (e * block.imputed).sum(axis=0) / (1000 * ploidy * n)
-        score = 1 - spread.sum(axis=0) / (1e6 * ploidy * n * theta * (1 - theta))
-    score[(theta == 0) | (theta == 1)] = 1
-    return np.maximum(score, 0)
+    return info_score(theta, spread.sum(axis=0), 1e6 * ploidy * n)
 
 
 def counts_alleles(info: bytes) -> bool:

@@ -6,16 +6,31 @@ would then leave their linked neighbours in view, and the score would promise wh
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
+from imputevae_cli.data.frequencies import alt_frequencies_of
 from imputevae_cli.data.genotypes import MISSING, genotype_counts, missing_per_sample
 
-CLUMPED = 1.08
-"""`clumping` above this means that whole runs are missing together, more than chance and depth explain."""
-LOST = 0.05
-"""Where `lost_shares` come to less than this, populations are not held to lose loci as a whole."""
-LEAST_LOST = 5  # samples; the fewer there are, the oftener all of them lack a locus by chance
-SPREAD_LOCI = 20_000
+
+@dataclass(frozen=True)
+class PatternRules:
+    """From where on the missing calls of a file are held to have a pattern. No measurement; chosen by hand.
+
+    clumped: a `clumping` above this means that whole runs are missing together, more than chance and depth explain.
+    lost: where `lost_shares` come to less than this, populations are not held to lose loci as a whole. least_lost:
+    samples of a population; the fewer there are, the oftener all of them lack a locus by chance. spread_loci: evenly
+    spread over a long file, that are looked at for `lost_shares`.
+    """
+
+    clumped: float = 1.08
+    lost: float = 0.05
+    least_lost: int = 5
+    spread_loci: int = 20_000
+
+
+DEFAULT = PatternRules()
 
 
 def clumping(calls: np.ndarray, chrom_codes: np.ndarray) -> float:
@@ -42,15 +57,14 @@ def clumping(calls: np.ndarray, chrom_codes: np.ndarray) -> float:
     return float(both / expected) if expected > 0 else 1.0
 
 
-def lost_shares(calls: np.ndarray, populations: np.ndarray) -> np.ndarray:
+def lost_shares(calls: np.ndarray, populations: np.ndarray, rules: PatternRules = DEFAULT) -> np.ndarray:
     """Of all missing calls, the share at loci that a whole population lacks, beyond chance; float (populations,).
 
     calls: int8 (samples, loci), -1 missing. populations: int (samples,), codes from 0 on, -1 for none. Chance is the
-    product of each member's missing rate and the locus's in the others; a population of fewer than LEAST_LOST samples,
-    or without others, counts as 0.
-    Of a long file SPREAD_LOCI evenly spread loci are looked at.
+    product of each member's missing rate and the locus's in the others; a population of fewer than `least_lost`
+    samples, or without others, counts as 0. Of a long file `spread_loci` evenly spread loci are looked at.
     """
-    some = calls[:, :: max(1, -(-calls.shape[1] // SPREAD_LOCI))]
+    some = calls[:, :: max(1, -(-calls.shape[1] // rules.spread_loci))]
     shares = np.zeros(populations.max() + 1)
     lacking = np.zeros((len(shares) + 1, some.shape[1]), np.int64)  # samples that lack the locus; the last has none
     of_sample = np.empty(len(some))
@@ -65,7 +79,7 @@ def lost_shares(calls: np.ndarray, populations: np.ndarray) -> np.ndarray:
     of_sample /= overall
     for population in range(len(shares)):
         members = populations == population
-        if members.sum() >= LEAST_LOST and not members.all():
+        if members.sum() >= rules.least_lost and not members.all():
             elsewhere = (in_all - lacking[population]) / (~members).sum()
             by_chance = np.zeros(len(elsewhere))
             for rate in of_sample[members]:
@@ -94,6 +108,7 @@ def observed_like_hidden_cells(
     prop: float,
     rng: np.random.Generator,
     populations: np.ndarray | None = None,
+    rules: PatternRules = DEFAULT,
 ) -> np.ndarray:
     """Known cells to hide, chosen so that they are missing as the real missing calls are.
 
@@ -105,11 +120,11 @@ def observed_like_hidden_cells(
     sample keeps a known call, and a locus that varies still varies in what is left: files hold loci that vary in
     the calls one sees, so to guess at others would measure a task that nobody has.
     """
-    shares = np.zeros(1) if populations is None else lost_shares(calls, populations)
-    lost = shares.sum() if shares.sum() > LOST else 0.0
+    shares = np.zeros(1) if populations is None else lost_shares(calls, populations, rules)
+    lost = shares.sum() if shares.sum() > rules.lost else 0.0
     by_locus = _lose_loci(calls, populations, shares, prop * lost, rng) if lost else np.zeros(0, np.int64)
     prop *= 1.0 - lost
-    if clumping(calls, chrom_codes) > CLUMPED:
+    if clumping(calls, chrom_codes) > rules.clumped:
         cells = _lay_runs(calls, chrom_codes, prop, rng)
     else:
         n_loci = calls.shape[1]
@@ -232,7 +247,7 @@ def dropped_loci(
     """
     known = calls != MISSING
     n_known = np.maximum(known.sum(0), 1)
-    frequency = np.where(known, calls, 0).sum(0) / (ploidy * n_known)
+    frequency = alt_frequencies_of(calls, ploidy)
     rarity = 1.0 / np.maximum(np.minimum(frequency, 1 - frequency), 0.5 / (ploidy * n_known))
     order = np.argsort(np.log(rng.random(len(rarity)).clip(1e-12)) / rarity, kind="stable")[::-1]
     lost_in = rng.integers(populations.max() + 1, size=len(order))

@@ -85,7 +85,7 @@ def hidden_cells(
 ) -> np.ndarray:
     """Known calls to hide, about a share `prop` of them, int64 (cells,), sample * loci + locus, rising.
 
-    observed: as the missing calls are missing (`masking_patterns`). random: every known call alike.
+    observed: as the missing calls are missing (see observed_pattern.py). random: every known call alike.
     random_weighted: in proportion to its genotype's frequency at the locus. random_weighted_inv: to its inverse.
     nonrandom: clades of `tree`, or of a neighbour-joining tree, lose a locus together; nonrandom_weighted: drawn in
     proportion to the length of the branch above them. dropout: a population loses a locus, loci of rare alleles first.

@@ -45,9 +45,9 @@ def read_newick(path: str | Path, samples: Sequence[str]) -> Clades:
     groups, lengths = _parse(text, str(path))
     tips = [name for group in groups if len(group) == 1 for name in group]
     there = {name: i for i, name in enumerate(samples)}
-    if strangers := [tip for tip in dict.fromkeys(tips) if tip not in there]:
+    if unknown := [tip for tip in dict.fromkeys(tips) if tip not in there]:
         raise InputError(
-            f"{path}: {unknown_names(strangers, samples, 'tip')} not among the samples; mend or prune the tree"
+            f"{path}: {unknown_names(unknown, samples, 'tip')} not among the samples; fix or prune the tree"
         )
     if len(set(tips)) < len(tips):
         raise InputError(f"{path}: a tip occurs twice in the tree; keep one of each")
@@ -112,7 +112,7 @@ def _length(token: str, name: str, lengths: list[float]) -> float:
     try:
         return max(float(token), 0.0)
     except ValueError:
-        raise InputError(f"{name}: {token!r} is no branch length; mend the Newick tree") from None
+        raise InputError(f"{name}: {token!r} is no branch length; fix the Newick tree") from None
 
 
 def _no_newick(name: str) -> InputError:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 MOMENT_CELLS = 600_000
-"""Cells on which the haplotypes and the donors are run for a moment."""
+"""Cells on which the copying and the kNN decoder are run for a moment."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 A stage is a piece of work with a result. A `Journal` remembers the results as plain types and tensors, and, of the
 stage that is at work, its state at safe points: points at which all that its future depends on can be written down.
-A run that is started again with the same journal skips the finished stages and takes up the state, and ends in
+A run that is started again with the same journal skips the finished stages and goes on from the state, and ends in
 the same numbers to the last bit. `Stages` is the journal of those who keep none.
 """
 
@@ -69,7 +69,7 @@ class Stages:
         return None
 
     def safe_point(self, state: Callable[[], State]) -> None:
-        """Say that the running stage can be taken up from `state()`; raises Stopped where that was asked for.
+        """Say that the running stage can be resumed from `state()`; raises Stopped where that was asked for.
 
         From its first safe point to its end a stage is stopped at such points alone.
         """

@@ -1,7 +1,7 @@
 """The folder in which a stopped run is kept: a file for each finished stage, and one for the stage at work.
 
 Files are plain types and tensors, written whole or not at all and read with weights_only, beside `run.json`,
-which says what run this is: a folder is only ever taken up by the same run.
+which says what run this is: a folder is only ever resumed by the same run.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FORMAT, FORMAT_VERSION = "imputevae run", 1
 MANIFEST = "run.json"
 ENDING = ".pt"
 START_OVER = "start over with --force in place of --resume"
-WITH_EFFECT = ("model", "train", "vae", "knn", "copying", "sim", "io.seed", "io.ploidy")
+WITH_EFFECT = ("model", "train", "vae", "knn", "copying", "founders", "sim", "io.seed", "io.ploidy")
 """Sections and settings that what is kept here depends on."""
 
 
@@ -122,6 +122,9 @@ def _digest(genotypes: GenotypeMatrix) -> str:
     digest.update(f"{genotypes.calls.shape} {genotypes.ploidy} {region}".encode())
     for row in genotypes.calls:
         digest.update(np.ascontiguousarray(row))
+    if genotypes.evidence is not None:
+        for row in (*genotypes.evidence.codes, genotypes.evidence.table):
+            digest.update(np.ascontiguousarray(row))
     loci, populations = genotypes.loci, genotypes.populations
     for column in (genotypes.samples, loci.chrom, loci.ref, loci.alt, () if populations is None else populations):
         digest.update("\n".join(map(str, column)).encode() + b"\0")

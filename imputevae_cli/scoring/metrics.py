@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from imputevae_cli.data.frequencies import info_score
+
 LEAST_PROBABILITY = 1e-3
 """GP are written with 3 decimals: a probability below this is counted as this, in log loss and in calibration."""
 
@@ -76,7 +78,11 @@ def concordance(truth: np.ndarray, call: np.ndarray) -> float:
 
 
 def non_reference_discordance(truth: np.ndarray, call: np.ndarray) -> float:
-    """Share of wrong calls among cells that truth and call do not both take for homozygous reference (bcftools)."""
+    """Share of wrong calls among cells that truth and call do not both take for homozygous reference (bcftools).
+
+    >>> non_reference_discordance(np.array([0, 0, 1, 2]), np.array([0, 1, 1, 2]))
+    0.3333333333333333
+    """
     relevant = ~((truth == 0) & (call == 0))
     return float((truth != call)[relevant].mean()) if relevant.any() else 0.0
 
@@ -168,18 +174,13 @@ def imputation_quality_score(truth: np.ndarray, weights: np.ndarray, locus: np.n
 
 
 def impute_info(gp: np.ndarray, locus: np.ndarray, n_loci: int) -> np.ndarray:
-    """The IMPUTE info score of each locus over cells with probabilities gp, float (M, C); NaN where there is none.
-
-    1 - sum(f - e^2) / (P N theta (1 - theta)), with e the dosage, f its second moment, theta the mean of e / P and P
-    the ploidy; 1 where theta is 0 or 1; clipped at 0 (Marchini & Howie 2010).
-    """
+    """The IMPUTE `info_score` of each locus over cells with probabilities gp, float (M, C); NaN where there is none."""
     ploidy = gp.shape[1] - 1
     e, f = (gp @ np.arange(ploidy + 1, dtype=float) ** power for power in (1, 2))
     n, total, spread = (np.bincount(locus, w, minlength=n_loci) for w in (None, e, f - e**2))
     with np.errstate(invalid="ignore", divide="ignore"):
         theta = total / (ploidy * n)
-        score = np.maximum(1 - spread / (ploidy * n * theta * (1 - theta)), 0)
-    return np.where((theta <= 0) | (theta >= 1 - 1e-9), 1.0, score) + 0 * theta
+    return info_score(theta, spread, ploidy * n)
 
 
 def certain(call: np.ndarray, n_classes: int) -> np.ndarray:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from imputevae_cli.data.frequencies import alt_frequencies
 from imputevae_cli.data.genotypes import MISSING
 from imputevae_cli.scoring.pca import pca_of_views
 
@@ -174,7 +175,7 @@ def _count(calls: np.ndarray, codes: np.ndarray) -> Counts:
 
 
 def _frequency(counts: Counts, ploidy: int) -> np.ndarray:
-    return counts.alt / np.maximum(ploidy * counts.n, 1)
+    return alt_frequencies(counts.alt, counts.n, ploidy)
 
 
 def _add_heterozygosity(sums: Sums, counts: Counts, usable: np.ndarray, ploidy: int) -> None:
@@ -201,7 +202,7 @@ def _add_fst(sums: Sums, counts: Counts, usable: np.ndarray, pairs: tuple[np.nda
 
 def _add_spectrum(sums: Sums, counts: Counts, truth: Counts, ploidy: int) -> None:
     n = counts.n.sum(0)
-    p = counts.alt.sum(0) / np.maximum(ploidy * n, 1)
+    p = alt_frequencies(counts.alt.sum(0), n, ploidy)
     folded = np.minimum(p, 1 - p)[(n > 0) & (truth.n.sum(0) > 0)]
     # A hair is taken off, so that 1/20 and 1 - 19/20 fall into one bin
     bins = np.searchsorted(SPECTRUM_EDGES, folded - 1e-9)

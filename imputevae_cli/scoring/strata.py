@@ -7,7 +7,9 @@ from itertools import pairwise
 
 import numpy as np
 
+from imputevae_cli.data.frequencies import alt_frequencies_of
 from imputevae_cli.data.genotypes import MISSING
+from imputevae_cli.data.hidden_calls import HiddenCells
 from imputevae_cli.scoring.bootstrap import added_up, figures, intervals, sums_by_locus
 from imputevae_cli.scoring.metrics import OF_PROBABILITIES, Cells
 
@@ -32,26 +34,19 @@ class Stratum:
 
 def minor_allele_frequencies(calls: np.ndarray, ploidy: int) -> np.ndarray:
     """float (L,), from the known calls, int8 (N, L); 0 where none is known."""
-    known = calls != MISSING
-    frequency = np.where(known, calls, 0).sum(0) / np.maximum(ploidy * known.sum(0), 1)
+    frequency = alt_frequencies_of(calls, ploidy)
     return np.minimum(frequency, 1 - frequency)
 
 
 def strata_of(
-    truth: np.ndarray,
-    visible: np.ndarray,
-    ploidy: int,
-    populations: np.ndarray | None,
-    samples: np.ndarray,
-    loci: np.ndarray,
-    genotypes: np.ndarray,
+    truth: np.ndarray, visible: np.ndarray, ploidy: int, populations: np.ndarray | None, cells: HiddenCells
 ) -> list[Stratum]:
     """The strata of M scored cells.
 
     truth, visible: int8 (N, L), with all that is known, and what the imputer was given: the first gives minor-allele
-    frequencies, the second missingness. populations: object (N,) or None. samples, loci, genotypes: int (M,), where the
-    cells are, and the true calls.
+    frequencies, the second missingness. populations: object (N,) or None. cells: those scored, with the true calls.
     """
+    samples, loci, genotypes = cells.samples, cells.loci, cells.truth
     missing = visible == MISSING
     maf = _binned("maf", minor_allele_frequencies(truth, ploidy), MAF_EDGES)
     of_sample = _binned("sample_missingness", missing.mean(1), MISSING_EDGES)

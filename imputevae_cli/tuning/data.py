@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import msgspec
 import numpy as np
@@ -12,7 +12,7 @@ from imputevae_cli.config import Config, TuneSettings, nearest
 from imputevae_cli.data.frequencies import locus_means
 from imputevae_cli.data.genotypes import GenotypeMatrix
 from imputevae_cli.data.hidden_calls import HiddenCells, pick
-from imputevae_cli.data.subsets import even_stretches
+from imputevae_cli.data.subsets import even_stretches, matrix_subset, some_samples
 from imputevae_cli.errors import ConfigError, InputError
 from imputevae_cli.imputer import ImputeVAE
 from imputevae_cli.masking.strategies import simulate_mask
@@ -89,30 +89,15 @@ def part_of(data: ScoredData, tune: TuneSettings, seed: int) -> ScoredData | Non
     """
     n_samples, n_loci = data.genotypes.calls.shape
     rng = np.random.default_rng(seed_for(seed, "part"))
-    samples = np.sort(rng.choice(n_samples, min(n_samples, MAX_PART_SAMPLES), replace=False))
+    samples = some_samples(n_samples, MAX_PART_SAMPLES, rng)
     length = -(-tune.cells // (len(samples) * STRETCHES))
     if len(samples) * length * STRETCHES >= 0.8 * data.n_cells:
         return None
     length = min(length, n_loci // STRETCHES)
     loci = even_stretches(n_loci, STRETCHES, length)
     score, test = (cells.within(samples, loci)[1] for cells in (data.score, data.test))
-    part = ScoredData(_excerpt(data.genotypes, samples, loci), score, test)
+    part = ScoredData(matrix_subset(data.genotypes, samples, loci), score, test)
     return part if len(part.score.truth) >= 10 * LEAST_CELLS else None
-
-
-def _excerpt(genotypes: GenotypeMatrix, samples: np.ndarray, loci: np.ndarray) -> GenotypeMatrix:
-    """Some samples at some loci, int64, rising; loci on either side of a gap are on chromosomes of their own."""
-    stretch = np.cumsum(np.diff(loci, prepend=loci[:1]) > 1)
-    chosen = genotypes.loci.take(loci)
-    names = [f"{chrom}/{s}" for chrom, s in zip(chosen.chrom, stretch, strict=True)]
-    return replace(
-        genotypes,
-        calls=np.ascontiguousarray(genotypes.calls[np.ix_(samples, loci)]),
-        samples=tuple(genotypes.samples[i] for i in samples),
-        loci=replace(chosen, chrom=np.array(names, object)),
-        populations=None if genotypes.populations is None else genotypes.populations[samples],
-        source=None,
-    )
 
 
 def fill_cells(model: ImputeVAE, genotypes: GenotypeMatrix, *cells: HiddenCells) -> list[np.ndarray]:

@@ -92,6 +92,20 @@ finally:
     assert run.stdout
 
 
+@pytest.mark.parametrize("command", ["impute", "train", "evaluate", "tune"])
+def test_help_has_sections_an_example_and_says_where_settings_are_listed(command):
+    text = done(imputevae(command, "--help")).stdout.decode()
+    headings = [line[:-1] for line in text.splitlines() if line.endswith(":") and not line.startswith(" ")]
+    assert headings[:2] == ["Arguments", "Files"]
+    assert {"Settings", "Which samples and loci", "How it runs", "Messages"} <= set(headings)
+    assert f"  imputevae {command} " in text.split("Example")[1]
+    assert "All keys: --print-config, docs/reference/settings" in " ".join(text.split())
+    bare = imputevae(command)
+    assert bare.returncode == 2
+    assert bare.stderr.startswith(b"Usage:")
+    assert bare.stdout == b""
+
+
 @pytest.mark.skipif("CS_GNU_LIBC_VERSION" not in os.confstr_names, reason="the C library is not glibc")
 @pytest.mark.parametrize(
     ("given", "settled"),
@@ -597,7 +611,7 @@ def test_map_phase_target_accuracy_and_latent(tmp_path):
 
 def test_phase_without_haplotypes_is_refused(cohort, checkpoint, tmp_path):
     run = imputevae("impute", cohort / "in.vcf", "--model", checkpoint, "-o", tmp_path / "o.vcf", "--phased", "-q")
-    refused(run, 2, "haplotype decoder", "--phased")
+    refused(run, 2, "haplotype copying", "--phased")
     assert not (tmp_path / "o.vcf").exists()
 
 

@@ -10,6 +10,7 @@ from vcf_maker import HEADER, record, vcf, write
 
 from imputevae_cli import read_vcf
 from imputevae_cli.config import CopyingSettings
+from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.data.genotypes import MISSING, Loci
 from imputevae_cli.data.region import Region
 from imputevae_cli.decoders.copying.model import CopyingModel
@@ -85,10 +86,13 @@ def test_the_haplotypes_of_other_samples_are_read_near_the_region_alone():
     genotypes, _ = simulate_linked(60, 800)
     settings = CopyingSettings(iterations=4, burn_in=2, chains=1, core=40, halo=15, trial=False)
     decoder = CopyingModel(settings)
-    loci = genotypes.loci.chrom_codes, genotypes.loci.positions
-    panel = decoder.fit(genotypes.calls[:40], *loci, 2).panel()
-    whole = decoder.impute_new(panel, genotypes.calls[40:], *loci)
-    part = decoder.impute_new(panel, genotypes.calls[40:], *loci, wanted=(300, 340))
+    cohort, new = (
+        Cohort(calls, genotypes.loci.chrom_codes, genotypes.loci.positions, 2)
+        for calls in (genotypes.calls[:40], genotypes.calls[40:])
+    )
+    panel = decoder.fit(cohort).panel()
+    whole = decoder.impute_new(panel, new)
+    part = decoder.impute_new(panel, new, wanted=(300, 340))
     assert part.first > 0
     assert part.posterior.calls.shape[1] < 400
     missing = genotypes.calls[40:, 300:340] == MISSING

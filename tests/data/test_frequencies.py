@@ -1,7 +1,17 @@
 import numpy as np
 import pytest
 
-from imputevae_cli.data.frequencies import genotype_frequencies, locus_means
+from imputevae_cli.data.frequencies import (
+    alt_frequencies,
+    alt_frequencies_of,
+    alt_frequencies_of_counts,
+    genotype_frequencies,
+    hardy_weinberg,
+    info_score,
+    locus_frequencies,
+    locus_means,
+)
+from imputevae_cli.data.genotypes import genotype_counts
 
 CALLS = np.array([[0, 2], [0, -1], [1, -1], [-1, 2]], np.int8)
 
@@ -64,3 +74,32 @@ def test_they_sum_to_one_and_none_is_nought(n_classes):
 def test_locus_means():
     assert locus_means(CALLS) == pytest.approx([1 / 3, 2.0])
     assert locus_means(np.full((3, 1), -1, np.int8)) == pytest.approx([0.0])
+
+
+def test_alt_frequencies_with_and_without_pseudo_counts():
+    assert alt_frequencies(np.array([3, 0]), np.array([3, 0]), 2).tolist() == [0.5, 0.0]
+    assert alt_frequencies(np.array([3, 0]), np.array([3, 0]), 2, pseudo_count=0.5).tolist() == [3.5 / 7, 0.5]
+    for pseudo_count in (0.0, 0.5):
+        found = alt_frequencies_of(CALLS, 2, pseudo_count)
+        np.testing.assert_array_equal(found, alt_frequencies_of_counts(genotype_counts(CALLS), 2, pseudo_count))
+    assert alt_frequencies_of(CALLS, 2).tolist() == [1 / 6, 1.0]
+
+
+def test_frequencies_of_loci_with_a_pseudo_count():
+    found = locus_frequencies(CALLS, 3, 1.0)
+    assert found.dtype == np.float32
+    assert found == pytest.approx(np.array([[3, 2, 1], [1, 1, 3]]) / [[6], [5]])
+
+
+@pytest.mark.parametrize("ploidy", [1, 2])
+def test_hardy_weinberg_sums_to_one_and_keeps_the_allele_frequency(ploidy):
+    alt = np.array([0.0, 0.3, 1.0])
+    chances = np.stack(hardy_weinberg(alt, ploidy))
+    assert chances.sum(0) == pytest.approx(1)
+    assert np.arange(ploidy + 1) @ chances / ploidy == pytest.approx(alt)
+
+
+def test_info_score_at_its_ends():
+    theta = np.array([0.0, 1.0, 0.5, 0.5, np.nan])
+    score = info_score(theta, np.array([0.0, 0.0, 0.0, 99.0, 0.0]), np.full(5, 20))
+    np.testing.assert_array_equal(score, [1, 1, 1, 0, np.nan])

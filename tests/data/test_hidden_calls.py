@@ -107,16 +107,16 @@ def test_a_block_equals_the_whole(start, stop):
     assert np.array_equal(surroundings(calls, chromosomes, 2, start, stop), whole[:, start:stop])
 
 
-def test_cells_within_an_excerpt():
+def test_cells_within_a_subset():
     where = np.zeros((4, 6), bool)
     where[[0, 1, 3, 3, 2], [0, 2, 2, 5, 4]] = True
     calls = np.arange(24, dtype=np.int8).reshape(4, 6)
     cells = HiddenCells.of(where, calls)
     samples, loci = np.array([0, 3]), np.array([2, 4, 5])
     places, inside = cells.within(samples, loci)
-    excerpt = HiddenCells.of(where[np.ix_(samples, loci)], calls[np.ix_(samples, loci)])
+    subset = HiddenCells.of(where[np.ix_(samples, loci)], calls[np.ix_(samples, loci)])
     for mine, theirs in zip(
-        (inside.samples, inside.loci, inside.truth), (excerpt.samples, excerpt.loci, excerpt.truth), strict=True
+        (inside.samples, inside.loci, inside.truth), (subset.samples, subset.loci, subset.truth), strict=True
     ):
         assert np.array_equal(mine, theirs)
     assert np.array_equal(cells.take(places).truth, inside.truth)

@@ -339,13 +339,12 @@ def test_a_reader_that_goes_away_ends_the_writing_cleanly(tmp_path):
         f"g = read_vcf({str(tmp_path / 'in.vcf')!r})\n"
         "write_vcf('-', Filled(g), output_type='v', command='c', version='1')\n"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-c", program], cwd=GOLDEN.parent.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    process.stdout.read(100)
-    process.stdout.close()
-    assert process.stderr.read() == b""
-    assert process.wait(timeout=60) == 0
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, cwd=GOLDEN.parent.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.read(100)
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(timeout=60) == 0
 
 
 def test_a_file_that_changed_is_refused(tmp_path):

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from imputevae_cli.masking.observed_pattern import (
+    PatternRules,
     as_matrix,
     clumping,
     lost_shares,
@@ -93,3 +94,54 @@ def test_whole_populations_lose_loci_where_they_do_so():
     assert hidden.sum() == pytest.approx(0.1 * (calls >= 0).sum(), rel=0.15)
     assert hidden[:20].all(0).sum() > 5
     assert not hidden[20:].all(0).any()
+
+
+# --- the rules, on either side of their thresholds
+
+
+def test_runs_are_hidden_above_the_threshold_of_clumping_and_single_cells_up_to_it():
+    rng = np.random.default_rng(2)
+    calls = hide_tags(random_calls(rng), rng)
+    found = clumping(calls, TAGS)
+
+    def share_of_whole_tags(clumped):
+        rules = PatternRules(clumped=clumped)
+        cells = observed_like_hidden_cells(calls, TAGS, 0.1, np.random.default_rng(0), rules=rules)
+        by_tag = as_matrix(cells, calls.shape).reshape(len(calls), 50, 4).sum(2)
+        return (by_tag[by_tag > 0] == 4).mean()
+
+    assert share_of_whole_tags(np.nextafter(found, 0)) > 0.95
+    assert share_of_whole_tags(found) < 0.05
+    assert PatternRules().clumped == 1.08
+
+
+def lost_by_the_first(n_first, n_others=20):
+    calls = np.random.default_rng(6).binomial(2, 0.4, (n_first + n_others, 200)).astype(np.int8)
+    calls[:n_first, ::4] = -1
+    return calls, np.repeat([0, 1], [n_first, n_others])
+
+
+@pytest.mark.parametrize(("n_first", "counts"), [(5, True), (4, False)])
+def test_populations_of_five_samples_may_lose_loci(n_first, counts):
+    assert (lost_shares(*lost_by_the_first(n_first))[0] > 0) is np.bool_(counts)
+
+
+def test_whole_loci_are_hidden_where_the_lost_shares_exceed_the_threshold():
+    calls, populations = lost_by_the_first(20)
+    found = lost_shares(calls, populations).sum()
+    whole = []
+    for lost in (np.nextafter(found, 0), found):
+        rules, rng = PatternRules(lost=lost), np.random.default_rng(0)
+        cells = observed_like_hidden_cells(calls, np.arange(200, dtype=np.int32), 0.1, rng, populations, rules)
+        whole.append(as_matrix(cells, calls.shape)[:20].all(0).sum())
+    assert whole[0] > 5
+    assert whole[1] == 0
+    assert PatternRules().lost == 0.05
+
+
+@pytest.mark.parametrize(("most", "seen"), [(200, True), (100, False)])
+def test_lost_loci_are_sought_among_some(most, seen):
+    calls, populations = lost_by_the_first(20)
+    calls[:20] = np.abs(calls[:20])
+    calls[:20, 1::4] = -1  # none of them among every second
+    assert (lost_shares(calls, populations, PatternRules(spread_loci=most))[0] > 0) is np.bool_(seen)

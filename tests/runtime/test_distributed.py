@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -28,23 +28,23 @@ from conftest import (
 )
 from test_cli import names, refused
 from test_loss import latent_of
-from test_train import CPU, data_of
+from test_train import data_of
 from vcf_maker import write
 
 from imputevae_cli import imputer
 from imputevae_cli.cli import session
 from imputevae_cli.cli.processes import OWN_VARIABLES, process_count
 from imputevae_cli.config import Config
-from imputevae_cli.decoders.copying import chain as copying_chain
+from imputevae_cli.decoders.copying import rules as copying_rules
 from imputevae_cli.decoders.copying.chain import Chain
 from imputevae_cli.decoders.rules import Rules
 from imputevae_cli.decoders.vae.loss import Objective
 from imputevae_cli.decoders.vae.train import train_members
-from imputevae_cli.log import NullProgress
 from imputevae_cli.runtime.processes import Ranks
 from imputevae_cli.runtime.random_draws import Draws
 from imputevae_cli.runtime.resumable import Journal, Stages
 from imputevae_cli.runtime.resumable_distributed import SharedStages
+from imputevae_cli.runtime.run_options import RunOptions
 from imputevae_cli.runtime.stopping import StopRequest
 from imputevae_cli.runtime.torch_processes import Group
 
@@ -307,7 +307,8 @@ def stop_in(rank_that_stops, iteration):
 
 @pytest.mark.parametrize(("stopped", "again"), [(0, 3), (1, 1)])
 def test_a_signal_to_any_stops_all_and_any_number_can_go_on(linked, tmp_path, monkeypatch, stopped, again):
-    monkeypatch.setattr(copying_chain, "SAMPLES_PER_SWEEP", 4)
+    small_tasks = replace(copying_rules.DEFAULT, work=copying_rules.WorkSizes(samples_per_sweep=4))
+    monkeypatch.setattr(copying_rules, "DEFAULT", small_tasks)
     out = tmp_path / "m.ivae"
     arguments = ["train", linked, "-o", out, "--threads", 1, "--resume", *TINY_FLAGS, "--set", "copying.chains=2"]
     arguments += flags_of({"model.decoder": "copying", "copying.core": 20, "copying.halo": 5})
@@ -383,7 +384,7 @@ def test_processes_of_one_machine_share_its_threads(launched):
 def test_products_in_bf16_learn_the_same():
     data = data_of(popmap=True)
     exact, rounded = (
-        train_members(data, Config().replace({"train.precision": name}), CPU, NullProgress())[0]
+        train_members(data, Config().replace({"train.precision": name}), RunOptions())[0]
         for name in ("float32", "bf16")
     )
     assert rounded.best_loss == pytest.approx(exact.best_loss, abs=1e-3)

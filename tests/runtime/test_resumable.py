@@ -9,7 +9,7 @@ import torch
 from conftest import simulate, simulate_linked, tiny_config
 
 from imputevae_cli import ImputeVAE
-from imputevae_cli.decoders.copying import chain as copying_chain
+from imputevae_cli.decoders.copying import rules as copying_rules
 from imputevae_cli.decoders.rules import Rules
 from imputevae_cli.errors import CheckpointError, OutputError
 from imputevae_cli.runtime import resumable as stages_module
@@ -91,7 +91,8 @@ def test_a_fit_that_is_stopped_at_every_safe_point(tmp_path, small):
 
 
 def test_an_iteration_that_is_stopped_among_its_blocks(tmp_path, monkeypatch):
-    monkeypatch.setattr(copying_chain, "SAMPLES_PER_SWEEP", 4)
+    small_tasks = replace(copying_rules.DEFAULT, work=copying_rules.WorkSizes(samples_per_sweep=4))
+    monkeypatch.setattr(copying_rules, "DEFAULT", small_tasks)
     genotypes, _ = simulate_linked(30, 80)
     config = tiny_config(model__decoder="copying", copying__core=20, copying__halo=5, **QUICK)
     config = config.replace({"copying.trial": True})

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from imputevae_cli.decoders.copying.rules import CalibrationRules
+
 LEAST = 1e-6
 
 
@@ -27,17 +29,19 @@ class Calibration:
         return ((1.0 - self.blend) * hot + self.blend * frequencies).astype(np.float32)
 
 
-def fit(gp: np.ndarray, frequencies: np.ndarray, calls: np.ndarray) -> Calibration:
+def fit(
+    gp: np.ndarray, frequencies: np.ndarray, calls: np.ndarray, rules: CalibrationRules | None = None
+) -> Calibration:
     """The calibration with the least log loss on hidden calls, by a grid that is refined once.
 
-    gp, frequencies: float32 (cells, classes); calls: int8 (cells,), the hidden truth. Under 100 cells: no change.
+    gp, frequencies: float32 (cells, classes); calls: int8 (cells,), the hidden truth. Of few cells: hardly a change.
     """
-    if len(calls) < 100:
-        return Calibration(blend=0.01)
-    temperatures, blends = np.geomspace(0.6, 2.5, 12), (0.0, 0.003, 0.01, 0.03, 0.1)
-    best = _best_of(gp, frequencies, calls, temperatures, blends)
-    near = best.temperature * np.geomspace(0.9, 1.1, 9)
-    return _best_of(gp, frequencies, calls, near, np.unique(best.blend * np.array([0.6, 0.8, 1.0, 1.3, 1.7])))
+    rules = rules or CalibrationRules()
+    if len(calls) < rules.least_cells:
+        return Calibration(blend=rules.blend_of_few)
+    best = _best_of(gp, frequencies, calls, np.geomspace(*rules.temperatures), rules.blends)
+    near = best.temperature * np.geomspace(*rules.refined_temperatures)
+    return _best_of(gp, frequencies, calls, near, np.unique(best.blend * np.array(rules.refined_blends)))
 
 
 def _best_of(gp, frequencies, calls, temperatures, blends) -> Calibration:

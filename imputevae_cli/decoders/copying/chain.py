@@ -1,4 +1,4 @@
-"""One chain of the haplotype decoder.
+"""One chain of the copying decoder.
 
 A chain holds a phase and the missing alleles of every sample. Each iteration reads every sample against the others'
 haplotypes as they stood before it, draws its phase, and replaces its missing alleles by their expectation; switch
@@ -9,58 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from imputevae_cli.data.frequencies import alt_frequencies_of_counts
 from imputevae_cli.data.genotypes import MISSING, genotype_counts
-from imputevae_cli.decoders.copying import copying_prior as relatedness
-from imputevae_cli.decoders.copying import inbreeding, kernel
-from imputevae_cli.decoders.copying import kernel_torch as copying_torch
-from imputevae_cli.decoders.copying import select_haplotypes as donor_choice
+from imputevae_cli.decoders.copying import copying_prior, select_haplotypes
 from imputevae_cli.decoders.copying import windows as copying_windows
+from imputevae_cli.decoders.copying.inputs import ChainInputs
+from imputevae_cli.decoders.copying.kernel import stitch
+from imputevae_cli.decoders.copying.kernel_choice import CompiledKernel, Kernel
 from imputevae_cli.decoders.copying.kernel_numerics import mix
+from imputevae_cli.decoders.copying.rules import DEFAULT, CopyingRules
 from imputevae_cli.decoders.copying.schedule import Schedule
 from imputevae_cli.decoders.copying.select_haplotypes import Candidates, Packed
-from imputevae_cli.decoders.copying.window_frame import Frame
-from imputevae_cli.runtime import sample_keys as identities
+from imputevae_cli.decoders.copying.sweep_block import SweepBlock
 from imputevae_cli.runtime.processes import Ranks
 from imputevae_cli.runtime.serialise import as_arrays, as_tensors
-
-SAMPLES_PER_SWEEP = 32
-SAMPLES_PER_CHOICE = 64
-PACKED_BYTES = 8 << 20  # haplotypes of so many windows are packed at once
-CHUNK_BYTES = 6 << 20  # new haplotypes that wait beside the old ones, twice
-MAX_CANDIDATES = 2000  # haplotypes compared with each at the first choice
-MOST_COMPARED = 1000  # of more haplotypes, later choices compare those alone that stand near in order
-NO_PRIOR = np.zeros((0, 0), np.float32)
-
-
-@dataclass(frozen=True)
-class Cohort:
-    """The calls that chains run over.
-
-    calls: int8 (N, L), -1 missing. chrom_codes: int32 (L,). positions: int64 bp or float64 cM (L,). ploidy: 1 or 2.
-    prior: float32 (N, panel samples) of how readily a sample is copied, or (0, 0) for no preference.
-    likeness: float32 (N, N) that a prior may be fitted on, or None.
-    panel: uint8 (panel samples * ploidy, L) to copy from, or None to copy from each other.
-    frequency: float32 (L,) of ALT, where missing calls start; None for the calls' own.
-    frame: of these loci, where they are a stretch of more; None: they are all there are.
-    global_rows: uint8 (N, L), 255 times the chance of ALT that the global decoder gives each sample: one more state to
-    copy from, each sample its own; None for none. Not with a panel.
-    """
-
-    calls: np.ndarray
-    chrom_codes: np.ndarray
-    positions: np.ndarray
-    ploidy: int
-    prior: np.ndarray = field(default_factory=lambda: NO_PRIOR)
-    likeness: np.ndarray | None = None
-    panel: np.ndarray | None = None
-    frequency: np.ndarray | None = None
-    frame: Frame | None = None
-    global_rows: np.ndarray | None = None
 
 
 @dataclass
@@ -84,47 +51,41 @@ class Sweep:
     usage: np.ndarray
 
 
-def frame_of(cohort: Cohort, schedule: Schedule) -> Frame:
-    """The frame of all loci of a cohort."""
-    windows = copying_windows.windows(cohort.chrom_codes, schedule.core, schedule.halo)
-    paths = inbreeding.paths(cohort.calls, windows, cohort.ploidy, cohort.frequency)
-    if cohort.panel is None:
-        return Frame(windows, paths, identities.places(cohort.calls, windows))
-    return Frame(windows, paths, identities.digests(cohort.calls, windows))
-
-
 class Chain:
     """One run of the sampler. `haplotypes` is uint8 (N * ploidy, L): 0 REF, 255 ALT, between them the chance of ALT."""
 
     def __init__(
         self,
-        cohort: Cohort,
+        inputs: ChainInputs,
         schedule: Schedule,
         seed: int,
-        switch: np.ndarray | None = None,
-        device: str = "cpu",
+        kernel: Kernel | None = None,
         ranks: Ranks | None = None,
+        rules: CopyingRules | None = None,
     ):
-        """ranks: the processes that all run this chain, and part its work among them."""
-        self.cohort, self.schedule, self.device, self.ranks = cohort, schedule, device, ranks or Ranks()
-        self.key = np.uint64(seed)
-        self.frame = frame_of(cohort, schedule) if cohort.frame is None else cohort.frame
+        """kernel: None for the compiled one. ranks: the processes that all run this chain, and part its work among
+        them."""
+        self.inputs, self.cohort, self.schedule = inputs, inputs.cohort, schedule
+        self.kernel, self.ranks, self.rules = kernel or CompiledKernel(), ranks or Ranks(), rules or DEFAULT
+        cohort, self.key = inputs.cohort, np.uint64(seed)
+        self.frame = inputs.frame_by(schedule, self.rules.inbreeding)
         self.windows, self.paths = self.frame.windows, self.frame.paths
         self.starts = copying_windows.chrom_starts(cohort.chrom_codes)
-        self.distances = copying_windows.relative_distances(cohort.chrom_codes, cohort.positions)
+        self.distances = copying_windows.relative_distances(cohort.chrom_codes, cohort.positions, self.rules.switch)
         self.rate = schedule.start_rate
-        self.fixed_switch = switch is not None
-        self.switch = switch if self.fixed_switch else self._smooth_switch(self.rate).astype(np.float32)
-        self.haplotypes = initial_haplotypes(cohort.calls, cohort.ploidy, cohort.frequency)
-        fewest = int(self._n_candidates.min()) - (cohort.panel is None) * cohort.ploidy
+        self.switch = inputs.switch
+        if inputs.switch is None:
+            self.switch = self._smooth_switch(self.rate).astype(np.float32)
+        self.haplotypes = initial_haplotypes(cohort.calls, cohort.ploidy, inputs.frequency)
+        fewest = int(self._n_candidates.min()) - (inputs.panel is None) * cohort.ploidy
         n_donors = max(1, min(schedule.donors, fewest))
         self.donors = np.zeros((len(self.windows), len(cohort.calls), n_donors), np.int32)
-        self.panel = self.haplotypes if cohort.panel is None else cohort.panel
-        self.global_share = schedule.global_share if cohort.global_rows is not None and n_donors > 1 else 0.0
+        self.panel = self.haplotypes if inputs.panel is None else inputs.panel
+        self.global_share = schedule.global_share if inputs.global_rows is not None and n_donors > 1 else 0.0
         if self.global_share:
-            self.panel = np.concatenate([self.haplotypes, cohort.global_rows])
+            self.panel = np.concatenate([self.haplotypes, inputs.global_rows])
             self.haplotypes = self.panel[: len(self.haplotypes)]
-        self.prior, self.steepness = cohort.prior, 0.0
+        self.prior, self.steepness = inputs.prior, 0.0
         self.chunks = self._chunks()
         self.iteration = 0
         self.sweep: Sweep | None = None  # of an iteration that is not at its end
@@ -135,9 +96,9 @@ class Chain:
         if self.sweep is not None:
             arrays |= {"sweep": vars(self.sweep)}
         own = {"iteration": self.iteration, "rate": self.rate, "steepness": self.steepness}
-        return own | as_tensors(arrays) | {"prior_is_fitted": self.prior is not self.cohort.prior}
+        return own | as_tensors(arrays) | {"prior_is_fitted": self.prior is not self.inputs.prior}
 
-    def take_up(self, state: dict[str, Any]) -> None:
+    def resume(self, state: dict[str, Any]) -> None:
         """Go on from a `state` of the same chain."""
         state = as_arrays(state)
         self.iteration, self.rate, self.steepness = state["iteration"], state["rate"], state["steepness"]
@@ -164,7 +125,7 @@ class Chain:
         """One iteration, or a part of it: where `is_due()`, it is left where its state is whole, to be called again.
 
         doses: uint16 (missing cells, 2), gathers, in units of a chance; or (0, 2) during burn-in. at: int64 (W, N), of
-        `copying_frame.cell_offsets`. Windows read the haplotypes as they stood before the iteration. New ones wait
+        `window_frame.cell_offsets`. Windows read the haplotypes as they stood before the iteration. New ones wait
         beside them until the windows to the right, whose halo reaches back, are done: there is no second copy of all.
         Where several processes run the chain, each reads some of the blocks, and its doses are those of its blocks
         alone.
@@ -193,7 +154,6 @@ class Chain:
 
     def _new_sweep(self) -> Sweep:
         n_samples = len(self.cohort.calls)
-        asked = self.schedule.relatedness and self.cohort.likeness is not None
         return Sweep(
             chunk=0,
             done=np.zeros(len(self._sweep_tasks(0)), bool),
@@ -202,8 +162,13 @@ class Chain:
             jumps=self._no_jumps(0),
             switches=np.zeros(len(self.switch)),
             flips=np.zeros((len(self.windows), n_samples, 2), np.uint8),
-            usage=np.zeros(self.donors.shape if asked else (1, *self.donors.shape[1:]), np.float32),
+            usage=np.zeros(self.donors.shape if self._fits_prior else (1, *self.donors.shape[1:]), np.float32),
         )
+
+    @property
+    def _fits_prior(self) -> bool:
+        """Whether a copying prior is fitted on the samples' similarity."""
+        return self.schedule.relatedness and self.inputs.similarity is not None
 
     def _merge_chunk(self) -> None:
         """Give every process what each has read of the chunk."""
@@ -241,8 +206,8 @@ class Chain:
         return int(self.windows[self.chunks[chunk][0], 1])
 
     def _chunks(self) -> list[list[int]]:
-        """Runs of windows whose new haplotypes take about CHUNK_BYTES, each wider than a halo."""
-        least = max(self.schedule.halo, CHUNK_BYTES // len(self.haplotypes))
+        """Runs of windows whose new haplotypes take about `chunk_bytes`, each wider than a halo."""
+        least = max(self.schedule.halo, self.rules.work.chunk_bytes // len(self.haplotypes))
         chunks, width = [[]], 0
         for w, (_, start, stop, _) in enumerate(self.windows.tolist()):
             if width >= least:
@@ -253,38 +218,41 @@ class Chain:
 
     def _read(self, task: tuple[int, int, np.ndarray], doses: np.ndarray, at: np.ndarray, unit: int) -> None:
         """Read one block of samples in one window against the haplotypes as they stood before the iteration."""
-        cohort, sweep, (w, block, samples) = self.cohort, self.sweep, task
-        arguments = (
-            cohort.calls, self.paths[w], self.panel, self.haplotypes, self.donors[w], self.prior, self.global_share,
-            self.switch, self.schedule.error,
-        )  # fmt: skip
-        keys = self.frame.keys(self._key(2 * self.iteration, w), w)
-        first_pass, window = self.iteration == 0, self.windows[w]
-        usage = sweep.usage[w if len(sweep.usage) == len(self.windows) else 0]
-        results = (
-            at[w],
-            doses,
-            unit,
-            sweep.fresh,
-            self._origin(sweep.chunk),
-            sweep.flips[w],
-            sweep.jumps[block],
-            usage,
+        sweep, (w, block, samples) = self.sweep, task
+        self.kernel.sweep(
+            SweepBlock(
+                calls=self.cohort.calls,
+                paths=self.paths[w],
+                panel=self.panel,
+                state=self.haplotypes,
+                donors=self.donors[w],
+                prior=self.prior,
+                global_share=self.global_share,
+                switch=self.switch,
+                error=self.schedule.error,
+                keys=self.frame.keys(self._key(2 * self.iteration, w), w),
+                first_pass=self.iteration == 0,
+                window=self.windows[w],
+                samples=samples,
+                at=at[w],
+                doses=doses,
+                unit=unit,
+                out=sweep.fresh,
+                origin=self._origin(sweep.chunk),
+                flips=sweep.flips[w],
+                jumps=sweep.jumps[block],
+                usage=sweep.usage[w if len(sweep.usage) == len(self.windows) else 0],
+            )
         )
-        if self.device == "cpu":
-            kernel.sweep(*arguments, keys, first_pass, window, samples, *results)
-        else:  # all samples of a window at once
-            copying_torch.sweep(*arguments, keys, first_pass, window, *results, self.device)
 
     def _finish(self, sweep: Sweep) -> None:
         """Put the windows together, and update the rates and the prior."""
-        cohort, schedule = self.cohort, self.schedule
         self._take(sweep.waiting, len(self.switch))
-        if cohort.ploidy == 2:
-            kernel.stitch(np.ascontiguousarray(self.windows[:, 1:3]), sweep.flips, self.haplotypes)
-        if self.iteration % schedule.refresh == 0 and not self.fixed_switch:
+        if self.cohort.ploidy == 2:
+            stitch(np.ascontiguousarray(self.windows[:, 1:3]), sweep.flips, self.haplotypes)
+        if self.iteration % self.schedule.refresh == 0 and self.inputs.switch is None:
             self._update_switch(sweep.switches)
-        if schedule.relatedness and cohort.likeness is not None:
+        if self._fits_prior:
             n_others = self.donors.shape[2] - (self.global_share > 0)
             self._update_prior(self.donors[..., :n_others], sweep.usage[..., :n_others])
 
@@ -293,7 +261,7 @@ class Chain:
 
     @property
     def _block_size(self) -> int:
-        return SAMPLES_PER_SWEEP if self.device == "cpu" else len(self.cohort.calls)
+        return self.kernel.block_size(len(self.cohort.calls), self.rules.work.samples_per_sweep)
 
     def _sweep_tasks(self, chunk: int) -> list[tuple[int, int, np.ndarray]]:
         return self._tasks(self._block_size, self.chunks[chunk])
@@ -306,11 +274,11 @@ class Chain:
         ]
 
     def _choose_donors(self, pool: ThreadPoolExecutor) -> None:
-        if self.cohort.panel is None and len(self.cohort.calls) < 2:
+        if self.inputs.panel is None and len(self.cohort.calls) < 2:
             return  # nobody else to copy from: the sample's own frequencies stand
         keys = [self._key(2 * self.iteration + 1, w) for w in range(len(self.windows))]
         keys_of = [self.frame.keys(key, w) for w, key in enumerate(keys)]
-        size = max(1, PACKED_BYTES // self._packed_bytes)
+        size = max(1, self.rules.work.packed_bytes // self._packed_bytes)
         windows = self.ranks.mine(range(len(self.windows)))  # whole ones, since each is packed first
         self.donors[np.isin(np.arange(len(self.windows)), windows, invert=True)] = 0
         for some in (windows[first : first + size] for first in range(0, len(windows), size)):
@@ -318,26 +286,27 @@ class Chain:
 
             def choose(task, packed=packed):
                 w, _, samples = task
-                donor_choice.choose(packed[w], samples, keys_of[w], self.donors[w])
+                select_haplotypes.choose(packed[w], samples, keys_of[w], self.donors[w])
 
-            list(pool.map(choose, self._tasks(SAMPLES_PER_CHOICE, some)))
+            list(pool.map(choose, self._tasks(self.rules.work.samples_per_choice, some)))
         self.ranks.merge(self.donors)
-        if self.global_share > 0:  # in place of the donor that is least alike
+        if self.global_share > 0:  # in place of the least similar donor
             self.donors[..., -1] = len(self.haplotypes) + np.arange(len(self.cohort.calls))
 
     def _packed(self, w: int, seed: int) -> Packed:
-        """What donors of a window are chosen by. The first choice draws MAX_CANDIDATES to compare: where no phase has
+        """What donors of a window are chosen by. The first choice draws `max_candidates` to compare: where no phase has
         been drawn, neighbours in the order of their alleles tell little."""
-        schedule, found = self.schedule, Candidates.of(self.paths[w], self.cohort.ploidy, self.cohort.panel)
-        in_order = self.iteration > 0 and len(found.rows) > MOST_COMPARED
-        found = found if in_order else found.drawn(MAX_CANDIDATES, seed)
+        schedule, rules = self.schedule, self.rules.choice
+        found = Candidates.of(self.paths[w], self.cohort.ploidy, self.inputs.panel)
+        in_order = self.iteration > 0 and len(found.rows) > rules.most_compared
+        found = found if in_order else found.drawn(rules.max_candidates, seed)
         spans = copying_windows.stretches(self.windows[w], len(self.switch), schedule.pieces, schedule.scales)
         return Packed.of(found, self.panel, self.haplotypes, spans, in_order)
 
     @property
     def _n_candidates(self) -> np.ndarray:
         """int64 (W,): haplotypes that may be copied in each window, see `Candidates`."""
-        panel = self.cohort.panel
+        panel = self.inputs.panel
         return self.paths.sum(1, dtype=np.int64) if panel is None else np.full(len(self.paths), len(panel))
 
     @property
@@ -348,31 +317,31 @@ class Chain:
         return n_rows * n_loci // 4
 
     def _update_prior(self, donors: np.ndarray, usage: np.ndarray) -> None:
-        """The prior over donors from the samples' likeness; donors int32 (W, N, K), usage float32 (W, N, K)."""
+        """The prior over donors from the samples' similarity; donors int32 (W, N, K), usage float32 (W, N, K)."""
         n = np.arange(len(self.cohort.calls))[None, :, None]
-        likeness = self.cohort.likeness[n, donors // self.cohort.ploidy]  # (W, N, K)
-        k = usage.shape[2]
-        self.steepness = relatedness.fit_steepness(likeness.reshape(-1, k), usage.reshape(-1, k))
+        similarity = self.inputs.similarity[n, donors // self.cohort.ploidy]  # (W, N, K)
+        k, rules = usage.shape[2], self.rules.prior
+        self.steepness = copying_prior.fit_steepness(similarity.reshape(-1, k), usage.reshape(-1, k), rules)
         self.prior = self._steep_prior()
 
     def _steep_prior(self) -> np.ndarray:
-        """How readily each sample is copied, float32 (N, N): it grows with likeness."""
-        return np.exp(self.steepness * self.cohort.likeness)
+        """How readily each sample is copied, float32 (N, N): it grows with similarity."""
+        return np.exp(self.steepness * self.inputs.similarity)
 
     def _update_switch(self, jumps: np.ndarray) -> None:
         """Expectation-maximisation of the switch probabilities; jumps float64 (L,): switches expected per locus."""
         inner = ~self.starts
         if not inner.any():
             return
-        schedule = self.schedule
+        schedule, rules = self.schedule, self.rules.switch
         n_haplotypes = self.paths.sum(1, dtype=np.float64)[copying_windows.window_of(self.windows)]  # (L,)
-        self.rate = max(float((jumps / n_haplotypes)[inner].sum() / self.distances[inner].sum()), 1e-6)
+        self.rate = max(float((jumps / n_haplotypes)[inner].sum() / self.distances[inner].sum()), rules.least_rate)
         target = max(self.rate, schedule.rate_floor)
         if schedule.cooling is not None:
             target = min(target, schedule.start_rate * schedule.cooling ** (self.iteration + 1))
         smooth = schedule.smoothing * self._smooth_switch(target)
         switch = (jumps * (target / self.rate) + smooth) / (n_haplotypes + schedule.smoothing)
-        switch = np.clip(switch, 1e-6, 0.9)
+        switch = np.clip(switch, rules.least, rules.most)
         switch[self.starts] = 1.0
         self.switch = switch.astype(np.float32)
 
@@ -380,8 +349,7 @@ class Chain:
 def initial_haplotypes(calls: np.ndarray, ploidy: int, frequency: np.ndarray | None = None) -> np.ndarray:
     """uint8 (N * ploidy, L): known homozygous alleles, one half at a heterozygous call, the frequency where missing."""
     if frequency is None:
-        counts = genotype_counts(calls, ploidy + 1)  # (C, L)
-        frequency = (np.arange(ploidy + 1) @ counts + 0.5) / (ploidy * counts.sum(0) + 1.0)  # (L,)
+        frequency = alt_frequencies_of_counts(genotype_counts(calls, ploidy + 1), ploidy, pseudo_count=0.5)  # (L,)
     table = np.array([0, 255] if ploidy == 1 else [0, 128, 255], np.uint8)
     filled = np.round(frequency * 255).astype(np.uint8)
     haplotypes = np.empty((len(calls), ploidy, calls.shape[1]), np.uint8)

@@ -1,4 +1,4 @@
-"""What haplotype copying will take. A module of its own, as it needs the compiler that others are spared."""
+"""What the copying decoder of a fit will cost. A module of its own, as it needs the compiler that others are spared."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.data.genotypes import MISSING, missing_per_sample
 from imputevae_cli.decoders.base import Task
 from imputevae_cli.decoders.copying import windows as copying_windows
-from imputevae_cli.decoders.copying.chain import CHUNK_BYTES, Chain
-from imputevae_cli.decoders.copying.chain import Cohort as ChainCohort
+from imputevae_cli.decoders.copying.chain import Chain
+from imputevae_cli.decoders.copying.inputs import ChainInputs
+from imputevae_cli.decoders.copying.kernel_choice import Kernel, kernel_for
 from imputevae_cli.decoders.copying.model import CopyingModel
 from imputevae_cli.decoders.copying.schedule import Schedule
 from imputevae_cli.decoders.copying.window_frame import cell_offsets
 from imputevae_cli.runtime.cost import MOMENT_CELLS, Cost, timed
+from imputevae_cli.runtime.run_options import RunOptions
 
 
 def fitting_cost(task: Task) -> Cost:
@@ -23,22 +25,21 @@ def fitting_cost(task: Task) -> Cost:
     cohort = task.cohort
     n_samples, n_loci = cohort.calls.shape
     decoder = CopyingModel(task.config.copying, 1)
-    whole = ChainCohort(cohort.calls, cohort.chrom_codes, cohort.positions, cohort.ploidy)
     with ThreadPoolExecutor(task.threads) as pool:
-        trial, schedule = timed(lambda: decoder.schedule_for(whole, pool))
+        trial, schedule = timed(lambda: decoder.schedule_for(ChainInputs(cohort), pool, RunOptions(device=task.device)))
         width = min(n_loci, max(MOMENT_CELLS // n_samples, 100))
         first = (n_loci - width) // 2
         some = cohort.subset(np.arange(n_samples), np.arange(first, first + width))
-        seconds, _ = timed(lambda: _two_iterations(some, schedule, pool))
+        seconds, _ = timed(lambda: _two_iterations(some, schedule, pool, kernel_for(task.device)))
     read = _read_loci(cohort.chrom_codes, schedule) / _read_loci(some.chrom_codes, schedule)
     n_missing = int(missing_per_sample(cohort.calls).sum())
     n_hidden = len(task.validation.truth) + len(task.test.truth)
-    runs = 1 + (n_hidden >= task.rules.refit_share * (cohort.calls.size - n_missing))
+    runs = 1 + decoder.rules.asks_for_refit(n_hidden, cohort.calls.size - n_missing)
     seconds *= read * runs * schedule.chains * schedule.iterations / 2
     n_windows = len(copying_windows.windows(cohort.chrom_codes, schedule.core, schedule.halo))
     bytes_ = (
         cohort.ploidy * cohort.calls.size
-        + 2 * min(CHUNK_BYTES, cohort.ploidy * cohort.calls.size)
+        + 2 * min(decoder.rules.work.chunk_bytes, cohort.ploidy * cohort.calls.size)
         + 4 * n_missing
         + 8 * n_windows * n_samples * schedule.donors
         + cohort.calls.size // 8
@@ -47,8 +48,8 @@ def fitting_cost(task: Task) -> Cost:
     return Cost(trial + seconds, bytes_)
 
 
-def _two_iterations(cohort: Cohort, schedule: Schedule, pool: ThreadPoolExecutor) -> None:
-    chain = Chain(ChainCohort(cohort.calls, cohort.chrom_codes, cohort.positions, cohort.ploidy), schedule, 1)
+def _two_iterations(cohort: Cohort, schedule: Schedule, pool: ThreadPoolExecutor, kernel: Kernel) -> None:
+    chain = Chain(ChainInputs(cohort), schedule, 1, kernel)
     doses = np.zeros((int((cohort.calls == MISSING).sum()), 2), np.uint16)
     for _ in range(2):
         chain.iterate(pool, doses, cell_offsets(cohort.calls, chain.windows), 1)

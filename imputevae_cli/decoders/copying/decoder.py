@@ -29,12 +29,14 @@ from imputevae_cli.decoders.base import (
     log_of,
     structure_among,
 )
+from imputevae_cli.decoders.copying import rules as copying_rules
 from imputevae_cli.decoders.copying.posterior import HaplotypePosterior, Stretch
 from imputevae_cli.decoders.copying.schedule import Schedule
 from imputevae_cli.decoders.copying.settings import CopyingSettings
 from imputevae_cli.decoders.screening import subset_to_screen
 from imputevae_cli.runtime.cost import Cost
 from imputevae_cli.runtime.resumable import State
+from imputevae_cli.runtime.run_options import RunOptions
 from imputevae_cli.runtime.search_space import Numbers, whole
 from imputevae_cli.runtime.serialise import as_arrays, as_tensors
 from imputevae_cli.seeds import seed_for
@@ -73,15 +75,8 @@ class CopyingDecoder(PlainDecoder):
                 return None
             small = task.cohort.subset(samples, loci)
             quick = copying_model(msgspec.structs.replace(task.config.copying, trial=False, chains=1), 0)
-            posterior = quick.fit(
-                small.calls,
-                small.chrom_codes,
-                small.positions,
-                small.ploidy,
-                hidden=HiddenCells.none(),
-                threads=task.threads,
-                stages=task.stages,
-            )
+            quiet = RunOptions(task.threads, task.device, stages=task.stages)
+            posterior = quick.fit(small, hidden=HiddenCells.none(), options=quiet)
             return Screen(places, pick(inside, small.n_loci, posterior.shown_gp))
 
         return task.stages.run_together("screen copying", run, _screen_state, _screen_from_state)
@@ -130,7 +125,7 @@ class FittedCopying:
     def on_all_calls(self, task: Task, inputs: Inputs) -> FittedCopying:
         """Once more, from all known calls, where so many were held out that it tells."""
         calls, n_hidden = task.cohort.calls, len(task.validation.truth) + len(task.test.truth)
-        if n_hidden < task.rules.refit_share * (calls.size - missing_per_sample(calls).sum()):
+        if not copying_rules.DEFAULT.asks_for_refit(n_hidden, calls.size - missing_per_sample(calls).sum()):
             return self
         structure = structure_among(inputs.fitted)
         use_state = self.posterior.schedule.global_share > 0
@@ -146,11 +141,10 @@ class FittedCopying:
     def for_samples(self, cohort: Cohort, context: Context) -> Stretch:
         """See `FittedDecoder`: they are read against the cohort's haplotypes."""
         model = copying_model(context.config.copying, context.config.io.seed)
-        panel, places = self.posterior.panel(), (cohort.calls, cohort.chrom_codes, cohort.positions)
-        how = {"wanted": context.wanted, "progress": context.progress, "threads": context.threads}
-        return context.stages.run(
+        panel = self.posterior.panel()
+        return context.options.stages.run(
             "new samples",
-            lambda: model.impute_new(panel, *places, **how, stages=context.stages),
+            lambda: model.impute_new(panel, cohort, wanted=context.wanted, options=context.options),
             Stretch.state,
             lambda state: Stretch.from_state(state, cohort.calls),
         )
@@ -242,19 +236,11 @@ class _Fit:
         cohort = task.cohort
 
         def fit() -> HaplotypePosterior:
-            posterior = copying_model(task.config.copying, seed_for(task.config.io.seed, "haplotype") % 2**31).fit(
-                cohort.calls,
-                cohort.chrom_codes,
-                cohort.positions,
-                cohort.ploidy,
-                hidden=hidden,
-                likeness=self._similarity(),
-                global_rows=rows,
-                schedule=schedule,
-                progress=task.progress,
-                threads=task.threads,
-                stages=task.stages,
-            )
+            from imputevae_cli.decoders.copying.inputs import CopyingGuides  # and with it the compiler
+
+            model = copying_model(task.config.copying, seed_for(task.config.io.seed, "haplotype") % 2**31)
+            guides = CopyingGuides(similarity=self._similarity(), global_rows=rows)
+            posterior = model.fit(cohort, hidden=hidden, guides=guides, schedule=schedule, options=task.options)
             return posterior.calibrated(task.validation) if calibrate else posterior
 
         return task.stages.run_together(

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from imputevae_cli.data.frequencies import alt_frequencies_of_counts
 from imputevae_cli.data.genotypes import MISSING, genotype_counts
-
-LEAST_INBRED = 0.3  # samples below are outbred everywhere
-RESIDUAL = 0.05  # heterozygosity left in a stretch that is homozygous by descent, as a share of the expected
+from imputevae_cli.decoders.copying.rules import InbreedingRules
 
 
 def expected_heterozygosity(calls: np.ndarray, frequency: np.ndarray | None) -> np.ndarray:
@@ -20,7 +19,7 @@ def expected_heterozygosity(calls: np.ndarray, frequency: np.ndarray | None) -> 
         return 2.0 * frequency * (1.0 - frequency)
     counts = genotype_counts(calls)
     known = counts.sum(0)
-    own = np.arange(3) @ counts / np.maximum(2 * known, 1)
+    own = alt_frequencies_of_counts(counts, 2)
     return 2 * own * (1 - own) * 2 * known / np.maximum(2 * known - 1, 1)
 
 
@@ -37,19 +36,27 @@ def coefficients(calls: np.ndarray, ploidy: int, frequency: np.ndarray | None = 
     return np.clip(1 - seen / np.maximum(expected, 1.0), 0, 1).astype(np.float32)
 
 
-def paths(calls: np.ndarray, windows: np.ndarray, ploidy: int, frequency: np.ndarray | None = None) -> np.ndarray:
+def paths(
+    calls: np.ndarray,
+    windows: np.ndarray,
+    ploidy: int,
+    frequency: np.ndarray | None = None,
+    rules: InbreedingRules | None = None,
+) -> np.ndarray:
     """uint8 (W, N): 1 where a sample follows one path through a window, because it is haploid or inbred there, else 2.
 
     A window of an inbred sample is called by the odds of its heterozygous calls, with the sample's F as the prior.
-    windows: int64 (W, 4), see `copying_windows.windows`.
+    windows: int64 (W, 4), see `windows.windows`.
     """
+    rules = rules or InbreedingRules()
     found = np.full((len(windows), len(calls)), ploidy, np.uint8)
-    inbred = np.flatnonzero(coefficients(calls, ploidy, frequency) > LEAST_INBRED)
+    f = coefficients(calls, ploidy, frequency)
+    inbred = np.flatnonzero(f > rules.least)
     if ploidy == 1 or not len(inbred):
         return found
-    f = np.minimum(coefficients(calls, ploidy, frequency)[inbred], 0.99)
+    f = np.minimum(f[inbred], rules.most)
     het = np.clip(expected_heterozygosity(calls, frequency), 1e-4, 0.5)  # (L,)
-    if_het, if_hom = np.log(RESIDUAL), np.log((1 - RESIDUAL * het) / (1 - het))
+    if_het, if_hom = np.log(rules.residual), np.log((1 - rules.residual * het) / (1 - het))
     for w, (first, _, _, stop) in enumerate(windows):
         some = calls[inbred, first:stop]
         hom = (some == 0) | (some == 2)

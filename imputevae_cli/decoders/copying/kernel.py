@@ -1,4 +1,4 @@
-"""The compiled recursions of the haplotype decoder: one window of one sample at a time, fused over its loci.
+"""The compiled recursions of the copying decoder: one window of one sample at a time, fused over its loci.
 
 Each haplotype of a sample is a mosaic of K donor haplotypes (Li and Stephens 2003, doi:10.1093/genetics/165.4.2213).
 With theta the donors' ALT probabilities (softened by the error rate), e the emission, pi the copying prior and rho the
@@ -9,7 +9,7 @@ switch probability before a locus, the scaled recursions are
 
 so that sum_k m = sum_k pi b = 1 at every locus and float32 never underflows. Phase is drawn left to right at each
 heterozygous call. Alleles are stored as bytes: 0 is REF, 255 is ALT, and between them the probability of ALT.
-`copying_torch` states the same recursions in torch; the two are tested equal.
+kernel_torch.py states the same recursions in torch; the two are tested equal.
 """
 
 from __future__ import annotations
@@ -25,10 +25,35 @@ from imputevae_cli.decoders.copying.kernel_numerics import (
     fill_prior,
     gather,
     inner,
+    line,
+    next_switch,
     share,
     uniform,
 )
 from imputevae_cli.decoders.copying.kernel_one_path import backward_one, forward_one
+
+
+@inner
+def alleles_of(call, first_is_alt):
+    """Whether each of a known call's two alleles is ALT; first_is_alt: of a heterozygote's first."""
+    alt0 = call == 2 or (call == 1 and first_is_alt)
+    alt1 = call == 2 or (call == 1 and not alt0)
+    return alt0, alt1
+
+
+@inner
+def facing_sum(total, call, alt):
+    """R of a haplotype's allele from the chance of ALT at a heterozygous call, or the other way round."""
+    return F(1) - total if call == 1 and not alt else total
+
+
+@inner
+def backward_past(b, t, rho):
+    """b[t - 1] <- the backward weights before a call that says nothing."""
+    keep = F(1) - rho
+    for k in range(b.shape[2]):
+        b[t - 1, 0, k] = keep * b[t, 0, k] + rho
+        b[t - 1, 1, k] = keep * b[t, 1, k] + rho
 
 
 @inner
@@ -50,16 +75,11 @@ def backward_pair(calls, first, theta, alleles, switch, error, skip_hets, pi, b,
         keep = F(1) - rho
         if call < 0 or (call == 1 and skip_hets):
             sums[t, 0] = sums[t, 1] = F(1) if call < 0 else F(0.5)
-            for k in range(n_donors):
-                b[t - 1, 0, k] = keep * b[t, 0, k] + rho
-                b[t - 1, 1, k] = keep * b[t, 1, k] + rho
+            backward_past(b, t, rho)
             continue
-        alt0 = call == 2 or (call == 1 and alleles[first + t] >= 128)
-        alt1 = call == 2 or (call == 1 and not alt0)
-        base0 = F(error) if alt0 else F(1.0 - error)
-        base1 = F(error) if alt1 else F(1.0 - error)
-        slope0 = span if alt0 else -span
-        slope1 = span if alt1 else -span
+        alt0, alt1 = alleles_of(call, alleles[first + t] >= 128)
+        base0, slope0 = line(alt0, error, span)
+        base1, slope1 = line(alt1, error, span)
         s0 = F(0)
         s1 = F(0)
         for k in range(n_donors):
@@ -72,8 +92,8 @@ def backward_pair(calls, first, theta, alleles, switch, error, skip_hets, pi, b,
             s1 += pi[k] * x1
         s0 = max(s0, TINY)
         s1 = max(s1, TINY)
-        sums[t, 0] = F(1) - s0 if call == 1 and not alt0 else s0
-        sums[t, 1] = F(1) - s1 if call == 1 and not alt1 else s1
+        sums[t, 0] = facing_sum(s0, call, alt0)
+        sums[t, 1] = facing_sum(s1, call, alt1)
         q0 = keep / s0
         q1 = keep / s1
         for k in range(n_donors):
@@ -144,10 +164,8 @@ def missing_pair(theta, t, error, m, b, swap, work):
 def advance_pair(theta, t, error, alt0, alt1, m, b, swap, rho, pi, work):
     """m <- the forward weights at the next locus, whose switch probability is rho; work[2, 2:4] <- sum_k m e b."""
     span = F(1.0 - 2.0 * error) * BYTE
-    base0 = F(error) if alt0 else F(1.0 - error)
-    base1 = F(error) if alt1 else F(1.0 - error)
-    slope0 = span if alt0 else -span
-    slope1 = span if alt1 else -span
+    base0, slope0 = line(alt0, error, span)
+    base1, slope1 = line(alt1, error, span)
     s0 = s1 = z0 = z1 = F(0)
     e0, e1 = work[0], work[1]
     for k in range(theta.shape[1]):
@@ -190,34 +208,47 @@ def record_usage(m, b, t, swap, usage):
 
 
 @inner
+def count_jumps(t, switch, r0, r1, work, jumps, place):
+    """Add the switches that both haplotypes are expected to make before a locus, of switch probability `switch`.
+
+    t: its place in the window, before whose first locus there are none. r0, r1: R of their alleles; work[2, 2:4]:
+    sum_k m e b. jumps float32, at `place` the locus's own.
+    """
+    if t > 0:
+        jumps[place] += min(switch * r0 / max(work[2, 2], TINY), F(1))
+        jumps[place] += min(switch * r1 / max(work[2, 3], TINY), F(1))
+
+
+@inner
+def write_missing(work, out0, out1, place, doses, unit, at):
+    """Write the expected alleles of a missing call, and add its chances to row `at` of doses, where it has rows."""
+    p0, p1 = work[2, 0], work[2, 1]
+    out0[place] = byte(p0)
+    out1[place] = byte(p1)
+    if doses.shape[0] > 0:
+        doses[at, 0] += share((F(1) - p0) * (F(1) - p1), unit)
+        doses[at, 1] += share(p0 * p1, unit)
+
+
+@inner
+def write_known(alt0, alt1, out0, out1, place):
+    """Write the alleles of a known call."""
+    out0[place] = np.uint8(255) if alt0 else np.uint8(0)
+    out1[place] = np.uint8(255) if alt1 else np.uint8(0)
+
+
+@inner
 def forward_pair(
-    calls,
-    window,
-    theta,
-    alleles,
-    switch,
-    error,
-    pi,
-    b,
-    sums,
-    m,
-    work,
-    key,
-    out0,
-    out1,
-    origin,
-    jumps,
-    usage,
-    doses,
-    unit,
-    at,
-):
+    calls, window, theta, alleles, switch, error, pi, b, sums, m, work, key, out0, out1, origin, jumps, usage, doses,
+    unit, at,
+):  # fmt: skip
     """Draw phases left to right and write the core of a window; returns the window's frame (see `sweep`).
 
     window: (first, core_first, core_stop, stop) loci. out0, out1 uint8: the new haplotypes from locus `origin` on, in
     the frame of the window's left edge. jumps float32: expected switches are added, from `origin` on. usage: see
     `record_usage`. doses uint16 (cells, 2): at each missing call of the core, from row `at` on, `unit` times the
-    chances of 0 and of 2 ALT alleles are added, when doses has rows.
+    chances of 0 and of 2 ALT alleles are added, when doses has rows. A kernel takes its arrays one by one: numba
+    compiles no struct of them that costs nothing.
     """
     first, core_first, core_stop, stop = window[0], window[1], window[2], window[3]
     middle = (core_first + core_stop) // 2
@@ -228,9 +259,10 @@ def forward_pair(
         m[1, k] = pi[k]
     for t in range(stop - first):
         locus = first + t
+        place = locus - origin
         call = calls[locus]
         core = core_first <= locus < core_stop
-        rho_next = switch[locus + 1] if locus + 1 < stop else F(0)
+        rho_next = next_switch(switch, locus, stop)
         if locus == core_first:
             flip_in = flip
         if locus == middle:
@@ -238,37 +270,23 @@ def forward_pair(
         if call < 0:
             if core:
                 missing_pair(theta, t, error, m, b, swap, work)
-                p0, p1 = work[2, 0], work[2, 1]
-                out0[locus - origin] = byte(p0)
-                out1[locus - origin] = byte(p1)
-                if doses.shape[0] > 0:
-                    doses[at, 0] += share((F(1) - p0) * (F(1) - p1), unit)
-                    doses[at, 1] += share(p0 * p1, unit)
+                write_missing(work, out0, out1, place, doses, unit, at)
                 at += 1
-                if t > 0:
-                    jumps[locus - origin] += min(switch[locus] / max(work[2, 2], TINY), F(1))
-                    jumps[locus - origin] += min(switch[locus] / max(work[2, 3], TINY), F(1))
+                count_jumps(t, switch[locus], F(1), F(1), work, jumps, place)
             drift(m, rho_next, pi)
             continue
-        alt0 = alt1 = call == 2
+        allele = 0
         if call == 1:
             allele, swap = draw_phase(theta, t, error, m, b, uniform(key, t))
-            alt0 = allele == 1
-            alt1 = not alt0
-            flip = allele ^ (1 if alleles[locus] >= 128 else 0)
-            if locus < core_stop:
-                flip_out = flip
+            flip = allele ^ np.int64(alleles[locus] >= 128)
+            flip_out = flip if locus < core_stop else flip_out
+        alt0, alt1 = alleles_of(call, allele == 1)
         advance_pair(theta, t, error, alt0, alt1, m, b, swap, rho_next, pi, work)
         if core:
-            out0[locus - origin] = np.uint8(255) if alt0 else np.uint8(0)
-            out1[locus - origin] = np.uint8(255) if alt1 else np.uint8(0)
-            if t > 0:
-                r0, r1 = sums[t, swap], sums[t, 1 - swap]
-                if call == 1:
-                    r0 = r0 if alt0 else F(1) - r0
-                    r1 = r1 if alt1 else F(1) - r1
-                jumps[locus - origin] += min(switch[locus] * r0 / max(work[2, 2], TINY), F(1))
-                jumps[locus - origin] += min(switch[locus] * r1 / max(work[2, 3], TINY), F(1))
+            write_known(alt0, alt1, out0, out1, place)
+            r0 = facing_sum(sums[t, swap], call, alt0)
+            r1 = facing_sum(sums[t, 1 - swap], call, alt1)
+            count_jumps(t, switch[locus], r0, r1, work, jumps, place)
     return flip_in, flip_out
 
 
@@ -285,7 +303,7 @@ def sweep(
     (L,); keys uint64 (N,): of each sample's draws; at int64 (N,): its first row of doses in this window; out uint8
     (N * ploidy, ...): the new haplotypes from locus `origin` on; flips uint8 (N, 2): whether the new phase is the
     reverse of the old before the core and at its end; jumps float32, from `origin` on; usage float32 (N, K), see
-    `record_usage`.
+    `record_usage`. The arguments are those of `SweepBlock`.
     """
     ploidy = state.shape[0] // calls.shape[0]
     first, stop = window[0], window[3]
@@ -303,51 +321,18 @@ def sweep(
         if paths[n] == 1:
             backward_one(calls[n], ploidy, first, theta, switch, error, pi, b, sums, work)
             forward_one(
-                calls[n],
-                ploidy,
-                window,
-                theta,
-                switch,
-                error,
-                pi,
-                b,
-                sums,
-                m,
-                out[row],
-                origin,
-                jumps,
-                usage[n],
-                doses,
-                unit,
-                at[n],
-            )
+                calls[n], ploidy, window, theta, switch, error, pi, b, sums, m, out[row], origin, jumps, usage[n],
+                doses, unit, at[n],
+            )  # fmt: skip
             if ploidy == 2:
                 core = slice(window[1] - origin, window[2] - origin)
                 out[row + 1, core] = out[row, core]
             continue
         backward_pair(calls[n], first, theta, state[row], switch, error, first_pass, pi, b, sums, work)
         flips[n, 0], flips[n, 1] = forward_pair(
-            calls[n],
-            window,
-            theta,
-            state[row],
-            switch,
-            error,
-            pi,
-            b,
-            sums,
-            m,
-            work,
-            keys[n],
-            out[row],
-            out[row + 1],
-            origin,
-            jumps,
-            usage[n],
-            doses,
-            unit,
-            at[n],
-        )
+            calls[n], window, theta, state[row], switch, error, pi, b, sums, m, work, keys[n], out[row], out[row + 1],
+            origin, jumps, usage[n], doses, unit, at[n],
+        )  # fmt: skip
 
 
 @fast

@@ -1,43 +1,14 @@
-"""Small compiled pieces that the recursions of the haplotype decoder share."""
+"""Small compiled pieces that the recursions of the copying decoder share."""
 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-F = np.float32
+from imputevae_cli.runtime.compiled import TINY, F, fast, inner, mix, mix_each, uniform, uniforms
+
+__all__ = ["BYTE", "TINY", "F", "fast", "inner", "mix", "mix_each", "uniform", "uniforms"]
+
 BYTE = F(1.0 / 255.0)
-TINY = F(1e-30)
-_U64 = np.uint64
-
-fast = njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-# What a `fast` function calls is compiled into it. Otherwise the process that compiles may call another copy of it than
-# those that load the result, and two copies round differently
-inner = njit(cache=True, nogil=True, fastmath=True, error_model="numpy", forceinline=True)
-
-
-@njit(cache=True, nogil=True)
-def mix(key, counter):
-    """A uint64 that looks random: splitmix64 of `key` and `counter` (Steele et al. 2014)."""
-    z = _U64(key) + (_U64(counter) + _U64(1)) * _U64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> _U64(30))) * _U64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> _U64(27))) * _U64(0x94D049BB133111EB)
-    return z ^ (z >> _U64(31))
-
-
-@njit(cache=True, nogil=True)
-def mix_each(key, counters):
-    """`mix` of one key and each of `counters`, uint64 (N,)."""
-    mixed = np.empty_like(counters)
-    for i in range(counters.shape[0]):
-        mixed[i] = mix(key, counters[i])
-    return mixed
-
-
-@njit(cache=True, nogil=True)
-def uniform(key, counter):
-    """A float32 in [0, 1) that depends on `key` and `counter` alone, whatever the order of the work."""
-    return F(mix(key, counter) >> _U64(40)) * F(1.0 / 16777216.0)
 
 
 @inner
@@ -65,6 +36,18 @@ def fill_prior(prior, global_share, sample, donors, ploidy, pi):
         total += pi[n_others]
     for k in range(donors.shape[0]):
         pi[k] /= total
+
+
+@inner
+def line(alt, error, span):
+    """(base, slope): the chance of an allele is base + slope * the donor's byte; span: (1 - 2 error) / 255."""
+    return F(error) if alt else F(1.0 - error), span if alt else -span
+
+
+@inner
+def next_switch(switch, locus, stop):
+    """The switch probability before the next locus, 0 at the window's end."""
+    return switch[locus + 1] if locus + 1 < stop else F(0)
 
 
 @inner

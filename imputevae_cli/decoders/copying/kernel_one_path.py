@@ -1,10 +1,10 @@
-"""The recursions of `copying_kernel` for one path: a haploid sample, or one whose two haplotypes are the same."""
+"""The recursions of kernel.py for one path: a haploid sample, or one whose two haplotypes are the same."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from imputevae_cli.decoders.copying.kernel_numerics import BYTE, TINY, F, byte, inner, share
+from imputevae_cli.decoders.copying.kernel_numerics import BYTE, TINY, F, byte, inner, line, next_switch, share
 
 
 @inner
@@ -53,6 +53,33 @@ def backward_one(calls, top, first, theta, switch, error, pi, b, sums, work):
 
 
 @inner
+def weigh_one(theta, t, error, known, alt, m, b):
+    """m <- m e; returns the sums over donors of m e, of m e b, and of m e b theta."""
+    span = F(1.0 - 2.0 * error) * BYTE
+    base, slope = line(alt, error, span)
+    s = z = p = F(0)
+    for k in range(theta.shape[1]):
+        th = F(theta[t, k])
+        x = m[0, k]
+        if known:
+            x *= base + slope * th
+            m[0, k] = x
+        s += x
+        y = x * b[t, 0, k]
+        z += y
+        p += y * th
+    return s, z, p
+
+
+@inner
+def write_missing_one(alt, doses, unit, at):
+    """Add the chances of REF and ALT at a missing call to row `at` of doses, where it has rows."""
+    if doses.shape[0] > 0:
+        doses[at, 0] += share(F(1) - alt, unit)
+        doses[at, 1] += share(alt, unit)
+
+
+@inner
 def forward_one(calls, top, window, theta, switch, error, pi, b, sums, m, out, origin, jumps, usage, doses, unit, at):
     """As `forward_pair` for one haplotype: out uint8 from locus `origin` on; doses those of REF and ALT."""
     first, core_first, core_stop, stop = window[0], window[1], window[2], window[3]
@@ -66,30 +93,16 @@ def forward_one(calls, top, window, theta, switch, error, pi, b, sums, m, out, o
         if locus == middle:
             record_usage_one(m, b, t, usage)
         known = call == 0 or call == top
-        base = F(error) if call == top else F(1.0 - error)
-        slope = span if call == top else -span
-        s = z = p = F(0)
-        for k in range(pi.shape[0]):
-            th = F(theta[t, k])
-            x = m[0, k]
-            if known:
-                x *= base + slope * th
-                m[0, k] = x
-            s += x
-            y = x * b[t, 0, k]
-            z += y
-            p += y * th
+        s, z, p = weigh_one(theta, t, error, known, call == top, m, b)
         if core_first <= locus < core_stop:
             alt = F(error) + span * p / max(z, TINY)
-            out[locus - origin] = (np.uint8(255) if call == top else np.uint8(0)) if known else byte(alt)
+            out[locus - origin] = np.uint8(255 * (call == top)) if known else byte(alt)
             if call < 0:
-                if doses.shape[0] > 0:
-                    doses[at, 0] += share(F(1) - alt, unit)
-                    doses[at, 1] += share(alt, unit)
+                write_missing_one(alt, doses, unit, at)
                 at += 1
             if t > 0:
                 jumps[locus - origin] += min(switch[locus] * sums[t, 0] / max(z, TINY), F(1))
-        rho = switch[locus + 1] if locus + 1 < stop else F(0)
+        rho = next_switch(switch, locus, stop)
         q = (F(1) - rho) / max(s, TINY)
         for k in range(pi.shape[0]):
             m[0, k] = m[0, k] * q + rho * pi[k]

@@ -1,7 +1,7 @@
-"""The recursions of `copying_kernel` in torch, for GPUs and as the reference that the kernel is tested against.
+"""The recursions of `kernel` in torch, for GPUs and as the reference that the compiled kernel is tested against.
 
 One window of all samples at once; the samples are the last axis of every tensor, and only the loop over loci is
-sequential. Arguments and results are those of `copying_kernel.sweep`.
+sequential. Arguments and results are those of `kernel.sweep`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+
+from imputevae_cli.decoders.copying.kernel_numerics import uniforms
+from imputevae_cli.decoders.copying.sweep_block import SweepBlock
 
 TINY = 1e-30
 
@@ -24,16 +27,6 @@ class Window:
     switch: torch.Tensor  # (T,) float32
     pi: torch.Tensor  # (K, B) float32
     draws: torch.Tensor  # (T, B) float32, uniform
-
-
-def uniforms(keys: np.ndarray, loci: np.ndarray) -> np.ndarray:
-    """`copying_kernel.uniform` for keys uint64 (B,) and loci int64 (T,) of a window: float32 (T, B)."""
-    with np.errstate(over="ignore"):
-        z = keys[None] + (loci.astype(np.uint64)[:, None] + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        z = z ^ (z >> np.uint64(31))
-    return (z >> np.uint64(40)).astype(np.float32) / np.float32(16777216.0)
 
 
 def emission(theta: torch.Tensor, alt: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
@@ -65,7 +58,7 @@ def backward(window: Window, skip_hets: bool) -> tuple[torch.Tensor, torch.Tenso
 def draw_phase(
     theta: torch.Tensor, m: torch.Tensor, b: torch.Tensor, u: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """As `copying_kernel.draw_phase`: (allele of haplotype 0, whether the slots are exchanged), bool (B,) both.
+    """As `kernel.draw_phase`: (allele of haplotype 0, whether the slots are exchanged), bool (B,) both.
 
     theta (K, B); m, b (2, K, B); u (B,).
     """
@@ -114,53 +107,64 @@ def forward(window: Window, b: torch.Tensor, sums: torch.Tensor, middle: int):
     return alts, jumps, flips, usage / usage.sum(1, keepdim=True).clamp_min(TINY)
 
 
-def sweep(
-    calls, paths, panel, state, donors, prior, global_share, switch, error, keys, first_pass, window, at, doses, unit,
-    out, origin, flips, jumps, usage, device,
-):  # fmt: skip
-    """`copying_kernel.sweep` for all samples; arrays are changed in place."""
-    ploidy = len(state) // len(calls)
-    first, core_first, core_stop, stop = window.tolist()
-    one = paths == 1
-    shown = calls[:, first:stop].T.copy()  # (T, B)
-    shown[:, one] = np.where(shown[:, one] == ploidy, 2, np.where(shown[:, one] == 0, 0, -1))
-    theta = torch.from_numpy(panel[donors, first:stop]).to(device).permute(2, 1, 0)  # (T, K, B)
-    pi = np.ones(donors.shape, np.float32)
-    others = slice(0, donors.shape[1] - (global_share > 0))
-    if prior.size:
-        pi[:, others] = np.maximum(np.take_along_axis(prior, donors[:, others] // ploidy, 1), 1e-8)
-    if global_share > 0:
-        pi[:, -1] = pi[:, others].sum(1) * (global_share / (1 - global_share))
-    pi = pi / pi.sum(1, keepdims=True)
-    inputs = Window(
-        torch.from_numpy(shown).to(device),
-        torch.from_numpy(state[::ploidy, first:stop].T >= 128).to(device),
-        error + (1.0 - 2.0 * error) * theta.float() / 255.0,
-        torch.from_numpy(switch[first:stop]).to(device),
-        torch.from_numpy(pi.T.astype(np.float32)).to(device),
-        torch.from_numpy(uniforms(keys, np.arange(stop - first))).to(device),
-    )
-    b, sums = backward(inputs, first_pass)
+def sweep(block: SweepBlock, device: torch.device | str) -> None:
+    """`kernel.sweep` for all samples, whatever `block.samples`; arrays are changed in place."""
+    ploidy = len(block.state) // len(block.calls)
+    first, core_first, core_stop, _ = block.window.tolist()
+    one = block.paths == 1
+    window = _window_of(block, ploidy, device)
+    b, sums = backward(window, block.first_pass)
     middle = (core_first + core_stop) // 2 - first
-    alts, jumped, flipped, used = (x.cpu().numpy() for x in forward(inputs, b, sums, middle))
-    usage[:] = np.where(one[:, None], used[0].T, used.sum(0).T)
+    alts, jumped, flipped, used = (x.cpu().numpy() for x in forward(window, b, sums, middle))
+    block.usage[:] = np.where(one[:, None], used[0].T, used.sum(0).T)
     core = slice(core_first - first, core_stop - first)
-    flips[:, 0] = flipped[core_first - first - 1] if core_first > first else 0
-    flips[:, 1] = flipped[core_stop - first - 1]
-    jumps[core_first - origin : core_stop - origin] += jumped[core, 0].sum(1) + jumped[core, 1][:, ~one].sum(1)
+    written = slice(core_first - block.origin, core_stop - block.origin)
+    block.flips[:, 0] = flipped[core_first - first - 1] if core_first > first else 0
+    block.flips[:, 1] = flipped[core_stop - first - 1]
+    block.jumps[written] += jumped[core, 0].sum(1) + jumped[core, 1][:, ~one].sum(1)
     for h in range(ploidy):
-        out[h::ploidy, core_first - origin : core_stop - origin] = np.floor(alts[core, h].T * 255 + 0.5)
-    _add_doses(calls[:, core_first:core_stop], one, alts[core], at, doses, unit)
+        block.out[h::ploidy, written] = np.floor(alts[core, h].T * 255 + 0.5)
+    _add_doses(block, block.calls[:, core_first:core_stop], one, alts[core])
 
 
-def _add_doses(calls: np.ndarray, one: np.ndarray, alts: np.ndarray, at: np.ndarray, doses: np.ndarray, unit) -> None:
-    """doses (cells, 2) += `unit` times the chances at the missing calls of a core.
+def _window_of(block: SweepBlock, ploidy: int, device: torch.device | str) -> Window:
+    """What the recursions read of a block, on the device."""
+    first, _, _, stop = block.window.tolist()
+    one = block.paths == 1
+    shown = block.calls[:, first:stop].T.copy()  # (T, B)
+    shown[:, one] = np.where(shown[:, one] == ploidy, 2, np.where(shown[:, one] == 0, 0, -1))
+    theta = torch.from_numpy(block.panel[block.donors, first:stop]).to(device).permute(2, 1, 0)  # (T, K, B)
+    return Window(
+        torch.from_numpy(shown).to(device),
+        torch.from_numpy(block.state[::ploidy, first:stop].T >= 128).to(device),
+        block.error + (1.0 - 2.0 * block.error) * theta.float() / 255.0,
+        torch.from_numpy(block.switch[first:stop]).to(device),
+        torch.from_numpy(_prior_of(block, ploidy).T.astype(np.float32)).to(device),
+        torch.from_numpy(uniforms(block.keys, np.arange(stop - first))).to(device),
+    )
+
+
+def _prior_of(block: SweepBlock, ploidy: int) -> np.ndarray:
+    """The copying prior over each sample's donors, float32 (B, K); see `kernel_numerics.fill_prior`."""
+    donors, share = block.donors, block.global_share
+    pi = np.ones(donors.shape, np.float32)
+    others = slice(0, donors.shape[1] - (share > 0))
+    if block.prior.size:
+        pi[:, others] = np.maximum(np.take_along_axis(block.prior, donors[:, others] // ploidy, 1), 1e-8)
+    if share > 0:
+        pi[:, -1] = pi[:, others].sum(1) * (share / (1 - share))
+    return pi / pi.sum(1, keepdims=True)
+
+
+def _add_doses(block: SweepBlock, calls: np.ndarray, one: np.ndarray, alts: np.ndarray) -> None:
+    """Add `unit` times the chances at the missing calls of a core to the block's doses.
 
     calls int8 (N, t), one bool (N,), alts (t, 2, N).
     """
-    if not len(doses):
+    if not len(block.doses):
         return
     for n in range(len(calls)):
         p0, p1 = alts[calls[n] < 0, :, n].T
         low, high = (1 - p0, p0) if one[n] else ((1 - p0) * (1 - p1), p0 * p1)
-        doses[at[n] : at[n] + len(p0)] += np.floor(np.stack([low, high], 1) * unit + 0.5).astype(np.uint16)
+        units = np.floor(np.stack([low, high], 1) * block.unit + 0.5).astype(np.uint16)
+        block.doses[block.at[n] : block.at[n] + len(p0)] += units

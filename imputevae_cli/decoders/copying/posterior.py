@@ -1,4 +1,4 @@
-"""What the haplotype decoder learned of a cohort: genotype probabilities, phase, and a panel for later samples."""
+"""What the copying decoder learned of a cohort: genotype probabilities, phase, and a panel for later samples."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from functools import cached_property
 
 import numpy as np
 
-from imputevae_cli.data.genotypes import MISSING, genotype_counts
+from imputevae_cli.data.genotypes import MISSING
 from imputevae_cli.data.hidden_calls import HiddenCells
 from imputevae_cli.decoders.copying import calibration as copying_calibration
 from imputevae_cli.decoders.copying.calibration import Calibration
+from imputevae_cli.decoders.copying.rules import CalibrationRules
 from imputevae_cli.decoders.copying.schedule import DOSE_UNIT, Schedule
 from imputevae_cli.errors import CheckpointError
 from imputevae_cli.runtime.serialise import as_arrays, as_tensors
@@ -108,7 +109,7 @@ class HaplotypePosterior:
             gp[shown == genotype, genotype] = 1.0
         return gp
 
-    def calibrated(self, cells: HiddenCells) -> HaplotypePosterior:
+    def calibrated(self, cells: HiddenCells, rules: CalibrationRules | None = None) -> HaplotypePosterior:
         """The same, with probabilities fitted to known calls that the decoder did not see."""
         raw = []
         for start, stop, some in cells.blocks(self.calls.shape[1], GRID):
@@ -119,7 +120,7 @@ class HaplotypePosterior:
             raw.append(self._raw_gp(place[samples, loci - start], samples, loci))
         gp = np.concatenate(raw) if raw else np.zeros((0, self.ploidy + 1), np.float32)
         order = np.lexsort((cells.loci, cells.samples))
-        fitted = copying_calibration.fit(gp[order], self.frequencies[cells.loci[order]], cells.truth[order])
+        fitted = copying_calibration.fit(gp[order], self.frequencies[cells.loci[order]], cells.truth[order], rules)
         return replace(self, calibration=fitted)
 
     def _shown(self, start: int, stop: int) -> np.ndarray:
@@ -230,9 +231,3 @@ class Stretch:
 
 def _schedule(values: dict) -> Schedule:
     return Schedule(**values | {"scales": tuple(values["scales"])})
-
-
-def genotype_frequencies(calls: np.ndarray, ploidy: int) -> np.ndarray:
-    """float32 (L, ploidy + 1): the genotypes' frequencies among the known calls int8 (N, L), one of each added."""
-    counts = genotype_counts(calls, ploidy + 1).T + 1.0
-    return (counts / counts.sum(1, keepdims=True)).astype(np.float32)

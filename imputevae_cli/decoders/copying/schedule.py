@@ -1,4 +1,4 @@
-"""The schedule that the chains of the haplotype decoder follow."""
+"""The schedule that the chains of the copying decoder follow."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 DOSE_UNIT = 65535
 """A chance of 1, in two bytes."""
-HIDDEN_TELLS = 0.025
-"""Where a greater share of the known calls was hidden, the haplotypes are run once more with all of them."""
 
 
 @dataclass(frozen=True)
@@ -16,12 +14,12 @@ class Schedule:
 
     iterations, burn_in: of each chain; genotype probabilities are averaged over the iterations after burn_in.
     donors: haplotypes that a sample copies from in a window of `core` loci with `halo` on either side.
-    pieces, scales: the stretches over which donors are compared (`copying_windows.stretches`).
+    pieces, scales: the stretches over which donors are compared (`windows.stretches`).
     error: the chance that a copied allele differs. start_rate: the switch rate at the start.
     cooling: the factor by which an upper bound on the rate falls with each iteration (None: no bound);
     rate_floor: the least rate. refresh: iterations from one choice of donors, and one update of rates, to the next.
     smoothing: how many haplotypes' worth of the smooth rate is mixed into each locus's own.
-    relatedness: whether like samples are copied more often.
+    relatedness: whether similar samples are copied more often.
     global_share: the copying prior of the cohort's `global_rows`, where it has some.
     """
 

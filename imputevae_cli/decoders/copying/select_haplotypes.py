@@ -1,4 +1,4 @@
-"""Which haplotypes a sample copies from in a window: the most alike, over several stretches around the window.
+"""Which haplotypes a sample copies from in a window: the most similar, over several stretches around the window.
 
 Alleles that are sure (byte <= 64 or >= 192) are packed into bit planes; the similarity of two haplotypes over a stretch
 is the count of loci that agree less the count that differ. Each haplotype ranks all candidates in every stretch; a
@@ -188,7 +188,7 @@ class Packed(NamedTuple):
         cls, candidates: Candidates, panel: np.ndarray, queries: np.ndarray, stretches: np.ndarray, sort: bool = False
     ) -> Packed:
         """panel uint8 (R, L); queries uint8 (Q, L), which hold the samples' own haplotypes; stretches int64 (S, 2):
-        start and stop of each. sort: compare each only with those that stand near it in the order of `neighbours`."""
+        start and stop of each. sort: compare each only with those that stand near it in the order of `pbwt`."""
         segments, spans = cut(stretches)
         asking = candidates.own_rows.ravel()
         own = pack(queries, asking, segments)
@@ -256,7 +256,7 @@ def _rank_near(alt, sure, own_alt, own_sure, words, spans, rows, owners, own_row
             stamp[j] = n
         askers = 2 * (samples[0] + n) + np.arange(paths)
         before = np.searchsorted(rows, donors[n])
-        before = before[before < n_rows]  # not the sample's row of the global decoder, which comes after all
+        before = before[before < n_rows]  # not the sample's row of the VAE, which comes after all
         count = gather(order, place, askers, before, 2 * k, mix(keys[n], 126), stamp, n, found)
         own = slice(2 * n, 2 * n + paths)
         sums = np.empty((paths, words.shape[0], count), np.int32)

@@ -10,13 +10,13 @@ from imputevae_cli.schema import Count, OpenShare, Section
 
 
 class CopyingSettings(Section):
-    """The haplotype decoder; null leaves a setting to rules and to trials on hidden calls.
+    """The haplotype copying decoder; null leaves a setting to rules and to trials on held-out calls.
 
     iterations, burn_in: of each chain; probabilities are averaged over the iterations after burn_in. chains: runs
-    from different phases. donors: haplotypes that a sample copies from in a window of `core` loci with `halo`
-    on either side. error: the chance that a copied allele differs. trial: whether hidden calls choose what
-    rules cannot. global_share: the copying prior of one more state, what the global decoder expects of the sample
-    itself; 0 leaves it out, null lets hidden calls choose. It takes a global decoder that is fitted in full: in `auto`
+    from different phases. donors: haplotypes that a sample copies from in a window. core: loci of a window. halo:
+    loci read on either side of a window. error: the chance that a copied allele differs. trial: whether held-out
+    calls choose what rules cannot. global_share: the copying prior of one more state, what the VAE expects of the
+    sample itself; 0 leaves it out, null lets held-out calls choose. It takes a VAE that is fitted in full: in `auto`
     it joins where there is one.
     """
 

@@ -14,7 +14,7 @@ from imputevae_cli.decoders.copying.kernel_numerics import mix_each
 class Frame:
     """The windows of some loci, and what of the samples goes with each.
 
-    windows: int64 (W, 4), see `copying_windows.windows`. paths: uint8 (W, N), see `inbreeding.paths`. identities:
+    windows: int64 (W, 4), see `windows.windows`. paths: uint8 (W, N), see `inbreeding.paths`. identities:
     uint64 (W, N), by which samples draw apart from each other. first: the number of the first window, where these are
     some of the windows of more loci.
     """

@@ -6,6 +6,8 @@ import itertools
 
 import numpy as np
 
+from imputevae_cli.decoders.copying.rules import SwitchRules
+
 
 def windows(chrom_codes: np.ndarray, core: int, halo: int) -> np.ndarray:
     """Windows that cover the loci, int64 (W, 4): first, core_first, core_stop, stop.
@@ -47,16 +49,16 @@ def chrom_starts(chrom_codes: np.ndarray) -> np.ndarray:
     return starts
 
 
-def relative_distances(chrom_codes: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    """float64 (L,): distance from the locus before over the mean, from .02 to 50; 0 at a chromosome's start.
+def relative_distances(chrom_codes: np.ndarray, positions: np.ndarray, rules: SwitchRules | None = None) -> np.ndarray:
+    """float64 (L,): distance from the locus before over the mean, within bounds; 0 at a chromosome's start.
 
     positions: int64 bp or float64 cM (L,). Unsorted or repeated positions count as the least distance.
     """
-    starts = chrom_starts(chrom_codes)
+    rules, starts = rules or SwitchRules(), chrom_starts(chrom_codes)
     distance = np.diff(positions.astype(np.float64), prepend=0.0)
     inner = distance[~starts]
     mean = inner[inner > 0].mean() if (inner > 0).any() else 1.0
-    return np.where(starts, 0.0, np.clip(distance / mean, 0.02, 50.0))
+    return np.where(starts, 0.0, np.clip(distance / mean, rules.least_distance, rules.most_distance))
 
 
 def window_of(windows: np.ndarray) -> np.ndarray:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from imputevae_cli.data.cohort import Cohort
-from imputevae_cli.data.frequencies import evidence_frequencies, genotype_frequencies
+from imputevae_cli.data.evidence_frequencies import evidence_frequencies
+from imputevae_cli.data.frequencies import genotype_frequencies
 from imputevae_cli.data.hidden_calls import HiddenCells
 from imputevae_cli.decoders.base import Context, Inputs, PlainDecoder, Role, Setting, Task
 from imputevae_cli.runtime.cost import Cost

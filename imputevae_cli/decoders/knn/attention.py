@@ -1,6 +1,6 @@
-"""The learned attention by which donors vote: scores, votes and logits, with weights shared by all loci.
+"""The learned attention by which neighbours vote: scores, votes and logits, with weights shared by all loci.
 
-For a target call (n, l), donor m votes for its own genotype at l with weight softmax_m of
+For a target call (n, l), neighbour m votes for its own genotype at l with weight softmax_m of
 
     sum over w in the context of l of omega_h(l, w) T_h[g_nw, g_mw]  +  c_h . K_nm  +  p_h [same population]
 
@@ -12,36 +12,40 @@ T_h is a symmetric table of genotype pairs on the minor allele, K the samples' o
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+from imputevae_cli.decoders.knn.rules import AttentionRules
 
 FAR = 1e6
 """Distance of a context locus that does not count by distance; finite, so that its gradient is zero, not NaN."""
 
 NOBODY = 1e-2
-"""Effective number of donors where nobody may vote."""
+"""Effective number of neighbours where nobody may vote."""
 
 NEVER = -1e4
-"""Score of a donor that may not vote: its weight underflows to zero."""
+"""Score of a neighbour that may not vote: its weight underflows to zero."""
 
 
 @dataclass
 class Ballot:
-    """What the donors' votes on a batch of loci rest on. B loci, Q queries each, N donors, W context loci, C classes.
+    """What the neighbours' votes on a batch of loci rest on.
 
-    query, donor: float32 (B, W, C, Q) and (B, W, C, N), 1 where the sample has that many minor alleles at the context
-    locus; all 0 where its call is missing or hidden, so that a pair with it adds nothing.
+    B loci, Q queries each, N neighbours, W context loci, C classes.
+    query, neighbour: float32 (B, W, C, Q) and (B, W, C, N), 1 where the sample has that many minor alleles at the
+    context locus; all 0 where its call is missing or hidden, so that a pair with it adds nothing.
     distance: float32 (B, W), loci between target and context locus; `FAR` for one that counts by r2 alone.
     r2: float32 (B, W), squared correlation with the target; 0 for one that counts by distance alone.
-    overall: float32 (B, H, Q, N), the part of the scores that no locus changes, from `DonorVotes.overall`.
-    target: float32 (B, N, C), 1 at the donor's own call of the target locus; all 0 where it is missing.
-    may_vote: bool (B, Q, N), False where a donor has no call or is the query itself; None when all may.
-    held: int64 (R,), of the W x C rows of `donor` those that are not all 0, where B is 1; None to look at all.
+    overall: float32 (B, H, Q, N), the part of the scores that no locus changes, from `NeighbourVotes.overall`.
+    target: float32 (B, N, C), 1 at the neighbour's own call of the target locus; all 0 where it is missing.
+    may_vote: bool (B, Q, N), False where a neighbour has no call or is the query itself; None when all may.
+    held: int64 (R,), of the W x C rows of `neighbour` those that are not all 0, where B is 1; None to look at all.
     """
 
     query: Tensor
-    donor: Tensor
+    neighbour: Tensor
     distance: Tensor
     r2: Tensor
     overall: Tensor
@@ -50,50 +54,62 @@ class Ballot:
     held: Tensor | None = None
 
 
-class DonorVotes(nn.Module):
-    """Logits of a target call from the votes of the donors.
+class VotesShape(NamedTuple):
+    """The sizes that data give to the votes' network.
 
     n_classes: genotype classes (3 diploid, 2 haploid). n_similarities: overall similarities. n_frequencies,
-    n_covariates: genotype frequencies, and other numbers, that `logits` is given beside the votes.
+    n_covariates: genotype frequencies, and other numbers, that `NeighbourVotes.logits` is given beside the votes.
+    """
+
+    n_classes: int
+    n_similarities: int
+    n_frequencies: int
+    n_covariates: int
+
+
+class NeighbourVotes(nn.Module):
+    """Logits of a target call from the votes of the neighbours.
+
+    heads: of the attention. hidden: units of the network that corrects the votes. generator: of the starting weights.
     """
 
     def __init__(
         self,
-        n_classes: int,
-        n_similarities: int,
-        n_frequencies: int,
-        n_covariates: int,
+        shape: VotesShape,
         heads: int,
         hidden: int,
         generator: torch.Generator,
+        rules: AttentionRules | None = None,
     ):
         super().__init__()
-        self.n_classes, self.heads = n_classes, heads
+        rules = rules or AttentionRules()
+        n_classes, n_similarities, n_frequencies, n_covariates = shape
+        self.n_classes, self.heads, self.power_bounds = n_classes, heads, rules.power
         self.tables = nn.Parameter(_initial_tables(heads, n_classes))  # (H, C, C)
-        self.log_length = nn.Parameter(torch.linspace(1.1, 4.1, heads))  # 3 to 60 loci
+        self.log_length = nn.Parameter(torch.linspace(*rules.log_lengths, heads))
         self.log_near = nn.Parameter(torch.zeros(heads))
         self.log_linked = nn.Parameter(torch.zeros(heads))
         self.power = nn.Parameter(torch.ones(heads))
-        start = torch.linspace(0.3, 1.5, heads)[:, None] / n_similarities
+        start = torch.linspace(*rules.similarity, heads)[:, None] / n_similarities
         self.similarity = nn.Parameter(start.repeat(1, n_similarities))  # (H, S)
-        self.population = nn.Parameter(torch.full((heads,), 0.5))
+        self.population = nn.Parameter(torch.full((heads,), rules.population))
         self.log_smoothing = nn.Parameter(torch.zeros(heads))
         opinions = heads + n_frequencies
         self.genotype_mix = nn.Parameter(torch.full((opinions,), 1.0 / opinions))
-        self.allele_mix = nn.Parameter(torch.full((opinions,), 0.3 / opinions))
+        self.allele_mix = nn.Parameter(torch.full((opinions,), rules.allele_mix / opinions))
         n_features = opinions * n_classes + heads + n_covariates
         self.correction = nn.Sequential(
             _linear(n_features, hidden, 1.0, generator), nn.GELU(), _linear(hidden, n_classes, 0.1, generator)
         )
 
     def poll(self, ballot: Ballot) -> tuple[Tensor, Tensor]:
-        """Each head's vote, float32 (B, Q, H, C), and the effective number of donors behind it (B, Q, H)."""
+        """Each head's vote, float32 (B, Q, H, C), and the effective number of neighbours behind it (B, Q, H)."""
         scores = self.scores(ballot)  # (B, H, Q, N)
         if ballot.may_vote is not None:
             scores = scores.masked_fill(~ballot.may_vote[:, None], NEVER)
         weights = torch.softmax(scores, -1)
-        batch, heads, queries, donors = weights.shape
-        votes = torch.bmm(weights.view(batch, heads * queries, donors), ballot.target)
+        batch, heads, queries, neighbours = weights.shape
+        votes = torch.bmm(weights.view(batch, heads * queries, neighbours), ballot.target)
         votes = votes.view(batch, heads, queries, -1).transpose(1, 2)
         effective = torch.linalg.vector_norm(weights, dim=-1).pow(-2).transpose(1, 2)  # (B, Q, H)
         if ballot.may_vote is not None:
@@ -106,20 +122,20 @@ class DonorVotes(nn.Module):
         batch, width, classes, queries = ballot.query.shape
         tables = (self.tables + self.tables.transpose(1, 2)) / 2  # (H, C, C)
         omega = self.context_weights(ballot.distance, ballot.r2)  # (B, W, H)
-        weighted = omega[:, :, None, :, None] * tables.permute(1, 0, 2)  # (B, W, C donor, H, C query)
+        weighted = omega[:, :, None, :, None] * tables.permute(1, 0, 2)  # (B, W, C neighbour, H, C query)
         weighted = weighted.reshape(batch * width, classes * self.heads, classes)
         wanted = torch.bmm(weighted, ballot.query.reshape(batch * width, classes, queries))
         wanted = wanted.view(batch, width * classes, self.heads * queries)
-        donor = ballot.donor.reshape(batch, width * classes, -1)
+        neighbour = ballot.neighbour.reshape(batch, width * classes, -1)
         if ballot.held is not None:
-            wanted, donor = wanted.index_select(1, ballot.held), donor.index_select(1, ballot.held)
+            wanted, neighbour = wanted.index_select(1, ballot.held), neighbour.index_select(1, ballot.held)
         overall = ballot.overall.reshape(batch, self.heads * queries, -1)
-        return torch.baddbmm(overall, wanted.transpose(1, 2), donor).view_as(ballot.overall)
+        return torch.baddbmm(overall, wanted.transpose(1, 2), neighbour).view_as(ballot.overall)
 
     def logits(self, votes: Tensor, effective: Tensor, frequencies: Tensor, covariates: Tensor) -> Tensor:
-        """Logits (..., C): votes (..., H, C), effective donors (..., H), frequencies (..., F, C), covariates (..., V).
+        """Logits (..., C): votes (..., H, C), effective (..., H), frequencies (..., F, C), covariates (..., V).
 
-        The second of `frequencies` smooths the votes; see `donor_panel.Panel.frequencies`.
+        The second of `frequencies` smooths the votes; see `panel.Panel.frequencies`.
         """
         pseudo = torch.exp(self.log_smoothing)  # (H,)
         smoothed = votes * effective[..., None] + pseudo[:, None] * frequencies[..., 1:2, :]
@@ -139,7 +155,7 @@ class DonorVotes(nn.Module):
     def context_weights(self, distance: Tensor, r2: Tensor) -> Tensor:
         """omega of the module's formula: distance, r2 (B, W) -> (B, W, H)."""
         near = torch.exp(self.log_near - distance[..., None] / torch.exp(self.log_length))
-        linked = torch.exp(self.log_linked) * r2[..., None].clamp_min(1e-6) ** self.power.clamp(0.3, 4.0)
+        linked = torch.exp(self.log_linked) * r2[..., None].clamp_min(1e-6) ** self.power.clamp(*self.power_bounds)
         return near + torch.where(r2[..., None] > 0, linked, 0.0)
 
 

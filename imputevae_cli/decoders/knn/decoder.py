@@ -63,16 +63,7 @@ class KnnDecoder(PlainDecoder):
 
         cohort, structure = task.cohort, structure_among(inputs.fitted)
         model = KnnModel(_settings(task, inputs), seed_for(task.config.io.seed, "donors") % 2**31)
-        model.fit(
-            cohort.calls,
-            cohort.chrom_codes,
-            cohort.ploidy,
-            populations=cohort.known_populations,
-            similarity=None if structure is None else structure.similarity(),
-            progress=task.progress,
-            threads=task.threads,
-            stages=task.stages,
-        )
+        model.fit(cohort, similarity=None if structure is None else structure.similarity(), options=task.options)
         return FittedKnn(cohort, model, asked_together(task.hidden, model.cells))
 
     def from_state(self, state: State, setting: Setting) -> FittedKnn:
@@ -111,23 +102,13 @@ class FittedKnn:
     def for_samples(self, cohort: Cohort, context: Context) -> Posterior:
         """See `FittedDecoder`."""
         structure = structure_among(context.fitted)
-        return self._voters(context, structure).strangers(
-            cohort.calls,
-            populations=cohort.known_populations,
-            similarity=None if structure is None else structure.similarity_to(cohort),
-        )
+        similarity = None if structure is None else structure.similarity_to(cohort)
+        return self._voters(context, structure).new_samples(cohort, similarity=similarity)
 
     def _voters(self, context: Context, structure: SampleStructure | None):
         """The model with all known calls of the fitted cohort as votes."""
-        cohort = self.cohort
-        self.model.use_donors(
-            cohort.calls,
-            cohort.chrom_codes,
-            cohort.ploidy,
-            populations=cohort.known_populations,
-            similarity=None if structure is None else structure.similarity(),
-            threads=context.threads,
-        )
+        similarity = None if structure is None else structure.similarity()
+        self.model.use_neighbours(self.cohort, similarity=similarity, threads=context.options.threads)
         return self.model
 
     def state(self) -> State:

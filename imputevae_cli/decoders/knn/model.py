@@ -1,14 +1,12 @@
-"""The donor decoder: a missing call is filled by the votes of the other samples.
+"""The kNN decoder: a missing call is filled by the votes of the other samples, the neighbours.
 
-How much each sample's vote weighs is learned (donor_votes.py) from calls hidden from the query alone; what the
-samples know is in the panel (donor_panel.py). The weights are few and shared by all loci, so they are
-trained on a part of the loci, and a file of any length is filled block by block.
+How much each sample's vote weighs is learned (attention.py, train.py) from calls hidden from the query alone; what the
+samples know is in the panel (panel.py). The weights are few and shared by all loci, so they are trained on a part of
+the loci, and a file of any length is filled block by block.
 """
 
 from __future__ import annotations
 
-import copy
-import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,18 +17,21 @@ import torch
 from torch import Tensor
 
 from imputevae_cli.config import KnnSettings
+from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.data.genotypes import MISSING
-from imputevae_cli.decoders.knn.attention import FAR, NOBODY, Ballot, DonorVotes, one_hot
-from imputevae_cli.decoders.knn.panel import N_COVARIATES, N_FREQUENCIES, Panel, Queries
-from imputevae_cli.decoders.knn.train_examples import Drawing, Examples, training_loci
-from imputevae_cli.errors import CheckpointError, TrainingError
-from imputevae_cli.log import NullProgress, Progress
+from imputevae_cli.decoders.knn import rules as knn_rules
+from imputevae_cli.decoders.knn.attention import FAR, NOBODY, Ballot, NeighbourVotes, VotesShape, one_hot
+from imputevae_cli.decoders.knn.panel import N_COVARIATES, Panel, Queries
+from imputevae_cli.decoders.knn.rules import KnnRules
+from imputevae_cli.decoders.knn.train import Training
+from imputevae_cli.decoders.knn.train_examples import Drawing, Examples, training_cohort
+from imputevae_cli.errors import CheckpointError
+from imputevae_cli.log import logger
 from imputevae_cli.masking.observed_pattern import observed_like_hidden_cells
-from imputevae_cli.runtime.adamw import AdamW
 from imputevae_cli.runtime.device import kernel_threads
-from imputevae_cli.runtime.resumable import Stages
+from imputevae_cli.runtime.run_options import RunOptions
 
-_OWN_SIMILARITIES = 4  # those of donor_panel.overall_similarity, without the caller's
+_OWN_SIMILARITIES = 4  # those of sample_structure.overall_similarity, without the caller's
 _SCORES_AT_ONCE = 500_000  # attention scores held at a time, 2 MB
 _QUERIES_AT_ONCE = 64
 _LOCI_AT_ONCE = 64  # loci whose linked loci are sought together
@@ -39,56 +40,48 @@ _LOCI_AT_ONCE = 64  # loci whose linked loci are sought together
 class KnnModel:
     """Genotype probabilities from the votes of the other samples.
 
-    settings: KnnSettings. seed: the only source of randomness; one seed gives the same numbers at any `threads`.
+    settings: KnnSettings. seed: the only source of randomness; one seed gives the same numbers at any number of
+    threads. It computes on the CPU whatever the device: its work is many small pieces, locus by locus.
     """
 
-    def __init__(self, settings: KnnSettings | None = None, seed: int = 0):
+    def __init__(self, settings: KnnSettings | None = None, seed: int = 0, rules: KnnRules | None = None):
         self.settings = settings or KnnSettings()
         self.seed = seed
+        self.rules = rules or knn_rules.DEFAULT
         self.history: list[float] = []
-        self._votes: DonorVotes | None = None
+        self._votes: NeighbourVotes | None = None
         self._overall_of: tuple[Queries, Tensor] | None = None
 
     def fit(
-        self,
-        calls: np.ndarray,
-        chrom_codes: np.ndarray,
-        ploidy: int,
-        *,
-        populations: np.ndarray | None = None,
-        similarity: np.ndarray | None = None,
-        progress: Progress | None = None,
-        threads: int = 1,
-        stages: Stages | None = None,
+        self, cohort: Cohort, *, similarity: np.ndarray | None = None, options: RunOptions | None = None
     ) -> KnnModel:
-        """Learn how to weigh votes, then take these samples as donors.
+        """Learn how to weigh votes, then take these samples as neighbours.
 
-        calls: int8 (N, L), ALT-allele counts, -1 missing. chrom_codes: int32 (L,), rising along the file. ploidy: 1, 2.
-        populations: int (N,), -1 unknown; or None. similarity: float32 (N, N), closeness in a latent space, or None.
-        stages: remember the training, and where it is, see `Stages`. `history` afterwards holds the mean loss of each
-        tenth of the training, unless that was remembered. Raises TrainingError when the loss is not finite.
+        similarity: float32 (N, N), such as in a latent space, or None. options: their stages remember the training, and
+        where it is, see `Stages`. `history` afterwards holds the mean loss of each tenth of the training, unless that
+        was remembered. Raises TrainingError when the loss is not finite.
         """
-        latent = None if similarity is None else torch.as_tensor(similarity, dtype=torch.float32)
+        options, latent = options or RunOptions(), _as_tensor(similarity)
+        if options.device.type != "cpu":
+            logger.info("nearest neighbours are computed on the CPU: they make no use of %s", options.device.type)
         with kernel_threads(1):  # sums split over threads differ in their last bits; whole loci are shared out instead
-            loci, codes = training_loci(chrom_codes, len(calls))
-            part = calls if len(loci) == calls.shape[1] else np.ascontiguousarray(calls[:, loci])
-            stages = stages or Stages()
-            self._votes = stages.run(
+            part = training_cohort(cohort, self.rules.training)
+            self._votes = options.stages.run(
                 "knn votes",
-                lambda: self._train(part, codes, ploidy, populations, latent, progress or NullProgress(), stages),
-                DonorVotes.state_dict,
-                lambda state: self._made_votes(state, ploidy + 1, latent is not None),
+                lambda: self._train(part, latent, options),
+                NeighbourVotes.state_dict,
+                lambda state: self._made_votes(state, cohort.ploidy + 1, latent is not None),
             )
-            self.use_donors(calls, chrom_codes, ploidy, populations=populations, similarity=similarity, threads=threads)
+            self.use_neighbours(cohort, similarity=similarity, threads=options.threads)
         return self
 
-    def use_donors(self, calls, chrom_codes, ploidy, *, populations=None, similarity=None, threads: int = 1) -> None:
-        """Take these samples as the donors and as the queries of `gp`, with the weights as they are; see `fit`."""
+    def use_neighbours(self, cohort: Cohort, *, similarity: np.ndarray | None = None, threads: int = 1) -> None:
+        """Take these samples as the neighbours and as the queries of `gp`, with the weights as they are; see `fit`."""
         self._panel = self._members = self._overall_of = None  # those before go before the next come
         self._threads = threads
-        self._latent = None if similarity is None else torch.as_tensor(similarity, dtype=torch.float32)
-        self._visible = np.ascontiguousarray(calls)
-        self._panel = self._make_panel(calls, chrom_codes, ploidy, populations, np.random.default_rng(self.seed))
+        self._latent = _as_tensor(similarity)
+        self._visible = np.ascontiguousarray(cohort.calls)
+        self._panel = self._make_panel(cohort, np.random.default_rng(self.seed))
         self._members = self._panel.members(self._latent)
 
     def gp(self, start: int, stop: int) -> np.ndarray:
@@ -99,21 +92,20 @@ class KnnModel:
         return self._fill(self._members, self._visible, start, stop)
 
     def cells(self, samples: np.ndarray, loci: np.ndarray) -> np.ndarray:
-        """Genotype probabilities of missing calls of the donors, float32 (M, C); int64 (M,) each, by rising locus."""
+        """Genotype probabilities of missing calls of the samples, float32 (M, C); int64 (M,) each, by rising locus."""
         return self._query(self._members, samples, loci)
 
-    def strangers(self, new_calls: np.ndarray, *, populations=None, similarity=None) -> Strangers:
-        """New samples, to be filled by the votes of the donors.
+    def new_samples(self, cohort: Cohort, *, similarity: np.ndarray | None = None) -> NewSamples:
+        """New samples, at the same loci, to be filled by the votes of the neighbours.
 
-        new_calls: int8 (M, L) at the same loci. populations: int (M,), the codes of `fit`, -1 unknown; or None.
         similarity: float32 (M, N) to the training samples, needed if `fit` was given one.
         """
-        latent = None if similarity is None else torch.as_tensor(similarity, dtype=torch.float32)
-        oriented = self._panel.oriented(new_calls)
-        return Strangers(self, self._panel.strangers(oriented, populations, latent, self._members.scale), new_calls)
+        oriented, latent = self._panel.oriented(cohort.calls), _as_tensor(similarity)
+        queries = self._panel.new_samples(oriented, cohort.known_populations, latent, self._members.scale)
+        return NewSamples(self, queries, cohort.calls)
 
     def state_dict(self) -> dict:
-        """Plain types and tensors from which `from_state_dict` rebuilds the decoder; the donors come from elsewhere."""
+        """Plain types and tensors that `from_state_dict` rebuilds the decoder from, but for the neighbours."""
         return {
             "settings": msgspec.to_builtins(self.settings),
             "seed": self.seed,
@@ -124,85 +116,52 @@ class KnnModel:
 
     @classmethod
     def from_state_dict(cls, state: dict) -> KnnModel:
-        """The decoder that `state_dict` describes, for `use_donors`. Raises CheckpointError when it does not fit."""
+        """The decoder of a `state_dict`, for `use_neighbours`. Raises CheckpointError when it does not fit."""
         try:
             decoder = cls(msgspec.convert(state["settings"], KnnSettings), state["seed"])
             decoder._votes = decoder._made_votes(state["weights"], state["n_classes"], state["has_latent"])
         except (KeyError, TypeError, RuntimeError, msgspec.ValidationError) as error:
             raise CheckpointError(
-                f"the checkpoint's donor decoder cannot be read ({error}); train the model again"
+                f"the checkpoint's kNN decoder cannot be read ({error}); train the model again"
             ) from error
         return decoder
 
-    def _make_panel(self, calls, chrom_codes, ploidy, populations, rng, hidden=None) -> Panel:
-        s = self.settings
-        return Panel(
-            calls,
-            chrom_codes,
-            ploidy,
-            populations,
-            window=s.window,
-            linked=s.linked,
-            max_donors=s.max_donors,
-            rng=rng,
-            hidden=hidden,
-        )
+    def _make_panel(self, cohort: Cohort, rng: np.random.Generator, hidden: np.ndarray | None = None) -> Panel:
+        return Panel(cohort, self.settings, rng, hidden, self.rules.panel)
 
-    def _make_votes(self, n_classes: int, has_latent: bool) -> DonorVotes:
+    def _make_votes(self, n_classes: int, has_latent: bool) -> NeighbourVotes:
         generator = torch.Generator().manual_seed(self.seed)
-        n_similarities = _OWN_SIMILARITIES + has_latent
-        s = self.settings
-        return DonorVotes(n_classes, n_similarities, N_FREQUENCIES, N_COVARIATES, s.heads, s.hidden, generator)
+        shape = VotesShape(n_classes, _OWN_SIMILARITIES + has_latent, self.rules.panel.n_frequencies, N_COVARIATES)
+        return NeighbourVotes(shape, self.settings.heads, self.settings.hidden, generator, self.rules.attention)
 
-    def _made_votes(self, weights: dict[str, Tensor], n_classes: int, has_latent: bool) -> DonorVotes:
+    def _made_votes(self, weights: dict[str, Tensor], n_classes: int, has_latent: bool) -> NeighbourVotes:
         """The votes with weights that were learned before."""
         votes = self._make_votes(n_classes, has_latent)
         votes.load_state_dict(weights)
         return votes.requires_grad_(False)
 
-    def _train(self, calls, chrom_codes, ploidy, populations, latent, progress: Progress, stages: Stages) -> DonorVotes:
+    def _train(self, cohort: Cohort, latent: Tensor | None, options: RunOptions) -> NeighbourVotes:
         """Fit the weights by cross-entropy on calls hidden from the query alone."""
-        s = self.settings
-        rng = np.random.default_rng(self.seed)
-        votes = self._make_votes(ploidy + 1, latent is not None)
-        optimizer = AdamW([(votes.parameters(), s.weight_decay)], s.learning_rate)
-        average = copy.deepcopy(votes).requires_grad_(False)
-        drawing = Drawing(rng, lambda: self._draw(calls, chrom_codes, ploidy, populations, latent, rng))
-        losses: list[float] = []
-        parts = {"votes": votes, "optimizer": optimizer, "average": average, "drawing": drawing}
+        rng, stages, steps = np.random.default_rng(self.seed), options.stages, self.settings.steps
+        votes = self._make_votes(cohort.ploidy + 1, latent is not None)
+        drawing = Drawing(rng, lambda: self._draw(cohort, latent, rng))
+        training = Training(votes, self.settings, drawing, rng, self.rules.training)
         if begun := stages.resumed():
-            losses = begun["losses"]
-            for name, part in parts.items():
-                part.load_state_dict(begun[name])
-        with progress.task("training the donor decoder", s.steps) as task:
-            task.advance(len(losses))
-            for step in range(len(losses), s.steps):
-                stages.safe_point(lambda: {"losses": losses, **{n: part.state_dict() for n, part in parts.items()}})
-                if step % -(-s.steps // s.redraws) == 0:
-                    drawing.anew()
-                if not len(drawing.examples.loci):
+            training.load_state_dict(begun)
+        with options.progress.task("training the kNN decoder", steps) as task:
+            task.advance(len(training.losses))
+            while len(training.losses) < steps:
+                stages.safe_point(training.state_dict)
+                if not training.step():
                     break
-                optimizer.lr = s.learning_rate * _warm_up_then_cosine(step, s.steps)
-                optimizer.zero_grad()
-                loss = 0.0
-                for part in drawing.examples.losses(votes, s.batch_loci, s.queries_per_locus, rng):
-                    part.backward()
-                    loss += part.item()
-                if not math.isfinite(loss):
-                    raise TrainingError("the donor decoder's loss is not finite; try a lower learning rate")
-                torch.nn.utils.clip_grad_norm_(votes.parameters(), 1.0)
-                optimizer.step()
-                for kept, new in zip(average.parameters(), votes.parameters(), strict=True):
-                    kept += (new.detach() - kept) / min(step + 1, s.averaged_steps)
-                losses.append(loss)
-                task.advance(1, f"loss {losses[-1]:.4f}")
-        self.history = [float(np.mean(part)) for part in np.array_split(losses, 10) if len(part)]
-        return average
+                task.advance(1, f"loss {training.losses[-1]:.4f}")
+        self.history = [float(np.mean(part)) for part in np.array_split(training.losses, 10) if len(part)]
+        return training.average
 
-    def _draw(self, calls, chrom_codes, ploidy, populations, latent, rng) -> Examples:
+    def _draw(self, cohort: Cohort, latent: Tensor | None, rng: np.random.Generator) -> Examples:
         """Cells to train on, drawn by `rng`."""
-        hidden = observed_like_hidden_cells(calls, chrom_codes, self.settings.hide, rng)
-        return Examples(self._make_panel(calls, chrom_codes, ploidy, populations, rng, hidden), hidden, latent, rng)
+        hidden = observed_like_hidden_cells(cohort.calls, cohort.chrom_codes, self.settings.hide, rng)
+        return Examples(self._make_panel(cohort, rng, hidden), hidden, latent, rng, self.rules.training)
 
     def _fill(self, queries: Queries, visible: np.ndarray, start: int, stop: int) -> np.ndarray:
         """Probabilities of queries at loci start..stop; `visible` are their calls as they came, int8 (Q, L)."""
@@ -251,7 +210,7 @@ class KnnModel:
         context = panel.context(torch.arange(first, last))
         polled = []
         for locus, cells in zip(*_runs(loci, asked), strict=True):
-            at_once = max(_SCORES_AT_ONCE // (self.settings.heads * panel.n_donors), 1)
+            at_once = max(_SCORES_AT_ONCE // (self.settings.heads * panel.n_neighbours), 1)
             for some in cells.split(at_once):
                 polled.append(self._poll(queries, overall, locus, some, [part[locus - first] for part in context]))
         votes, effective = (torch.cat(parts) for parts in zip(*polled, strict=True))
@@ -261,7 +220,7 @@ class KnnModel:
         return torch.where(panel.flipped[loci][:, None], gp.flip(-1), gp)
 
     def _poll(self, queries: Queries, overall: Tensor, locus: int, asked: Tensor, context: list[Tensor]):
-        """Votes (asked, H, C) and effective donors (asked, H) at one locus; only what counts is looked at."""
+        """Votes (asked, H, C) and effective neighbours (asked, H) at one locus; only what counts is looked at."""
         panel, classes = self._panel, self._panel.n_classes
         voters = torch.nonzero(panel.by_locus[locus] != MISSING)[:, 0]
         if not len(voters):
@@ -273,7 +232,7 @@ class KnnModel:
         of_asked = overall.index_select(1, asked)  # (H, asked, N)
         ballot = Ballot(
             query=one_hot(queries.by_locus.index_select(0, around).index_select(1, asked), classes, 1)[None],
-            donor=one_hot(panel.by_locus.index_select(0, around).index_select(1, voters), classes, 1)[None],
+            neighbour=one_hot(panel.by_locus.index_select(0, around).index_select(1, voters), classes, 1)[None],
             distance=distance[None],
             r2=r2[None],
             # By `gather`, in half the time of indexing the last dimension
@@ -286,8 +245,8 @@ class KnnModel:
 
 
 @dataclass(frozen=True)
-class Strangers:
-    """Samples that are no donors; calls: int8 (M, L)."""
+class NewSamples:
+    """Samples that are filled and do not vote; calls: int8 (M, L)."""
 
     decoder: KnnModel
     queries: Queries
@@ -296,6 +255,10 @@ class Strangers:
     def gp(self, start: int, stop: int) -> np.ndarray:
         """As `KnnModel.gp`, float32 (M, stop - start, ploidy + 1)."""
         return self.decoder._fill(self.queries, self.calls, start, stop)
+
+
+def _as_tensor(similarity: np.ndarray | None) -> Tensor | None:
+    return None if similarity is None else torch.as_tensor(similarity, dtype=torch.float32)
 
 
 def _map(function: Callable, items: list, threads: int) -> list:
@@ -310,8 +273,3 @@ def _runs(loci: Tensor, asked: Tensor) -> tuple[list[int], tuple[Tensor, ...]]:
     """Rising `loci` (M,) -> each distinct one, and the part of `asked` (M,) that belongs to it."""
     distinct, lengths = torch.unique_consecutive(loci, return_counts=True)
     return distinct.tolist(), asked.split(lengths.tolist())
-
-
-def _warm_up_then_cosine(step: int, steps: int, warm_up: int = 20, floor: float = 0.2) -> float:
-    """Share of the learning rate at `step`; it ends at `floor`, as the weights of the last steps are averaged."""
-    return min(1.0, (step + 1) / warm_up) * max(0.5 * (1 + math.cos(math.pi * step / steps)), floor)

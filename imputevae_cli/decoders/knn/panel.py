@@ -1,4 +1,4 @@
-"""What the donors know: their calls, how loci and samples resemble each other, and how common each genotype is.
+"""What the neighbours know: their calls, how similar loci and samples are, and how common each genotype is.
 
 `Panel` holds the samples that vote, `Queries` the samples whose missing calls are asked for; the two may be
 the same samples, and then nobody votes for himself.
@@ -12,21 +12,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from imputevae_cli.config import KnnSettings
+from imputevae_cli.data.cohort import Cohort
+from imputevae_cli.data.frequencies import alt_frequencies_of_counts, hardy_weinberg
 from imputevae_cli.data.genotypes import MISSING, genotype_counts
 from imputevae_cli.decoders.knn.attention import FAR, one_hot
-from imputevae_cli.decoders.knn.sample_structure import RIDGES, Structure, overall_similarity, relationship
+from imputevae_cli.decoders.knn.rules import PanelRules
+from imputevae_cli.decoders.knn.sample_structure import Structure, overall_similarity, relationship
 
 N_COVARIATES = 4
-N_FREQUENCIES = 2 + len(RIDGES)
-LINK_PSEUDO = 1.0
-"""Added to each locus's sum of squares, so that two loci that share their one carrier do not count as linked."""
-
-LINK_SAMPLES = 1000
-"""At most so many samples go into the correlations of loci: more cost time and add little."""
-
-LINK_CANDIDATES = 20_000
-"""At most so many loci are searched for those most correlated with a target."""
-
 _BLOCK = 1024  # loci at a time, where copies of the calls are needed
 
 
@@ -35,9 +29,9 @@ class Queries:
     """Samples whose calls are asked for.
 
     by_locus: int8 (L, Q), minor-allele counts as the queries show them, -1 missing or hidden.
-    own: int64 (Q,), each query's own index among the donors, -1 where it is not among them.
+    own: int64 (Q,), each query's own index among the neighbours, -1 where it is not among them.
     populations: int64 (Q,), -1 unknown; None without a popmap.
-    similarity: float32 (Q, N, S), overall similarities to the donors. same_population: float32 (Q, N), or None.
+    similarity: float32 (Q, N, S), overall similarities to the neighbours. same_population: float32 (Q, N), or None.
     features: float32 (Q, D), regressors of `Structure`. scale: float32 (2, S), the mean and the spread that were
     taken out of the similarities.
     """
@@ -54,45 +48,40 @@ class Queries:
 class Panel:
     """The samples that vote, and the genotype frequencies of all samples.
 
-    calls: int8 (samples, L), ALT-allele counts, -1 missing. chrom_codes: int32 (L,), rising.
-    populations: int (samples,), -1 unknown; or None. window: loci on either side that count by distance.
-    linked: how many loci most correlated with the target join its context. max_donors: of more samples than
-    this, a random choice votes (N of them). hidden: int64 (cells,), sample * L + locus, calls that are to be guessed:
-    the samples still vote with them, but queries, correlations of loci and regressions must not see them, or they leak.
+    settings: `window` loci on either side count by distance, and the `linked` loci most correlated with the target
+    join its context; of more samples than `max_donors`, a random choice votes (N of them). rng: draws that choice.
+    hidden: int64 (cells,), sample * L + locus, calls that are to be guessed: the samples still vote with them, but
+    queries, correlations of loci and regressions must not see them, or they leak.
 
     all_by_locus, shown: int8 (L, samples), counts of each locus's minor allele, and the same with the hidden calls
-    missing; one array where none is hidden. by_locus: int8 (L, N), of the donors.
+    missing; one array where none is hidden. by_locus: int8 (L, N), of the neighbours.
     """
 
     def __init__(
         self,
-        calls: np.ndarray,
-        chrom_codes: np.ndarray,
-        ploidy: int,
-        populations: np.ndarray | None,
-        *,
-        window: int,
-        linked: int,
-        max_donors: int,
+        cohort: Cohort,
+        settings: KnnSettings,
         rng: np.random.Generator,
         hidden: np.ndarray | None = None,
+        rules: PanelRules | None = None,
     ):
-        self.ploidy, self.n_classes = ploidy, ploidy + 1
+        calls, ploidy, populations = cohort.calls, cohort.ploidy, cohort.known_populations
+        self.ploidy, self.n_classes, self.rules = ploidy, ploidy + 1, rules or PanelRules()
         self.n_samples, self.n_loci = calls.shape
-        counts = genotype_counts(calls, self.n_classes).T  # (L, C)
-        alt = counts @ np.arange(self.n_classes) / np.maximum(ploidy * counts.sum(1), 1)
+        counts = genotype_counts(calls, self.n_classes)  # (C, L)
+        alt = alt_frequencies_of_counts(counts, ploidy)
         self.flipped = torch.from_numpy(alt > 0.5)  # (L,) loci whose ALT allele is the commoner
-        self.chrom_codes = torch.from_numpy(np.asarray(chrom_codes, np.int64))
+        self.chrom_codes = torch.from_numpy(np.asarray(cohort.chrom_codes, np.int64))
         longest = int(torch.bincount(self.chrom_codes - self.chrom_codes[0]).max())
-        self.window, self.linked = min(window, max(longest - 1, 1)), min(linked, calls.shape[1] - 1)
+        self.window, self.linked = min(settings.window, max(longest - 1, 1)), min(settings.linked, self.n_loci - 1)
         self.all_by_locus = self.oriented(calls)
-        self.donors = _some(self.n_samples, max_donors, rng)  # (N,)
-        everyone = self.n_donors == self.n_samples
-        self.by_locus = self.all_by_locus if everyone else self.all_by_locus[:, self.donors]
+        self.neighbours = _some(self.n_samples, settings.max_donors, rng)  # (N,)
+        everyone = self.n_neighbours == self.n_samples
+        self.by_locus = self.all_by_locus if everyone else self.all_by_locus[:, self.neighbours]
         self.populations = None
         if populations is not None and np.max(populations) >= 0:
             self.populations = torch.from_numpy(np.asarray(populations, np.int64))
-        self.counts = self._oriented_counts(counts)  # (L, C)
+        self.counts = self._oriented_counts(counts.T)  # (L, C)
         self.population_counts = self._count_populations(calls)  # (populations, L, C)
         self.shown, seen = self.all_by_locus, self.counts.clone()
         if hidden is not None:
@@ -105,8 +94,8 @@ class Panel:
         self._standardise_links(rng)
 
     @property
-    def n_donors(self) -> int:
-        return len(self.donors)
+    def n_neighbours(self) -> int:
+        return len(self.neighbours)
 
     def oriented(self, calls: np.ndarray) -> Tensor:
         """ALT-allele counts int8 (n, L) -> counts of each locus's minor allele among the samples, int8 (L, n)."""
@@ -121,7 +110,7 @@ class Panel:
         """The panel's own samples as queries, hidden calls left out. latent: float32 (samples, samples) or None."""
         return self._queries(self.shown, torch.arange(self.n_samples), self.populations, latent, None)
 
-    def strangers(self, calls: Tensor, populations, latent: Tensor | None, scale: Tensor) -> Queries:
+    def new_samples(self, calls: Tensor, populations, latent: Tensor | None, scale: Tensor) -> Queries:
         """New samples as queries: calls int8 (L, Q), oriented; populations int (Q,) or None; `scale` of the members."""
         own = torch.full((calls.shape[1],), -1)
         codes = None
@@ -130,13 +119,13 @@ class Panel:
         return self._queries(calls, own, codes, latent, scale)
 
     def _queries(self, calls, own, codes, latent, scale) -> Queries:
-        latent = None if latent is None else latent[:, self.donors]
-        related = relationship(self, calls).masked_fill_(self.donors == own[:, None], 0)
+        latent = None if latent is None else latent[:, self.neighbours]
+        related = relationship(self, calls).masked_fill_(self.neighbours == own[:, None], 0)
         features = self.structure.features(related, codes)
         similarity, scale = overall_similarity(self, related, calls, own, latent, scale)
         same = None
         if codes is not None:
-            same = ((codes[:, None] == self.populations[self.donors]) & (codes >= 0)[:, None]).float()
+            same = ((codes[:, None] == self.populations[self.neighbours]) & (codes >= 0)[:, None]).float()
         return Queries(calls, own, codes, similarity, same, features, scale)
 
     def frequencies(self, queries: Queries, loci: Tensor, asked: Tensor) -> tuple[Tensor, Tensor]:
@@ -153,23 +142,24 @@ class Panel:
         all_counts = self.counts[loci][:, None] - left_out
         n_all = all_counts.sum(-1, keepdim=True)
         alleles = torch.arange(self.n_classes).float()
-        minor = ((all_counts @ alleles)[..., None] + 0.05 * self.ploidy) / (self.ploidy * (n_all + 0.3))
-        overall = (all_counts + _hardy_weinberg(minor, self.n_classes)) / (n_all + 1)
+        rules, minor = self.rules, (all_counts @ alleles)[..., None]
+        minor = (minor + rules.minor_alleles * self.ploidy) / (self.ploidy * (n_all + rules.samples))
+        overall = (all_counts + self._expected(minor)) / (n_all + 1)
         population, n_population = overall, torch.zeros_like(n_all)
         if queries.populations is not None:
             code = queries.populations[asked]
             of_population = self.population_counts[code.clamp_min(0), loci[:, None]] - left_out
             of_population = torch.where((code >= 0)[..., None], of_population, 0.0)
             n_population = of_population.sum(-1, keepdim=True)
-            population = (of_population + 2 * overall) / (n_population + 2)
+            population = (of_population + rules.shrinkage * overall) / (n_population + rules.shrinkage)
         missing = (1 - self.counts[loci].sum(1) / self.n_samples)[:, None, None].expand_as(n_all)
         ancestral = self.structure.allele_frequency(queries.features[asked], loci, self.ploidy)[..., None]
-        by_ancestry = _hardy_weinberg(ancestral, self.n_classes)  # (B, Q, ridges, C)
+        by_ancestry = self._expected(ancestral)  # (B, Q, ridges, C)
         covariates = [missing, torch.log(minor + 0.01) / 3, torch.log1p(n_population) / 3, torch.log1p(n_all) / 5]
         return torch.cat([population[:, :, None], overall[:, :, None], by_ancestry], 2), torch.cat(covariates, -1)
 
     def context(self, loci: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Context loci int64 (B, W), their distances and r2, float32 (B, W); see `donor_votes.Ballot`."""
+        """Context loci int64 (B, W), their distances and r2, float32 (B, W); see `attention.Ballot`."""
         reach = torch.arange(1, self.window + 1)
         offsets = torch.cat([-reach.flip(0), reach])
         near = loci[:, None] + offsets
@@ -197,8 +187,8 @@ class Panel:
         return self.link_candidates[place], r2
 
     def _standardise_links(self, rng) -> None:
-        self.link_samples = _some(self.n_samples, LINK_SAMPLES, rng)
-        self.link_candidates = _some(self.n_loci, LINK_CANDIDATES, rng)
+        self.link_samples = _some(self.n_samples, self.rules.link_samples, rng)
+        self.link_candidates = _some(self.n_loci, self.rules.link_candidates, rng)
         self.candidate_links = torch.empty(len(self.link_samples), len(self.link_candidates))
         for a in range(0, len(self.link_candidates), _BLOCK):
             part = slice(a, a + _BLOCK)
@@ -210,7 +200,11 @@ class Panel:
         known = calls != MISSING
         x = torch.where(known, calls, 0).float()
         x = torch.where(known, x - x.sum(0) / known.sum(0).clamp_min(1), 0.0)
-        return x / (x.square().sum(0) + LINK_PSEUDO).sqrt()
+        return x / (x.square().sum(0) + self.rules.link_pseudo).sqrt()
+
+    def _expected(self, minor: Tensor) -> Tensor:
+        """Genotype probabilities (..., C) under random mating, of an allele frequency (..., 1)."""
+        return torch.cat(hardy_weinberg(minor, self.ploidy), -1)
 
     def _oriented_counts(self, counts: np.ndarray) -> Tensor:
         """Genotype counts of ALT alleles, int64 (L, C), as counts of minor alleles, float32."""
@@ -224,13 +218,6 @@ class Panel:
         codes = self.populations.numpy()
         counts = (genotype_counts(calls, self.n_classes, codes == code).T for code in range(codes.max() + 1))
         return torch.stack([self._oriented_counts(count) for count in counts])
-
-
-def _hardy_weinberg(minor: Tensor, n_classes: int) -> Tensor:
-    """Genotype probabilities (..., C) of an allele frequency (..., 1)."""
-    if n_classes == 2:
-        return torch.cat([1 - minor, minor], -1)
-    return torch.cat([(1 - minor).square(), 2 * minor * (1 - minor), minor.square()], -1)
 
 
 def _some(total: int, at_most: int, rng: np.random.Generator) -> Tensor:

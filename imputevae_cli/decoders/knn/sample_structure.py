@@ -9,72 +9,66 @@ import torch
 from torch import Tensor
 
 from imputevae_cli.data.genotypes import MISSING
+from imputevae_cli.decoders.knn.rules import PanelRules
 
 _BLOCK_CELLS = 1 << 18  # cells per step where float copies of the calls are needed, 1 MB each
 _REGRESSION_CELLS = 500_000  # entries of the normal matrices held at a time
 
 
-RIDGES = (0.5, 2.0)
-"""Residual variances of the structure's regressions, relative to the prior variance of an axis's effect.
+class Neighbours(Protocol):
+    """What is asked of a panel (panel.py), which holds a `Structure` of its own once it is made.
 
-About 1 is what drift along the axes predicts; one of each side lets the votes' network choose."""
-
-_AXES = 20
-_POPULATION_SCALE = 0.5  # prior spread of a population's own shift, beside what the axes explain
-
-
-class Donors(Protocol):
-    """What is asked of a panel (donor_panel.py), which holds a `Structure` of its own once it is made.
-
-    shown: int8 (L, samples). donors: int64 (N,), columns of `shown`. mean: float32 (L,). populations: int64
+    shown: int8 (L, samples). neighbours: int64 (N,), columns of `shown`. mean: float32 (L,). populations: int64
     (samples,) or None. population_counts: (populations, L, C).
     """
 
     shown: Tensor
-    donors: Tensor
+    neighbours: Tensor
     mean: Tensor
     populations: Tensor | None
     population_counts: Tensor
     ploidy: int
     n_loci: int
+    rules: PanelRules
     structure: Structure
 
     @property
-    def n_donors(self) -> int: ...
+    def n_neighbours(self) -> int: ...
 
 
 class Structure:
     """Allele frequencies that a sample's ancestry predicts: ridge regression of each locus on the main axes.
 
-    The axes are the leading eigenvectors of the donors' relationship; a sample's coordinates are the projection of
-    its relationships (Nystrom), so that new samples have them too. of_donors: float32 (N, N), relationships with 0
+    The axes are the leading eigenvectors of the neighbours' relationship; a sample's coordinates are the projection of
+    its relationships (Nystrom), so that new samples have them too. of_neighbours: float32 (N, N), relationships with 0
     on the diagonal. effects: float32 (ridges, L, D), D being an intercept, the axes and the populations.
     """
 
-    def __init__(self, panel: Donors):
-        self.of_donors = relationship(panel, panel.shown, panel.donors).fill_diagonal_(0)  # (N, N)
-        values, vectors = torch.linalg.eigh((self.of_donors + self.of_donors.T) / 2)
-        values, vectors = values[-_AXES:].clamp_min(1e-6), vectors[:, -_AXES:]
+    def __init__(self, panel: Neighbours):
+        self.of_neighbours = relationship(panel, panel.shown, panel.neighbours).fill_diagonal_(0)  # (N, N)
+        values, vectors = torch.linalg.eigh((self.of_neighbours + self.of_neighbours.T) / 2)
+        self.rules, axes = panel.rules, panel.rules.axes
+        values, vectors = values[-axes:].clamp_min(1e-6), vectors[:, -axes:]
         self.basis = vectors / values.sqrt()  # (N, axes)
         self.n_populations = 0 if panel.populations is None else len(panel.population_counts)
-        codes = None if panel.populations is None else panel.populations[panel.donors]
+        codes = None if panel.populations is None else panel.populations[panel.neighbours]
         self.mean, self.scale = panel.mean, _scale(panel)
-        self.effects = torch.stack([torch.empty(panel.n_loci, self._width) for _ in RIDGES])
-        self._regress(self.features(self.of_donors, codes), panel)
+        self.effects = torch.stack([torch.empty(panel.n_loci, self._width) for _ in self.rules.ridges])
+        self._regress(self.features(self.of_neighbours, codes), panel)
 
     @property
     def _width(self) -> int:
         return 1 + self.basis.shape[1] + self.n_populations
 
     def features(self, related: Tensor, codes: Tensor | None) -> Tensor:
-        """Regressors, float32 (Q, D), from relationships to the donors (Q, N) and population codes (Q,)."""
+        """Regressors, float32 (Q, D), from relationships to the neighbours (Q, N) and population codes (Q,)."""
         features = torch.zeros(len(related), self._width)
         axes = self.basis.shape[1]
         features[:, 0] = 3.0  # a weak prior on the intercept
         features[:, 1 : 1 + axes] = related @ self.basis
         if codes is not None:
             rows = torch.nonzero(codes >= 0)[:, 0]
-            features[rows, 1 + axes + codes[rows]] = _POPULATION_SCALE
+            features[rows, 1 + axes + codes[rows]] = self.rules.population
         return features
 
     def allele_frequency(self, features: Tensor, loci: Tensor, ploidy: int) -> Tensor:
@@ -84,38 +78,38 @@ class Structure:
         least = (self.mean[loci, None, None] / ploidy * 0.1).clamp_min(1e-3)
         return torch.maximum(torch.minimum(frequency, 1 - least), least)
 
-    def _regress(self, features: Tensor, panel: Donors) -> None:
-        """Solve the ridge regressions of all loci: features (N, D) of the donors."""
+    def _regress(self, features: Tensor, panel: Neighbours) -> None:
+        """Solve the ridge regressions of all loci: features (N, D) of the neighbours."""
         width = self._width
         products = (features[:, :, None] * features[:, None]).flatten(1)  # (N, D * D)
         eye = torch.eye(width)
         step = max(1, _REGRESSION_CELLS // width**2)
         for a in range(0, panel.n_loci, step):
             part = slice(a, a + step)
-            donors = _block(panel.shown, part, panel.donors)
-            known = donors != MISSING
-            residual = torch.where(known, (donors - self.mean[part]) / self.scale[part], 0.0)
+            neighbours = _block(panel.shown, part, panel.neighbours)
+            known = neighbours != MISSING
+            residual = torch.where(known, (neighbours - self.mean[part]) / self.scale[part], 0.0)
             normal = (known.float().T @ products).view(-1, width, width)
             right = (residual.T @ features)[..., None]
-            for effects, ridge in zip(self.effects, RIDGES, strict=True):
+            for effects, ridge in zip(self.effects, self.rules.ridges, strict=True):
                 effects[part] = torch.linalg.solve(normal + ridge * eye, right)[..., 0]
 
 
 def overall_similarity(
-    panel: Donors, related: Tensor, calls: Tensor, own: Tensor, latent: Tensor | None, scale: Tensor | None
+    panel: Neighbours, related: Tensor, calls: Tensor, own: Tensor, latent: Tensor | None, scale: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """How alike queries and donors are over all loci, float32 (Q, N, S), centred and scaled; and the scale (2, S).
+    """Similarities of queries and neighbours over all loci, float32 (Q, N, S), centred, scaled; and the scale (2, S).
 
     related: float32 (Q, N), relationships with the query itself at 0. calls: int8 (L, Q), oriented. own: int64 (Q,),
     each query's index among the samples, -1 if new. latent: float32 (Q, N) or None. The similarities: genomic
-    relationship (VanRaden 2008, weighted by locus), identity by state, likeness of two samples' profiles of
-    relationship to the donors (distance and cosine), and `latent`.
+    relationship (VanRaden 2008, weighted by locus), identity by state, similarity of two samples' profiles of
+    relationship to the neighbours (distance and cosine), and `latent`.
     scale: None to take it from these pairs; the members' scale keeps the meaning for new samples.
     """
-    itself = panel.donors == own[:, None]
-    of_donors = panel.structure.of_donors
-    norms = related.square().sum(1)[:, None], of_donors.square().sum(1)
-    products = related @ of_donors.T
+    itself = panel.neighbours == own[:, None]
+    of_neighbours = panel.structure.of_neighbours
+    norms = related.square().sum(1)[:, None], of_neighbours.square().sum(1)
+    products = related @ of_neighbours.T
     channels = [  # made one after the other: each takes 4 bytes a pair
         lambda: related,
         lambda: _identity_by_state(panel, calls),
@@ -136,21 +130,21 @@ def overall_similarity(
     return similarity, scale
 
 
-def relationship(panel: Donors, calls: Tensor, samples: Tensor | None = None) -> Tensor:
+def relationship(panel: Neighbours, calls: Tensor, samples: Tensor | None = None) -> Tensor:
     """Mean product of centred, scaled dosages over the loci known in both, float32 (Q, N).
 
     calls: int8 (L, Q), oriented. samples: int64, the columns to take of them; None takes all.
     """
     scale = _scale(panel)
     n_queries = calls.shape[1] if samples is None else len(samples)
-    total, shared = torch.zeros(2, n_queries, panel.n_donors)
+    total, shared = torch.zeros(2, n_queries, panel.n_neighbours)
     for part in _parts(panel.n_loci, n_queries):
-        own, donors = _block(calls, part, samples), _block(panel.shown, part, panel.donors)
-        known, donor_known = own != MISSING, donors != MISSING
+        own, neighbours = _block(calls, part, samples), _block(panel.shown, part, panel.neighbours)
+        known, neighbour_known = own != MISSING, neighbours != MISSING
         x = torch.where(known, (own - panel.mean[part]) / scale[part], 0.0)
-        y = torch.where(donor_known, (donors - panel.mean[part]) / scale[part], 0.0)
+        y = torch.where(neighbour_known, (neighbours - panel.mean[part]) / scale[part], 0.0)
         total += x @ y.T
-        shared += known.float() @ donor_known.float().T
+        shared += known.float() @ neighbour_known.float().T
     return total / shared.clamp_min(1)
 
 
@@ -167,11 +161,11 @@ def _block(by_locus: Tensor, loci: slice, samples: Tensor | None) -> Tensor:
     return (block if samples is None else block.index_select(1, samples)).T.contiguous()
 
 
-def _identity_by_state(panel: Donors, calls: Tensor) -> Tensor:
+def _identity_by_state(panel: Neighbours, calls: Tensor) -> Tensor:
     """Minus the mean difference in allele count over the loci known in both, float32 (Q, N)."""
-    difference, shared = torch.zeros(2, calls.shape[1], panel.n_donors)
+    difference, shared = torch.zeros(2, calls.shape[1], panel.n_neighbours)
     for part in _parts(panel.n_loci, calls.shape[1]):
-        x, y = _block(calls, part, None), _block(panel.shown, part, panel.donors)
+        x, y = _block(calls, part, None), _block(panel.shown, part, panel.neighbours)
         x_known, y_known = (x != MISSING).float(), (y != MISSING).float()
         shared += x_known @ y_known.T
         for step in range(1, panel.ploidy + 1):  # |x - y| counts the steps that one has and the other has not
@@ -180,6 +174,6 @@ def _identity_by_state(panel: Donors, calls: Tensor) -> Tensor:
     return -difference / shared.clamp_min(1)
 
 
-def _scale(panel: Donors) -> Tensor:
+def _scale(panel: Neighbours) -> Tensor:
     """Spread of a locus's dosage under Hardy-Weinberg, float32 (L,), with a floor for rare alleles."""
     return (panel.mean * (1 - panel.mean / panel.ploidy)).clamp_min(0.02).sqrt()

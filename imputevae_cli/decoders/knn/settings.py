@@ -10,13 +10,13 @@ from imputevae_cli.schema import Count, NonNegative, OpenShare, Positive, Sectio
 
 
 class KnnSettings(Section):
-    """The donor decoder; the defaults suit reduced-representation data of tens to hundreds of samples.
+    """The nearest-neighbour decoder; the defaults suit reduced-representation data of tens to hundreds of samples.
 
-    heads: attention heads. hidden: units of the network that corrects the votes. window: loci on either side
-    that count by distance. linked: most correlated loci that join the context. max_donors: of more samples, a
-    random choice votes. steps, batch_loci, queries_per_locus: size of the training. hide: share of the
-    known calls hidden to train on. redraws: times that share is drawn anew. averaged_steps: the weights are
-    a running average over about so many steps.
+    heads: attention heads. hidden: units of the network that corrects the votes. window: loci on either side that
+    count by distance. linked: most correlated loci that join the context. max_donors: of more samples, a random
+    choice votes. steps, batch_loci, queries_per_locus: size of the training. learning_rate, weight_decay: of its
+    optimiser. hide: share of the known calls hidden to train on. redraws: times that share is drawn anew.
+    averaged_steps: the weights are a running average over about so many steps.
     """
 
     heads: Count = 6

@@ -1,4 +1,4 @@
-"""Calls hidden to train the donor decoder on."""
+"""Calls hidden to train the kNN decoder on."""
 
 from __future__ import annotations
 
@@ -10,31 +10,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.data.genotypes import MISSING
-from imputevae_cli.data.subsets import chromosomes_of, even_stretches
-from imputevae_cli.decoders.knn.attention import Ballot, DonorVotes, one_hot, rows
+from imputevae_cli.data.subsets import even_stretches
+from imputevae_cli.decoders.knn.attention import Ballot, NeighbourVotes, one_hot, rows
 from imputevae_cli.decoders.knn.panel import Panel
-
-MAX_LOCI = 4000
-"""The weights are shared by all loci, so this many, drawn at random, are enough to learn them."""
-
-TRAINING_CELLS = 20_000_000
-"""Of a file of more cells, stretches of about so many are trained on."""
-
-STRETCHES = 20
+from imputevae_cli.decoders.knn.rules import TrainingRules
 
 _AT_ONCE = 64  # loci whose context is sought together
-_ENTRIES_AT_ONCE = 1_000_000  # of the donors' genotypes in the contexts of some loci, held as floats: 4 MB
 
 
-def training_loci(chrom_codes: np.ndarray, n_samples: int) -> tuple[np.ndarray, np.ndarray]:
-    """Loci to train on, int64, rising, and their chromosomes, int32: all, or evenly spread stretches of a long file."""
-    n_loci = len(chrom_codes)
-    length = TRAINING_CELLS // n_samples // STRETCHES
-    if n_loci <= STRETCHES * length:
-        return np.arange(n_loci), chrom_codes
-    loci = even_stretches(n_loci, STRETCHES, length)
-    return loci, chromosomes_of(chrom_codes, loci)
+def training_cohort(cohort: Cohort, rules: TrainingRules) -> Cohort:
+    """What to train on: the cohort, or evenly spread stretches of a long one."""
+    n_samples, n_loci = cohort.calls.shape
+    length = rules.cells // n_samples // rules.stretches
+    if n_loci <= rules.stretches * length:
+        return cohort
+    return cohort.subset(np.arange(n_samples), even_stretches(n_loci, rules.stretches, length))
 
 
 class Drawing:
@@ -75,25 +67,33 @@ class Drawing:
 
 
 class Examples:
-    """Cells to guess: hidden from the query, while the panel's donors still vote with theirs.
+    """Cells to guess: hidden from the query, while the panel's neighbours still vote with theirs.
 
     panel: made with the same `hidden`, int64 (cells,), sample * L + locus. latent: float32 (samples, samples)
-    closeness, or None. samples, at: int64 (M,), sample and locus of each cell that may be asked for, by rising locus.
+    similarity, or None. samples, at: int64 (M,), sample and locus of each cell that may be asked for, by rising locus.
     loci: int64, the loci that cells are drawn from; empty where nothing can be learned.
     """
 
-    def __init__(self, panel: Panel, hidden: np.ndarray, latent: Tensor | None, rng: np.random.Generator):
+    def __init__(
+        self,
+        panel: Panel,
+        hidden: np.ndarray,
+        latent: Tensor | None,
+        rng: np.random.Generator,
+        rules: TrainingRules | None = None,
+    ):
+        self.rules = rules or TrainingRules()
         self.panel, self.queries = panel, panel.members(latent)
         self.samples, self.at = _fair(panel, hidden)
         self.loci = np.unique(self.at)
-        if len(self.loci) > MAX_LOCI:
-            self.loci = np.sort(rng.choice(self.loci, MAX_LOCI, replace=False))
+        if len(self.loci) > self.rules.max_loci:
+            self.loci = np.sort(rng.choice(self.loci, self.rules.max_loci, replace=False))
         if len(self.loci):
             pieces = torch.from_numpy(self.loci).split(_AT_ONCE)
             self.context = [torch.cat(parts) for parts in zip(*map(panel.context, pieces), strict=True)]
             self.shares = self._shares()
 
-    def losses(self, model: DonorVotes, n_loci: int, n_queries: int, rng: np.random.Generator) -> Iterator[Tensor]:
+    def losses(self, model: NeighbourVotes, n_loci: int, n_queries: int, rng: np.random.Generator) -> Iterator[Tensor]:
         """Log loss of `model` on a random batch, weighted to undo the uneven drawing, in parts that sum to it.
 
         Go backward through each before the next is asked for: then what one part is made of is held at a time.
@@ -107,12 +107,12 @@ class Examples:
         n_hidden = np.searchsorted(self.at, loci, "right") - np.searchsorted(self.at, loci)
         weights = n_hidden / self.shares[picked]
         batch = (asked, loci, picked, (weights / weights.sum()).astype(np.float32))
-        entries = self.context[0].shape[1] * self.panel.n_classes * self.panel.n_donors  # of one locus
-        at_once = max(_ENTRIES_AT_ONCE // entries, 1)
+        entries = self.context[0].shape[1] * self.panel.n_classes * self.panel.n_neighbours  # of one locus
+        at_once = max(self.rules.entries_at_once // entries, 1)
         for some in zip(*(torch.from_numpy(part).split(at_once) for part in batch), strict=True):
             yield self._loss(model, *some)
 
-    def _loss(self, model: DonorVotes, asked: Tensor, loci: Tensor, picked: Tensor, weights: Tensor) -> Tensor:
+    def _loss(self, model: NeighbourVotes, asked: Tensor, loci: Tensor, picked: Tensor, weights: Tensor) -> Tensor:
         """Sum of weights (B,) times the mean log loss of the queries `asked` (B, Q) at `loci` (B,)."""
         votes, effective = model.poll(self._ballot(model, loci, asked, tuple(part[picked] for part in self.context)))
         logits = model.logits(votes, effective, *self.panel.frequencies(self.queries, loci, asked))
@@ -126,7 +126,7 @@ class Examples:
         spread = np.sqrt(mean * (1 - mean / self.panel.ploidy)) + 0.1
         return spread / spread.sum()
 
-    def _ballot(self, model: DonorVotes, loci: Tensor, asked: Tensor, context: tuple[Tensor, ...]) -> Ballot:
+    def _ballot(self, model: NeighbourVotes, loci: Tensor, asked: Tensor, context: tuple[Tensor, ...]) -> Ballot:
         panel, queries, classes = self.panel, self.queries, self.panel.n_classes
         around, distance, r2 = context  # (B, W)
         shown = rows(queries.by_locus, around).gather(2, asked[:, None].expand(-1, around.shape[1], -1))  # (B, W, Q)
@@ -134,19 +134,19 @@ class Examples:
         target = panel.by_locus[loci]  # (B, N)
         return Ballot(
             query=one_hot(shown, classes, 2),
-            donor=one_hot(rows(panel.by_locus, around), classes, 2),
+            neighbour=one_hot(rows(panel.by_locus, around), classes, 2),
             distance=distance,
             r2=r2,
             overall=model.overall(rows(queries.similarity, asked), same).permute(0, 3, 1, 2),
             target=one_hot(target, classes),
-            may_vote=(target != MISSING)[:, None] & (queries.own[asked][..., None] != panel.donors),
+            may_vote=(target != MISSING)[:, None] & (queries.own[asked][..., None] != panel.neighbours),
         )
 
 
 def _fair(panel: Panel, hidden: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Sample and locus, int64 (M,) each, by rising locus, of the hidden cells that may be asked for.
 
-    A donor's, and no call that alone makes its locus vary: files hold loci that vary in the calls one sees; a locus
+    A neighbour's, and no call that alone makes its locus vary: files hold loci that vary in the calls one sees; a locus
     that does not vary without the query gives the query away, and no such locus is ever to be filled.
     """
     samples, loci = np.divmod(hidden, panel.n_loci)
@@ -154,5 +154,5 @@ def _fair(panel: Panel, hidden: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     samples, loci = samples[order], loci[order]
     minor = panel.counts.numpy() @ np.arange(panel.n_classes)  # (L,) minor alleles of all samples
     call = panel.all_by_locus.numpy()[loci, samples]
-    fair = (call < minor[loci]) & np.isin(samples, panel.donors.numpy())
+    fair = (call < minor[loci]) & np.isin(samples, panel.neighbours.numpy())
     return samples[fair], loci[fair]

@@ -6,14 +6,14 @@ import numpy as np
 import torch
 
 from imputevae_cli.decoders.base import Task
+from imputevae_cli.decoders.vae import rules as vae_rules
 from imputevae_cli.decoders.vae.train import train_members
 from imputevae_cli.decoders.vae.train_data import TrainingData, population_tensor
-from imputevae_cli.decoders.vae.train_step import LOCI_AT_ONCE
 from imputevae_cli.decoders.vae.training_state import Member
 from imputevae_cli.decoders.vae.untrained_loci import WideVae, trained_loci
-from imputevae_cli.log import NullProgress
 from imputevae_cli.runtime.cost import Cost, timed
 from imputevae_cli.runtime.device import kernel_threads
+from imputevae_cli.runtime.run_options import RunOptions
 
 MOMENT_SAMPLES = 256
 """Samples that it is trained on for a moment."""
@@ -35,7 +35,7 @@ def training_cost(task: Task) -> Cost:
 
     def train(epochs: int) -> Member:
         short = config.replace({"train.max_epochs": epochs, "train.ensemble": 1})
-        return train_members(data, short, task.device, NullProgress())[0]
+        return train_members(data, short, RunOptions(device=task.device))[0]
 
     with kernel_threads(task.threads):
         (one, member), (three, _) = (timed(lambda epochs=epochs: train(epochs)) for epochs in (1, 3))
@@ -48,6 +48,6 @@ def training_cost(task: Task) -> Cost:
             seconds += read_off * (n_loci - len(loci)) / len(loci)
     weights = 5 * 12 * config.model.hidden_units  # of a locus, with gradients, moments and the best so far
     batch = min(n_samples, config.train.batch_size)
-    decoded = 4 * 30 * batch * min(some.n_loci, LOCI_AT_ONCE)
+    decoded = 4 * 30 * batch * min(some.n_loci, vae_rules.DEFAULT.training.loci_at_once)
     bytes_ = some.n_loci * (weights + 4 * 4 * batch) + decoded + 200 * n_loci
     return Cost(config.train.ensemble * seconds * n_samples / len(samples), bytes_)

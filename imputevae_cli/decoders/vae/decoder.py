@@ -43,7 +43,7 @@ from imputevae_cli.runtime.search_space import YES_NO, Choices, Numbers, whole
 class VaeDecoder(PlainDecoder):
     """See `Decoder`."""
 
-    name, title = "vae", "the variational autoencoder"
+    name, title = "vae", "the VAE"
     role = Role(serves=True, gives_way="linked", on_trial=True, reports_epochs=True)
     sections = ("model", "train", "vae")
     search_space = {  # noqa: RUF012
@@ -166,10 +166,8 @@ class FittedVae:
 
     def without_samples(self) -> FittedVae:
         """The same without the cohort's calls and latents."""
-        cohort, latent = self.cohort, self.latent
-        codes = None if cohort.populations is None else cohort.populations[:0]
-        nobody = replace(cohort, calls=cohort.calls[:0], populations=codes, evidence=None)
-        return replace(self, cohort=nobody, latent=Latent(latent.mu[:0], latent.logvar[:0]))
+        latent = Latent(self.latent.mu[:0], self.latent.logvar[:0])
+        return replace(self, cohort=self.cohort.without_samples(), latent=latent)
 
     def latent_of(self, cohort: Cohort) -> Latent:
         """q(z | x) of samples from their known calls."""
@@ -235,8 +233,7 @@ def train_in_full(task: Task) -> tuple[list[Member], np.ndarray | None]:
 
 
 def _train(task: Task, data: TrainingData, name: str, together: bool) -> list[Member]:
-    how = (task.config, task.device, task.progress, task.on_epoch, task.stages)
-    return train_members(data, *how, name, together=together)
+    return train_members(data, task.config, task.options, task.on_epoch, name, together=together)
 
 
 def _training_data(task: Task, thinned: np.ndarray | None) -> TrainingData:

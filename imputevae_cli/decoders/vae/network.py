@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from imputevae_cli.config import ModelSettings
 from imputevae_cli.data.genotypes import MISSING
+from imputevae_cli.decoders.vae.rules import DEFAULT, StartRules
 from imputevae_cli.runtime.random_draws import Draws
 
 LOGVAR_RANGE = (-8.0, 2.0)
@@ -80,7 +81,7 @@ def genotype_totals(calls: Tensor, n_classes: int, loci: Tensor | None = None, a
 
 
 def locus_statistics(
-    calls: Tensor, n_classes: int, loci: Tensor | None = None, pseudo_count: float = 0.5
+    calls: Tensor, n_classes: int, loci: Tensor | None = None, pseudo_count: float = DEFAULT.start.pseudo_count
 ) -> LocusStatistics:
     """Statistics of the known calls of each of `loci`, int64, or of all; calls: int8 (N, all loci), -1 missing.
 
@@ -93,6 +94,7 @@ def locus_statistics(
     dosage = torch.arange(n_classes, dtype=torch.float32)  # (C,)
     allele = (counts @ dosage + 0.5)[:, None] / (ploidy * n_known + 1.0)  # (L, 1)
     orders = torch.tensor([1.0, 2.0, 1.0] if ploidy == 2 else [1.0, 1.0])  # (C,)
+    # By powers, which round otherwise than the products of `data.frequencies.hardy_weinberg`
     expected = orders * allele**dosage * (1 - allele) ** (ploidy - dosage)  # (L, C)
     frequencies = (counts + pseudo_count * expected) / (n_known + pseudo_count)
     mean = frequencies @ dosage
@@ -176,10 +178,15 @@ class GenotypeVae(LinearInLoci):
     """Encoder, latent and decoder of one model. Starting weights come from `generator` alone."""
 
     def __init__(
-        self, shape: VaeShape, settings: ModelSettings, statistics: LocusStatistics, generator: torch.Generator
+        self,
+        shape: VaeShape,
+        settings: ModelSettings,
+        statistics: LocusStatistics,
+        generator: torch.Generator,
+        rules: StartRules = DEFAULT.start,
     ):
         super().__init__(torch.tensor(EFFECTS[shape.n_classes]))
-        self.shape = shape
+        self.shape, self.rules = shape, rules
         population_dim = settings.population_dim if shape.n_populations else 0
         widths = hidden_widths(settings)
         self.register_buffer("mean", statistics.mean)
@@ -203,11 +210,11 @@ class GenotypeVae(LinearInLoci):
                 module.weight.uniform_(-bound, bound, generator=generator)
                 module.bias.zero_()
             elif isinstance(module, nn.Embedding):
-                module.weight.normal_(0.0, 0.3, generator=generator)
+                module.weight.normal_(0.0, self.rules.first_weights, generator=generator)
         first = self.encoder.layers[0] if len(self.encoder.layers) else self.to_latent
-        first.weight.normal_(0.0, 0.3, generator=generator)  # its inputs are scaled by the number of loci instead
+        first.weight.normal_(0.0, self.rules.first_weights, generator=generator)
         # Start as the genotype frequencies of each locus, and let z explain departures from them
-        self.loadings.normal_(0.0, 0.01, generator=generator)
+        self.loadings.normal_(0.0, self.rules.loadings, generator=generator)
 
     def encode(self, calls: Tensor, populations: Tensor | None = None, dropout: Draws | None = None) -> Latent:
         """q(z | x) from calls, int8 (B, L), and population codes, int64 (B,).
@@ -218,7 +225,7 @@ class GenotypeVae(LinearInLoci):
         inputs = calls.float().sub_(self.mean).mul_(self.scale).masked_fill_(unknown, 0.0)  # (B, L), one copy of it
         # Known calls alone carry weight: a sample with half of them missing is not pulled to the origin
         share = ((~unknown).sum(1, keepdim=True) / self.shape.n_loci).clamp_min(1e-3)  # (B, 1)
-        inputs.mul_(3.0 / self.shape.n_loci**0.5).div_(share)
+        inputs.mul_(self.rules.input_scale / self.shape.n_loci**0.5).div_(share)
         hidden = self.encoder(self._with_population(inputs, populations), dropout)  # (B, H)
         mu, logvar = self.to_latent(hidden).chunk(2, 1)
         return Latent(mu, logvar.clamp(*LOGVAR_RANGE))

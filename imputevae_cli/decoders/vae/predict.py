@@ -1,4 +1,4 @@
-"""Genotype probabilities from the global decoder: draws of z, averaged; block by block."""
+"""Genotype probabilities from the VAE: draws of z, averaged; block by block."""
 
 from __future__ import annotations
 

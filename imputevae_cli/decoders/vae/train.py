@@ -14,8 +14,9 @@ from imputevae_cli.data.genotypes import MISSING
 from imputevae_cli.decoders.base import EpochResult
 from imputevae_cli.decoders.vae.loss import class_weights
 from imputevae_cli.decoders.vae.network import encode_in_batches
+from imputevae_cli.decoders.vae.rules import DEFAULT
 from imputevae_cli.decoders.vae.train_data import TrainingData
-from imputevae_cli.decoders.vae.train_step import training_step
+from imputevae_cli.decoders.vae.train_step import Batch, training_step
 from imputevae_cli.decoders.vae.training_state import (
     Epoch,
     Member,
@@ -25,18 +26,17 @@ from imputevae_cli.decoders.vae.training_state import (
     optimizer_of,
 )
 from imputevae_cli.errors import TrainingError
-from imputevae_cli.log import Progress, logger
+from imputevae_cli.log import logger
+from imputevae_cli.runtime.learning_rate import warm_up_then_cosine
 from imputevae_cli.runtime.processes import Ranks
-from imputevae_cli.runtime.resumable import Stages
+from imputevae_cli.runtime.run_options import RunOptions
 
 
 def train_members(
     data: TrainingData,
     config: Config,
-    device: torch.device,
-    progress: Progress,
+    options: RunOptions,
     on_epoch: Callable[[EpochResult], Any] | None = None,
-    stages: Stages | None = None,
     name: str = "vae",
     together: bool = False,
 ) -> list[Member]:
@@ -45,13 +45,13 @@ def train_members(
     name: of the stages. together: whether all processes that share the fit train the same model, each on a part of
     every batch; else the first trains it. Raises TrainingError when the loss is not finite.
     """
-    stages = stages or Stages()
+    stages = options.stages
     run = stages.run_together if together else stages.run
-    shape = (data.n_loci, data.n_classes, data.n_populations, config, device)
+    shape = (data.n_loci, data.n_classes, data.n_populations, config, options.device)
     return [
         run(
             f"{name} {index + 1}",
-            lambda index=index: _train_member(index, data, config, device, progress, on_epoch, stages),
+            lambda index=index: _train_member(index, data, config, options, on_epoch),
             member_state,
             lambda state: member_from_state(state, *shape),
         )
@@ -63,17 +63,15 @@ def _train_member(
     index: int,
     data: TrainingData,
     config: Config,
-    device: torch.device,
-    progress: Progress,
+    options: RunOptions,
     on_epoch: Callable[[EpochResult], Any] | None,
-    stages: Stages,
 ) -> Member:
-    member = _begun_member(stages.resumed(), index, data, config, device)
+    member = _begun_member(options.stages.resumed(), index, data, config, options.device)
     name = "Training" if config.train.ensemble == 1 else f"Training {index + 1}/{config.train.ensemble}"
-    with progress.task(name, config.train.max_epochs) as task:
+    with options.progress.task(name, config.train.max_epochs) as task:
         task.advance(member.epoch)
         while not _finished(member, config):
-            result = _run_epoch(member, data, config, device, stages)
+            result = _run_epoch(member, data, config, options)
             task.advance(1, f"log loss {result.validation_loss:.4f}")
             logger.debug(
                 "epoch %d: training %.4f, KL %.1f, validation %.4f",
@@ -116,21 +114,21 @@ def _finished(member: Member, config: Config) -> bool:
     return stale and member.epoch >= settings.min_epochs
 
 
-def _run_epoch(member: Member, data: TrainingData, config: Config, device: torch.device, stages: Stages) -> EpochResult:
+def _run_epoch(member: Member, data: TrainingData, config: Config, options: RunOptions) -> EpochResult:
     """One pass over all samples in random order, then the score on the validation cells."""
-    settings, n = config.train, len(data.calls)
-    rate = settings.learning_rate * rate_factor(member.epoch, settings.warmup_epochs, settings.max_epochs)
+    settings, n, stages = config.train, len(data.calls), options.stages
+    rate = settings.learning_rate * warm_up_then_cosine(member.epoch, settings.max_epochs, settings.warmup_epochs + 1)
     member.optimizer.lr = rate
-    weights = class_weights(data.calls, data.n_classes, settings).to(device)
+    weights = class_weights(data.calls, data.n_classes, settings).to(options.device)
     epoch = member.running = member.running or Epoch(torch.randperm(n, generator=member.generator))
-    for batch in epoch.order[epoch.done :].split(min(settings.batch_size, max(1, -(-n // 4)))):
+    for samples in epoch.order[epoch.done :].split(DEFAULT.training.batch_size(settings.batch_size, n)):
         stages.safe_point(lambda: _begun_state(member))
-        calls = data.rows(batch)
-        reconstruction, kl = training_step(member, batch, calls, data, config, weights, stages.ranks)
-        epoch.done += len(batch)
+        batch = Batch(samples, data.rows(samples))
+        reconstruction, kl = training_step(member, batch, data, config, weights, stages.ranks)
+        epoch.done += len(samples)
         epoch.reconstruction += reconstruction
         epoch.kl += kl
-        epoch.n_calls += int((calls != MISSING).sum())
+        epoch.n_calls += int((batch.calls != MISSING).sum())
     if not math.isfinite(epoch.reconstruction):
         raise TrainingError(
             f"the loss is not finite at epoch {member.epoch + 1}; lower train.learning_rate "
@@ -141,17 +139,12 @@ def _run_epoch(member: Member, data: TrainingData, config: Config, device: torch
         member.epoch,
         epoch.reconstruction / max(epoch.n_calls, 1),
         epoch.kl / n,
-        _validation_loss(member, data, device, stages.ranks),
+        _validation_loss(member, data, options.device, stages.ranks),
         rate,
     )
     _keep_best(member, result)
     member.running = None
     return result
-
-
-def rate_factor(epoch: int, warmup: int, max_epochs: int) -> float:
-    """Share of the learning rate at an epoch (0-based): linear warm-up, then cosine to 0 at max_epochs."""
-    return min(1.0, (epoch + 1) / (warmup + 1)) * 0.5 * (1.0 + math.cos(math.pi * epoch / max_epochs))
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""What the global decoder is trained on."""
+"""What the VAE is trained on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One step of the training of a global decoder: the loss on a batch, its gradients, and the change of the weights."""
+"""One step of the training of a VAE: the loss on a batch, its gradients, and the change of the weights."""
 
 from __future__ import annotations
 
@@ -12,28 +12,34 @@ from imputevae_cli.config import Config
 from imputevae_cli.data.genotypes import MISSING
 from imputevae_cli.decoders.vae.loss import Objective
 from imputevae_cli.decoders.vae.network import GenotypeVae, Latent
+from imputevae_cli.decoders.vae.rules import DEFAULT
 from imputevae_cli.decoders.vae.train_data import TrainingData
 from imputevae_cli.decoders.vae.training_state import Member, shared_by_loci
 from imputevae_cli.runtime.processes import Ranks
 from imputevae_cli.runtime.random_draws import Draws
 
-LOCI_AT_ONCE = 2048
-"""Loci of a batch that go through the decoder, forward and back, at a time."""
+
+class Batch(NamedTuple):
+    """Some of the samples, int64 (B,), with their calls, int8 (B, L)."""
+
+    samples: Tensor
+    calls: Tensor
 
 
 def training_step(
-    member: Member, batch: Tensor, calls: Tensor, data: TrainingData, config: Config, weights: Tensor, ranks: Ranks
+    member: Member, batch: Batch, data: TrainingData, config: Config, weights: Tensor, ranks: Ranks
 ) -> tuple[float, float]:
-    """Change the weights by the loss on a batch, int64 (B,) of the samples, with their calls, int8 (B, L).
+    """Change the weights by the loss on a batch.
 
     weights: of the classes, (C,). Each of the processes takes a part of the batch, and all take the same step. Returns
     the batch's sums of reconstruction and KL, in nats.
     """
     settings, model, device = config.train, member.model, weights.device
-    rows = ranks.part(len(batch))
-    populations = _batch_populations(data, batch, config, member.generator)
+    samples, calls = batch
+    rows = ranks.part(len(samples))
+    populations = _batch_populations(data, samples, config, member.generator)
     visible = hide_inputs(calls, settings.input_mask_min, settings.input_mask_max, member.generator)
-    draws = Draws(member.generator, len(batch), rows)
+    draws = Draws(member.generator, len(samples), rows)
     if populations is not None:
         populations = populations[rows].to(device)
     with _precision(settings.precision, device):
@@ -42,7 +48,9 @@ def training_step(
     calls = calls.to(device)
     objective = _objective(member, calls, config, weights)
     penalty = Penalty(settings.decoder_l2 / len(data.calls) / ranks.size, settings.l1_penalty / ranks.size)
-    reconstruction, slope = decode_backward(model, hidden, calls[rows], objective, penalty, settings.precision)
+    reconstruction, slope = decode_backward(
+        model, hidden, calls[rows], objective, penalty, Decoding(settings.precision)
+    )
     kl = latent.kl()
     others = shared_by_loci(model)
     for parameter in others:
@@ -73,8 +81,15 @@ class Penalty(NamedTuple):
     l1: float
 
 
+class Decoding(NamedTuple):
+    """How a batch goes through the decoder: the precision of its products, see `_precision`, and the loci at a time."""
+
+    precision: str = "float32"
+    loci_at_once: int = DEFAULT.training.loci_at_once
+
+
 def decode_backward(
-    model: GenotypeVae, hidden: Tensor, calls: Tensor, objective: Objective, penalty: Penalty, precision: str
+    model: GenotypeVae, hidden: Tensor, calls: Tensor, objective: Objective, penalty: Penalty, decoding: Decoding
 ) -> tuple[Tensor, Tensor]:
     """Reconstruction of each sample in nats, (b,), and the objective's gradient by its hidden units, (b, H).
 
@@ -88,10 +103,10 @@ def decode_backward(
         if parameter.grad is None:
             parameter.grad = torch.empty_like(parameter)
     nats = torch.zeros(len(top), device=top.device)
-    for start in range(0, model.shape.n_loci, LOCI_AT_ONCE):
-        loci = slice(start, start + LOCI_AT_ONCE)
+    for start in range(0, model.shape.n_loci, decoding.loci_at_once):
+        loci = slice(start, start + decoding.loci_at_once)
         some = [parameter.detach()[..., loci].requires_grad_() for parameter in per_locus]
-        with _precision(precision, top.device):
+        with _precision(decoding.precision, top.device):
             logits = model.logits(top, *some)  # (C, b, l)
         reconstruction = objective.reconstruction(logits.float(), calls[:, loci])
         loss = objective.mean(reconstruction) + penalty.loadings_l2 * some[0].square().sum()

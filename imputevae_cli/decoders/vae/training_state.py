@@ -1,4 +1,4 @@
-"""One model of the global decoder, with all that its training needs, and how a checkpoint holds it."""
+"""One model of the VAE, with all that its training needs, and how a checkpoint holds it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Epoch:
 
 @dataclass(eq=False)
 class Member:
-    """One model of the ensemble, with all that its training needs to go on.
+    """One model of the VAE, with all that its training needs to go on.
 
     best_state: the weights at `best_epoch`, the epoch with the lowest validation loss. running: the epoch at work.
     """

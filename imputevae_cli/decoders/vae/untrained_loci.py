@@ -1,4 +1,4 @@
-"""The global decoder of a file with very many loci: trained on some of them, then read off at all, block by block.
+"""The VAE of a file with very many loci: trained on some of them, then read off at all, block by block.
 
 The weights of a decoder, with their gradients and the optimizer's moments, take kilobytes a locus, so that a long file
 of few samples would need many times the memory of its calls. The model is then trained on loci spread over the file.
@@ -15,20 +15,15 @@ import torch
 from torch import Tensor
 
 from imputevae_cli.data.genotypes import MISSING
+from imputevae_cli.decoders.vae import rules as vae_rules
 from imputevae_cli.decoders.vae.network import GenotypeVae, Latent, LinearInLoci, encode_in_batches, locus_statistics
-
-MOST_TRAINED = 12_800
-"""Files with more loci than this are trained on so many."""
-_AXES = 20
-_LEAST_SPREAD = 1e-3  # an axis along which the hidden units vary less, relative to the first, is left out
-_STEPS = 4  # Newton's; the prior keeps the problem so near to quadratic that more change nothing
-_CELLS_AT_ONCE = 1 << 18
-_INTERCEPT_PRECISION = 1.0  # about the log odds of the locus's frequencies
+from imputevae_cli.decoders.vae.rules import ReadOffRules
 
 
-def trained_loci(n_loci: int) -> np.ndarray | None:
+def trained_loci(n_loci: int, rules: ReadOffRules | None = None) -> np.ndarray | None:
     """The loci to train on, int64, evenly spread; None for all."""
-    return np.arange(MOST_TRAINED) * n_loci // MOST_TRAINED if n_loci > MOST_TRAINED else None
+    most = (rules or vae_rules.DEFAULT.read_off).most_trained
+    return np.arange(most) * n_loci // most if n_loci > most else None
 
 
 class WideVae(LinearInLoci):
@@ -48,27 +43,34 @@ class WideVae(LinearInLoci):
     @classmethod
     @torch.no_grad()
     def fit(
-        cls, narrow: GenotypeVae, calls: Tensor, seen: Tensor, populations: Tensor | None, decoder_l2: float
+        cls,
+        narrow: GenotypeVae,
+        calls: Tensor,
+        seen: Tensor,
+        populations: Tensor | None,
+        decoder_l2: float,
+        rules: ReadOffRules | None = None,
     ) -> WideVae:
         """Loadings at all loci of calls, int8 (N, L), for a model that was trained on those of `seen`, int64.
 
         Those keep what they were trained to, which knows of the noise in z. populations: int64 (N,) codes, or None.
         decoder_l2: as in training, the weight of the squared loadings.
         """
+        rules = rules or vae_rules.DEFAULT.read_off
         latent = encode_in_batches(narrow, calls, populations, seen)
         hidden = narrow.hidden(latent.mu, populations)  # (N, H)
         _, spread, axes = torch.linalg.svd(hidden, full_matrices=False)
-        n_axes = min(_AXES, int((spread > _LEAST_SPREAD * spread[0]).sum()))
+        n_axes = min(rules.axes, int((spread > rules.least_spread * spread[0]).sum()))
         basis = axes[:n_axes].T.contiguous()  # (H, axes)
         inputs = torch.cat([hidden @ basis, torch.ones(len(hidden), 1, device=hidden.device)], 1)
         precision = torch.full((inputs.shape[1],), 2.0 * decoder_l2, device=hidden.device)
-        precision[-1] = _INTERCEPT_PRECISION
+        precision[-1] = rules.intercept_precision
         n_effects, n_classes = narrow.effects.shape
         loadings = torch.empty(n_effects, n_axes, calls.shape[1])
         intercepts = torch.empty(n_classes - 1, calls.shape[1])
-        for loci in _others(seen, calls):
+        for loci in _others(seen, calls, rules.cells_at_once):
             some = calls.index_select(1, loci).to(hidden.device)
-            weights = _weights(inputs, some, narrow.effects, precision)  # (E, b, axes + 1)
+            weights = _weights(inputs, some, narrow.effects, precision, rules.steps)  # (E, b, axes + 1)
             loadings[:, :, loci] = weights[:, :, :-1].transpose(1, 2).cpu()
             intercepts[:, loci] = (narrow.effects[:, 1:].T @ weights[:, :, -1]).cpu()
         loadings[:, :, seen] = (basis.T @ narrow.loadings).cpu()
@@ -88,14 +90,14 @@ class WideVae(LinearInLoci):
         return self.narrow.hidden(z, populations) @ self.basis
 
 
-def _others(seen: Tensor, calls: Tensor) -> Iterator[Tensor]:
-    """The loci that are not among `seen`, int64, some at a time; calls: int8 (N, L)."""
+def _others(seen: Tensor, calls: Tensor, cells: int) -> Iterator[Tensor]:
+    """The loci that are not among `seen`, int64, about `cells` cells at a time; calls: int8 (N, L)."""
     is_seen = torch.zeros(calls.shape[1], dtype=torch.bool)
     is_seen[seen] = True
-    return iter(torch.nonzero(~is_seen)[:, 0].split(max(16, _CELLS_AT_ONCE // len(calls))))
+    return iter(torch.nonzero(~is_seen)[:, 0].split(max(16, cells // len(calls))))
 
 
-def _weights(inputs: Tensor, calls: Tensor, effects: Tensor, precision: Tensor) -> Tensor:
+def _weights(inputs: Tensor, calls: Tensor, effects: Tensor, precision: Tensor, steps: int = 4) -> Tensor:
     """Weights of each effect at some loci, float32 (E, b, K), by Newton's method from the frequencies of the loci.
 
     inputs: float32 (N, K), the last a constant 1. calls: int8 (N, b). effects: (E, C). precision: (K,), of the prior.
@@ -108,7 +110,7 @@ def _weights(inputs: Tensor, calls: Tensor, effects: Tensor, precision: Tensor) 
     products = (inputs[:, :, None] * inputs[:, None]).flatten(1)  # (N, K * K)
     prior = torch.diag(precision)
     weights = start.clone()
-    for _ in range(_STEPS):
+    for _ in range(steps):
         p = torch.softmax(_class_logits(inputs, weights, effects), 0) * known  # (C, N, b)
         expected = torch.einsum("ec,cnb->enb", effects, p)
         residual = torch.einsum("ec,cnb->enb", effects, p - here)

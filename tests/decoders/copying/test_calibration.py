@@ -32,13 +32,13 @@ def test_inbred_probabilities_at_both_ends_of_f():
 
 def test_steepness_is_recovered():
     rng = np.random.default_rng(1)
-    likeness = rng.uniform(-0.2, 0.5, (4000, 10))
-    weight = np.exp(6.0 * likeness)
-    assert abs(fit_steepness(likeness, weight / weight.sum(1, keepdims=True)) - 6.0) < 0.1
+    similarity = rng.uniform(-0.2, 0.5, (4000, 10))
+    weight = np.exp(6.0 * similarity)
+    assert abs(fit_steepness(similarity, weight / weight.sum(1, keepdims=True)) - 6.0) < 0.1
 
 
 def test_correlations_are_one_with_oneself():
     calls = np.random.default_rng(2).integers(-1, 3, (8, 300)).astype(np.int8)
-    likeness = correlations(calls, 2)
-    np.testing.assert_allclose(np.diag(likeness), 1, atol=1e-5)
-    assert np.abs(likeness - np.diag(np.diag(likeness))).max() < 0.4
+    similarity = correlations(calls, 2)
+    np.testing.assert_allclose(np.diag(similarity), 1, atol=1e-5)
+    assert np.abs(similarity - np.diag(np.diag(similarity))).max() < 0.4

@@ -10,6 +10,7 @@ PROGRAM = """
 import hashlib
 import numpy as np
 from imputevae_cli.config import CopyingSettings
+from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.decoders.copying.model import CopyingModel
 
 rng = np.random.default_rng(1)
@@ -17,7 +18,7 @@ founders = rng.random((8, 120)) < 0.4
 calls = (founders[rng.integers(8, size=40)] + founders[rng.integers(8, size=40)].astype(int)).astype(np.int8)
 calls[rng.random(calls.shape) < 0.2] = -1
 settings = CopyingSettings(iterations=3, burn_in=1, chains=1, trial=False)
-posterior = CopyingModel(settings, 1).fit(calls, np.zeros(120, np.int32), np.arange(120) * 100, 2)
+posterior = CopyingModel(settings, 1).fit(Cohort(calls, np.zeros(120, np.int32), np.arange(120) * 100, 2))
 print(hashlib.sha256(np.ascontiguousarray(posterior.gp(0, 120))).hexdigest())
 """
 

@@ -5,9 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
-from imputevae_cli.decoders.copying import kernel
-from imputevae_cli.decoders.copying import kernel_torch as copying_torch
-from imputevae_cli.decoders.copying.kernel_numerics import fill_prior, mix, mix_each, uniform
+from imputevae_cli.decoders.copying import kernel, kernel_torch
+from imputevae_cli.decoders.copying.kernel_numerics import fill_prior, mix, mix_each, uniform, uniforms
+from imputevae_cli.decoders.copying.sweep_block import SweepBlock
 
 ERROR = 0.01
 UNIT = 65535
@@ -192,10 +192,11 @@ def test_the_kernel_equals_torch(seed, share, first_pass):
     usage2 = np.zeros_like(usage)
     missing = (calls[:, 15:45] < 0).sum(1)
     keys = np.array([mix(np.uint64(9), i) for i in range(n)], np.uint64)  # as `run` makes them
-    copying_torch.sweep(
-        calls, paths, panel, state, donors, prior, share, switch, ERROR, keys, first_pass, window,
-        np.concatenate([[0], np.cumsum(missing)[:-1]]), doses2, UNIT, out2, 0, flips2, jumps2, usage2, "cpu",
+    block = SweepBlock(
+        calls, paths, panel, state, donors, prior, share, switch, ERROR, keys, first_pass, window, np.array([0, n]),
+        np.concatenate([[0], np.cumsum(missing)[:-1]]), doses2, UNIT, out2, 0, flips2, jumps2, usage2,
     )  # fmt: skip
+    kernel_torch.sweep(block, "cpu")
     np.testing.assert_allclose(usage, usage2, atol=1e-4)
     two = paths == 2
     np.testing.assert_array_equal(flips[two], flips2[two])
@@ -221,8 +222,8 @@ def test_float32_holds_over_100000_loci():
     np.testing.assert_array_equal((out[0, known] // 255 + out[1, known] // 255), calls[0, known])
 
 
-def test_uniforms_of_torch_path_equal_the_kernels():
+def test_uniforms_are_those_of_each_key_and_locus():
     keys = np.array([3, 2**63 + 5], np.uint64)
     loci = np.arange(7)
     expected = [[uniform(key, locus) for key in keys] for locus in loci]
-    np.testing.assert_array_equal(copying_torch.uniforms(keys, loci), np.array(expected, np.float32))
+    np.testing.assert_array_equal(uniforms(keys, loci), np.array(expected, np.float32))

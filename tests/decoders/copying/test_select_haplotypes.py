@@ -3,17 +3,17 @@
 import numpy as np
 import pytest
 
-from imputevae_cli.decoders.copying import select_haplotypes as donor_choice
+from imputevae_cli.decoders.copying import select_haplotypes
 
 
 def test_similarity_counts_agreements_less_differences_of_sure_alleles():
     rng = np.random.default_rng(0)
     panel = rng.choice(np.array([0, 128, 255], np.uint8), (9, 150))
     segments = np.array([[10, 90], [90, 140]])
-    alt, sure = donor_choice.pack(panel, np.arange(9, dtype=np.int32), segments)
-    words = donor_choice.words_before(segments)
+    alt, sure = select_haplotypes.pack(panel, np.arange(9, dtype=np.int32), segments)
+    words = select_haplotypes.words_before(segments)
     sums = np.empty((2, 3, 9), np.int32)
-    donor_choice.similarity(alt, sure, words, alt[:, 2:4], sure[:, 2:4], sums)
+    select_haplotypes.similarity(alt, sure, words, alt[:, 2:4], sure[:, 2:4], sums)
     sign = np.sign(panel.astype(int) - 128)
     for own, found in zip((2, 3), sums, strict=True):
         np.testing.assert_array_equal(found[1], sign[:, 10:90] @ sign[own, 10:90])
@@ -22,7 +22,7 @@ def test_similarity_counts_agreements_less_differences_of_sure_alleles():
 
 def test_stretches_are_cut_where_any_of_them_ends():
     stretches = np.array([[5, 20], [20, 40], [0, 30]])
-    segments, spans = donor_choice.cut(stretches)
+    segments, spans = select_haplotypes.cut(stretches)
     np.testing.assert_array_equal(segments, [[0, 5], [5, 20], [20, 30], [30, 40]])
     for stretch, (first, last) in zip(stretches, spans, strict=True):
         np.testing.assert_array_equal(stretch, [segments[first, 0], segments[last - 1, 1]])
@@ -32,25 +32,25 @@ def test_best_takes_the_highest_scores():
     rng = np.random.default_rng(1)
     scores = rng.integers(-50, 50, 200).astype(np.int32)
     chosen = np.empty(20, np.int32)
-    assert donor_choice.best(scores, 20, np.uint64(3), chosen) == 20
+    assert select_haplotypes.best(scores, 20, np.uint64(3), chosen) == 20
     assert len(set(chosen.tolist())) == 20
     np.testing.assert_array_equal(scores[chosen], np.sort(scores)[::-1][:20])
 
 
 def test_best_never_takes_what_may_not_be_chosen():
-    scores = np.full(10, donor_choice.NEVER, np.int32)
+    scores = np.full(10, select_haplotypes.NEVER, np.int32)
     chosen = np.empty(5, np.int32)
-    assert donor_choice.best(scores, 5, np.uint64(1), chosen) == 0
+    assert select_haplotypes.best(scores, 5, np.uint64(1), chosen) == 0
     scores[[2, 7]] = 3, 4
-    assert donor_choice.best(scores, 5, np.uint64(1), chosen) == 2
+    assert select_haplotypes.best(scores, 5, np.uint64(1), chosen) == 2
     assert chosen[:2].tolist() == [7, 2]
 
 
 def test_best_breaks_ties_by_the_key():
     scores = np.zeros(100, np.int32)
     first, second = np.empty(5, np.int32), np.empty(5, np.int32)
-    donor_choice.best(scores, 5, np.uint64(1), first)
-    donor_choice.best(scores, 5, np.uint64(2), second)
+    select_haplotypes.best(scores, 5, np.uint64(1), first)
+    select_haplotypes.best(scores, 5, np.uint64(2), second)
     assert set(first.tolist()) != set(second.tolist())
 
 
@@ -63,9 +63,9 @@ def test_a_sample_never_copies_itself_and_finds_its_twin(sort):
     own = np.stack([2 * np.arange(20), 2 * np.arange(20) + 1], 1).astype(np.int32)
     donors, keys = np.tile(rows[:4], (20, 1)), np.arange(20, dtype=np.uint64)
     donors[:2] = [36, 37, 38, 39]
-    candidates = donor_choice.Candidates(rows, rows // 2, own)
-    packed = donor_choice.Packed.of(candidates, panel, panel, np.array([[0, 128], [0, 64]]), sort)
-    donor_choice.choose(packed, np.array([0, 20]), keys, donors)
+    candidates = select_haplotypes.Candidates(rows, rows // 2, own)
+    packed = select_haplotypes.Packed.of(candidates, panel, panel, np.array([[0, 128], [0, 64]]), sort)
+    select_haplotypes.choose(packed, np.array([0, 20]), keys, donors)
     assert not (donors // 2 == np.arange(20)[:, None]).any()
     assert 30 in donors[5]
     assert 10 in donors[15]
@@ -81,9 +81,9 @@ def test_what_one_sample_gets_does_not_hang_on_the_others_that_ask():
     for asking in ([0, 1, 2, 3], [2]):
         own = np.array([[2 * n, 2 * n + 1] for n in asking], np.int32)
         donors = np.tile(rows[:6], (len(asking), 1))
-        candidates = donor_choice.Candidates(rows, np.full(400, -1, np.int32), own)
-        packed = donor_choice.Packed.of(candidates, panel, queries, np.array([[0, 128]]), True)
+        candidates = select_haplotypes.Candidates(rows, np.full(400, -1, np.int32), own)
+        packed = select_haplotypes.Packed.of(candidates, panel, queries, np.array([[0, 128]]), True)
         keys = np.array(asking, np.uint64)
-        donor_choice.choose(packed, np.array([0, len(asking)]), keys, donors)
+        select_haplotypes.choose(packed, np.array([0, len(asking)]), keys, donors)
         found.append(donors[asking.index(2)])
     np.testing.assert_array_equal(*found)

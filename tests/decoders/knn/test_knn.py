@@ -5,11 +5,14 @@ import pytest
 import torch
 
 from imputevae_cli.config import KnnSettings
-from imputevae_cli.decoders.knn.attention import FAR, Ballot, DonorVotes, one_hot
+from imputevae_cli.data.cohort import Cohort
+from imputevae_cli.decoders.knn.attention import FAR, Ballot, NeighbourVotes, VotesShape, one_hot
 from imputevae_cli.decoders.knn.model import KnnModel
 from imputevae_cli.decoders.knn.panel import Panel
-from imputevae_cli.decoders.knn.train_examples import Examples
-from imputevae_cli.errors import CheckpointError
+from imputevae_cli.decoders.knn.rules import KnnRules, PanelRules, TrainingRules
+from imputevae_cli.decoders.knn.train_examples import Examples, training_cohort
+from imputevae_cli.errors import CheckpointError, TrainingError
+from imputevae_cli.runtime.run_options import RunOptions
 
 QUICK = KnnSettings(heads=4, hidden=16, steps=30, batch_loci=16, redraws=1)
 CHROMOSOMES = np.repeat(np.arange(15), 4).astype(np.int32)
@@ -25,7 +28,21 @@ def linked_calls(seed=0, ploidy=2, n_samples=40, missing=0.2):
 
 
 def fitted(calls, ploidy=2, settings=QUICK, chromosomes=CHROMOSOMES, **options):
-    return KnnModel(settings, seed=1).fit(calls, chromosomes, ploidy, **options)
+    populations = options.pop("populations", None)
+    return KnnModel(settings, seed=1).fit(cohort_of(calls, chromosomes, ploidy, populations), **options)
+
+
+def cohort_of(calls, chromosomes=CHROMOSOMES, ploidy=2, populations=None):
+    """populations: -1 for a sample of none."""
+    positions = np.arange(calls.shape[1], dtype=np.int64)
+    if populations is not None:
+        populations = np.where(populations < 0, 2, populations)
+    return Cohort(calls, chromosomes, positions, ploidy, populations, 2)
+
+
+def panel_of(calls, chromosomes=CHROMOSOMES, populations=POPULATIONS, hidden=None, **settings):
+    settings = KnnSettings(**{"window": 3, "linked": 4, "max_donors": 99, **settings})
+    return Panel(cohort_of(calls, chromosomes, 2, populations), settings, np.random.default_rng(0), hidden)
 
 
 def loss_at(gp, truth, cells):
@@ -49,8 +66,8 @@ def test_it_learns_from_linked_loci(ploidy, populations):
 
 def test_one_seed_gives_the_same_numbers_at_any_threads_and_blocks():
     _, calls = linked_calls()
-    one = fitted(calls, threads=1).gp(0, 60)
-    three = fitted(calls, threads=3)
+    one = fitted(calls, options=RunOptions(1)).gp(0, 60)
+    three = fitted(calls, options=RunOptions(3))
     assert (three.gp(0, 60) == one).all()
     assert np.concatenate([three.gp(0, 7), three.gp(7, 60)], 1) == pytest.approx(one, abs=1e-6)
 
@@ -69,7 +86,7 @@ def test_swapping_the_alleles_mirrors_the_probabilities():
     decoder = fitted(calls)
     flipped = np.where(calls < 0, -1, 2 - calls).astype(np.int8)
     gp = decoder.gp(0, 60)
-    decoder.use_donors(flipped, CHROMOSOMES, 2)
+    decoder.use_neighbours(cohort_of(flipped))
     difference = np.abs(decoder.gp(0, 60)[..., ::-1] - gp)
     assert (difference < 0.02).mean() > 0.99  # at a frequency of one half the minor allele is a matter of chance
 
@@ -82,10 +99,7 @@ def test_a_hidden_call_leaks_nowhere():
     answers = []
     for call in range(3):
         calls[sample, locus] = call
-        panel = Panel(
-            calls, CHROMOSOMES, 2, POPULATIONS, window=3, linked=4, max_donors=99,
-            rng=np.random.default_rng(0), hidden=hidden,
-        )  # fmt: skip
+        panel = panel_of(calls, hidden=hidden)
         examples = Examples(panel, hidden, None, np.random.default_rng(0))
         cell = torch.tensor([locus]), torch.tensor([[sample]])
         votes, effective = model.poll(examples._ballot(model, *cell, panel.context(cell[0])))
@@ -94,17 +108,14 @@ def test_a_hidden_call_leaks_nowhere():
     assert torch.allclose(answers[0], answers[2], atol=1e-6)
 
 
-def test_a_batch_gone_through_in_parts_has_the_gradient_of_the_whole(monkeypatch):
+def test_a_batch_gone_through_in_parts_has_the_gradient_of_the_whole():
     _, calls = linked_calls(missing=0.1)
     hidden = np.flatnonzero(calls.ravel() >= 0)[::7]
-    panel = Panel(
-        calls, CHROMOSOMES, 2, POPULATIONS, window=3, linked=4, max_donors=99,
-        rng=np.random.default_rng(0), hidden=hidden,
-    )  # fmt: skip
-    examples = Examples(panel, hidden, None, np.random.default_rng(0))
+    panel = panel_of(calls, hidden=hidden)
     gradients, numbers = [], []
     for entries in (10**9, 3 * 10 * 3 * len(calls)):  # all loci; three of 10 context loci and 3 genotypes
-        monkeypatch.setattr("imputevae_cli.decoders.knn.train_examples._ENTRIES_AT_ONCE", entries)
+        rules = TrainingRules(entries_at_once=entries)
+        examples = Examples(panel, hidden, None, np.random.default_rng(0), rules)
         model = fitted(calls)._votes.requires_grad_(True)
         model.zero_grad()
         parts = [loss.backward() or loss.item() for loss in examples.losses(model, 16, 4, np.random.default_rng(1))]
@@ -122,9 +133,7 @@ def test_the_only_carrier_of_an_allele_is_not_asked_for():
     calls[2, 1] = 1
     calls[3:6, 2] = 1
     hidden = np.arange(calls.size)
-    panel = Panel(
-        calls, np.zeros(4, np.int32), 2, None, window=2, linked=2, max_donors=99, rng=np.random.default_rng(0)
-    )
+    panel = panel_of(calls, np.zeros(4, np.int32), None, window=2, linked=2)
     examples = Examples(panel, hidden, None, np.random.default_rng(0))
     asked = set(zip(examples.samples.tolist(), examples.at.tolist(), strict=True))
     assert (2, 1) not in asked
@@ -133,14 +142,16 @@ def test_the_only_carrier_of_an_allele_is_not_asked_for():
 
 def test_scores_follow_the_formula():
     rng = torch.Generator().manual_seed(0)
-    model = DonorVotes(3, 2, 4, 4, heads=2, hidden=8, generator=rng)
-    query, donor = (
+    model = NeighbourVotes(VotesShape(3, 2, 4, 4), heads=2, hidden=8, generator=rng)
+    query, neighbour = (
         torch.tensor([[0], [-1], [2]], dtype=torch.int8),
         torch.tensor([[2, 0], [1, 1], [2, -1]], dtype=torch.int8),
     )
     distance, r2 = torch.tensor([[1.0, 2.0, FAR]]), torch.tensor([[0.0, 0.0, 0.4]])
     overall = torch.rand(1, 2, 1, 2, generator=rng)
-    ballot = Ballot(one_hot(query, 3, 1)[None], one_hot(donor, 3, 1)[None], distance, r2, overall, torch.zeros(1, 2, 3))
+    ballot = Ballot(
+        one_hot(query, 3, 1)[None], one_hot(neighbour, 3, 1)[None], distance, r2, overall, torch.zeros(1, 2, 3)
+    )
     tables = (model.tables + model.tables.transpose(1, 2)) / 2
     for head in range(2):
         near = torch.exp(model.log_near[head] - 1 / torch.exp(model.log_length[head]))
@@ -150,7 +161,7 @@ def test_scores_follow_the_formula():
 
 
 def test_votes_are_those_of_whoever_may_vote():
-    model = DonorVotes(3, 2, 4, 4, heads=2, hidden=8, generator=torch.Generator().manual_seed(0))
+    model = NeighbourVotes(VotesShape(3, 2, 4, 4), heads=2, hidden=8, generator=torch.Generator().manual_seed(0))
     target = one_hot(torch.tensor([[0, 2, 2, 1]], dtype=torch.int8), 3)
     may_vote = torch.tensor([[[True, True, False, False], [False] * 4]])
     ballot = Ballot(
@@ -168,10 +179,10 @@ def test_new_samples_are_filled_by_the_training_samples():
     decoder = fitted(calls, populations=POPULATIONS)
     fresh_truth, fresh = linked_calls(seed=0, n_samples=80, missing=0.3)
     fresh_truth, fresh = fresh_truth[40:], fresh[40:]
-    gp = decoder.strangers(fresh, populations=POPULATIONS).gp(0, 60)
+    gp = decoder.new_samples(cohort_of(fresh, populations=POPULATIONS)).gp(0, 60)
     assert gp.shape == (40, 60, 3)
     assert (gp[fresh >= 0] == np.eye(3)[fresh[fresh >= 0]]).all()
-    assert np.isfinite(decoder.strangers(fresh[:1]).gp(0, 60)).all()
+    assert np.isfinite(decoder.new_samples(cohort_of(fresh[:1])).gp(0, 60)).all()
     frequencies = np.stack([np.stack([(calls == c).sum(0) + 0.5 for c in range(3)], -1)] * 40)
     by_chance = loss_at(frequencies / frequencies.sum(-1, keepdims=True), fresh_truth, fresh < 0)
     assert loss_at(gp, fresh_truth, fresh < 0) < by_chance
@@ -179,23 +190,23 @@ def test_new_samples_are_filled_by_the_training_samples():
 
 def test_state_round_trip():
     _, calls = linked_calls()
-    closeness = np.random.default_rng(0).normal(size=(40, 40)).astype(np.float32)
-    decoder = fitted(calls, populations=POPULATIONS, similarity=closeness)
+    similarity = np.random.default_rng(0).normal(size=(40, 40)).astype(np.float32)
+    decoder = fitted(calls, populations=POPULATIONS, similarity=similarity)
     file = io.BytesIO()
     torch.save(decoder.state_dict(), file)
     file.seek(0)
     state = torch.load(file, weights_only=True)
     again = KnnModel.from_state_dict(state)
-    again.use_donors(calls, CHROMOSOMES, 2, populations=POPULATIONS, similarity=closeness)
+    again.use_neighbours(cohort_of(calls, populations=POPULATIONS), similarity=similarity)
     assert (again.gp(0, 60) == decoder.gp(0, 60)).all()
     del state["weights"]
-    with pytest.raises(CheckpointError, match="donor decoder"):
+    with pytest.raises(CheckpointError, match="kNN decoder"):
         KnnModel.from_state_dict(state)
 
 
 @pytest.mark.parametrize(
     "case", ["two samples", "two loci", "no call at a locus", "no call of a sample", "nothing missing", "90 % missing",
-             "no linked loci", "one locus a contig", "few donors", "no population known", "one population"]
+             "no linked loci", "one locus a contig", "few neighbours", "no population known", "one population"]
 )  # fmt: skip
 def test_awkward_data(case):
     _, calls = linked_calls(missing=0.9 if case == "90 % missing" else 0.2)
@@ -214,7 +225,7 @@ def test_awkward_data(case):
         settings = KnnSettings(heads=2, hidden=8, steps=5, linked=0)
     elif case == "one locus a contig":
         chromosomes = np.arange(60, dtype=np.int32)
-    elif case == "few donors":
+    elif case == "few neighbours":
         settings = KnnSettings(heads=2, hidden=8, steps=5, max_donors=7)
     elif case == "no population known":
         populations = np.full(40, -1)
@@ -223,3 +234,50 @@ def test_awkward_data(case):
     gp = fitted(calls, settings=settings, chromosomes=chromosomes, populations=populations).gp(0, calls.shape[1])
     assert gp.shape == (*calls.shape, 3)
     assert gp.sum(-1) == pytest.approx(1, abs=1e-5)
+
+
+# --- the rules, on either side of their thresholds
+
+
+@pytest.mark.parametrize(("cells", "n_loci"), [(40 * 60, 60), (40 * 60 - 1, 60 // 20 * 20 - 20)])
+def test_a_long_file_is_trained_on_in_stretches(cells, n_loci):
+    cohort = cohort_of(linked_calls()[1])
+    part = training_cohort(cohort, TrainingRules(cells=cells))
+    assert part.n_loci == n_loci
+    assert (part is cohort) is (n_loci == 60)
+    assert TrainingRules().cells == 20_000_000
+
+
+@pytest.mark.parametrize(("most", "n_loci"), [(60, 60), (59, 59)])
+def test_so_many_loci_are_trained_on_at_most(most, n_loci):
+    calls = linked_calls(missing=0.1)[1]
+    hidden = np.flatnonzero(calls.ravel() >= 0)[::7]
+    panel = panel_of(calls, hidden=hidden)
+    rules = TrainingRules(max_loci=most)
+    assert len(Examples(panel, hidden, None, np.random.default_rng(0), rules).loci) == n_loci
+
+
+@pytest.mark.parametrize(("most", "n_samples"), [(40, 40), (39, 39)])
+def test_links_are_taken_of_so_many_samples_and_loci_at_most(most, n_samples):
+    rules = PanelRules(link_samples=most, link_candidates=most)
+    panel = Panel(cohort_of(linked_calls()[1]), KnnSettings(), np.random.default_rng(0), rules=rules)
+    assert (len(panel.link_samples), len(panel.link_candidates)) == (n_samples, most)
+    assert (PanelRules().link_samples, PanelRules().link_candidates) == (1000, 20_000)
+
+
+def test_a_ridge_more_is_a_frequency_more():
+    rules = KnnRules(panel=PanelRules(ridges=(0.5, 1.0, 2.0)))
+    model = KnnModel(QUICK, 1, rules).fit(cohort_of(linked_calls()[1]))
+    assert model.gp(0, 60).sum(-1) == pytest.approx(1, abs=1e-5)
+    assert len(model._votes.genotype_mix) == QUICK.heads + 5
+
+
+def test_a_loss_that_is_not_finite_is_an_error():
+    with pytest.raises(TrainingError, match="not finite; try a lower learning rate"):
+        fitted(linked_calls()[1], settings=KnnSettings(heads=2, hidden=8, steps=40, learning_rate=1e30))
+
+
+def test_it_says_that_it_stays_on_the_cpu(caplog):
+    with caplog.at_level("INFO", "imputevae"):
+        fitted(linked_calls()[1], options=RunOptions(device=torch.device("cuda")))
+    assert "nearest neighbours are computed on the CPU" in caplog.text

@@ -1,6 +1,5 @@
 import dataclasses
 import math
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -12,13 +11,14 @@ from imputevae_cli.data.hidden_calls import HiddenCells
 from imputevae_cli.decoders.vae import train as trainer
 from imputevae_cli.decoders.vae import train_step as training_step
 from imputevae_cli.decoders.vae.network import VaeShape
-from imputevae_cli.decoders.vae.train import rate_factor, train_members
+from imputevae_cli.decoders.vae.rules import TrainingRules
+from imputevae_cli.decoders.vae.train import train_members
 from imputevae_cli.decoders.vae.train_data import TrainingData
 from imputevae_cli.decoders.vae.train_step import hide_inputs
 from imputevae_cli.decoders.vae.training_state import member_from_state, member_state, new_member
 from imputevae_cli.errors import TrainingError
-from imputevae_cli.log import NullProgress
-from imputevae_cli.runtime.resumable import Stages
+from imputevae_cli.runtime.learning_rate import warm_up_then_cosine
+from imputevae_cli.runtime.run_options import RunOptions
 
 CPU = torch.device("cpu")
 
@@ -33,7 +33,7 @@ def data_of(popmap=False, n_samples=40, n_loci=80, seed=0):
 
 
 def train(data=None, on_epoch=None, **settings):
-    return train_members(data or data_of(), tiny_config(**settings), CPU, NullProgress(), on_epoch)
+    return train_members(data or data_of(), tiny_config(**settings), RunOptions(), on_epoch)
 
 
 def weights_of(member):
@@ -46,7 +46,7 @@ def same(one, other):
 
 @pytest.mark.parametrize("popmap", [False, True])
 def test_the_loss_falls_and_hidden_calls_are_learned(popmap):
-    history = train_members(data_of(popmap), Config(), CPU, NullProgress())[0].history
+    history = train_members(data_of(popmap), Config(), RunOptions())[0].history
     assert history[-1].training_loss < 0.9 * history[0].training_loss
     assert min(r.validation_loss for r in history) < 0.9 * history[0].validation_loss
 
@@ -128,7 +128,7 @@ def test_a_loss_that_is_not_finite_is_an_error():
 
 
 @pytest.mark.parametrize("gamma", [0.0, 1.5])
-def test_gradients_are_those_of_the_whole_batch(monkeypatch, gamma):
+def test_gradients_are_those_of_the_whole_batch(gamma):
     """What goes through the decoder some loci at a time, against autograd on all of them."""
     data = data_of()
     member = train(data, train__max_epochs=1)[0]
@@ -142,26 +142,24 @@ def test_gradients_are_those_of_the_whole_batch(monkeypatch, gamma):
     per_locus = [model.loadings, model.intercepts]
     loss = objective.mean(reconstruction) + penalty.loadings_l2 * model.loadings.square().sum()
     expected = torch.autograd.grad(loss + penalty.l1 * sum(p.abs().sum() for p in per_locus), [whole, *per_locus])
-    monkeypatch.setattr(training_step, "LOCI_AT_ONCE", 33)
-    nats, slope = training_step.decode_backward(model, hidden, calls, objective, penalty, "float32")
+    nats, slope = training_step.decode_backward(
+        model, hidden, calls, objective, penalty, training_step.Decoding(loci_at_once=33)
+    )
     assert torch.allclose(nats, reconstruction.detach(), rtol=1e-5)
     for found, wanted in zip([slope, *(p.grad for p in per_locus)], expected, strict=True):
         assert torch.allclose(found, wanted, rtol=1e-4, atol=1e-5)
 
 
-def test_the_learning_rate_rises_and_falls():
-    rates = [rate_factor(epoch, 3, 60) for epoch in range(60)]
-    assert rates[:4] == pytest.approx([0.25, 0.5, 0.75, 1.0], rel=0.01)
-    assert all(later < earlier for earlier, later in pairwise(rates[4:]))
-    assert rates[30] == pytest.approx(0.5)
-    assert 0 < rates[-1] < 0.001
-    assert rate_factor(0, 0, 10) == 1.0
-    assert rate_factor(10, 0, 10) == pytest.approx(0.0)
+@pytest.mark.parametrize(
+    ("asked", "n_samples", "expected"), [(64, 256, 64), (64, 255, 64), (64, 252, 63), (64, 3, 1), (64, 1, 1), (2, 9, 2)]
+)
+def test_few_samples_still_make_four_batches(asked, n_samples, expected):
+    assert TrainingRules().batch_size(asked, n_samples) == expected
 
 
 def test_the_learning_rate_of_each_epoch_is_used():
     history = train(train__learning_rate=0.01, train__max_epochs=5, train__warmup_epochs=1)[0].history
-    assert [r.learning_rate for r in history] == pytest.approx([0.01 * rate_factor(e, 1, 5) for e in range(5)])
+    assert [r.learning_rate for r in history] == pytest.approx([0.01 * warm_up_then_cosine(e, 5, 2) for e in range(5)])
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.0, 0.0), (0.3, 0.3), (0.1, 0.6), (1.0, 1.0)])
@@ -202,7 +200,7 @@ def test_penalties_shrink_the_weights():
 def test_state_round_trip():
     config, data = tiny_config(), data_of(popmap=True)
     member = new_member(0, data, config, CPU)
-    trainer._run_epoch(member, data, config, CPU, Stages())
+    trainer._run_epoch(member, data, config, RunOptions())
     state = member_state(member)
     back = member_from_state(state, data.calls.shape[1], 3, 3, config, CPU)
     assert same(weights_of(member), weights_of(back))

@@ -1,4 +1,4 @@
-"""A global decoder that was trained on some of the loci and read off at all."""
+"""A VAE that was trained on some of the loci and read off at all."""
 
 import numpy as np
 import pytest
@@ -7,8 +7,10 @@ from conftest import simulate, tiny_config
 
 from imputevae_cli import ImputeVAE
 from imputevae_cli.data.frequencies import genotype_frequencies
+from imputevae_cli.decoders.vae import rules as vae_rules
 from imputevae_cli.decoders.vae import untrained_loci as wide
 from imputevae_cli.decoders.vae.network import EFFECTS
+from imputevae_cli.decoders.vae.rules import ReadOffRules, VaeRules
 from imputevae_cli.scoring.metrics import log_loss
 
 
@@ -33,7 +35,7 @@ def test_weights_are_where_the_slope_is_zero(ploidy):
 def test_loci_that_were_not_trained_on_are_filled_as_well(monkeypatch, tmp_path):
     genotypes, truth = simulate(120, 300, missing=0.2)
     settings = {"model__decoder": "vae", "train__max_epochs": 40, "train__decoder_l2": 5.0}
-    monkeypatch.setattr(wide, "MOST_TRAINED", 150)
+    monkeypatch.setattr(vae_rules, "DEFAULT", VaeRules(read_off=ReadOffRules(most_trained=150)))
     model = ImputeVAE(tiny_config(**settings)).fit(genotypes)
     (member,) = model._fitted.ensemble.fitted["vae"].members
     assert member.model.shape.n_loci == 150
@@ -50,9 +52,12 @@ def test_loci_that_were_not_trained_on_are_filled_as_well(monkeypatch, tmp_path)
 
 
 def test_few_loci_are_all_trained_on():
-    assert wide.trained_loci(wide.MOST_TRAINED) is None
-    for n_loci in (wide.MOST_TRAINED + 1, 10 * wide.MOST_TRAINED + 7):
+    most = ReadOffRules().most_trained
+    assert most == 12_800
+    assert wide.trained_loci(most) is None
+    for n_loci in (most + 1, 10 * most + 7):
         some = wide.trained_loci(n_loci)
-        assert len(np.unique(some)) == len(some) == wide.MOST_TRAINED
+        assert len(np.unique(some)) == len(some) == most
         assert some[0] == 0
-        assert n_loci - some[-1] <= -(-n_loci // wide.MOST_TRAINED)
+        assert n_loci - some[-1] <= -(-n_loci // most)
+    assert len(wide.trained_loci(100, ReadOffRules(most_trained=99))) == 99

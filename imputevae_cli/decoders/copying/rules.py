@@ -1,0 +1,192 @@
+"""The numbers that decide what the copying decoder does, by name: thresholds, and what is done on either side of them.
+
+None is a setting that a user should have to turn; a test, or a study of them, passes others to `CopyingModel`. Each
+class says where its numbers come from. The whole of them is measured together in `bench/results/ld.json` (accuracy and
+time on linked cases), `bench/results/decoders.json` (each decoder by itself) and `bench/results/cost.json` (time by
+samples and loci); a number that was not varied there by itself is said to be chosen by hand.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from imputevae_cli.decoders.copying.schedule import Schedule
+
+SMALL = Schedule(16, 7, 4, core=256, halo=64, scales=(150, 400), start_rate=0.2, cooling=0.75, refresh=1)
+MEDIUM = Schedule(13, 7, 3, core=512, halo=96, scales=(300, 600), start_rate=0.1, cooling=0.6)
+LARGE = Schedule(13, 8, 2, core=1500, halo=150, pieces=8, scales=(300, 600, 1200), start_rate=0.05, cooling=0.6)
+LARGER = replace(LARGE, chains=1)
+
+
+@dataclass(frozen=True)
+class SizeRules:
+    """The schedule by the number of samples, before the trial: small cohorts get more chains and cool more slowly.
+
+    small, medium, large: the most samples of each class. No measurement varies these by themselves; chosen by hand on
+    cases such as those of `bench/results/ld.json`.
+    """
+
+    small: int = 150
+    medium: int = 700
+    large: int = 2000
+    of_small: Schedule = SMALL
+    of_medium: Schedule = MEDIUM
+    of_large: Schedule = LARGE
+    of_larger: Schedule = LARGER
+
+    def schedule_for(self, n_samples: int) -> Schedule:
+        """The schedule for so many samples."""
+        classes = ((self.small, self.of_small), (self.medium, self.of_medium), (self.large, self.of_large))
+        return next((schedule for most, schedule in classes if n_samples <= most), self.of_larger)
+
+
+@dataclass(frozen=True)
+class TrialRules:
+    """The trial of a few schedules on a part of the data. No measurement; all chosen by hand.
+
+    cells, samples: the size of the part. hidden: share of its known calls that are hidden; under `least_hidden` of them
+    nothing is tried. iterations, burn_in: of the one chain of each trial. standard_errors: by so many a schedule has to
+    be better. warm_start_rate, rate_floors: what is tried. sparse: switches per mean distance above which loci are far
+    apart: then `more_donors` times the donors are copied, and outbred cohorts follow the rest of the `sparse_` numbers.
+    """
+
+    cells: int = 400_000
+    samples: int = 500
+    hidden: float = 0.1
+    least_hidden: int = 200
+    iterations: int = 14
+    burn_in: int = 7
+    standard_errors: float = 1.0
+    plain_iterations: int = 16
+    plain_burn_in: int = 8
+    warm_start_rate: float = 0.05
+    rate_floors: tuple[float, ...] = (0.1, 0.25)
+    sparse: float = 0.014
+    more_donors: int = 2
+    sparse_core: int = 256
+    sparse_halo: int = 64
+    sparse_scales: tuple[int, ...] = (100, 250)
+    sparse_iterations: int = 18
+    sparse_burn_in: int = 8
+    sparse_chains: int = 2
+
+
+@dataclass(frozen=True)
+class InbreedingRules:
+    """Where a sample's two haplotypes are one. No measurement; chosen by hand, checked on the maize lines of
+    `bench/results/ld.json`.
+
+    least: samples of a lower F are outbred everywhere. most: the F that a window's odds start from at most. residual:
+    heterozygosity left in a stretch that is homozygous by descent, as a share of the expected. mostly: a cohort whose
+    median F is above is one of lines.
+    """
+
+    least: float = 0.3
+    most: float = 0.99
+    residual: float = 0.05
+    mostly: float = 0.5
+
+
+@dataclass(frozen=True)
+class PriorRules:
+    """The copying prior that grows with the similarity of samples. No measurement; chosen by hand.
+
+    max_samples: above it the N x N matrix costs more than it tells. max_loci: that similarities are taken over.
+    least_variance: added to p(1 - p), so that rare alleles do not outweigh the rest. max_steepness, bisections: of the
+    prior's slope.
+    """
+
+    max_samples: int = 3000
+    max_loci: int = 5000
+    least_variance: float = 0.02
+    max_steepness: float = 30.0
+    bisections: int = 12
+
+
+@dataclass(frozen=True)
+class CalibrationRules:
+    """How probabilities are calibrated on hidden calls. No measurement; chosen by hand.
+
+    hidden_share, max_hidden: known calls that are hidden to calibrate on, where the caller hides none. least_cells:
+    under so many the temperature stays 1 and `blend_of_few` is blended in. temperatures: lowest, highest and number of
+    the first grid; blends: tried with each; refined: factors by which both are refined.
+    """
+
+    hidden_share: float = 0.01
+    max_hidden: int = 20_000
+    least_cells: int = 100
+    blend_of_few: float = 0.01
+    temperatures: tuple[float, float, int] = (0.6, 2.5, 12)
+    blends: tuple[float, ...] = (0.0, 0.003, 0.01, 0.03, 0.1)
+    refined_temperatures: tuple[float, float, int] = (0.9, 1.1, 9)
+    refined_blends: tuple[float, ...] = (0.6, 0.8, 1.0, 1.3, 1.7)
+
+
+@dataclass(frozen=True)
+class ChoiceRules:
+    """Which haplotypes are compared where donors are chosen; `bench/results/cost.json` has the time at 100 to 2,000
+    samples that they were chosen for.
+
+    max_candidates: haplotypes compared with each at the first choice. most_compared: of more haplotypes, later choices
+    compare those alone that stand near in order.
+    """
+
+    max_candidates: int = 2000
+    most_compared: int = 1000
+
+
+@dataclass(frozen=True)
+class SwitchRules:
+    """Bounds of the switch probabilities, and of the distances between loci, relative to the mean, that they follow.
+
+    No measurement; chosen by hand.
+    """
+
+    least: float = 1e-6
+    most: float = 0.9
+    least_rate: float = 1e-6
+    least_distance: float = 0.02
+    most_distance: float = 50.0
+
+
+@dataclass(frozen=True)
+class WorkSizes:
+    """How the work is cut into pieces. No result hangs on it, but time and memory do (`bench/results/scale.json`).
+
+    samples_per_sweep, samples_per_choice: of a task of a thread. packed_bytes: haplotypes of so many windows are packed
+    at once. chunk_bytes: new haplotypes that wait beside the old ones, twice.
+    """
+
+    samples_per_sweep: int = 32
+    samples_per_choice: int = 64
+    packed_bytes: int = 8 << 20
+    chunk_bytes: int = 6 << 20
+
+
+@dataclass(frozen=True)
+class CopyingRules:
+    """All rules of the copying decoder.
+
+    refit_share: where a greater share of the known calls was hidden, the haplotypes are fitted once more with all of
+    them; no measurement, chosen by hand. beside: windows on either side of a region that are read too, as far as donors
+    are compared.
+    """
+
+    size: SizeRules = field(default_factory=SizeRules)
+    trial: TrialRules = field(default_factory=TrialRules)
+    inbreeding: InbreedingRules = field(default_factory=InbreedingRules)
+    prior: PriorRules = field(default_factory=PriorRules)
+    calibration: CalibrationRules = field(default_factory=CalibrationRules)
+    choice: ChoiceRules = field(default_factory=ChoiceRules)
+    switch: SwitchRules = field(default_factory=SwitchRules)
+    work: WorkSizes = field(default_factory=WorkSizes)
+    refit_share: float = 0.025
+    beside: int = 2
+
+    def asks_for_refit(self, n_hidden: int, n_known: int) -> bool:
+        """Whether so many of the known calls were hidden that a fit with all of them tells more."""
+        return n_hidden >= self.refit_share * n_known
+
+
+DEFAULT = CopyingRules()
+"""What `CopyingModel` follows where it is given no others."""

@@ -1,0 +1,146 @@
+"""Founders as one of the decoders: samples are mosaics of a few ancestral haplotypes that are learned from the reads.
+
+It takes part where calls are uncertain: there it is the best decoder by far (fastPHASE, Scheet and Stephens 2006;
+STITCH, Davies et al. 2016). Where they are certain haplotype copying is better, and the two together gain a per cent.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from imputevae_cli.data.cohort import Cohort
+from imputevae_cli.data.evidence import Evidence
+from imputevae_cli.data.hidden_calls import HiddenCells, pick
+from imputevae_cli.decoders.base import Context, Inputs, PlainDecoder, Posterior, Role, Setting, Task
+from imputevae_cli.runtime.cost import MOMENT_CELLS, Cost, timed
+from imputevae_cli.runtime.resumable import State
+from imputevae_cli.runtime.search_space import Numbers, whole
+from imputevae_cli.runtime.serialise import as_arrays, as_tensors
+from imputevae_cli.seeds import seed_for
+
+if TYPE_CHECKING:
+    from imputevae_cli.decoders.founders.evidence_blocks import Block
+    from imputevae_cli.decoders.founders.posterior import FounderPanel, FoundersPosterior
+
+CALL_ERROR = 0.005
+"""The chance that a call is wrong, where founders are asked for by name and calls are taken as certain."""
+
+
+class FoundersDecoder(PlainDecoder):
+    """See `Decoder`."""
+
+    name, title = "founders", "founder haplotypes"
+    role = Role(on_evidence="only", trusted=True)
+    sections = ("founders",)
+    search_space = {  # noqa: RUF012
+        "founders.founders": whole(2, 24, log=True),
+        "founders.theta_prior": Numbers(0.01, 2.0, log=True),
+        "founders.own_prior": Numbers(2.0, 200.0, log=True),
+    }
+
+    def cost(self, task: Task, inputs: Inputs) -> Cost:
+        """By a fit of a stretch of the loci of all samples."""
+        cohort = task.cohort
+        n_samples, n_loci = cohort.calls.shape
+        width = min(n_loci, max(MOMENT_CELLS // (20 * n_samples), 50))
+        first = (n_loci - width) // 2
+        some = cohort.subset(np.arange(n_samples), np.arange(first, first + width))
+        seconds, _ = timed(lambda: _fitted(task, some))
+        return Cost(seconds * n_loci / width, 8 * cohort.calls.size)
+
+    def fit(self, task: Task, inputs: Inputs) -> FittedFounders:
+        """See `Decoder`."""
+        return _fitted(task, task.cohort)
+
+    def from_state(self, state: State, setting: Setting) -> FittedFounders:
+        """See `Decoder`."""
+        from imputevae_cli.decoders.founders.posterior import FounderPanel
+
+        values = as_arrays(state)
+        return FittedFounders(setting.cohort, FounderPanel.from_state(values["panel"]), values["own"], values["paths"])
+
+
+@dataclass
+class FittedFounders:
+    """See `FittedDecoder`. panel: the founders. own, paths: of the cohort's samples, see `FoundersPosterior`.
+
+    What is filled follows from these and the evidence: it is worked out when it is asked for.
+    """
+
+    cohort: Cohort
+    panel: FounderPanel
+    own: np.ndarray
+    paths: np.ndarray
+    visible: FoundersPosterior | None = field(default=None, repr=False)
+
+    def gp_of(self, cells: HiddenCells) -> np.ndarray:
+        """See `FittedDecoder`."""
+        posterior = self.visible or self._filled(1)
+        return pick(cells, self.cohort.n_loci, posterior.gp)
+
+    def on_all_calls(self, task: Task, inputs: Inputs) -> FittedFounders:
+        """See `FittedDecoder`; what the visible evidence said is dropped."""
+        self.visible = None
+        return self
+
+    def for_cohort(self, context: Context) -> Posterior:
+        """See `FittedDecoder`."""
+        return self._filled(context.options.threads)
+
+    def for_samples(self, cohort: Cohort, context: Context) -> Posterior:
+        """See `FittedDecoder`."""
+        return self.panel.for_samples(_block_of(cohort), len(cohort.calls), context.options.threads)
+
+    def without_samples(self) -> FittedFounders:
+        """The same without the cohort: the founders alone."""
+        nobody = self.cohort.without_samples()
+        return FittedFounders(nobody, self.panel, self.own[:, :0], self.paths[:0])
+
+    def state(self) -> State:
+        """See `FittedDecoder`."""
+        return as_tensors({"panel": self.panel.state(), "own": self.own, "paths": self.paths})
+
+    def _filled(self, threads: int) -> FoundersPosterior:
+        from imputevae_cli.decoders.founders.evidence_blocks import LaneBlocks
+        from imputevae_cli.decoders.founders.posterior import filled
+
+        shape = (*self.cohort.calls.shape, self.cohort.ploidy + 1)
+        blocks = LaneBlocks(_block_of(self.cohort), shape, self.paths, stray=self.panel.stray)
+        with ThreadPoolExecutor(threads) as pool:
+            return filled(self.panel, blocks, self.own, pool)
+
+
+def _fitted(task: Task, cohort: Cohort) -> FittedFounders:
+    from imputevae_cli.decoders.founders.model import FoundersModel
+
+    model = FoundersModel(task.config.founders, seed_for(task.config.io.seed, "founders") % 2**31)
+    posterior = model.fit(
+        _block_of(cohort),
+        (*cohort.calls.shape, cohort.ploidy + 1),
+        cohort.chrom_codes,
+        cohort.positions,
+        cohort.ploidy,
+        parents=_parents_of(task),
+        threads=task.threads,
+        progress=task.progress,
+        stages=task.stages,
+    )
+    return FittedFounders(cohort, posterior.panel, posterior.own, posterior.paths, posterior)
+
+
+def _parents_of(task: Task) -> list[int] | None:
+    """Rows of the samples that `founders.parents` names, or None. Raises ConfigError for a name that is not there."""
+    names = task.config.founders.parents
+    return task.rows_of(names) if names else None
+
+
+def _block_of(cohort: Cohort) -> Block:
+    """Likelihoods of some samples of a cohort, at all loci."""
+    evidence = cohort.evidence
+    if evidence is None:
+        evidence = Evidence.certain(cohort.calls, cohort.ploidy, CALL_ERROR)
+    return lambda start, stop: evidence.block(slice(start, stop), 0, cohort.n_loci)

@@ -1,0 +1,86 @@
+"""The training of the votes' weights, step by step."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any
+
+import numpy as np
+import torch
+
+from imputevae_cli.config import KnnSettings
+from imputevae_cli.decoders.knn.attention import NeighbourVotes
+from imputevae_cli.decoders.knn.rules import TrainingRules
+from imputevae_cli.decoders.knn.train_examples import Drawing
+from imputevae_cli.errors import TrainingError
+from imputevae_cli.runtime.adamw import AdamW
+from imputevae_cli.runtime.learning_rate import warm_up_then_cosine
+
+
+class Training:
+    """Weights in training, and all that they need to go on.
+
+    average: the running average of the weights, which is what the training gives. losses: of the steps done.
+    """
+
+    def __init__(
+        self,
+        votes: NeighbourVotes,
+        settings: KnnSettings,
+        drawing: Drawing,
+        rng: np.random.Generator,
+        rules: TrainingRules,
+    ):
+        self._votes, self._settings, self._rules = votes, settings, rules
+        self._optimizer = AdamW([(votes.parameters(), settings.weight_decay)], settings.learning_rate)
+        self._drawing, self._rng = drawing, rng
+        self.average = copy.deepcopy(votes).requires_grad_(False)
+        self.losses: list[float] = []
+
+    @property
+    def _parts(self) -> dict[str, Any]:
+        """What has a state of its own."""
+        return {
+            "votes": self._votes, "optimizer": self._optimizer, "average": self.average, "drawing": self._drawing,
+        }  # fmt: skip
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that the rest of the training depends on, as plain types and tensors."""
+        return {"losses": self.losses, **{name: part.state_dict() for name, part in self._parts.items()}}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state_dict`."""
+        self.losses = state["losses"]
+        for name, part in self._parts.items():
+            part.load_state_dict(state[name])
+
+    def step(self) -> bool:
+        """Take one step; False, without one, where nothing can be learned. Raises TrainingError where the loss is not
+        finite."""
+        settings, rules, step = self._settings, self._rules, len(self.losses)
+        if step % -(-settings.steps // settings.redraws) == 0:
+            self._drawing.anew()
+        if not len(self._drawing.examples.loci):
+            return False
+        share = warm_up_then_cosine(step, settings.steps, rules.warm_up, rules.floor)
+        self._optimizer.lr = settings.learning_rate * share
+        self._optimizer.zero_grad()
+        loss = self._backward()
+        if not math.isfinite(loss):
+            raise TrainingError("the kNN decoder's loss is not finite; try a lower learning rate")
+        torch.nn.utils.clip_grad_norm_(self._votes.parameters(), rules.max_gradient)
+        self._optimizer.step()
+        for kept, new in zip(self.average.parameters(), self._votes.parameters(), strict=True):
+            kept += (new.detach() - kept) / min(step + 1, settings.averaged_steps)
+        self.losses.append(loss)
+        return True
+
+    def _backward(self) -> float:
+        """The loss of a random batch, with its gradients."""
+        loss, settings = 0.0, self._settings
+        batch = settings.batch_loci, settings.queries_per_locus
+        for part in self._drawing.examples.losses(self._votes, *batch, self._rng):
+            part.backward()
+            loss += part.item()
+        return loss

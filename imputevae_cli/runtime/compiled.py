@@ -1,0 +1,49 @@
+"""What compiled kernels share: how they are compiled, and random numbers that do not hang on the order of the work."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+F = np.float32
+TINY = F(1e-30)
+_U64 = np.uint64
+
+fast = njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+# What a `fast` function calls is compiled into it. Otherwise the process that compiles may call another copy of it than
+# those that load the result, and two copies round differently
+inner = njit(cache=True, nogil=True, fastmath=True, error_model="numpy", forceinline=True)
+
+
+@njit(cache=True, nogil=True)
+def mix(key, counter):
+    """A uint64 that looks random: splitmix64 of `key` and `counter` (Steele et al. 2014)."""
+    z = _U64(key) + (_U64(counter) + _U64(1)) * _U64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> _U64(30))) * _U64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> _U64(27))) * _U64(0x94D049BB133111EB)
+    return z ^ (z >> _U64(31))
+
+
+@njit(cache=True, nogil=True)
+def mix_each(key, counters):
+    """`mix` of one key and each of `counters`, uint64 (N,)."""
+    mixed = np.empty_like(counters)
+    for i in range(counters.shape[0]):
+        mixed[i] = mix(key, counters[i])
+    return mixed
+
+
+@njit(cache=True, nogil=True)
+def uniform(key, counter):
+    """A float32 in [0, 1) that depends on `key` and `counter` alone, whatever the order of the work."""
+    return F(mix(key, counter) >> _U64(40)) * F(1.0 / 16777216.0)
+
+
+@njit(cache=True, nogil=True)
+def uniforms(keys, counters):
+    """`uniform` of each of `counters`, int64 (T,), with each of `keys`, uint64 (B,): float32 (T, B)."""
+    draws = np.empty((counters.shape[0], keys.shape[0]), np.float32)
+    for t in range(counters.shape[0]):
+        for n in range(keys.shape[0]):
+            draws[t, n] = uniform(keys[n], counters[t])
+    return draws

@@ -1,0 +1,45 @@
+"""What the summary says of the model, in words."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from imputevae_cli.cli.summary import model_in_words
+
+IDLE = "adds 0.0000 nats a call, within the noise"
+
+
+def model(shares, dropped=(), decoder="auto", reason=IDLE):
+    settings = SimpleNamespace(model=SimpleNamespace(decoder=decoder))
+    return SimpleNamespace(
+        part_shares=shares, part_names=tuple(shares), parts_left_out=dict.fromkeys(dropped, reason), config=settings
+    )
+
+
+@pytest.mark.parametrize(
+    ("fitted", "words"),
+    [
+        (
+            model({"knn": 1.0}, ["frequencies", "vae", "copying"]),
+            "nearest neighbours (the VAE and haplotype copying added nothing on held-out calls)",
+        ),
+        (
+            model({"vae": 0.2, "knn": 0.8}, ["copying"]),
+            "nearest neighbours 80%, the VAE 20% (haplotype copying added nothing on held-out calls)",
+        ),
+        (
+            model({"copying": 1.0}, ["frequencies"]),
+            "haplotype copying (the VAE and nearest neighbours left out after a short run on part of the data)",
+        ),
+        (
+            model({"frequencies": 1.0}, ["vae", "knn", "copying"], reason="too few hidden calls to weigh it"),
+            "genotype frequencies (too few held-out calls to weigh the VAE, nearest neighbours and haplotype copying)",
+        ),
+        (model({"vae": 1.0}, decoder="vae"), "the VAE, as model.decoder=vae asks for"),
+        (model({"toy": 0.6, "vae": 0.2, "knn": 0.1, "copying": 0.1}), None),
+    ],
+)
+def test_the_model_in_words(fitted, words):
+    said = model_in_words(fitted)
+    assert said == (words or "toy 60%, the VAE 20%, nearest neighbours 10%, haplotype copying 10%")
+    assert "nats" not in said

@@ -1,0 +1,193 @@
+"""The rules of the copying decoder on either side of their thresholds."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from imputevae_cli.data.cohort import Cohort
+from imputevae_cli.decoders.copying import calibration, choose_schedule, inbreeding
+from imputevae_cli.decoders.copying.chain import Chain
+from imputevae_cli.decoders.copying.copying_prior import correlations, fit_steepness
+from imputevae_cli.decoders.copying.inputs import ChainInputs, CopyingGuides
+from imputevae_cli.decoders.copying.kernel_choice import CompiledKernel
+from imputevae_cli.decoders.copying.model import CopyingModel
+from imputevae_cli.decoders.copying.rules import (
+    CalibrationRules,
+    ChoiceRules,
+    CopyingRules,
+    InbreedingRules,
+    PriorRules,
+    SizeRules,
+    SwitchRules,
+    TrialRules,
+)
+from imputevae_cli.decoders.copying.schedule import Schedule
+from imputevae_cli.decoders.copying.windows import relative_distances
+from imputevae_cli.runtime.resumable import Stages
+
+
+def some_calls(n=30, n_loci=120, seed=0, missing=0.2):
+    rng = np.random.default_rng(seed)
+    founders = rng.random((6, n_loci)) < 0.4
+    calls = (founders[rng.integers(6, size=n)] + founders[rng.integers(6, size=n)].astype(int)).astype(np.int8)
+    calls[rng.random(calls.shape) < missing] = -1
+    return calls
+
+
+def some_cohort(**given):
+    calls = some_calls(**given)
+    n_loci = calls.shape[1]
+    return Cohort(calls, np.zeros(n_loci, np.int32), np.arange(n_loci, dtype=np.int64) * 1000, 2)
+
+
+@pytest.mark.parametrize(
+    ("n_samples", "chains", "core", "pieces"),
+    [(1, 4, 256, 4), (150, 4, 256, 4), (151, 3, 512, 4), (700, 3, 512, 4), (701, 2, 1500, 8), (2000, 2, 1500, 8),
+     (2001, 1, 1500, 8)],
+)  # fmt: skip
+def test_the_schedule_changes_behind_150_700_and_2000_samples(n_samples, chains, core, pieces):
+    schedule = SizeRules().schedule_for(n_samples)
+    assert (schedule.chains, schedule.core, schedule.pieces) == (chains, core, pieces)
+
+
+@pytest.mark.parametrize(("n_hidden", "asked"), [(24, False), (25, True)])
+def test_a_fortieth_of_the_known_calls_asks_for_a_refit(n_hidden, asked):
+    assert CopyingRules().asks_for_refit(n_hidden, 1000) is asked
+
+
+def tried(rules, cohort):
+    """The schedule after a trial by these rules, and the names of the stages that it ran."""
+
+    class Named(Stages):
+        names = ()
+
+        def run_together(self, name, make, *rest):
+            self.names += (name,)
+            return make()
+
+    stages, before = Named(), Schedule(core=64, halo=16, donors=8)
+    with ThreadPoolExecutor(1) as pool:
+        trial = choose_schedule.Trial.of(ChainInputs(cohort), 1, pool, CompiledKernel(), CopyingRules(trial=rules))
+        return trial, choose_schedule.by_trial(trial, before, stages), stages.names
+
+
+def test_too_few_hidden_calls_try_nothing():
+    cohort = some_cohort()
+    n_hidden = int(tried(TrialRules(), cohort)[0].hidden.sum())
+    enough, too_few = (tried(TrialRules(least_hidden=n), cohort)[2] for n in (n_hidden, n_hidden + 1))
+    assert enough == ("trial 0", "trial 1", "trial 2")
+    assert too_few == ()
+
+
+def test_a_trial_takes_some_samples_and_loci():
+    trial, _, _ = tried(TrialRules(samples=10, cells=600), some_cohort())
+    assert trial.truth.shape == (10, 60)
+    assert TrialRules().samples == 500
+    assert TrialRules().cells == 400_000
+
+
+def test_a_better_schedule_has_to_be_better_by_a_standard_error():
+    """Where errors have to halve many times over, nothing is taken; where any gain will do, something may be."""
+    cohort = some_cohort(seed=3)
+    _, kept, _ = tried(TrialRules(standard_errors=1e6), cohort)
+    assert kept == Schedule(core=64, halo=16, donors=8) or kept.donors == 16
+
+
+@pytest.mark.parametrize(
+    ("cooling", "rate", "inbred", "donors", "core", "chains"),
+    [(None, 0.014, False, 48, 512, 3), (None, 0.0141, False, 96, 256, 2), (None, 0.0141, True, 96, 512, 1),
+     (0.6, 0.5, False, 48, 512, 3)],
+)  # fmt: skip
+def test_sparse_loci_get_more_donors(cooling, rate, inbred, donors, core, chains):
+    schedule = choose_schedule.for_sparse_loci(Schedule(cooling=cooling, chains=3), rate, inbred, TrialRules())
+    assert (schedule.donors, schedule.core, schedule.chains) == (donors, core, chains)
+
+
+def test_a_cohort_is_inbred_above_the_median_and_tries_other_schedules():
+    cohort = some_cohort()
+    f = float(np.median(inbreeding.coefficients(cohort.calls, 2)))
+    with ThreadPoolExecutor(1) as pool:
+        for mostly, inbred in ((f, False), (np.nextafter(f, -1), True)):
+            rules = CopyingRules(inbreeding=InbreedingRules(mostly=mostly))
+            trial = choose_schedule.Trial.of(ChainInputs(cohort), 1, pool, CompiledKernel(), rules)
+            assert trial.inbred is inbred
+            changes = choose_schedule._changes(trial, TrialRules())
+            assert [change.get("rate_floor") for change in changes] == ([None, 0.1, 0.25] if inbred else [None, None])
+
+
+@pytest.mark.parametrize(("least", "paths"), [(0.3, 1), (1.0, 2)])
+def test_samples_above_the_least_inbreeding_may_follow_one_path(least, paths):
+    calls = np.random.default_rng(0).binomial(2, 0.5, (20, 200)).astype(np.int8)
+    calls[0] = np.where(calls[0] == 1, 2, calls[0])  # a line: F is 1
+    found = inbreeding.paths(calls, np.array([[0, 0, 200, 200]]), 2, rules=InbreedingRules(least=least))
+    assert found[0, 0] == paths
+
+
+@pytest.mark.parametrize(("n_cells", "few"), [(99, True), (100, False)])
+def test_under_100_cells_fit_no_calibration(n_cells, few):
+    gp = np.tile(np.array([0.8, 0.1, 0.1], np.float32), (n_cells, 1))
+    fitted = calibration.fit(gp, gp, np.zeros(n_cells, np.int8))
+    assert (fitted == calibration.Calibration(blend=0.01)) is few
+
+
+def test_calls_hidden_to_calibrate_on_are_a_share_up_to_a_most():
+    calls = some_calls(n=50, n_loci=1000, missing=0.0)
+    few = CopyingRules(calibration=CalibrationRules(max_hidden=100))
+    for rules, expected in ((CopyingRules(), 500), (few, 100)):
+        hidden = CopyingModel(rules=rules)._choose_hidden(calls, np.random.default_rng(0))
+        assert 0.7 * expected < len(hidden.truth) < 1.3 * expected
+
+
+@pytest.mark.parametrize(("max_samples", "compared"), [(30, True), (29, False)])
+def test_similarities_are_taken_of_few_samples_alone(max_samples, compared):
+    model = CopyingModel(rules=CopyingRules(prior=PriorRules(max_samples=max_samples)))
+    inputs = model._inputs_of(some_cohort(n=30), CopyingGuides())
+    assert (inputs.similarity is not None) is compared
+    assert PriorRules().max_samples == 3000
+
+
+def test_similarities_are_taken_over_some_loci():
+    calls = some_calls(n_loci=121)
+    np.testing.assert_array_equal(correlations(calls, 2, PriorRules(max_loci=61)), correlations(calls[:, ::2], 2))
+    np.testing.assert_array_equal(correlations(calls, 2, PriorRules(max_loci=121)), correlations(calls, 2))
+
+
+def test_steepness_ends_at_its_bound():
+    similarity = np.array([[0.0, 1.0]])
+    assert fit_steepness(similarity, np.array([[0.0, 1.0]])) == pytest.approx(30, abs=0.01)
+    assert fit_steepness(similarity, np.array([[1.0, 0.0]])) == pytest.approx(0, abs=0.01)
+    assert fit_steepness(similarity, np.array([[0.0, 1.0]]), PriorRules(max_steepness=3)) == pytest.approx(3, abs=0.01)
+
+
+def test_distances_and_switch_rates_are_bounded():
+    positions = np.r_[0, 1, np.arange(2, 500) * 1000, 10**9]
+    distances = relative_distances(np.zeros(500, np.int32), positions[:500])
+    assert distances[1] == 0.02
+    wide = relative_distances(np.zeros(500, np.int32), positions[:500], SwitchRules(least_distance=0.0))
+    assert 0 < wide[1] < 0.02
+    chain = Chain(ChainInputs(some_cohort()), Schedule(core=64, halo=16, donors=8), 1)
+    chain._update_switch(np.full(120, 1e6))
+    assert chain.switch[1:].max() == np.float32(0.9)
+    chain._update_switch(np.zeros(120))
+    assert chain.rate == 1e-6
+
+
+@pytest.mark.parametrize(("beyond", "in_order"), [(1, True), (0, False)])
+def test_later_choices_of_many_haplotypes_go_by_order(beyond, in_order):
+    inputs, schedule = ChainInputs(some_cohort(n=30)), Schedule(core=64, halo=16, donors=8)
+    n_rows = int(Chain(inputs, schedule, 1).paths[0].sum())
+    choice = ChoiceRules(most_compared=n_rows - beyond, max_candidates=20)
+    chain = Chain(inputs, schedule, 1, rules=CopyingRules(choice=choice))
+    assert len(chain._packed(0, 1).candidates.rows) == 20  # the first choice draws
+    chain.iteration = 2
+    packed = chain._packed(0, 1)
+    assert (len(packed.order.order) > 0) is in_order
+    assert len(packed.candidates.rows) == (n_rows if in_order else 20)
+
+
+def test_the_defaults_are_what_they_were():
+    rules = CopyingRules()
+    assert (rules.choice.max_candidates, rules.choice.most_compared, rules.beside) == (2000, 1000, 2)
+    assert replace(rules, refit_share=1.0) != rules

@@ -1,0 +1,62 @@
+"""The tutorials run as they stand: every block under `<!-- run -->`, in order, with settings that make it quick.
+
+`<!-- run: TOOL -->` is left out where the tool is not on the path.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+from conftest import QUICK_PARTS, QUICK_VAE, REPOSITORY, environment, flags_of
+
+PAGES = [*sorted((REPOSITORY / "docs" / "tutorials").glob("*.md")), REPOSITORY / "docs" / "how-to" / "python.md"]
+BLOCK = re.compile(r"<!-- run(?:: (\w+))? -->\n+```(bash|python)\n(.*?)\n```", re.DOTALL)
+MARK = re.compile(r"<!-- run")
+QUICK = {**QUICK_VAE, **QUICK_PARTS, "sim.max_hidden": 600}
+IMPUTEVAE = """#!/bin/sh
+exec "{python}" -m imputevae_cli "$@" {flags}
+"""
+QUICK_PRESETS = f"""
+from imputevae_cli import config
+for preset in config.PRESETS.values():
+    preset.update({QUICK!r})
+"""
+
+
+def blocks_of(page):
+    """(tool that is needed or "", language, code) of each block of a page that is to be run."""
+    return BLOCK.findall(page.read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def example(tmp_path):
+    """A folder with the example, and an environment in which imputevae is this checkout's, and quick."""
+    (tmp_path / "bin").mkdir()
+    script = tmp_path / "bin" / "imputevae"
+    script.write_text(IMPUTEVAE.format(python=sys.executable, flags=" ".join(flags_of(QUICK))))
+    script.chmod(0o755)
+    (tmp_path / "bin" / "sitecustomize.py").write_text(QUICK_PRESETS)
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "test_data").symlink_to(REPOSITORY / "test_data")
+    settled = environment()
+    settled["PATH"] = f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    settled["PYTHONPATH"] = f"{tmp_path / 'bin'}{os.pathsep}{settled['PYTHONPATH']}"
+    return work, settled
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_what_a_tutorial_says_can_be_done(page, example):
+    work, settled = example
+    blocks = blocks_of(page)
+    assert len(blocks) == len(MARK.findall(page.read_text(encoding="utf-8"))), "a mark without a block after it"
+    assert blocks
+    for tool, language, code in blocks:
+        if tool and shutil.which(tool) is None:
+            continue
+        command = ["bash", "-euo", "pipefail", "-c", code] if language == "bash" else [sys.executable, "-c", code]
+        done = subprocess.run(command, cwd=work, env=settled, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, f"{page.name}:\n{code}\n{done.stdout}\n{done.stderr}"
