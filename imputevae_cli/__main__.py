@@ -3,14 +3,17 @@
 import sys
 
 from imputevae_cli.cli.allocator import without_caches
+from imputevae_cli.cli.streams import forgive_standard_error, open_closed_streams
 
 QUICK = {"-h", "--help", "--version"}
 
 
 def main() -> None:
     """Entry point: see `cli.main.run`."""
+    open_closed_streams()
     if not QUICK.intersection(sys.argv):
         without_caches()
+    forgive_standard_error()
     from imputevae_cli.cli.main import run
 
     run()

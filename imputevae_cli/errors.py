@@ -1,8 +1,8 @@
-"""Errors that a user can mend. Each carries the exit code that the command line ends with."""
+"""Errors that a user can fix. Each carries the exit code that the command line ends with."""
 
 
 class ImputeVAEError(Exception):
-    """Base of every expected error; its message is one line: what, where, and how to mend it."""
+    """Base of every expected error; its message is one line: what, where, and how to fix it."""
 
     exit_code = 1
 

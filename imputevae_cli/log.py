@@ -14,8 +14,30 @@ from pathlib import Path
 from typing import Protocol
 
 from imputevae_cli.errors import OutputError
+from imputevae_cli.passwords import hide_passwords
 
 logger = logging.getLogger("imputevae")
+
+
+LONGEST = 460
+"""Bytes of a message: with what stands before it, a line stays under 500."""
+
+
+def printable(text: str) -> str:
+    """The text with line ends as blanks and every other character that is not shown, such as an escape, spelled out."""
+    words = " ".join(text.split())
+    if words.isprintable():
+        return words
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in words)
+
+
+def one_line(text: str) -> str:
+    """A message as it is shown: one line that is not too long, its middle left out if need be, without a password."""
+    data = printable(hide_passwords(text)).encode("utf-8", "backslashreplace")
+    if len(data) <= LONGEST:
+        return data.decode()
+    head, tail = data[: LONGEST * 5 // 8], data[-LONGEST * 3 // 8 :]
+    return f"{head.decode('utf-8', 'ignore')} ... {tail.decode('utf-8', 'ignore')}"
 
 
 class Task(Protocol):
@@ -119,10 +141,11 @@ def start_logging(verbose: bool, quiet: bool, log_file: str | Path | None) -> Pr
     logger.addHandler(screen)
     if log_file is not None:
         try:
-            file = logging.FileHandler(log_file, encoding="utf-8")
-        except OSError as error:
-            raise OutputError(f"{log_file}: the log cannot be written ({error.strerror}); name another file") from error
-        file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+            file = _LogFile(log_file, encoding="utf-8")
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or error
+            raise OutputError(f"{log_file}: the log cannot be written ({why}); name another file") from error
+        file.setFormatter(_OneLine("%(asctime)s %(levelname)s %(message)s"))
         file.setLevel(min(level, logging.INFO))
         logger.addHandler(file)
     logger.setLevel(min(handler.level for handler in logger.handlers))
@@ -141,7 +164,28 @@ def start_silence() -> Progress:
     return NullProgress()
 
 
-class _ScreenFormatter(logging.Formatter):
+class _OneLine(logging.Formatter):
+    """Of messages that are one line; what is said for debugging may be long."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        message = record.getMessage()
+        shown = logging.makeLogRecord(record.__dict__)
+        shown.msg, shown.args = one_line(message) if record.levelno >= logging.INFO else printable(message), ()
+        return super().format(shown)
+
+
+class _ScreenFormatter(_OneLine):
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
         return text if record.levelno == logging.INFO else f"{record.levelname.lower()}: {text}"
+
+
+class _LogFile(logging.FileHandler):
+    """A log file; what cannot be written, since its disk is full, is lost, and that is said once."""
+
+    _has_failed = False
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        if not self._has_failed:
+            self._has_failed = True
+            logger.warning("%s: the log cannot be written any more", self.baseFilename)

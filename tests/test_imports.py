@@ -9,7 +9,7 @@ from conftest import REPOSITORY
 
 PACKAGE = REPOSITORY / "imputevae_cli"
 LAYERS = [
-    ["errors", "config", "seeds", "log", "passwords"],
+    ["errors", "config", "seeds", "log", "passwords", "compiled"],
     ["data"],
     ["io"],
     ["masking"],

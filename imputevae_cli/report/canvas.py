@@ -20,6 +20,8 @@ MARKERS = "osD^vP*XphH<>"
 """Shapes beside the colours, so that neither is needed alone."""
 MANY_POINTS = 500
 """More points than this are drawn as a bitmap inside the SVG."""
+PLAIN_TEXT = {"text.parse_math": False, "text.usetex": False}
+"""Settings of matplotlib under which any text is drawn as it is: dollar signs begin no formula."""
 _STYLE = {
     "axes.axisbelow": True,
     "axes.edgecolor": FAINT,
@@ -37,7 +39,7 @@ _STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "imputevae",
     "text.color": INK,
-    "text.parse_math": False,
+    **PLAIN_TEXT,
     "xtick.color": INK,
     "ytick.color": INK,
 }
