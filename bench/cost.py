@@ -18,7 +18,7 @@ import numpy as np
 from imputevae_cli.config import CopyingSettings
 from imputevae_cli.data.genotypes import MISSING
 from imputevae_cli.data.hidden_calls import HiddenCells
-from imputevae_cli.decoders.copying.decoder import CopyingModel
+from imputevae_cli.decoders.copying.model import CopyingModel
 
 SAMPLES = (100, 200, 500, 1000, 2000)
 LOCI = (1000, 2000, 5000, 10_000, 20_000, 50_000)

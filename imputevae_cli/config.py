@@ -14,27 +14,23 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from imputevae_cli.decoders import registry
+from imputevae_cli.decoders.copying.settings import CopyingSettings
+from imputevae_cli.decoders.knn.settings import KnnSettings
+from imputevae_cli.decoders.vae.settings import VaeSettings
 from imputevae_cli.errors import ConfigError
+from imputevae_cli.schema import Count, NonNegative, OpenShare, Positive, Section, Share
 
 OLD_SECTIONS = {"donors": "knn", "haplotype": "copying"}
 OLD_DECODERS = {"global": "vae", "donors": "knn", "haplotype": "copying"}
 """Names that settings had in 0.1, and those that they have now."""
 
-Share = Annotated[float, Meta(ge=0.0, le=1.0)]
-OpenShare = Annotated[float, Meta(gt=0.0, lt=1.0)]
-Positive = Annotated[float, Meta(gt=0.0)]
-NonNegative = Annotated[float, Meta(ge=0.0)]
-Count = Annotated[int, Meta(ge=1)]
 Strategy = Literal[
     "observed", "random", "random_weighted", "random_weighted_inv", "nonrandom", "nonrandom_weighted", "dropout"
 ]
 
 
-class _Section(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """A group of settings, addressed as `section.key`."""
-
-
-class ModelSettings(_Section):
+class ModelSettings(Section):
     """What the model is made of, and the shape of the global decoder's networks.
 
     decoder: vae reads population structure, knn the samples most alike, copying shared stretches of
@@ -48,7 +44,7 @@ class ModelSettings(_Section):
     serves samples of none.
     """
 
-    decoder: Literal["auto", "vae", "knn", "copying"] = "auto"
+    decoder: str = "auto"
     latent_dim: Count = 8
     hidden_units: Count = 128
     num_hidden_layers: Annotated[int, Meta(ge=0, le=20)] = 1
@@ -60,7 +56,7 @@ class ModelSettings(_Section):
     population_dropout: Share = 0.1
 
 
-class TrainSettings(_Section):
+class TrainSettings(Section):
     """Optimisation.
 
     batch_size: at most a quarter of the samples serves, so that small cohorts too see several steps an epoch.
@@ -100,63 +96,7 @@ class TrainSettings(_Section):
     precision: Literal["float32", "bf16"] = "float32"
 
 
-class VaeSettings(_Section):
-    """The latent. kl_beta: weight of the KL term. draws: draws of z averaged for the genotype
-    probabilities; 0 takes the posterior mean of z alone."""
-
-    kl_beta: NonNegative = 3.0
-    kl_beta_schedule: bool = False
-    draws: Annotated[int, Meta(ge=0)] = 8
-
-
-class KnnSettings(_Section):
-    """The donor decoder; the defaults suit reduced-representation data of tens to hundreds of samples.
-
-    heads: attention heads. hidden: units of the network that corrects the votes. window: loci on either side
-    that count by distance. linked: most correlated loci that join the context. max_donors: of more samples, a
-    random choice votes. steps, batch_loci, queries_per_locus: size of the training. hide: share of the
-    known calls hidden to train on. redraws: times that share is drawn anew. averaged_steps: the weights are
-    a running average over about so many steps.
-    """
-
-    heads: Count = 6
-    hidden: Count = 48
-    window: Count = 16
-    linked: Annotated[int, Meta(ge=0)] = 16
-    max_donors: Count = 1000
-    steps: Count = 500
-    batch_loci: Count = 64
-    queries_per_locus: Count = 8
-    learning_rate: Positive = 1.5e-2
-    weight_decay: NonNegative = 1e-3
-    hide: OpenShare = 0.1
-    redraws: Count = 3
-    averaged_steps: Count = 50
-
-
-class CopyingSettings(_Section):
-    """The haplotype decoder; null leaves a setting to rules and to trials on hidden calls.
-
-    iterations, burn_in: of each chain; probabilities are averaged over the iterations after burn_in. chains: runs
-    from different phases. donors: haplotypes that a sample copies from in a window of `core` loci with `halo`
-    on either side. error: the chance that a copied allele differs. trial: whether hidden calls choose what
-    rules cannot. global_share: the copying prior of one more state, what the global decoder expects of the sample
-    itself; 0 leaves it out, null lets hidden calls choose. It takes a global decoder that is fitted in full: in `auto`
-    it joins where there is one.
-    """
-
-    iterations: Count | None = None
-    burn_in: Annotated[int, Meta(ge=0)] | None = None
-    chains: Count | None = None
-    donors: Count | None = None
-    core: Count | None = None
-    halo: Annotated[int, Meta(ge=0)] | None = None
-    error: OpenShare = 5e-4
-    trial: bool = True
-    global_share: Annotated[float, Meta(ge=0.0, le=0.9)] | None = 0.0
-
-
-class SimSettings(_Section):
+class SimSettings(Section):
     """Simulated missingness: the known calls that are hidden from training, to stop it and to score it.
 
     sim_strategy: observed hides calls in the way that the missing ones are missing; the others are those of
@@ -167,10 +107,10 @@ class SimSettings(_Section):
     sim_strategy: Strategy = "observed"
     sim_prop: OpenShare = 0.1
     max_hidden: Count = 20_000
-    sim_kwargs: dict[str, Any] = {}
+    sim_kwargs: dict[str, Any] = {}  # noqa: RUF012
 
 
-class TuneSettings(_Section):
+class TuneSettings(Section):
     """Hyperparameter search; `train` and `impute` do not read these.
 
     metrics: what trials are compared by; a list gives a Pareto front. select: the metric, or the number of a trial,
@@ -207,7 +147,7 @@ class TuneSettings(_Section):
     stale_after: Positive = 60.0
 
 
-class IoSettings(_Section):
+class IoSettings(Section):
     """prefix: OUT is `prefix` + `.vcf.gz` (`.ivae` for train) where -o is not given. ploidy: null takes the
     file's. n_jobs: threads; 0 takes what the scheduler or the machine gives. scoring_averaging: of F1 over
     genotype classes, in the summary."""
@@ -221,7 +161,7 @@ class IoSettings(_Section):
     debug: bool = False
 
 
-class PlotSettings(_Section):
+class PlotSettings(Section):
     """Pictures; `train` and `impute` draw none."""
 
     fmt: Literal["pdf", "png", "svg"] = "pdf"
@@ -231,7 +171,7 @@ class PlotSettings(_Section):
     show: bool = False
 
 
-class Config(_Section):
+class Config(Section):
     """Every setting of a run. Attributes may be assigned; `checked()` says whether the result holds."""
 
     model: ModelSettings = msgspec.field(default_factory=ModelSettings)
@@ -286,6 +226,11 @@ class Config(_Section):
     def checked(self) -> Config:
         """A copy whose every value was checked against the schema. Raises ConfigError."""
         config = _convert(self.to_dict())
+        known = ("auto", *registry.names())
+        if config.model.decoder not in known:
+            raise ConfigError(
+                f"setting model.decoder: {config.model.decoder!r} is not known{nearest(config.model.decoder, known)}"
+            )
         if config.train.input_mask_min > config.train.input_mask_max:
             raise ConfigError("train.input_mask_min is above train.input_mask_max: lower the one or raise the other")
         return config
@@ -385,7 +330,7 @@ def parse_override(text: str, option: str = "--set") -> tuple[str, Any]:
     if not equals:
         raise ConfigError(f"{option} {text}: write it as key=value, such as vae.kl_beta=1.25")
     try:
-        return key.strip(), plain_number(yaml.safe_load(value))
+        return _current(key.strip(), plain_number(yaml.safe_load(value)))
     except yaml.YAMLError as error:
         raise ConfigError(f"{option} {text}: the value is not valid YAML") from error
 
@@ -421,7 +366,10 @@ def read_yaml(path: str | Path) -> Mapping[str, Any]:
             raise ConfigError(f"{path}: section {section!r} is not known{nearest(section, Config.__struct_fields__)}")
         if not isinstance(values, Mapping):
             raise ConfigError(f"{path}: section {section!r} must hold `key: value` lines")
-    return {s: {k: plain_number(v) if k != "prefix" else v for k, v in values.items()} for s, values in loaded.items()}
+    return {
+        OLD_SECTIONS.get(s, s): {k: plain_number(v) if k != "prefix" else v for k, v in values.items()}
+        for s, values in loaded.items()
+    }
 
 
 def nearest(word: object, choices: Iterable[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,12 @@ from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.data.genotypes import GenotypeMatrix, missing_per_sample
 from imputevae_cli.data.hidden_calls import HiddenCells
 from imputevae_cli.data.match_loci import Alignment, align_loci
-from imputevae_cli.decoders.base import Task
+from imputevae_cli.decoders.base import Context, EpochResult, Task
+from imputevae_cli.decoders.frequencies.decoder import FrequencyTable
+from imputevae_cli.decoders.rules import Rules
 from imputevae_cli.decoders.vae.network import Latent
-from imputevae_cli.decoders.vae.training_state import EpochResult
-from imputevae_cli.ensemble.ensemble import FrequencyPart, Mixed
-from imputevae_cli.ensemble.fit import fit_mixture
+from imputevae_cli.ensemble.ensemble import Mixed
+from imputevae_cli.ensemble.fit import fit_ensemble
 from imputevae_cli.ensemble.fitted import Expected, Fitted
 from imputevae_cli.ensemble.forecast import forecast
 from imputevae_cli.errors import CheckpointError, ConfigError, InputError
@@ -30,7 +31,7 @@ from imputevae_cli.imputed import ImputedGenotypes
 from imputevae_cli.log import NullProgress, Progress, logger
 from imputevae_cli.masking.strategies import Mask, simulate_mask
 from imputevae_cli.runtime.checkpoint import load_checkpoint, save_checkpoint
-from imputevae_cli.runtime.cost import Forecast
+from imputevae_cli.runtime.cost import Cost
 from imputevae_cli.runtime.device import check_precision, choose_device
 from imputevae_cli.runtime.resumable import Stages
 from imputevae_cli.scoring.metrics import ConfidencePoint, accuracy, confidence_curve
@@ -47,7 +48,9 @@ class ImputeVAE:
     >>> model.transform().write_vcf("imputed.vcf.gz")
     """
 
-    def __init__(self, config: Config | None = None):
+    def __init__(self, config: Config | None = None, rules: Rules | None = None):
+        """rules: thresholds by which a fit decides what is worth its cost; the defaults suit all but tests."""
+        self.rules = rules or Rules()
         self.config = (config or Config()).checked()
         self._fitted: Fitted | None = None
         self._training_genotypes: GenotypeMatrix | None = None
@@ -69,12 +72,12 @@ class ImputeVAE:
         loci, cohort, test, config = genotypes.loci, task.cohort, task.test, self.config
         with task.hidden.hidden_in(cohort.calls):
             means = baselines.locus_means(cohort.calls)[test.loci]
-            frequencies = FrequencyPart.of(cohort).cells(test)
-        mixture, test_gp = fit_mixture(task)
+            frequencies = FrequencyTable.of(cohort).gp_of(test)
+        ensemble, test_gp = fit_ensemble(task)
         averaging = config.io.scoring_averaging
         expected = Expected(*(accuracy(test.truth, gp, means, averaging) for gp in (test_gp, frequencies)))
         curve = confidence_curve(test.truth, test_gp)
-        self._fitted = Fitted(loci, genotypes.samples, names, mixture, mask, expected, curve)
+        self._fitted = Fitted(loci, genotypes.samples, names, ensemble, mask, expected, curve)
         self._training_genotypes = genotypes
         return self
 
@@ -98,7 +101,7 @@ class ImputeVAE:
         cohort = Cohort(calls, loci.chrom_codes, loci.positions, genotypes.ploidy, codes, len(names))
         validation, test = (HiddenCells.at(mask.cells[some], calls) for some in (mask.fits, ~mask.fits))
         threads = torch.get_num_threads()
-        how = (config, device, progress or NullProgress(), threads, on_epoch, stages or Stages())
+        how = (config, device, progress or NullProgress(), threads, on_epoch, stages or Stages(), self.rules)
         return mask, names, Task(cohort, validation, test, *how)
 
     def transform(
@@ -128,7 +131,7 @@ class ImputeVAE:
         view = self._view(aligned, progress, stages)
         phase = None
         if phased:
-            if not view.mixed.has_phase:
+            if view.mixed.phased is None:
                 raise ConfigError(
                     "phased output needs the haplotype decoder, which this model left out; "
                     "set model.decoder=copying or leave --phased out"
@@ -154,28 +157,29 @@ class ImputeVAE:
     def _view(self, aligned: Alignment, progress: Progress | None, stages: Stages | None) -> _View:
         """The model's view of a file: samples of the fit are as the fit has them, others are filled anew."""
         fitted, threads = self._require_fitted(), torch.get_num_threads()
+        context = Context(self.config, {}, threads, progress or NullProgress(), stages or Stages())
         rows = fitted.rows_of(aligned.genotypes.samples, aligned.calls, aligned.seen)
         if rows is not None:
-            return _View(fitted.mixture.fill(self.config, threads), rows, aligned)
+            return _View(fitted.ensemble.fill(context), rows, aligned)
         others = self._cohort(aligned)
         index = aligned.model_index
         wanted = (int(index.min()), int(index.max()) + 1) if len(index) else (0, 1)
-        mixed = fitted.mixture.fill_others(others, self.config, threads, progress, stages, wanted)
+        mixed = fitted.ensemble.fill_others(others, replace(context, wanted=wanted))
         return _View(mixed, np.arange(len(others.calls)), aligned)
 
     def _cohort(self, aligned: Alignment) -> Cohort:
         """A file's samples at the model's loci."""
         fitted = self._require_fitted()
-        return replace(fitted.mixture.cohort, calls=aligned.calls, populations=fitted.codes_for(aligned.genotypes))
+        return replace(fitted.ensemble.cohort, calls=aligned.calls, populations=fitted.codes_for(aligned.genotypes))
 
-    def forecast(self, genotypes: GenotypeMatrix) -> Forecast:
+    def forecast(self, genotypes: GenotypeMatrix) -> Cost:
         """What fitting (unless fitted) and filling would take, about, from a run on some of the data.
 
         The context of a region is left out.
         """
         genotypes = genotypes.at_loci(~genotypes.is_context)
         if not genotypes.n_loci:
-            return Forecast(0.0, 0)
+            return Cost(0.0, 0)
         if self._fitted is None:
             return forecast(self._task(genotypes, None, None, None)[2])
         n_loci = min(FORECAST_LOCI, genotypes.n_loci)
@@ -183,7 +187,7 @@ class ImputeVAE:
         start = time.monotonic()
         for _ in self.transform(part).blocks():
             pass
-        return Forecast((time.monotonic() - start) * genotypes.n_loci / n_loci, 2 * genotypes.calls.size)
+        return Cost((time.monotonic() - start) * genotypes.n_loci / n_loci, 2 * genotypes.calls.size)
 
     @property
     def expected(self) -> Expected:
@@ -193,33 +197,30 @@ class ImputeVAE:
     @property
     def history(self) -> list[EpochResult]:
         """Every epoch of the encoder and of every other model of the global part."""
-        mixture = self._require_fitted().mixture
-        others = [member for member in mixture.members if member is not mixture.encoder]
-        return [result for member in [mixture.encoder, *others] for result in member.history]
+        return self._require_fitted().ensemble.having("history").history
 
     def latent_of(self, genotypes: GenotypeMatrix | None = None) -> Latent:
         """q(z | x) of samples from their known calls: mu and log variance, float32 (N, D) each."""
         genotypes = self._training_genotypes if genotypes is None else genotypes
         fitted = self._require_fitted()
         aligned = align_loci(genotypes, fitted.loci, fitted.ploidy, self.name)
-        return fitted.mixture.encode(self._cohort(aligned))
+        return fitted.ensemble.having("latent_of").latent_of(self._cohort(aligned))
 
     @property
     def parts(self) -> str:
         """What the gate chose, and why: the weight of each part, and the reason for each that was left out."""
-        mixture = self._require_fitted().mixture
-        return "; ".join([mixture.gate.summary(), *mixture.notes])
+        ensemble = self._require_fitted().ensemble
+        return "; ".join([ensemble.gate.summary(), *ensemble.notes])
 
     @property
     def part_names(self) -> tuple[str, ...]:
         """The parts that the gate kept: "frequencies", "vae", "knn", "copying"."""
-        return self._require_fitted().mixture.gate.parts
+        return self._require_fitted().ensemble.gate.parts
 
     @property
-    def haplotype_schedule(self) -> dict[str, Any]:
-        """The schedule that the haplotype decoder ended with, by the names of `haplotype` settings; {} without it."""
-        haplotypes = self._require_fitted().mixture.haplotypes
-        return {} if haplotypes is None else asdict(haplotypes.schedule)
+    def learned_settings(self) -> dict[str, Any]:
+        """Dotted settings that were left to rules and trials, and what these made of them."""
+        return self._require_fitted().ensemble.learned_settings()
 
     @property
     def trained_samples(self) -> tuple[str, ...]:
@@ -300,7 +301,7 @@ class _View:
         """bool (N, stop - start): whether a heterozygote's ALT comes first, at loci start..stop of the file."""
         index, swapped = self.aligned.model_index[start:stop], self.aligned.swapped[start:stop]
         low, high = int(index.min()), int(index.max()) + 1
-        return self.mixed.alt_first(low, high)[np.ix_(self.rows, index - low)] ^ swapped
+        return self.mixed.phased.alt_first(low, high)[np.ix_(self.rows, index - low)] ^ swapped
 
 
 def _check_ploidy(genotypes: GenotypeMatrix, config: Config) -> None:

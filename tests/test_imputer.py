@@ -9,7 +9,7 @@ from vcf_maker import write
 from imputevae_cli import Config, ImputeVAE, read_vcf
 from imputevae_cli.data.frequencies import genotype_frequencies
 from imputevae_cli.data.genotypes import MISSING
-from imputevae_cli.ensemble import fit as fitting
+from imputevae_cli.decoders.vae import decoder as vae_decoder
 from imputevae_cli.errors import CheckpointError, ConfigError, InputError, TrainingError
 from imputevae_cli.runtime.checkpoint import KEYS
 from imputevae_cli.scoring.metrics import concordance, log_loss
@@ -289,7 +289,7 @@ def test_calls_are_as_they_were_after_a_fit_and_after_one_that_fails(monkeypatch
         assert not np.array_equal(genotypes.calls, before)  # hidden by now
         raise TrainingError("for the test")
 
-    monkeypatch.setattr(fitting, "train_members", fail)
+    monkeypatch.setattr(vae_decoder, "train_members", fail)
     with pytest.raises(TrainingError):
         ImputeVAE(tiny_config()).fit(genotypes)
     assert np.array_equal(genotypes.calls, before)

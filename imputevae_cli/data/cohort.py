@@ -39,7 +39,7 @@ class Cohort:
         """The same samples and loci with other calls."""
         return replace(self, calls=calls)
 
-    def excerpt(self, samples: np.ndarray, loci: np.ndarray) -> Cohort:
+    def subset(self, samples: np.ndarray, loci: np.ndarray) -> Cohort:
         """Some samples at some loci, by rising index; a gap between loci starts a new chromosome."""
         populations = None if self.populations is None else self.populations[samples]
         return replace(

@@ -1,27 +1,59 @@
-"""What there is to fit, as every step of a fit is told it."""
+"""What a decoder is: one way to give genotype probabilities, behind an interface that all of them share.
+
+A decoder is a folder: its class here is found by name (`registry`), fits a `Task`, and gives a `FittedDecoder`. None
+imports another; what one needs of another it reads from those that were fitted before it (`Inputs`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from enum import Enum
+from functools import cache
+from typing import Any, Literal, Protocol, runtime_checkable
 
+import numpy as np
 import torch
 
 from imputevae_cli.config import Config
 from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.data.hidden_calls import HiddenCells
-from imputevae_cli.decoders.vae.training_state import EpochResult
-from imputevae_cli.log import Progress
-from imputevae_cli.runtime.resumable import Stages
+from imputevae_cli.decoders.rules import Rules
+from imputevae_cli.log import NullProgress, Progress
+from imputevae_cli.runtime.cost import Cost
+from imputevae_cli.runtime.resumable import Stages, State
+from imputevae_cli.runtime.search_space import Dimension
+
+LEAST = 1e-6
+"""Probabilities below this are raised to it before a logarithm is taken."""
+
+View = Callable[[HiddenCells], np.ndarray]
+"""Genotype probabilities, float32 (M, C), of held-out cells."""
+
+
+def log_of(gp: np.ndarray) -> np.ndarray:
+    """Logarithms of probabilities, none below LEAST."""
+    return np.log(np.maximum(gp, LEAST))
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """What one epoch gave. Losses are in nats per call, kl in nats per sample."""
+
+    member: int
+    epoch: int
+    training_loss: float
+    kl: float
+    validation_loss: float
+    learning_rate: float
 
 
 @dataclass(frozen=True)
 class Task:
     """What there is to fit, and how.
 
-    cohort: with all its known calls; the hidden ones are hidden in place while parts are fitted.
-    validation: hidden cells that fit what is fitted on hidden cells. test: those that only measure.
+    cohort: with all its known calls; the held-out ones are hidden in place while decoders are fitted.
+    validation: held-out cells that fit what is fitted on held-out cells. test: those that only measure.
     """
 
     cohort: Cohort
@@ -33,8 +65,255 @@ class Task:
     threads: int
     on_epoch: Callable[[EpochResult], Any] | None = None
     stages: Stages = field(default_factory=Stages)
+    rules: Rules = field(default_factory=Rules)
 
     @property
     def hidden(self) -> HiddenCells:
-        """All hidden cells."""
+        """All held-out cells."""
         return self.validation.and_also(self.test)
+
+
+class Effort(Enum):
+    """How much of its training a decoder gets. BRIEF and CHEAP serve other decoders; CHEAP also judges it."""
+
+    BRIEF = "briefly"
+    CHEAP = "cheaply"
+    REDUCED = "reduced"
+    FULL = "in full"
+
+    @property
+    def serves_others(self) -> bool:
+        """Whether a decoder trained so much is there for others alone."""
+        return self in (Effort.BRIEF, Effort.CHEAP)
+
+
+@dataclass(frozen=True)
+class Role:
+    """What the plan of a fit has to know of a decoder.
+
+    is_free: it needs no fit. serves: others, and the user, want what it knows of samples even where it is not mixed.
+    screens_first: its screen is run before all else, and may show others to be needless. gives_way: where it does, see
+    `Rules`. on_trial: in large files it is fitted only if a cheap run adds to those that are fitted anyway.
+    trusted: it is fitted where that cannot be judged. reports_epochs: its fit calls `Task.on_epoch`.
+    """
+
+    is_free: bool = False
+    serves: bool = False
+    screens_first: bool = False
+    gives_way: Literal["never", "linked", "closely linked"] = "never"
+    on_trial: bool = False
+    trusted: bool = False
+    reports_epochs: bool = False
+
+
+@dataclass(frozen=True)
+class Screen:
+    """What a decoder says of some held-out cells after a cheap run on some of the data.
+
+    places: int64 (M,), of these cells among all validation cells. gp: float32 (M, C).
+    """
+
+    places: np.ndarray
+    gp: np.ndarray
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a decoder's fit is given beside the task.
+
+    fitted: the decoders that were fitted before. effort: how much of its training it gets. earlier: the same decoder
+    as it was fitted with less effort in this run, or None.
+    """
+
+    fitted: Mapping[str, FittedDecoder]
+    effort: Effort = Effort.FULL
+    earlier: FittedDecoder | None = None
+
+
+@dataclass(frozen=True)
+class Context:
+    """With what samples are filled. fitted: the decoders of the model. wanted: only loci start..stop (exclusive) will
+    be asked for, None for any."""
+
+    config: Config
+    fitted: Mapping[str, FittedDecoder]
+    threads: int = 1
+    progress: Progress = field(default_factory=NullProgress)
+    stages: Stages = field(default_factory=Stages)
+    wanted: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Setting:
+    """With what a decoder is read back from its state. hidden: the cells that its fit held out."""
+
+    cohort: Cohort
+    hidden: HiddenCells
+    config: Config
+    device: torch.device
+
+
+class Posterior(Protocol):
+    """Genotype probabilities of some samples."""
+
+    def gp(self, start: int, stop: int) -> np.ndarray:
+        """Of loci start..stop (exclusive), float32 (N, stop - start, C); only missing calls' values count."""
+        ...
+
+
+@runtime_checkable
+class Phased(Protocol):
+    """A posterior that knows phase."""
+
+    def alt_first(self, start: int, stop: int) -> np.ndarray:
+        """bool (N, stop - start): whether a heterozygote's ALT is on the first haplotype."""
+        ...
+
+
+class FittedDecoder(Protocol):
+    """What a decoder's fit leaves behind."""
+
+    def gp_of(self, cells: HiddenCells) -> np.ndarray:
+        """Genotype probabilities of held-out cells, float32 (M, C), from the calls that were visible to the fit.
+
+        To be asked while the held-out cells are hidden in the cohort.
+        """
+        ...
+
+    def on_all_calls(self, task: Task, inputs: Inputs) -> FittedDecoder:
+        """The decoder with the held-out calls put back, where that takes work; asked once, at the end of a fit."""
+        ...
+
+    def for_cohort(self, context: Context) -> Posterior:
+        """Of the fitted cohort, from all calls that it holds now."""
+        ...
+
+    def for_samples(self, cohort: Cohort, context: Context) -> Posterior:
+        """Of samples that the decoder was not fitted on, at its loci; each from its own calls and the model alone."""
+        ...
+
+    def state(self) -> State:
+        """Plain types and tensors, for a checkpoint."""
+        ...
+
+
+@runtime_checkable
+class SampleStructure(Protocol):
+    """A fitted decoder that knows how samples lie to one another.
+
+    in_full: whether it may be mixed itself. reads_all_loci: whether it was given all loci.
+    """
+
+    in_full: bool
+    reads_all_loci: bool
+
+    def similarity(self) -> np.ndarray:
+        """Of the cohort's samples, float32 (N, N), 1 for the same place."""
+        ...
+
+    def similarity_to(self, cohort: Cohort) -> np.ndarray:
+        """Of other samples (rows) to the cohort's (columns), float32 (M, N)."""
+        ...
+
+    def allele_chances(self) -> np.ndarray:
+        """The chance of ALT of an allele of each sample, uint8 (N, L): 255 is 1."""
+        ...
+
+    def for_others_alone(self) -> FittedDecoder:
+        """The little of it that others and the user want where it is not mixed."""
+        ...
+
+
+class Decoder(Protocol):
+    """One way to give genotype probabilities.
+
+    name: as in `model.decoder`. title: in words, for people. depends_on: decoders that it reads, if they are fitted.
+    sections: of the settings, those that its result follows from. search_space: dotted setting -> what `tune` draws.
+    """
+
+    name: str
+    title: str
+    role: Role
+    depends_on: tuple[str, ...]
+    sections: tuple[str, ...]
+    search_space: Mapping[str, Dimension]
+
+    def needs_in_full(self, config: Config) -> tuple[str, ...]:
+        """Decoders that must be fitted in full where this one stands alone."""
+        ...
+
+    def screen(self, task: Task, earlier: FittedDecoder | None) -> Screen | None:
+        """A cheap run that shows what it is worth; None where too few held-out cells lie there, or there is none.
+
+        earlier: the decoder as it was fitted with less effort in this run, if it was.
+        """
+        ...
+
+    def cost(self, task: Task, inputs: Inputs) -> Cost:
+        """What `fit` and filling every missing call will take, about, from a moment of either."""
+        ...
+
+    def fit(self, task: Task, inputs: Inputs) -> FittedDecoder:
+        """Fit on the visible calls. Raises TrainingError."""
+        ...
+
+    def from_state(self, state: State, setting: Setting) -> FittedDecoder:
+        """What `FittedDecoder.state` wrote. Raises CheckpointError, KeyError, RuntimeError or ValueError."""
+        ...
+
+    def notes(self, fitted: FittedDecoder) -> list[str]:
+        """What is to be said of the fit, a line each."""
+        ...
+
+    def learned_settings(self, fitted: FittedDecoder) -> dict[str, Any]:
+        """Dotted settings that were left open, and what rules and trials made of them."""
+        ...
+
+
+class PlainDecoder:
+    """What most decoders need not say for themselves."""
+
+    role = Role()
+    depends_on: tuple[str, ...] = ()
+    sections: tuple[str, ...] = ()
+    search_space: Mapping[str, Dimension] = {}
+
+    def needs_in_full(self, config: Config) -> tuple[str, ...]:
+        """See `Decoder`."""
+        return ()
+
+    def screen(self, task: Task, earlier: FittedDecoder | None) -> Screen | None:
+        """See `Decoder`."""
+        return None
+
+    def notes(self, fitted: FittedDecoder) -> list[str]:
+        """See `Decoder`."""
+        return []
+
+    def learned_settings(self, fitted: FittedDecoder) -> dict[str, Any]:
+        """See `Decoder`."""
+        return {}
+
+
+def structure_among(fitted: Mapping[str, FittedDecoder]) -> SampleStructure | None:
+    """The first of these decoders that knows how samples lie to one another, if any."""
+    return next((one for one in fitted.values() if isinstance(one, SampleStructure)), None)
+
+
+def asked_together(cells: HiddenCells, ask: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> View:
+    """A view of some of `cells` that asks for all of them the first time: what a locus takes is paid once.
+
+    ask: genotype probabilities, float32 (M, C), of samples and loci, int64 (M,) each, by rising locus.
+    """
+    width = int(cells.samples.max(initial=0)) + 1
+    answer = cache(lambda: ask(cells.samples, cells.loci))
+
+    def view(some: HiddenCells) -> np.ndarray:
+        return answer()[np.searchsorted(cells.loci * width + cells.samples, some.loci * width + some.samples)]
+
+    return view
+
+
+def loci_at_once(n_samples: int) -> int:
+    """Loci in a block that is filled together: about 65,000 cells, in multiples of 64."""
+    return 64 * int(np.clip(2**10 // max(n_samples, 1), 1, 64))

@@ -12,9 +12,8 @@ from imputevae_cli.config import Config
 from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.data.genotypes import GenotypeMatrix, Loci
 from imputevae_cli.data.hidden_calls import HiddenCells
-from imputevae_cli.decoders.vae.network import Latent
-from imputevae_cli.ensemble.ensemble import GLOBAL, Mixture
-from imputevae_cli.ensemble.ensemble_state import mixture_from_state, mixture_state
+from imputevae_cli.decoders.base import Setting
+from imputevae_cli.ensemble.ensemble import Ensemble
 from imputevae_cli.errors import ConfigError
 from imputevae_cli.masking.strategies import Mask
 from imputevae_cli.runtime.device import choose_device
@@ -36,19 +35,19 @@ class Expected:
 
 @dataclasses.dataclass
 class Fitted:
-    """A fitted model with what it was fitted on. population_names: codes 0.. of `mixture.cohort` stand for these."""
+    """A fitted model with what it was fitted on. population_names: codes 0.. of `ensemble.cohort` stand for these."""
 
     loci: Loci
     samples: tuple[str, ...]
     population_names: tuple[str, ...]
-    mixture: Mixture
+    ensemble: Ensemble
     mask: Mask
     expected: Expected
     curve: list[ConfidencePoint]
 
     @property
     def ploidy(self) -> int:
-        return self.mixture.cohort.ploidy
+        return self.ensemble.cohort.ploidy
 
     def rows_of(self, samples: tuple[str, ...], calls: np.ndarray, seen: np.ndarray) -> np.ndarray | None:
         """Rows of the fitted cohort, int64 (N,), where these are samples of the fit, with the very calls of the fit.
@@ -56,7 +55,7 @@ class Fitted:
         calls: int8 (N, model loci). seen: bool (model loci,), the loci to go by, such as a region's.
         None where any sample is another.
         """
-        known = self.mixture.cohort.calls
+        known = self.ensemble.cohort.calls
         if calls is known and samples == self.samples:
             return np.arange(len(samples))
         row_of = {name: row for row, name in enumerate(self.samples)}
@@ -68,7 +67,7 @@ class Fitted:
 
     def codes_for(self, genotypes: GenotypeMatrix) -> np.ndarray | None:
         """Population codes, int64 (N,): by popmap, else by the training samples' names, else none."""
-        cohort = self.mixture.cohort
+        cohort = self.ensemble.cohort
         if not self.population_names:
             return None
         none = len(self.population_names)
@@ -79,25 +78,23 @@ class Fitted:
         return np.array([by_sample.get(name, none) for name in genotypes.samples], np.int64)
 
     def without_panel(self) -> Fitted:
-        """The same without the training samples' names, calls and latents, which only donors and haplotypes need.
+        """The same without the training samples' names, calls and latents, which the VAE can do without.
 
         Raises ConfigError where the model has parts that cannot do without.
         """
-        if self.mixture.gate.parts != (GLOBAL,):
+        try:
+            ensemble = self.ensemble.without_samples()
+        except ValueError as error:
             raise ConfigError(
-                f"a checkpoint without the panel cannot hold the parts {', '.join(self.mixture.gate.parts)}; "
+                f"a checkpoint without the panel cannot hold the decoders {error}; "
                 "set model.decoder=vae, or keep the panel"
-            )
-        cohort, latent = self.mixture.cohort, self.mixture.latent
-        codes = None if cohort.populations is None else cohort.populations[:0]
-        nobody = dataclasses.replace(cohort, calls=cohort.calls[:0], populations=codes)
-        mixture = dataclasses.replace(self.mixture, cohort=nobody, latent=Latent(latent.mu[:0], latent.logvar[:0]))
+            ) from error
         mask = Mask((0, self.mask.shape[1]), self.mask.cells[:0], self.mask.fits[:0])
-        return dataclasses.replace(self, samples=(), mixture=mixture, mask=mask)
+        return dataclasses.replace(self, samples=(), ensemble=ensemble, mask=mask)
 
     def state(self) -> dict[str, Any]:
         """Plain types and tensors."""
-        cohort, loci = self.mixture.cohort, self.loci
+        cohort, loci = self.ensemble.cohort, self.loci
         return {
             "loci": {
                 "chrom": [str(c) for c in loci.chrom],
@@ -115,7 +112,7 @@ class Fitted:
                 name: torch.from_numpy(_packed_cells(cells, cohort.calls.size))
                 for name, cells in (("hidden", self.mask.cells), ("validation", self.mask.cells[self.mask.fits]))
             },
-            "mixture": mixture_state(self.mixture),
+            "ensemble": self.ensemble.state(),
             "expected": dataclasses.asdict(self.expected),
             "curve": [dataclasses.asdict(point) for point in self.curve],
         }
@@ -145,7 +142,7 @@ class Fitted:
             loci=loci,
             samples=tuple(state["samples"]),
             population_names=names,
-            mixture=mixture_from_state(state["mixture"], cohort, hidden, config, device),
+            ensemble=Ensemble.from_state(state["ensemble"], Setting(cohort, hidden, config, device)),
             mask=Mask(shape, cells, np.isin(cells, fits)),
             expected=Expected(**{name: Accuracy(**figures) for name, figures in state["expected"].items()}),
             curve=[ConfidencePoint(**point) for point in state["curve"]],

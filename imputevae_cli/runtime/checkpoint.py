@@ -34,7 +34,7 @@ KEYS = frozenset(
         "population_codes",
         "calls",
         "masks",
-        "mixture",
+        "ensemble",
         "expected",
         "curve",
     }

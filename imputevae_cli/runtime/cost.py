@@ -1,4 +1,4 @@
-"""What a piece of work costs, foretold by doing a little of it."""
+"""What a piece of work costs, estimated by doing a little of it."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ MOMENT_CELLS = 600_000
 
 
 @dataclass(frozen=True)
-class Forecast:
+class Cost:
     """seconds: wall time of fitting and filling. bytes: what they need beside what is in memory now."""
 
     seconds: float
     bytes: float
 
-    def __add__(self, other: Forecast) -> Forecast:
+    def __add__(self, other: Cost) -> Cost:
         """One after the other: times add up, and the larger need counts."""
-        return Forecast(self.seconds + other.seconds, max(self.bytes, other.bytes))
+        return Cost(self.seconds + other.seconds, max(self.bytes, other.bytes))
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, Any]:

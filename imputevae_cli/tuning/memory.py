@@ -3,27 +3,43 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from imputevae_cli.config import Config
+from imputevae_cli.decoders import registry
 from imputevae_cli.runtime.resumable import Stages, State
 
 T = TypeVar("T")
 
-_HIDDEN = ("sim", "train.validation_split")  # they set which calls a fit hides from itself
-_LATENT = ("model", "train", "vae", "copying", *_HIDDEN)  # haplotypes that stand alone leave it fewer epochs
-DEPENDS_ON = {
-    "glimpse": ("copying", *_HIDDEN),
-    "latent": _LATENT,
-    "vae": _LATENT,
-    "votes": ("knn", *_LATENT),
-    "idle parts": ("knn", *_LATENT),
-    "haplotypes": _LATENT,
-    "haplotypes with the global state": _LATENT,
-    "haplotypes with all calls": ("knn", *_LATENT),  # which may settle whether there is a global state
-}
-"""Stage of a fit, less its number -> sections and settings that its result follows from, on one data set and seed."""
+_HELD_OUT = ("sim", "train.validation_split")
+"""The settings that say which calls a fit holds out."""
+
+
+def depends_on(stage: str) -> tuple[str, ...] | None:
+    """Sections and settings that the result of a stage follows from, on one data set and seed; None for those that are
+    not remembered. A stage of a decoder begins with its name, its screen with "screen"."""
+    first, _, rest = stage.partition(" ")
+    names = registry.names()
+    if first == "screen" and rest in names:
+        return (*registry.get(rest).sections, *_HELD_OUT)
+    if stage == "screens judged" or stage.endswith("with all calls"):  # these follow from all that was fitted before
+        return (*_sections(names), *_HELD_OUT)
+    if first not in names:
+        return None
+    first_screened = [name for name in names if registry.get(name).role.screens_first]  # these settle the plan
+    return (*_sections([first, *first_screened]), *_HELD_OUT)
+
+
+def _sections(names: Iterable[str]) -> tuple[str, ...]:
+    """The sections of these decoders, and of those that they depend on."""
+    found: dict[str, None] = {}
+    for name in names:
+        decoder = registry.get(name)
+        found |= dict.fromkeys((*decoder.sections, *_sections(decoder.depends_on)))
+    return tuple(found)
+
+
 LIMIT = 12
 """Results kept, of those that were used last."""
 
@@ -50,7 +66,7 @@ class FittedParts(Stages):
         of_state: Callable[[State], T] = lambda state: state,
     ) -> T:
         """See `Stages`. Stages within a stage are made anew, as they are where it is not remembered."""
-        settings = DEPENDS_ON.get(name.rstrip(" 0123456789"))
+        settings = depends_on(name)
         if settings is None or self._inside:
             return make()
         key = repr((name, [self._setting(dotted) for dotted in settings]))

@@ -8,95 +8,26 @@ from pathlib import Path
 from typing import Any
 
 from imputevae_cli.config import Config, leaves, parse_override, plain_number, read_yaml
+from imputevae_cli.decoders import registry
 from imputevae_cli.errors import ConfigError
+from imputevae_cli.runtime.search_space import Choices, Dimension, Numbers
 
-GLOBAL, DONORS, HAPLOTYPE, GATE = "vae", "knn", "copying", "gate"
+GATE = "gate"
+"""The name, beside those of decoders, under which the settings of the mixture stand."""
 
-
-@dataclass(frozen=True)
-class Numbers:
-    """A range of numbers, both ends included. log: drawn evenly in the logarithm. whole: integers alone."""
-
-    low: float
-    high: float
-    log: bool = False
-    whole: bool = False
-
-    def holding(self, value: float) -> Numbers:
-        """The same range, made to hold `value`."""
-        return Numbers(min(self.low, value), max(self.high, value), self.log, self.whole)
-
-
-@dataclass(frozen=True)
-class Choices:
-    """Values that are no numbers, or not evenly spaced ones."""
-
-    values: tuple[Any, ...]
-
-    def holding(self, value: Any) -> Choices:
-        """The same values and `value`."""
-        return self if value in self.values else Choices((*self.values, value))
-
-
-Dimension = Numbers | Choices
-
-
-def _whole(low: int, high: int, log: bool = False) -> Numbers:
-    return Numbers(low, high, log, whole=True)
-
-
-_YES_NO = Choices((False, True))
-
-BUILT_IN: dict[str, dict[str, Dimension]] = {
-    GLOBAL: {
-        "model.latent_dim": _whole(2, 32, log=True),
-        "model.hidden_units": _whole(32, 256, log=True),
-        "model.num_hidden_layers": _whole(0, 4),
-        "model.dropout_rate": Numbers(0.0, 0.5),
-        "model.activation": Choices(("relu", "elu", "selu", "leaky_relu", "gelu")),
-        "model.layer_scaling_factor": Numbers(2.0, 10.0),
-        "model.layer_schedule": Choices(("pyramid", "linear")),
-        "train.learning_rate": Numbers(3e-4, 1e-2, log=True),
-        "train.max_epochs": _whole(30, 150, log=True),
-        "train.l1_penalty": Numbers(0.0, 1e-3),
-        "train.decoder_l2": Numbers(5.0, 500.0, log=True),
-        "train.input_mask_max": Numbers(0.3, 0.9),
-        "train.weights_power": Numbers(0.0, 2.0),
-        "train.weights_normalize": _YES_NO,
-        "train.weights_inverse": _YES_NO,
-        "train.gamma": Numbers(0.0, 3.0),
-        "train.gamma_schedule": _YES_NO,
-        "vae.kl_beta": Numbers(0.1, 10.0, log=True),
-        "vae.kl_beta_schedule": _YES_NO,
-    },
-    DONORS: {
-        "knn.steps": _whole(250, 1500, log=True),
-        "knn.learning_rate": Numbers(3e-3, 4e-2, log=True),
-        "knn.weight_decay": Numbers(1e-5, 1e-1, log=True),
-        "knn.window": _whole(4, 64, log=True),
-        "knn.linked": _whole(4, 64, log=True),
-        "knn.heads": _whole(3, 10),
-        "knn.hidden": _whole(16, 128, log=True),
-        "knn.hide": Numbers(0.03, 0.3, log=True),
-        "knn.redraws": _whole(1, 8, log=True),
-        "knn.averaged_steps": _whole(20, 200, log=True),
-    },
-    HAPLOTYPE: {
-        "copying.iterations": _whole(10, 32, log=True),
-        "copying.chains": _whole(1, 8, log=True),
-        "copying.donors": _whole(16, 160, log=True),
-        "copying.core": _whole(96, 1536, log=True),
-        "copying.halo": _whole(16, 256, log=True),
-        "copying.error": Numbers(2e-5, 1e-2, log=True),
-    },
-    GATE: {
-        "train.validation_split": Numbers(0.3, 0.9),
-        "sim.sim_prop": Numbers(0.02, 0.3, log=True),
-    },
+OF_GATE: dict[str, Dimension] = {
+    "train.validation_split": Numbers(0.3, 0.9),
+    "sim.sim_prop": Numbers(0.02, 0.3, log=True),
 }
-"""The settings of each part of the model that can move a score, about the defaults."""
 
-OF_OUTPUT = ("model", "train", "vae", "knn", "copying", "sim")
+
+def built_in() -> dict[str, dict[str, Dimension]]:
+    """The settings of each decoder, and of the gate, that can move a score, about the defaults."""
+    spaces = {name: dict(decoder.search_space) for name, decoder in registry.every().items() if decoder.search_space}
+    return spaces | {GATE: OF_GATE}
+
+
+OF_OUTPUT = tuple(section for section in Config.__struct_fields__ if section not in ("tune", "io", "plot"))
 """Sections that say what a model is; the others say where it comes from and where it goes."""
 
 NOT_SEARCHED = ("train.device", "train.precision", "model.decoder", "sim.sim_strategy", "sim.sim_kwargs")
@@ -118,8 +49,8 @@ class Space:
     def of_parts(self, parts: Iterable[str]) -> dict[str, Dimension]:
         """What is searched where the data use these parts, in a lasting order."""
         wanted = set(parts)
-        built_in = {k: d for part, group in self.built_in.items() if part in wanted for k, d in group.items()}
-        return {**built_in, **self.named}
+        found = {k: d for part, group in self.built_in.items() if part in wanted for k, d in group.items()}
+        return {**found, **self.named}
 
 
 def make_space(path: str | Path | None, fixes: Iterable[str], config: Config) -> Space:
@@ -148,8 +79,8 @@ def make_space(path: str | Path | None, fixes: Iterable[str], config: Config) ->
     config.replace(held)
     named = {key: dimension for key, dimension in named.items() if key not in held}
     out = dropped | named.keys() | held.keys()
-    built_in = {part: {k: d for k, d in group.items() if k not in out} for part, group in BUILT_IN.items()}
-    return Space(named, built_in, held)
+    groups = {part: {k: d for k, d in group.items() if k not in out} for part, group in built_in().items()}
+    return Space(named, groups, held)
 
 
 def _check_key(key: str, config: Config, where: str) -> None:

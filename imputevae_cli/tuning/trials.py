@@ -13,18 +13,20 @@ import optuna
 from optuna.trial import Trial
 
 from imputevae_cli.config import Config
-from imputevae_cli.decoders.vae.training_state import EpochResult
+from imputevae_cli.decoders import registry
+from imputevae_cli.decoders.base import EpochResult
 from imputevae_cli.errors import ConfigError
 from imputevae_cli.imputer import ImputeVAE
 from imputevae_cli.log import logger
 from imputevae_cli.runtime.device import is_out_of_memory
+from imputevae_cli.runtime.search_space import Choices, Dimension, Numbers
 from imputevae_cli.scoring.metrics import METRICS
 from imputevae_cli.seeds import seed_for
 from imputevae_cli.tuning.data import ScoredData, score
 from imputevae_cli.tuning.memory import FittedParts
 from imputevae_cli.tuning.result import DEFAULTS
 from imputevae_cli.tuning.run import Run, complete, fit_and_fill, memory_key
-from imputevae_cli.tuning.space import DONORS, GATE, GLOBAL, HAPLOTYPE, Choices, Dimension, Numbers
+from imputevae_cli.tuning.space import GATE
 from imputevae_cli.tuning.storage import LABEL, NumberedTpe, Queued, queue
 
 THOROUGH = "thorough"
@@ -60,8 +62,8 @@ class Trials:
         run = self._run
         model, values = self._fit(trial, run.base)
         dimensions = run.space.of_parts(_parts_in_use(model, run))
-        schedule = model.haplotype_schedule
-        given = {key: _value(run.base.get(key), key, schedule, d) for key, d in dimensions.items()}
+        learned = model.learned_settings
+        given = {key: _value(run.base.get(key), key, learned, d) for key, d in dimensions.items()}
         dimensions = {key: dimension.holding(given[key]) for key, dimension in dimensions.items()}
         if not dimensions:
             raise ConfigError("there is nothing to search: every setting is held; free some with --space")
@@ -152,26 +154,33 @@ class _Pruning:
 
 def _may_prune(run: Run, study: optuna.Study) -> bool:
     """Whether epochs of different trials can be compared, and by the metric itself: the log loss on the same cells."""
-    alone = run.base.model.decoder == GLOBAL and run.metrics == ("log_loss",) and study.study_name == run.name
+    decoder = run.base.model.decoder
+    alone = (
+        decoder != "auto"
+        and registry.get(decoder).role.reports_epochs
+        and run.metrics == ("log_loss",)
+        and study.study_name == run.name
+    )
     searched = study.user_attrs.get(SPACE, {})
     return alone and not any(key.startswith("sim.") or key == "train.validation_split" for key in searched)
 
 
 def _parts_in_use(model: ImputeVAE, run: Run) -> list[str]:
     """The parts of the model whose settings can matter on these data, going by a fit with the settings given."""
-    used = [part for part in (GLOBAL, DONORS, HAPLOTYPE) if part in model.part_names]
+    searched = [name for name in registry.names() if registry.get(name).search_space]
+    used = [name for name in searched if name in model.part_names]
     if run.base.model.decoder != "auto":
         return used
     if not used:
-        return [GLOBAL, DONORS, HAPLOTYPE]
-    return used if used == [HAPLOTYPE] else [*used, GATE]
+        return searched
+    return used if len(used) == 1 and registry.get(used[0]).role.screens_first else [*used, GATE]
 
 
-def _value(value: Any, key: str, schedule: Mapping[str, Any], dimension: Dimension) -> Any:
+def _value(value: Any, key: str, learned: Mapping[str, Any], dimension: Dimension) -> Any:
     """A setting's value, or what the rules made of null."""
     if value is not None:
         return value
-    found = schedule.get(key.split(".")[1])
+    found = learned.get(key)
     if found is not None or isinstance(dimension, Choices):
         return found
     return dimension.low

@@ -12,7 +12,7 @@ from imputevae_cli import read_vcf
 from imputevae_cli.config import CopyingSettings
 from imputevae_cli.data.genotypes import MISSING, Loci
 from imputevae_cli.data.region import Region
-from imputevae_cli.decoders.copying.decoder import CopyingModel
+from imputevae_cli.decoders.copying.model import CopyingModel
 from imputevae_cli.errors import InputError
 
 REGIONS = ("1:1-795", "1:796-", "2", "HLA-A*01:01:01")

@@ -7,9 +7,12 @@ import torch
 from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.data.frequencies import genotype_frequencies
 from imputevae_cli.data.hidden_calls import HiddenCells
+from imputevae_cli.decoders.base import LEAST, log_of
+from imputevae_cli.decoders.frequencies.decoder import FrequencyTable
 from imputevae_cli.decoders.vae.network import Latent
+from imputevae_cli.decoders.vae.similarity import latent_similarity
 from imputevae_cli.decoders.vae.train_data import population_tensor
-from imputevae_cli.ensemble.ensemble import LEAST, FrequencyPart, Mixed, closeness, log_of
+from imputevae_cli.ensemble.ensemble import Mixed
 from imputevae_cli.ensemble.gate import Gate
 
 CHROMOSOMES = np.repeat([0, 1], [6, 4]).astype(np.int32)
@@ -37,10 +40,10 @@ def test_other_calls_leave_all_else():
     assert other.n_loci == 10
 
 
-def test_an_excerpt_starts_a_chromosome_at_each_gap():
+def test_a_subset_starts_a_chromosome_at_each_gap():
     one = cohort_of(codes=np.array([0, 1] * 4), n_populations=2)
     samples, loci = np.array([1, 4, 5]), np.array([1, 2, 4, 5, 6, 9])
-    part = one.excerpt(samples, loci)
+    part = one.subset(samples, loci)
     assert np.array_equal(part.calls, one.calls[np.ix_(samples, loci)])
     assert part.calls.flags.c_contiguous
     assert part.chrom_codes.tolist() == [0, 0, 1, 1, 2, 3]
@@ -53,28 +56,28 @@ def test_an_excerpt_starts_a_chromosome_at_each_gap():
 def test_frequencies_are_those_of_the_samples_population(populations):
     codes = np.array([0, 1, 2, 0, 1, 0, 1, 0]) if populations else None
     one = cohort_of(codes=codes, n_populations=2 if populations else 0)
-    part = FrequencyPart.of(one)
+    part = FrequencyTable.of(one)
     table = genotype_frequencies(one.calls, 3, codes, one.n_populations)
     expected = table[codes] if populations else np.repeat(table, 8, 0)
     assert np.array_equal(part.gp(0, 10), expected)
     assert np.array_equal(part.gp(3, 7), expected[:, 3:7])
     cells = HiddenCells.of(one.calls == 1, one.calls)
-    assert np.array_equal(part.cells(cells), expected[cells.samples, cells.loci])
+    assert np.array_equal(part.gp_of(cells), expected[cells.samples, cells.loci])
 
 
 def test_other_samples_have_the_frequencies_of_their_population_or_of_all():
-    part = FrequencyPart.of(cohort_of(codes=np.array([0, 1, 0, 1, 0, 1, 0, 1]), n_populations=2))
+    part = FrequencyTable.of(cohort_of(codes=np.array([0, 1, 0, 1, 0, 1, 0, 1]), n_populations=2))
     known = part.for_samples(cohort_of(3, np.array([1, 0, 2]), 2))
     assert np.array_equal(known.gp(0, 10), part.table[[1, 0, 2]])
     unknown = part.for_samples(cohort_of(3))
     assert np.array_equal(unknown.gp(0, 10), part.table[[2, 2, 2]])
 
 
-def test_closeness():
+def test_latent_similarity():
     rng = torch.Generator().manual_seed(0)
     one = Latent(torch.randn(12, 3, generator=rng), torch.zeros(12, 3))
     other = Latent(torch.cat([one.mu[:2], torch.randn(3, 3, generator=rng)]), torch.zeros(5, 3))
-    near = closeness(one)
+    near = latent_similarity(one)
     assert (near.shape, near.dtype) == ((12, 12), np.float32)
     assert np.diag(near) == pytest.approx(1.0)
     assert near == pytest.approx(near.T)
@@ -83,12 +86,12 @@ def test_closeness():
     order = np.argsort(squared[0])
     assert (np.diff(near[0][order]) <= 0).all()
     assert np.median(near[squared > 0]) == pytest.approx(np.exp(-0.5), abs=0.02)
-    assert closeness(other, one)[:2] == pytest.approx(near[:2], abs=1e-6)
-    assert closeness(other, one).shape == (5, 12)
+    assert latent_similarity(other, one)[:2] == pytest.approx(near[:2], abs=1e-6)
+    assert latent_similarity(other, one).shape == (5, 12)
 
 
 def test_samples_at_one_place_are_as_near_as_can_be():
-    assert (closeness(Latent(torch.ones(4, 2), torch.zeros(4, 2))) == 1).all()
+    assert (latent_similarity(Latent(torch.ones(4, 2), torch.zeros(4, 2))) == 1).all()
 
 
 def test_logarithms_are_bounded():
@@ -97,7 +100,7 @@ def test_logarithms_are_bounded():
 
 def test_only_missing_calls_are_mixed():
     one = cohort_of()
-    part = FrequencyPart.of(one)
+    part = FrequencyTable.of(one)
     truth = np.zeros(10, np.int64)
     gate = Gate.fit({"frequencies": log_of(part.gp(0, 10)[0])}, truth, np.zeros((10, 4)))
     mixed = Mixed(one, {"frequencies": part}, gate)
@@ -122,7 +125,7 @@ class Uniform:
 
 
 def test_loci_are_computed_in_blocks_that_do_not_hang_on_what_is_asked_for(monkeypatch):
-    monkeypatch.setattr("imputevae_cli.ensemble.ensemble._loci_at_once", lambda n_samples: 4)
+    monkeypatch.setattr("imputevae_cli.ensemble.ensemble.loci_at_once", lambda n_samples: 4)
     gate = Gate.fit({"frequencies": np.zeros((10, 3))}, np.zeros(10, np.int64), np.zeros((10, 4)))
     blocks = [(0, 4), (4, 8), (8, 10)]
     part = Uniform()

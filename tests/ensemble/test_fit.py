@@ -12,23 +12,28 @@ from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.data.frequencies import genotype_frequencies
 from imputevae_cli.data.genotypes import MISSING
 from imputevae_cli.data.hidden_calls import HiddenCells
-from imputevae_cli.ensemble import fit as fitting
-from imputevae_cli.ensemble import screen as glimpses
-from imputevae_cli.ensemble.ensemble import GLOBAL
-from imputevae_cli.ensemble.held_out import Glimpse
+from imputevae_cli.decoders.base import Screen
+from imputevae_cli.decoders.copying.decoder import CopyingDecoder
+from imputevae_cli.decoders.rules import Rules
+from imputevae_cli.decoders.screening import subset_to_screen
+from imputevae_cli.decoders.vae.decoder import FittedVae
 from imputevae_cli.scoring.metrics import concordance, log_loss
 
 NAMED = DECODERS[1:]
 
 
-def fitted(genotypes, decoder, **settings):
-    return ImputeVAE(tiny_config(model__decoder=decoder, **settings)).fit(genotypes)
+LARGE = Rules(small_cells=0)
+"""As if every file were large: screens come first."""
 
 
-def well_fitted(genotypes, **settings):
+def fitted(genotypes, decoder, rules=None, **settings):
+    return ImputeVAE(tiny_config(model__decoder=decoder, **settings), rules).fit(genotypes)
+
+
+def well_fitted(genotypes, rules=None, **settings):
     """With `auto`, and enough epochs for the global decoder to be of use."""
     dotted = {key.replace("__", "."): value for key, value in settings.items()}
-    return ImputeVAE(Config().replace({**QUICK_PARTS, **dotted})).fit(genotypes)
+    return ImputeVAE(Config().replace({**QUICK_PARTS, **dotted}), rules).fit(genotypes)
 
 
 def strangers_of(genotypes):
@@ -76,7 +81,7 @@ def test_auto_keeps_the_haplotypes_of_linked_data(ploidy):
     truth, loci = truth[:, varies], genotypes.loci.take(varies)
     genotypes = dataclasses.replace(genotypes, calls=genotypes.calls[:, varies], loci=loci)
     model = well_fitted(genotypes, copying__iterations=16)
-    assert "copying" in model._fitted.mixture.gate.parts
+    assert "copying" in model._fitted.ensemble.gate.parts
     assert "copying" in model.parts
     loss, right, plain_loss, plain_right = scores(genotypes, truth, model.transform())
     assert loss < 0.4 * plain_loss
@@ -96,16 +101,13 @@ def test_without_structure_nothing_is_lost(ploidy, seed):
     assert loss < plain + 0.02
 
 
-def test_the_first_look_decides_in_larger_files(linked, monkeypatch, caplog):
+def test_a_screen_decides_in_larger_files(linked):
     """Where the haplotypes do all that can be done, the other decoders are not even fitted."""
     genotypes, truth = linked
-    monkeypatch.setattr(fitting, "SMALL", 0)
-    monkeypatch.setattr(glimpses, "ALONE", glimpses.LINKED)
-    model = well_fitted(genotypes)
-    mixture = model._fitted.mixture
-    assert "copying" in mixture.gate.parts
-    assert set(mixture.gate.parts) <= {"copying", "frequencies"}
-    assert mixture.donors is None
+    model = well_fitted(genotypes, Rules(small_cells=0, closely_linked=Rules().linked))
+    assert "copying" in model.part_names
+    assert set(model.part_names) <= {"copying", "frequencies"}
+    assert "knn" not in model._fitted.ensemble.fitted
     assert "vae and knn skipped" in model.parts
     loss, _, plain, _ = scores(genotypes, truth, model.transform())
     assert loss < 0.4 * plain
@@ -120,67 +122,60 @@ def right_by(task, chance, seed):
 
 
 @pytest.mark.parametrize(("haplotypes", "skipped"), [(0.85, "vae"), (0.98, "vae and knn")])
-def test_the_first_look_leaves_out_the_donors_where_haplotypes_say_it_all(monkeypatch, haplotypes, skipped):
+def test_a_screen_leaves_out_nearest_neighbours_where_haplotypes_say_it_all(monkeypatch, haplotypes, skipped):
     genotypes, _ = simulate(60, 120, seed=1)
-    monkeypatch.setattr(fitting, "SMALL", 0)
 
-    def of_haplotypes(task):
-        return Glimpse(np.arange(len(task.validation.truth)), right_by(task, haplotypes, 1))
+    def screen(decoder, task, earlier):
+        return Screen(np.arange(len(task.validation.truth)), right_by(task, haplotypes, 1))
 
-    monkeypatch.setattr(glimpses, "of_haplotypes", of_haplotypes)
-    notes = fitted(genotypes, "auto")._fitted.mixture.notes
+    monkeypatch.setattr(CopyingDecoder, "screen", screen)
+    notes = fitted(genotypes, "auto", LARGE)._fitted.ensemble.notes
     assert [note.split(" skipped")[0] for note in notes] == [skipped]
 
 
-def test_the_first_look_leaves_out_haplotypes_that_add_nothing(monkeypatch):
+def test_a_screen_leaves_out_haplotypes_that_add_nothing():
     genotypes, _ = simulate(60, 120, seed=1)
-    monkeypatch.setattr(fitting, "SMALL", 0)
-    model = well_fitted(genotypes)
-    assert "copying" not in model._fitted.mixture.gate.parts
-    assert model._fitted.mixture.haplotypes is None
-    assert "haplotype skipped" in model.parts
+    model = well_fitted(genotypes, LARGE)
+    assert "copying" not in model._fitted.ensemble.fitted
+    assert "copying skipped" in model.parts
     sound(genotypes, model.transform())
 
 
 @pytest.mark.parametrize("n_hidden", [5000, 300])
-def test_an_excerpt_is_as_long_as_it_takes_to_hold_hidden_calls(n_hidden):
+def test_a_subset_is_as_long_as_it_takes_to_hold_hidden_calls(n_hidden):
     calls = np.zeros((100, 20_000), np.int8)
     cells = np.sort(np.random.default_rng(0).choice(calls.size, n_hidden, replace=False))
     cohort = Cohort(calls, np.zeros(20_000, np.int32), np.arange(20_000), 2)
-    task = SimpleNamespace(cohort=cohort, validation=HiddenCells.at(cells, calls), config=tiny_config())
-    samples, loci = glimpses._excerpt(task)
+    task = SimpleNamespace(cohort=cohort, validation=HiddenCells.at(cells, calls), config=tiny_config(), rules=Rules())
+    samples, loci = subset_to_screen(task)
     assert len(samples) == 100
     assert len(loci) == {5000: 800, 300: 13_332}[n_hidden]
-    assert len(task.validation.within(samples, loci)[0]) > 1.5 * glimpses.EXCERPT_CELLS
+    assert len(task.validation.within(samples, loci)[0]) > 1.5 * Rules().screen_cells
 
 
-def test_haplotypes_are_given_a_chance_where_a_first_look_cannot_judge_them(monkeypatch):
+def test_haplotypes_are_given_a_chance_where_a_screen_cannot_judge_them():
     genotypes, _ = simulate(60, 120, seed=1)
-    monkeypatch.setattr(fitting, "SMALL", 0)
-    monkeypatch.setattr(glimpses, "EXCERPT_CELLS", 10_000)
-    notes = fitted(genotypes, "auto")._fitted.mixture.notes
-    assert [note.split(":")[0] for note in notes] == ["global skipped"]
+    notes = fitted(genotypes, "auto", Rules(small_cells=0, screen_cells=10_000))._fitted.ensemble.notes
+    assert [note.split(":")[0] for note in notes] == ["vae skipped"]
 
 
-def test_a_thinned_latent_serves_new_samples_too(linked, monkeypatch, tmp_path):
+def test_a_thinned_latent_serves_new_samples_too(linked, tmp_path):
     genotypes, _ = linked
-    monkeypatch.setattr(fitting, "SMALL", 0)
-    monkeypatch.setattr(fitting, "LATENT_CELLS", 3000)
-    model = well_fitted(genotypes, train__max_epochs=3)
-    assert len(model._fitted.mixture.thinned) == 50
+    model = well_fitted(genotypes, Rules(small_cells=0, latent_cells=3000), train__max_epochs=3)
+    assert len(model._fitted.ensemble.fitted["vae"].thinned) == 50
     sound(genotypes, model.transform(strangers_of(genotypes)))
     model.save(tmp_path / "m.ivae")
     again = ImputeVAE.load(tmp_path / "m.ivae")
     assert np.array_equal(again.transform(genotypes).gp, model.transform().gp)
-    assert again._fitted.mixture.encode(model._fitted.mixture.cohort).mu.shape == (60, 8)
+    assert again.latent_of(genotypes).mu.shape == (60, 8)
 
 
 def test_no_epoch_is_run_for_nothing(linked):
     """The parts that were not asked for are not there."""
-    for decoder, donors, haplotypes in (("vae", 0, 0), ("knn", 1, 0), ("copying", 0, 1)):
-        mixture = fitted(linked[0], decoder)._fitted.mixture
-        assert mixture.gate.parts == (decoder,)
-        assert (mixture.donors is not None, mixture.haplotypes is not None) == (donors, haplotypes)
+    for decoder in NAMED:
+        ensemble = fitted(linked[0], decoder)._fitted.ensemble
+        assert ensemble.gate.parts == (decoder,)
+        assert ensemble.fitted.keys() == {"vae", decoder}, "its latent is there in every model"
 
 
 # --- each decoder
@@ -238,7 +233,7 @@ def test_haplotypes_of_few_and_of_many_hidden_calls(linked, tmp_path, hidden):
     """Where few calls were hidden the fit itself is kept; where many, one of all known calls."""
     genotypes, truth = linked
     model = fitted(genotypes, "copying", sim__max_hidden=hidden)
-    kept = model._fitted.mixture.haplotypes
+    kept = model._fitted.ensemble.fitted["copying"].posterior
     assert len(kept.hidden.truth) == (0 if hidden == 2000 else model.mask.hidden.sum())
     assert np.array_equal(kept.calls, genotypes.calls)
     loss, _, plain, _ = scores(genotypes, truth, model.transform())
@@ -259,7 +254,7 @@ def test_the_global_state(decoder, share, tmp_path):
     sound(genotypes, imputed)
     loss, _, plain, _ = scores(genotypes, truth, imputed)
     assert loss < 0.8 * plain
-    haplotypes = model._fitted.mixture.haplotypes
+    haplotypes = model._fitted.ensemble.fitted["copying"].posterior
     assert len(haplotypes.packed) == 2 * genotypes.n_samples
     assert haplotypes.schedule.global_share == (share if share else pytest.approx(0.0))
     model.save(tmp_path / "m.ivae")
@@ -274,17 +269,17 @@ def test_hidden_calls_choose_the_share_of_the_global_state(right, monkeypatch):
     truth = 2 * np.random.default_rng(2).integers(0, 2, (40, 120)).astype(np.int8)
     genotypes, _ = simulate_linked(40, 120, seed=3)
     genotypes = genotypes.with_calls(np.where(genotypes.calls == MISSING, np.int8(MISSING), truth))
-    monkeypatch.setattr(fitting, "global_rows", lambda *_: np.where((truth > 0) == right, 255, 0).astype(np.uint8))
+    rows = np.where((truth > 0) == right, 255, 0).astype(np.uint8)
+    monkeypatch.setattr(FittedVae, "allele_chances", lambda _: rows)
     model = fitted(genotypes, "copying", copying__global_share=None)
-    assert (model._fitted.mixture.haplotypes.schedule.global_share > 0) == right
+    assert (model._fitted.ensemble.fitted["copying"].posterior.schedule.global_share > 0) == right
     assert (scores(genotypes, truth, model.transform())[1] > 0.9) == right
 
 
-def test_auto_says_where_it_does_without_the_global_state(linked, monkeypatch):
-    monkeypatch.setattr(fitting, "SMALL", 0)
-    model = well_fitted(linked[0], copying__global_share=0.2)
-    assert GLOBAL not in model._fitted.mixture.gate.parts
-    assert any("without the global state" in note for note in model._fitted.mixture.notes)
+def test_auto_says_where_it_does_without_the_global_state(linked):
+    model = well_fitted(linked[0], LARGE, copying__global_share=0.2)
+    assert "vae" not in model.part_names
+    assert any("without the global state" in note for note in model._fitted.ensemble.notes)
 
 
 # --- new samples

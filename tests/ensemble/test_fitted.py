@@ -48,8 +48,8 @@ def test_state_round_trip(model):
     assert again.population_names == ("pop0", "pop1", "pop2")
     assert again.expected == one.expected
     assert again.ploidy == 2
-    assert np.array_equal(again.mixture.cohort.calls, one.mixture.cohort.calls)
-    assert np.array_equal(again.mixture.cohort.populations, one.mixture.cohort.populations)
+    assert np.array_equal(again.ensemble.cohort.calls, one.ensemble.cohort.calls)
+    assert np.array_equal(again.ensemble.cohort.populations, one.ensemble.cohort.populations)
     for name in ("hidden", "validation", "test"):
         assert np.array_equal(getattr(again.mask, name), getattr(one.mask, name))
     for name in ("chrom", "pos", "ref", "alt"):
@@ -70,7 +70,7 @@ def test_parts_of_another_size_are_refused(model, entry):
 
 
 def test_the_very_genotypes_of_the_fit_are_known_again(model):
-    calls = model._fitted.mixture.cohort.calls
+    calls = model._fitted.ensemble.cohort.calls
     samples = model._fitted.samples
     other = calls.copy()
     other[0, 0] = -1 if calls[0, 0] >= 0 else 0

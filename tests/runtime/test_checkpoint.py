@@ -8,7 +8,7 @@ from conftest import environment
 from imputevae_cli.errors import CheckpointError, OutputError
 from imputevae_cli.runtime.checkpoint import FORMAT, FORMAT_VERSION, KEYS, load_checkpoint, save_checkpoint
 
-CONTENT = {key: [1, "a", None] for key in KEYS - {"format", "format_version"}} | {"mixture": [{"w": torch.arange(5)}]}
+CONTENT = {key: [1, "a", None] for key in KEYS - {"format", "format_version"}} | {"ensemble": [{"w": torch.arange(5)}]}
 
 
 def refused(path, message):
@@ -28,8 +28,8 @@ def path(tmp_path):
 def test_round_trip(path):
     loaded = load_checkpoint(path)
     assert loaded.keys() == KEYS
-    assert torch.equal(loaded.pop("mixture")[0]["w"], torch.arange(5))
-    assert loaded == {k: v for k, v in CONTENT.items() if k != "mixture"} | {
+    assert torch.equal(loaded.pop("ensemble")[0]["w"], torch.arange(5))
+    assert loaded == {k: v for k, v in CONTENT.items() if k != "ensemble"} | {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
     }
@@ -94,9 +94,9 @@ def test_entries_unknown_or_missing(path):
     payload = torch.load(path)
     torch.save({**payload, "extra": 1}, path)
     refused(path, r"unknown or missing entries \(extra\)")
-    payload.pop("mixture")
+    payload.pop("ensemble")
     torch.save(payload, path)
-    refused(path, r"unknown or missing entries \(mixture\)")
+    refused(path, r"unknown or missing entries \(ensemble\)")
 
 
 class Trap:

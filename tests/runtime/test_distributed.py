@@ -31,15 +31,15 @@ from test_loss import latent_of
 from test_trainer import CPU, data_of
 from vcf_maker import write
 
+from imputevae_cli import imputer
 from imputevae_cli.cli import session
 from imputevae_cli.cli.processes import OWN_VARIABLES, process_count
 from imputevae_cli.config import Config
 from imputevae_cli.decoders.copying import chain as copying_chain
 from imputevae_cli.decoders.copying.chain import Chain
+from imputevae_cli.decoders.rules import Rules
 from imputevae_cli.decoders.vae.loss import Objective
 from imputevae_cli.decoders.vae.train import train_members
-from imputevae_cli.ensemble import fit as fitting
-from imputevae_cli.ensemble import screen as glimpses
 from imputevae_cli.log import NullProgress
 from imputevae_cli.runtime.processes import Ranks
 from imputevae_cli.runtime.random_draws import Draws
@@ -249,9 +249,8 @@ def test_torchrun_gives_the_bytes_of_one_process(linked, tmp_path):
 
 
 def test_all_parts_are_those_of_one_process(cohort, tmp_path, monkeypatch):
-    monkeypatch.setattr(fitting, "SMALL", 0)  # cheap runs first
-    monkeypatch.setattr(glimpses, "EXCERPT_CELLS", 5)
-    monkeypatch.setattr(glimpses, "LINKED", 0.0)
+    screened = Rules(small_cells=0, screen_cells=5, linked=0.0)
+    monkeypatch.setattr(imputer, "Rules", lambda: screened)
     arguments = ["train", cohort / "in.vcf", "--popmap", cohort / "pops.popmap", "--threads", 1]
     arguments += flags_of(QUICK_VAE | QUICK_PARTS | {"sim.sim_prop": 0.2, "train.ensemble": 2})
     assert imputevae(*arguments, "-o", tmp_path / "one.ivae").returncode == 0
@@ -259,11 +258,12 @@ def test_all_parts_are_those_of_one_process(cohort, tmp_path, monkeypatch):
     all_well([first, second])
     assert "Trained" in first.stderr
     assert second.stderr == ""
-    one, two = (load(tmp_path / name)["mixture"] for name in ("one.ivae", "two.ivae"))
+    one, two = (load(tmp_path / name)["ensemble"] for name in ("one.ivae", "two.ivae"))
     assert one["notes"] == two["notes"]
     assert one["gate"]["parts"] == two["gate"]["parts"]
     same = {
-        name: torch.equal(value, two["encoder"]["weights"][name]) for name, value in one["encoder"]["weights"].items()
+        name: torch.equal(value, two["decoders"]["vae"]["encoder"]["weights"][name])
+        for name, value in one["decoders"]["vae"]["encoder"]["weights"].items()
     }
     assert all(same.values()), "the latent is fitted in passing, by the first process"
 
@@ -276,7 +276,10 @@ def test_the_global_part_is_close_to_that_of_one_process(cohort, tmp_path, setti
     all_well(shared(3, *arguments, "-o", tmp_path / "three.ivae"))
     one, three = (load(tmp_path / name) for name in ("one.ivae", "three.ivae"))
     assert one["expected"]["model"]["log_loss"] == pytest.approx(three["expected"]["model"]["log_loss"], abs=CLOSE)
-    members = [[model["mixture"]["encoder"], *model["mixture"]["members"]] for model in (one, three)]
+    members = [
+        [model["ensemble"]["decoders"]["vae"]["encoder"], *model["ensemble"]["decoders"]["vae"]["members"]]
+        for model in (one, three)
+    ]
     assert len(members[0]) == 2
     for mine, theirs in zip(*members, strict=True):
         assert mine["best_epoch"] == theirs["best_epoch"]

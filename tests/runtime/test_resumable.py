@@ -10,8 +10,7 @@ from conftest import simulate, simulate_linked, tiny_config
 
 from imputevae_cli import ImputeVAE
 from imputevae_cli.decoders.copying import chain as copying_chain
-from imputevae_cli.ensemble import fit as fitting
-from imputevae_cli.ensemble import screen as glimpses
+from imputevae_cli.decoders.rules import Rules
 from imputevae_cli.errors import CheckpointError, OutputError
 from imputevae_cli.runtime import resumable as stages_module
 from imputevae_cli.runtime.resumable import Journal, Stages
@@ -42,7 +41,7 @@ class Stopping(Journal):
         self._come_closer()
 
     def is_due(self):
-        if self.at_work and self._stage.startswith("haplotypes"):  # asked at every block of samples
+        if self.at_work and self._stage.startswith("copying"):  # asked at every block of samples
             self._come_closer()
         return super().is_due()
 
@@ -56,13 +55,13 @@ def folder_of(path, genotypes, config, **more):
     return RunFolder(path / "out.ckpt", identity_of(genotypes, config, **more))
 
 
-def by_steps(path, genotypes, config, after=1):
+def by_steps(path, genotypes, config, after=1, rules=None):
     """A model fitted by a run that is stopped after so many safe points, and again, until it ends; how often."""
     stopped = 0
     for _ in range(1000):
         journal = Stopping(folder_of(path, genotypes, config), after)
         try:
-            return ImputeVAE(config).fit(genotypes, stages=journal), stopped
+            return ImputeVAE(config, rules).fit(genotypes, stages=journal), stopped
         except Stopped:
             journal.save()
             stopped += 1
@@ -79,15 +78,12 @@ QUICK = {"knn__steps": 5, "knn__redraws": 2, "train__max_epochs": 2, "copying__i
 
 
 @pytest.mark.parametrize("small", [True, False], ids=["all parts", "cheap runs first"])
-def test_a_fit_that_is_stopped_at_every_safe_point(tmp_path, monkeypatch, small):
-    if not small:
-        monkeypatch.setattr(fitting, "SMALL", 0)
-        monkeypatch.setattr(glimpses, "EXCERPT_CELLS", 5)
-        monkeypatch.setattr(glimpses, "LINKED", 0.0)
+def test_a_fit_that_is_stopped_at_every_safe_point(tmp_path, small):
+    rules = Rules() if small else Rules(small_cells=0, screen_cells=5, linked=0.0)
     genotypes, _ = simulate_linked(30, 80)
     config = tiny_config(model__decoder="auto", train__ensemble=2, copying__chains=2, **QUICK)
-    alone = ImputeVAE(config).fit(genotypes)
-    again, stopped = by_steps(tmp_path, genotypes, config)
+    alone = ImputeVAE(config, rules).fit(genotypes)
+    again, stopped = by_steps(tmp_path, genotypes, config, rules=rules)
     assert stopped > 15
     assert same_files(tmp_path, alone, again)
     assert alone.expected == again.expected

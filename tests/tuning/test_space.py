@@ -4,8 +4,9 @@ import pytest
 
 from imputevae_cli.config import Config
 from imputevae_cli.errors import ConfigError
-from imputevae_cli.tuning.space import BUILT_IN, DONORS, GLOBAL, Choices, Numbers, make_space
+from imputevae_cli.tuning.space import Choices, Numbers, built_in, make_space
 
+BUILT_IN = built_in()
 EVERYTHING = {key: dimension for group in BUILT_IN.values() for key, dimension in group.items()}
 
 
@@ -26,7 +27,7 @@ def test_the_ends_of_a_built_in_range_are_settings_and_hold_the_default(key):
 
 
 def test_the_settings_of_pg_sui_are_searched():
-    names = {key.split(".")[1] for key in BUILT_IN[GLOBAL]}
+    names = {key.split(".")[1] for key in BUILT_IN["vae"]}
     assert names > {
         "latent_dim", "learning_rate", "dropout_rate", "num_hidden_layers", "activation", "l1_penalty", "gamma",
         "layer_scaling_factor", "layer_schedule", "weights_power", "weights_normalize", "weights_inverse",
@@ -35,8 +36,8 @@ def test_the_settings_of_pg_sui_are_searched():
 
 
 def test_only_parts_in_use_are_searched():
-    searched = make_space(None, (), Config()).of_parts([DONORS])
-    assert set(searched) == set(BUILT_IN[DONORS])
+    searched = make_space(None, (), Config()).of_parts(["knn"])
+    assert set(searched) == set(BUILT_IN["knn"])
 
 
 def test_a_file_overrides_ranges_and_adds_settings(tmp_path):
@@ -46,7 +47,7 @@ def test_a_file_overrides_ranges_and_adds_settings(tmp_path):
     vae: {kl_beta: {low: 1e-1, high: 2}}
     """
     space = space_of(tmp_path, text)
-    searched = space.of_parts([DONORS])
+    searched = space.of_parts(["knn"])
     assert searched["knn.steps"] == Numbers(10, 1000, log=True, whole=True)
     assert searched["vae.kl_beta"] == Numbers(0.1, 2), "named settings are searched though their part is idle"
     assert searched["model.activation"] == Choices(("relu", "elu"))
@@ -57,14 +58,14 @@ def test_a_file_overrides_ranges_and_adds_settings(tmp_path):
 def test_fix_holds_a_setting_whatever_the_file_says(tmp_path):
     space = space_of(tmp_path, "donors: {steps: {low: 10, high: 100}}", ["knn.steps=70", "vae.kl_beta=1e-1"])
     assert space.held == {"knn.steps": 70, "vae.kl_beta": 0.1}
-    assert "knn.steps" not in space.of_parts([DONORS])
+    assert "knn.steps" not in space.of_parts(["knn"])
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ("donors: {step: {low: 1, high: 2}}", "knn.steps"),
-        ("donor: {steps: {low: 1, high: 2}}", "donors"),
+        ("kn: {steps: {low: 1, high: 2}}", "knn"),
         ("donors: {steps: {low: 5, high: 5}}", "low under high"),
         ("donors: {steps: {low: 5, hi: 9}}", "low under high"),
         ("donors: {steps: {low: 0, high: 9}}", "knn.steps"),

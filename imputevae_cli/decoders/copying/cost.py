@@ -1,4 +1,4 @@
-"""What the haplotypes of a fit will cost. A module of its own, as it needs the compiler that others are spared."""
+"""What haplotype copying will take. A module of its own, as it needs the compiler that others are spared."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.data.genotypes import MISSING, missing_per_sample
 from imputevae_cli.decoders.base import Task
 from imputevae_cli.decoders.copying import windows as copying_windows
 from imputevae_cli.decoders.copying.chain import CHUNK_BYTES, Chain
 from imputevae_cli.decoders.copying.chain import Cohort as ChainCohort
-from imputevae_cli.decoders.copying.decoder import CopyingModel
-from imputevae_cli.decoders.copying.schedule import HIDDEN_TELLS, Schedule
+from imputevae_cli.decoders.copying.model import CopyingModel
+from imputevae_cli.decoders.copying.schedule import Schedule
 from imputevae_cli.decoders.copying.window_frame import cell_offsets
-from imputevae_cli.runtime.cost import MOMENT_CELLS, Forecast, timed
+from imputevae_cli.runtime.cost import MOMENT_CELLS, Cost, timed
 
 
-def forecast_haplotypes(task: Task) -> Forecast:
+def fitting_cost(task: Task) -> Cost:
     """By two iterations, of the schedule that a trial chooses, on a stretch of the loci of all samples."""
     cohort = task.cohort
     n_samples, n_loci = cohort.calls.shape
@@ -27,12 +28,12 @@ def forecast_haplotypes(task: Task) -> Forecast:
         trial, schedule = timed(lambda: decoder.schedule_for(whole, pool))
         width = min(n_loci, max(MOMENT_CELLS // n_samples, 100))
         first = (n_loci - width) // 2
-        some = cohort.excerpt(np.arange(n_samples), np.arange(first, first + width))
+        some = cohort.subset(np.arange(n_samples), np.arange(first, first + width))
         seconds, _ = timed(lambda: _two_iterations(some, schedule, pool))
     read = _read_loci(cohort.chrom_codes, schedule) / _read_loci(some.chrom_codes, schedule)
     n_missing = int(missing_per_sample(cohort.calls).sum())
     n_hidden = len(task.validation.truth) + len(task.test.truth)
-    runs = 1 + (n_hidden >= HIDDEN_TELLS * (cohort.calls.size - n_missing))
+    runs = 1 + (n_hidden >= task.rules.refit_share * (cohort.calls.size - n_missing))
     seconds *= read * runs * schedule.chains * schedule.iterations / 2
     n_windows = len(copying_windows.windows(cohort.chrom_codes, schedule.core, schedule.halo))
     bytes_ = (
@@ -43,10 +44,10 @@ def forecast_haplotypes(task: Task) -> Forecast:
         + cohort.calls.size // 8
         + (task.config.copying.global_share != 0) * 2 * cohort.calls.size
     )
-    return Forecast(trial + seconds, bytes_)
+    return Cost(trial + seconds, bytes_)
 
 
-def _two_iterations(cohort, schedule: Schedule, pool: ThreadPoolExecutor) -> None:
+def _two_iterations(cohort: Cohort, schedule: Schedule, pool: ThreadPoolExecutor) -> None:
     chain = Chain(ChainCohort(cohort.calls, cohort.chrom_codes, cohort.positions, cohort.ploidy), schedule, 1)
     doses = np.zeros((int((cohort.calls == MISSING).sum()), 2), np.uint16)
     for _ in range(2):

@@ -1,238 +1,282 @@
-"""The haplotype decoder: every sample's two haplotypes are mosaics of the other samples' (Li and Stephens 2003).
+"""Haplotype copying as one of the decoders: each haplotype is a mosaic of the other samples' (Li and Stephens 2003).
 
-`CopyingModel(settings, seed).fit(...)` gives a `HaplotypePosterior`: genotype probabilities of the missing calls,
-phased haplotypes, and a panel that later samples are filled from.
+The compiler of its kernel, 56 MB, is imported with the first fit, and never for a model that does without.
 """
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
-import torch
 
-from imputevae_cli.config import CopyingSettings
-from imputevae_cli.data.genotypes import MISSING, missing_per_sample
-from imputevae_cli.data.hidden_calls import HiddenCells
-from imputevae_cli.decoders.copying import choose_schedule as recipe
-from imputevae_cli.decoders.copying import copying_prior as relatedness
-from imputevae_cli.decoders.copying import inbreeding
-from imputevae_cli.decoders.copying import windows as copying_windows
-from imputevae_cli.decoders.copying.chain import NO_PRIOR, Chain, Cohort, frame_of
-from imputevae_cli.decoders.copying.posterior import HaplotypePanel, HaplotypePosterior, Stretch, genotype_frequencies
-from imputevae_cli.decoders.copying.schedule import DOSE_UNIT, Schedule
-from imputevae_cli.decoders.copying.window_frame import cell_offsets
-from imputevae_cli.errors import InputError
-from imputevae_cli.log import NullProgress, Progress
-from imputevae_cli.runtime.processes import Ranks
-from imputevae_cli.runtime.resumable import Stages
+from imputevae_cli.config import Config
+from imputevae_cli.data.cohort import Cohort
+from imputevae_cli.data.genotypes import missing_per_sample
+from imputevae_cli.data.hidden_calls import HiddenCells, pick
+from imputevae_cli.decoders.base import (
+    Context,
+    FittedDecoder,
+    Inputs,
+    PlainDecoder,
+    Role,
+    SampleStructure,
+    Screen,
+    Setting,
+    Task,
+    log_of,
+    structure_among,
+)
+from imputevae_cli.decoders.copying.posterior import HaplotypePosterior, Stretch
+from imputevae_cli.decoders.copying.schedule import Schedule
+from imputevae_cli.decoders.copying.settings import CopyingSettings
+from imputevae_cli.decoders.screening import subset_to_screen
+from imputevae_cli.runtime.cost import Cost
+from imputevae_cli.runtime.resumable import State
+from imputevae_cli.runtime.search_space import Numbers, whole
+from imputevae_cli.runtime.serialise import as_arrays, as_tensors
+from imputevae_cli.seeds import seed_for
 
-MAX_LIKENESS_SAMPLES = 3000  # above it the N x N matrix costs more than it tells
-SCALED_AT_ONCE = 1 << 20  # cells whose doses are scaled together
-BESIDE = 2  # windows on either side of a region that are read too: as far as donors are compared
-NO_PANEL = np.zeros((0, 0), np.uint8)
-HIDDEN_SHARE, MAX_HIDDEN = 0.01, 20_000  # known calls hidden to calibrate on, where the caller hides none
+if TYPE_CHECKING:
+    from imputevae_cli.decoders.copying.model import CopyingModel
 
 
-class CopyingModel:
-    """Fits the copying model to a cohort. The same seed gives the same result at any number of threads."""
+class CopyingDecoder(PlainDecoder):
+    """See `Decoder`."""
 
-    def __init__(self, settings: CopyingSettings | None = None, seed: int = 0):
-        self.settings = settings or CopyingSettings()
-        self.seed = seed
+    name, title = "copying", "haplotype copying"
+    role = Role(screens_first=True, on_trial=True, trusted=True)
+    depends_on = ("vae",)
+    sections = ("copying",)
+    search_space = {  # noqa: RUF012
+        "copying.iterations": whole(10, 32, log=True),
+        "copying.chains": whole(1, 8, log=True),
+        "copying.donors": whole(16, 160, log=True),
+        "copying.core": whole(96, 1536, log=True),
+        "copying.halo": whole(16, 256, log=True),
+        "copying.error": Numbers(2e-5, 1e-2, log=True),
+    }
 
-    def fit(
+    def needs_in_full(self, config: Config) -> tuple[str, ...]:
+        """See `Decoder`: the VAE, where it is one more state to copy from."""
+        return ("vae",) if config.copying.global_share != 0 else ()
+
+    def screen(self, task: Task, earlier: FittedDecoder | None) -> Screen | None:
+        """What one short chain says on a few stretches."""
+
+        def run() -> Screen | None:
+            samples, loci = subset_to_screen(task)
+            places, inside = task.validation.within(samples, loci)
+            if len(places) < task.rules.screen_cells:
+                return None
+            small = task.cohort.subset(samples, loci)
+            quick = copying_model(msgspec.structs.replace(task.config.copying, trial=False, chains=1), 0)
+            posterior = quick.fit(
+                small.calls,
+                small.chrom_codes,
+                small.positions,
+                small.ploidy,
+                hidden=HiddenCells.none(),
+                threads=task.threads,
+                stages=task.stages,
+            )
+            return Screen(places, pick(inside, small.n_loci, posterior.shown_gp))
+
+        return task.stages.run_together("screen copying", run, _screen_state, _screen_from_state)
+
+    def cost(self, task: Task, inputs: Inputs) -> Cost:
+        """See `Decoder`."""
+        from imputevae_cli.decoders.copying.cost import fitting_cost
+
+        return fitting_cost(task)
+
+    def fit(self, task: Task, inputs: Inputs) -> FittedCopying:
+        """See `Decoder`. Calibrated on the validation cells, which choose the share of the VAE's state where it is left
+        open."""
+        structure = structure_among(inputs.fitted)
+        return _Fit(task, structure, _state_to_copy(task, structure)).best()
+
+    def from_state(self, state: State, setting: Setting) -> FittedCopying:
+        """See `Decoder`."""
+        # Its cells are those missing in what it was shown: all known calls, or the visible ones
+        unseen = HiddenCells.none() if state["saw_all"] else setting.hidden
+        posterior = HaplotypePosterior.from_dict(as_arrays(state["posterior"]), setting.cohort.calls, unseen)
+        return FittedCopying(setting.cohort, posterior, state["note"])
+
+    def notes(self, fitted: FittedDecoder) -> list[str]:
+        """See `Decoder`: what became of the VAE's state."""
+        return [fitted.note] if fitted.note else []
+
+    def learned_settings(self, fitted: FittedDecoder) -> dict[str, Any]:
+        """See `Decoder`: the schedule that it ended with."""
+        known = CopyingSettings.__struct_fields__
+        return {f"copying.{k}": v for k, v in asdict(fitted.posterior.schedule).items() if k in known}
+
+
+@dataclass(frozen=True)
+class FittedCopying:
+    """See `FittedDecoder`. note: what became of the VAE's state, or nothing."""
+
+    cohort: Cohort
+    posterior: HaplotypePosterior
+    note: str = ""
+
+    def gp_of(self, cells: HiddenCells) -> np.ndarray:
+        """See `FittedDecoder`."""
+        return pick(cells, self.cohort.n_loci, self.posterior.shown_gp)
+
+    def on_all_calls(self, task: Task, inputs: Inputs) -> FittedCopying:
+        """Once more, from all known calls, where so many were held out that it tells."""
+        calls, n_hidden = task.cohort.calls, len(task.validation.truth) + len(task.test.truth)
+        if n_hidden < task.rules.refit_share * (calls.size - missing_per_sample(calls).sum()):
+            return self
+        structure = structure_among(inputs.fitted)
+        use_state = self.posterior.schedule.global_share > 0
+        with_state = _state_to_copy(task, structure)[0] if use_state else None
+        fit = _Fit(task, structure, (None, ""))
+        again = fit.run("copying with all calls", HiddenCells.none(), self.posterior.schedule, with_state)
+        return replace(self, posterior=replace(again, calibration=self.posterior.calibration))
+
+    def for_cohort(self, context: Context) -> Shown:
+        """See `FittedDecoder`."""
+        return Shown(self.posterior)
+
+    def for_samples(self, cohort: Cohort, context: Context) -> Stretch:
+        """See `FittedDecoder`: they are read against the cohort's haplotypes."""
+        model = copying_model(context.config.copying, context.config.io.seed)
+        panel, places = self.posterior.panel(), (cohort.calls, cohort.chrom_codes, cohort.positions)
+        how = {"wanted": context.wanted, "progress": context.progress, "threads": context.threads}
+        return context.stages.run(
+            "new samples",
+            lambda: model.impute_new(panel, *places, **how, stages=context.stages),
+            Stretch.state,
+            lambda state: Stretch.from_state(state, cohort.calls),
+        )
+
+    def state(self) -> State:
+        """See `FittedDecoder`."""
+        saw_all = not len(self.posterior.hidden.truth)
+        return {"posterior": as_tensors(self.posterior.to_dict()), "saw_all": saw_all, "note": self.note}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A posterior in which a call that was hidden from the fit has what the fit makes of it."""
+
+    posterior: HaplotypePosterior
+
+    def gp(self, start: int, stop: int) -> np.ndarray:
+        """See `Posterior`."""
+        return self.posterior.shown_gp(start, stop)
+
+    def alt_first(self, start: int, stop: int) -> np.ndarray:
+        """See `Phased`."""
+        return self.posterior.alt_first(start, stop)
+
+
+def copying_model(settings: CopyingSettings, seed: int) -> CopyingModel:
+    """The model itself, which brings the compiler."""
+    from imputevae_cli.decoders.copying.model import CopyingModel
+
+    return CopyingModel(settings, seed)
+
+
+def _state_to_copy(task: Task, structure: SampleStructure | None) -> tuple[np.ndarray | None, str]:
+    """What the VAE expects of each allele, uint8 (N, L), as one more state to copy from, or None and why not."""
+    if task.config.copying.global_share == 0 or structure is None:
+        return None, ""
+    if not structure.in_full:
+        return None, "copying does without the global state: vae was not fitted in full"
+    return structure.allele_chances(), ""
+
+
+class _Fit:
+    """Runs of copying on the visible calls of a task. rows: what `_state_to_copy` gave."""
+
+    def __init__(self, task: Task, structure: SampleStructure | None, rows: tuple[np.ndarray | None, str]):
+        self._task, (self._rows, self._note) = task, rows
+        # Where the latent was fitted on some of the loci, the genotypes' own correlations make the better copying prior
+        use_similarity = structure is not None and structure.reads_all_loci
+        self._similarity: Callable[[], np.ndarray | None] = structure.similarity if use_similarity else lambda: None
+
+    def best(self) -> FittedCopying:
+        """With as much of the VAE's state as the settings say, or as serves the validation cells."""
+        task = self._task
+        if self._rows is None:
+            return FittedCopying(task.cohort, self._calibrated("copying", None, None), self._note)
+        if task.config.copying.global_share is not None:
+            return FittedCopying(task.cohort, self._calibrated("copying with the global state", None, self._rows))
+        best = self._calibrated("copying", None, None)
+        losses = self._losses(best)
+        if len(losses) < task.rules.screen_cells:
+            return FittedCopying(task.cohort, best)
+        for number, share in enumerate(task.rules.global_shares):
+            schedule = replace(best.schedule, global_share=share)
+            other = self._calibrated(f"copying with the global state {number}", schedule, self._rows)
+            other_losses = self._losses(other)
+            gain = losses - other_losses
+            if gain.mean() <= gain.std() / np.sqrt(len(gain)):  # by a standard error
+                break
+            best, losses = other, other_losses
+        share = best.schedule.global_share
+        return FittedCopying(
+            task.cohort,
+            best,
+            f"copying has the global state with a prior of {share:g}"
+            if share
+            else "copying does without the global state: it adds nothing on held-out calls",
+        )
+
+    def run(
         self,
-        calls: np.ndarray,
-        chrom_codes: np.ndarray,
-        positions: np.ndarray,
-        ploidy: int,
-        *,
-        hidden: HiddenCells | None = None,
-        likeness: np.ndarray | None = None,
-        copying_prior: np.ndarray | None = None,
-        global_rows: np.ndarray | None = None,
-        schedule: Schedule | None = None,
-        progress: Progress | None = None,
-        threads: int = 1,
-        device: str = "cpu",
-        stages: Stages | None = None,
+        name: str,
+        hidden: HiddenCells,
+        schedule: Schedule | None,
+        rows: np.ndarray | None,
+        calibrate: bool = False,
     ) -> HaplotypePosterior:
-        """Phase the samples and fill their missing calls.
+        """A stage of this name. hidden: known calls that are hidden at the time."""
+        task = self._task
+        cohort = task.cohort
 
-        calls: int8 (N, L), ALT alleles, -1 missing. chrom_codes: int32 (L,), the same along a chromosome.
-        positions: int64 (L,) bp, or float64 (L,) cM of a genetic map. hidden: known calls that
-        the caller has hidden in `calls`; None: some are hidden here, to calibrate on. likeness: float32
-        (N, N), such as closeness in a latent space, that a copying prior may be fitted on; None: the genotypes'
-        correlations. copying_prior: float (N, N), how readily a sample (row) copies from another (column), in
-        any scale; None: no preference, or one that grows with likeness where hidden calls favour it.
-        global_rows: uint8 (N, L), 255 times the chance of ALT that the global decoder gives each sample: one more
-        state to copy from, of the schedule's `global_share`; None for none. The trial does without: the global
-        decoder has seen the calls that it hides.
-        schedule: of an earlier fit, to be followed again; None: by rules and trial. device: a torch device; on
-        `cpu` the compiled kernel runs, with `threads` threads. stages: remember the trials, and the iterations done.
-        """
-        given, stages = hidden is not None, stages or Stages()
-        if hidden is None:
-            hidden = self._choose_hidden(calls, np.random.default_rng(self.seed))
-            calls = calls.copy()
-            hidden.hide(calls)
-        prior = NO_PRIOR if copying_prior is None else np.ascontiguousarray(copying_prior, np.float32)
-        compare = copying_prior is None and likeness is None and 2 < len(calls) <= MAX_LIKENESS_SAMPLES
-        likeness = relatedness.correlations(calls, ploidy) if compare else likeness
-        cohort = Cohort(calls, chrom_codes, positions, ploidy, prior, likeness, global_rows=global_rows)
-        with ThreadPoolExecutor(threads) as pool:
-            schedule = schedule or self.schedule_for(cohort, pool, stages)
-            doses, chain = self._run(cohort, schedule, pool, progress or NullProgress(), stages, device=device)
-        haplotypes = restored(chain.haplotypes, calls, ploidy, hidden)
-        posterior = _posterior(hidden, chain, doses, haplotypes, genotype_frequencies(calls, ploidy))
-        return posterior if given else posterior.calibrated(hidden)
-
-    def schedule_for(self, cohort: Cohort, pool: ThreadPoolExecutor, stages: Stages | None = None) -> Schedule:
-        """What the settings, the rules and, unless it is switched off, a trial say."""
-        schedule = recipe.overlaid(recipe.by_rule(len(cohort.calls)), self.settings)
-        if not self.settings.trial:
-            return schedule
-        tried = recipe.by_trial(cohort, schedule, self.seed, pool, stages or Stages())
-        return recipe.overlaid(tried, self.settings)
-
-    def impute_new(
-        self,
-        panel: HaplotypePanel,
-        calls: np.ndarray,
-        chrom_codes: np.ndarray,
-        positions: np.ndarray,
-        *,
-        wanted: tuple[int, int] | None = None,
-        progress: Progress | None = None,
-        threads: int = 1,
-        stages: Stages | None = None,
-    ) -> Stretch:
-        """Fill the missing calls of samples that were not in the cohort of `panel`, from the panel alone.
-
-        calls: int8 (M, L) at the panel's loci. Only a sample's own calls and the panel matter, not the other samples.
-        wanted: the loci start..stop (exclusive) that will be asked for, None for all: windows further off than BESIDE
-        are not read, which may change a call where donors are chosen by what is likely there.
-        Raises InputError where the loci do not number as the panel's do.
-        """
-        if calls.shape[1] != len(panel.switch):
-            raise InputError(
-                f"the panel has {len(panel.switch)} loci and the calls have {calls.shape[1]}: give the panel's own loci"
+        def fit() -> HaplotypePosterior:
+            posterior = copying_model(task.config.copying, seed_for(task.config.io.seed, "haplotype") % 2**31).fit(
+                cohort.calls,
+                cohort.chrom_codes,
+                cohort.positions,
+                cohort.ploidy,
+                hidden=hidden,
+                likeness=self._similarity(),
+                global_rows=rows,
+                schedule=schedule,
+                progress=task.progress,
+                threads=task.threads,
+                stages=task.stages,
             )
-        ploidy = panel.ploidy
-        frequency = panel.frequencies @ np.arange(ploidy + 1, dtype=np.float32) / ploidy
-        schedule = replace(panel.schedule, relatedness=False)
-        whole = Cohort(calls, chrom_codes, positions, ploidy, panel=NO_PANEL, frequency=frequency)
-        frame = frame_of(whole, schedule)
-        windows = copying_windows.near(frame.windows, *(wanted or (0, calls.shape[1])), BESIDE)
-        start, stop = int(frame.windows[windows[0], 1]), int(frame.windows[windows[1] - 1, 2])
-        part = slice(start, stop)
-        cohort = Cohort(
-            np.ascontiguousarray(calls[:, part]), chrom_codes[part], positions[part], ploidy,
-            panel=panel.stretch(start, stop), frequency=frequency[part], frame=frame.part(*windows),
-        )  # fmt: skip
-        with ThreadPoolExecutor(threads) as pool:
-            doses, chain = self._run(
-                cohort, schedule, pool, progress or NullProgress(), stages or Stages(), panel.switch[part]
-            )
-        posterior = _posterior(HiddenCells.none(), chain, doses, chain.haplotypes, panel.frequencies[part])
-        left = inbreeding.residual_coefficients(calls, frame.windows, frame.paths, ploidy, frequency)
-        return Stretch(replace(posterior, inbreeding=left, calibration=panel.calibration), start)
+            return posterior.calibrated(task.validation) if calibrate else posterior
 
-    def _choose_hidden(self, calls: np.ndarray, rng: np.random.Generator) -> HiddenCells:
-        """Some known calls, to calibrate on."""
-        n_known = calls.size - missing_per_sample(calls).sum()
-        share = min(HIDDEN_SHARE, MAX_HIDDEN / max(n_known, 1))
-        n_loci = calls.shape[1]
-        drawn = [
-            n_loci * n + np.flatnonzero((rng.random(n_loci, np.float32) < share) & (row != MISSING))
-            for n, row in enumerate(calls)
-        ]
-        return HiddenCells.at(np.concatenate(drawn), calls)
+        return task.stages.run_together(
+            name,
+            fit,
+            HaplotypePosterior.state,
+            lambda state: HaplotypePosterior.from_state(state, cohort.calls, hidden),
+        )
 
-    def _run(
-        self, cohort: Cohort, schedule: Schedule, pool, progress: Progress, stages: Stages, switch=None, device="cpu"
-    ):
-        """(mean doses uint16 (missing cells, 2), see `HaplotypePosterior`, and the last chain)."""
-        doses = np.zeros((int(missing_per_sample(cohort.calls).sum()), 2), np.uint16)
-        n_kept = schedule.chains * (schedule.iterations - schedule.burn_in)
-        unit = DOSE_UNIT // n_kept  # whole numbers, so that two bytes a chance do
-        begun = stages.resumed()
-        with progress.task("haplotypes", schedule.chains * schedule.iterations) as task:
-            for c in range(begun["chain"] if begun else 0, schedule.chains):
-                chain = None  # the one before goes before the next comes
-                chain = Chain(cohort, schedule, self.seed * 1000 + c, switch, device, stages.ranks)
-                at = cell_offsets(cohort.calls, chain.windows)
-                if begun:
-                    chain.take_up(begun["state"])
-                    if stages.ranks.leads:  # those of all processes, which are summed at the end
-                        doses[:] = begun["doses"].numpy()
-                    task.advance(c * schedule.iterations + chain.iteration)
-                    begun = None
-                while chain.iteration < schedule.iterations:
-                    stages.safe_point(lambda c=c, chain=chain: _state(c, chain, doses, stages.ranks))
-                    before = chain.iteration
-                    chain.iterate(pool, doses if before >= schedule.burn_in else doses[:0], at, unit, stages.is_due)
-                    task.advance(chain.iteration - before, f"switch rate {chain.rate:.4f}")
-        stages.ranks.add_counts(doses)
-        for start in range(0, len(doses), SCALED_AT_ONCE):
-            some = doses[start : start + SCALED_AT_ONCE]
-            some[:] = np.rint(some * np.float32(DOSE_UNIT / (unit * n_kept)))
-        return doses, chain
+    def _calibrated(self, name: str, schedule: Schedule | None, rows: np.ndarray | None) -> HaplotypePosterior:
+        return self.run(name, self._task.hidden, schedule, rows, calibrate=True)
+
+    def _losses(self, posterior: HaplotypePosterior) -> np.ndarray:
+        """Log loss of each validation cell, float (M,)."""
+        task = self._task
+        gp = pick(task.validation, task.cohort.n_loci, posterior.shown_gp)
+        return -log_of(gp[np.arange(len(gp)), task.validation.truth])
 
 
-def _state(number: int, chain: Chain, doses: np.ndarray, ranks: Ranks) -> dict[str, Any]:
-    """A run in its chain `number` as plain types and tensors; the doses of all processes pass to the first."""
-    ranks.add_counts(doses)
-    if not ranks.leads:
-        doses[:] = 0
-    return {"chain": number, "state": chain.state(), "doses": torch.from_numpy(doses)}
+def _screen_state(screen: Screen | None) -> State:
+    return None if screen is None else as_tensors(vars(screen))
 
 
-def _posterior(hidden: HiddenCells, chain: Chain, doses, haplotypes, frequencies) -> HaplotypePosterior:
-    """What a chain and its kin learned."""
-    cohort = chain.cohort
-    left = inbreeding.residual_coefficients(cohort.calls, chain.windows, chain.paths, cohort.ploidy, cohort.frequency)
-    packed, ahead = packed_haplotypes(haplotypes, cohort.ploidy)
-    return HaplotypePosterior(
-        cohort.calls, hidden, cohort.ploidy, chain.paths, copying_windows.window_of(chain.windows), left,
-        doses, packed, ahead, chain.schedule, chain.switch, frequencies,
-    )  # fmt: skip
-
-
-def packed_haplotypes(haplotypes: np.ndarray, ploidy: int) -> tuple[np.ndarray, np.ndarray]:
-    """Bits of haplotypes uint8 (N * ploidy, L): `packed` and `ahead` of `HaplotypePosterior`."""
-    width = -(-haplotypes.shape[1] // 8)
-    packed = np.empty((len(haplotypes), width), np.uint8)
-    ahead = np.empty((len(haplotypes) // ploidy, width), np.uint8)
-    for n in range(len(ahead)):
-        pair = haplotypes[n * ploidy : (n + 1) * ploidy]
-        packed[n * ploidy : (n + 1) * ploidy] = np.packbits(pair >= 128, axis=1)
-        ahead[n] = np.packbits(pair[0] > pair[-1])
-    return packed, ahead
-
-
-def restored(haplotypes: np.ndarray, calls: np.ndarray, ploidy: int, hidden: HiddenCells) -> np.ndarray:
-    """The haplotypes with every known call put back, be it `hidden` in `calls` or a heterozygote on one path.
-
-    A heterozygote's ALT goes where it is likelier. haplotypes: uint8 (N * ploidy, L), changed in place and returned;
-    calls: int8 (N, L).
-    """
-    order = np.argsort(hidden.samples, kind="stable")
-    edges = np.searchsorted(hidden.samples[order], np.arange(len(calls) + 1))
-    for n, row in enumerate(calls):
-        known = order[edges[n] : edges[n + 1]]
-        if len(known):
-            row = row.copy()
-            row[hidden.loci[known]] = hidden.truth[known]
-        pair = haplotypes[n * ploidy : (n + 1) * ploidy]  # (ploidy, L), a view
-        soft = ((pair > 0) & (pair < 255)).any(0)
-        off = np.flatnonzero((row != MISSING) & (soft | (pair.sum(0, dtype=np.int32) != 255 * row.astype(np.int32))))
-        first = pair[0, off] >= pair[-1, off]
-        alt_last = (row[off] == ploidy) | ((row[off] == 1) & ~first)
-        pair[0, off] = np.where((row[off] == ploidy) | ((row[off] == 1) & first), 255, 0)
-        if ploidy == 2:
-            pair[1, off] = np.where(alt_last, 255, 0)
-    return haplotypes
+def _screen_from_state(state: State) -> Screen | None:
+    return None if state is None else Screen(**as_arrays(state))

@@ -1,317 +1,143 @@
-"""The donor decoder: a missing call is filled by the votes of the other samples.
-
-How much each sample's vote weighs is learned (donor_votes.py) from calls hidden from the query alone; what the
-samples know is in the panel (donor_panel.py). The weights are few and shared by all loci, so they are
-trained on a part of the loci, and a file of any length is filled block by block.
-"""
+"""Nearest neighbours as one of the decoders: a missing call is filled by the votes of the samples most alike."""
 
 from __future__ import annotations
 
-import copy
-import math
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
-import torch
-from torch import Tensor
 
-from imputevae_cli.config import KnnSettings
-from imputevae_cli.data.genotypes import MISSING
-from imputevae_cli.decoders.knn.attention import FAR, NOBODY, Ballot, DonorVotes, one_hot
-from imputevae_cli.decoders.knn.panel import N_COVARIATES, N_FREQUENCIES, Panel, Queries
-from imputevae_cli.decoders.knn.train_examples import Drawing, Examples, training_loci
-from imputevae_cli.errors import CheckpointError, TrainingError
-from imputevae_cli.log import NullProgress, Progress
-from imputevae_cli.masking.observed_pattern import observed_like_hidden_cells
-from imputevae_cli.runtime.adamw import AdamW
-from imputevae_cli.runtime.device import kernel_threads
-from imputevae_cli.runtime.resumable import Stages
+from imputevae_cli.data.cohort import Cohort
+from imputevae_cli.data.hidden_calls import HiddenCells
+from imputevae_cli.decoders.base import (
+    Context,
+    Effort,
+    Inputs,
+    PlainDecoder,
+    Posterior,
+    Role,
+    SampleStructure,
+    Setting,
+    Task,
+    View,
+    asked_together,
+    structure_among,
+)
+from imputevae_cli.decoders.knn.settings import KnnSettings
+from imputevae_cli.runtime.cost import Cost
+from imputevae_cli.runtime.resumable import State
+from imputevae_cli.runtime.search_space import Numbers, whole
+from imputevae_cli.seeds import seed_for
 
-_OWN_SIMILARITIES = 4  # those of donor_panel.overall_similarity, without the caller's
-_SCORES_AT_ONCE = 500_000  # attention scores held at a time, 2 MB
-_QUERIES_AT_ONCE = 64
-_LOCI_AT_ONCE = 64  # loci whose linked loci are sought together
+
+class KnnDecoder(PlainDecoder):
+    """See `Decoder`."""
+
+    name, title = "knn", "nearest neighbours"
+    role = Role(gives_way="closely linked", trusted=True)
+    depends_on = ("vae",)
+    sections = ("knn",)
+    search_space = {  # noqa: RUF012
+        "knn.steps": whole(250, 1500, log=True),
+        "knn.learning_rate": Numbers(3e-3, 4e-2, log=True),
+        "knn.weight_decay": Numbers(1e-5, 1e-1, log=True),
+        "knn.window": whole(4, 64, log=True),
+        "knn.linked": whole(4, 64, log=True),
+        "knn.heads": whole(3, 10),
+        "knn.hidden": whole(16, 128, log=True),
+        "knn.hide": Numbers(0.03, 0.3, log=True),
+        "knn.redraws": whole(1, 8, log=True),
+        "knn.averaged_steps": whole(20, 200, log=True),
+    }
+
+    def cost(self, task: Task, inputs: Inputs) -> Cost:
+        """See `Decoder`."""
+        from imputevae_cli.decoders.knn.cost import training_cost
+
+        structure = structure_among(inputs.fitted)
+        return training_cost(task, None if structure is None else structure.similarity(), _settings(task, inputs))
+
+    def fit(self, task: Task, inputs: Inputs) -> FittedKnn:
+        """See `Decoder`."""
+        from imputevae_cli.decoders.knn.model import KnnModel
+
+        cohort, structure = task.cohort, structure_among(inputs.fitted)
+        model = KnnModel(_settings(task, inputs), seed_for(task.config.io.seed, "donors") % 2**31)
+        model.fit(
+            cohort.calls,
+            cohort.chrom_codes,
+            cohort.ploidy,
+            populations=cohort.known_populations,
+            similarity=None if structure is None else structure.similarity(),
+            progress=task.progress,
+            threads=task.threads,
+            stages=task.stages,
+        )
+        return FittedKnn(cohort, model, asked_together(task.hidden, model.cells))
+
+    def from_state(self, state: State, setting: Setting) -> FittedKnn:
+        """See `Decoder`."""
+        from imputevae_cli.decoders.knn.model import KnnModel
+
+        return FittedKnn(setting.cohort, KnnModel.from_state_dict(state))
 
 
-class KnnModel:
-    """Genotype probabilities from the votes of the other samples.
+@dataclass
+class FittedKnn:
+    """See `FittedDecoder`. The votes of the cohort's calls are counted when they are asked for.
 
-    settings: KnnSettings. seed: the only source of randomness; one seed gives the same numbers at any `threads`.
+    visible: what the visible calls vote for the held-out ones, or None after a checkpoint or once it was dropped.
     """
 
-    def __init__(self, settings: KnnSettings | None = None, seed: int = 0):
-        self.settings = settings or KnnSettings()
-        self.seed = seed
-        self.history: list[float] = []
-        self._votes: DonorVotes | None = None
-        self._overall_of: tuple[Queries, Tensor] | None = None
+    cohort: Cohort
+    model: object = field(repr=False)
+    visible: View | None = field(default=None, repr=False)
 
-    def fit(
-        self,
-        calls: np.ndarray,
-        chrom_codes: np.ndarray,
-        ploidy: int,
-        *,
-        populations: np.ndarray | None = None,
-        similarity: np.ndarray | None = None,
-        progress: Progress | None = None,
-        threads: int = 1,
-        stages: Stages | None = None,
-    ) -> KnnModel:
-        """Learn how to weigh votes, then take these samples as donors.
+    def gp_of(self, cells: HiddenCells) -> np.ndarray:
+        """See `FittedDecoder`."""
+        if self.visible is None:
+            raise ValueError("held-out calls are asked for while the fit is under way")
+        return self.visible(cells)
 
-        calls: int8 (N, L), ALT-allele counts, -1 missing. chrom_codes: int32 (L,), rising along the file. ploidy: 1, 2.
-        populations: int (N,), -1 unknown; or None. similarity: float32 (N, N), closeness in a latent space, or None.
-        stages: remember the training, and where it is, see `Stages`. `history` afterwards holds the mean loss of each
-        tenth of the training, unless that was remembered. Raises TrainingError when the loss is not finite.
-        """
-        latent = None if similarity is None else torch.as_tensor(similarity, dtype=torch.float32)
-        with kernel_threads(1):  # sums split over threads differ in their last bits; whole loci are shared out instead
-            loci, codes = training_loci(chrom_codes, len(calls))
-            part = calls if len(loci) == calls.shape[1] else np.ascontiguousarray(calls[:, loci])
-            stages = stages or Stages()
-            self._votes = stages.run(
-                "votes",
-                lambda: self._train(part, codes, ploidy, populations, latent, progress or NullProgress(), stages),
-                DonorVotes.state_dict,
-                lambda state: self._made_votes(state, ploidy + 1, latent is not None),
-            )
-            self.use_donors(calls, chrom_codes, ploidy, populations=populations, similarity=similarity, threads=threads)
+    def on_all_calls(self, task: Task, inputs: Inputs) -> FittedKnn:
+        """See `FittedDecoder`; what was kept of the held-out cells is dropped."""
+        self.visible = None
         return self
 
-    def use_donors(self, calls, chrom_codes, ploidy, *, populations=None, similarity=None, threads: int = 1) -> None:
-        """Take these samples as the donors and as the queries of `gp`, with the weights as they are; see `fit`."""
-        self._panel = self._members = self._overall_of = None  # those before go before the next come
-        self._threads = threads
-        self._latent = None if similarity is None else torch.as_tensor(similarity, dtype=torch.float32)
-        self._visible = np.ascontiguousarray(calls)
-        self._panel = self._make_panel(calls, chrom_codes, ploidy, populations, np.random.default_rng(self.seed))
-        self._members = self._panel.members(self._latent)
+    def for_cohort(self, context: Context) -> Posterior:
+        """See `FittedDecoder`."""
+        return self._voters(context, structure_among(context.fitted))
 
-    def gp(self, start: int, stop: int) -> np.ndarray:
-        """Genotype probabilities of loci start..stop (exclusive), float32 (N, stop - start, ploidy + 1).
-
-        A known call has probability 1 at its genotype.
-        """
-        return self._fill(self._members, self._visible, start, stop)
-
-    def cells(self, samples: np.ndarray, loci: np.ndarray) -> np.ndarray:
-        """Genotype probabilities of missing calls of the donors, float32 (M, C); int64 (M,) each, by rising locus."""
-        return self._query(self._members, samples, loci)
-
-    def strangers(self, new_calls: np.ndarray, *, populations=None, similarity=None) -> Strangers:
-        """New samples, to be filled by the votes of the donors.
-
-        new_calls: int8 (M, L) at the same loci. populations: int (M,), the codes of `fit`, -1 unknown; or None.
-        similarity: float32 (M, N) to the training samples, needed if `fit` was given one.
-        """
-        latent = None if similarity is None else torch.as_tensor(similarity, dtype=torch.float32)
-        oriented = self._panel.oriented(new_calls)
-        return Strangers(self, self._panel.strangers(oriented, populations, latent, self._members.scale), new_calls)
-
-    def state_dict(self) -> dict:
-        """Plain types and tensors from which `from_state_dict` rebuilds the decoder; the donors come from elsewhere."""
-        return {
-            "settings": msgspec.to_builtins(self.settings),
-            "seed": self.seed,
-            "n_classes": self._votes.n_classes,
-            "has_latent": self._latent is not None,
-            "weights": self._votes.state_dict(),
-        }
-
-    @classmethod
-    def from_state_dict(cls, state: dict) -> KnnModel:
-        """The decoder that `state_dict` describes, for `use_donors`. Raises CheckpointError when it does not fit."""
-        try:
-            decoder = cls(msgspec.convert(state["settings"], KnnSettings), state["seed"])
-            decoder._votes = decoder._made_votes(state["weights"], state["n_classes"], state["has_latent"])
-        except (KeyError, TypeError, RuntimeError, msgspec.ValidationError) as error:
-            raise CheckpointError(
-                f"the checkpoint's donor decoder cannot be read ({error}); train the model again"
-            ) from error
-        return decoder
-
-    def _make_panel(self, calls, chrom_codes, ploidy, populations, rng, hidden=None) -> Panel:
-        s = self.settings
-        return Panel(
-            calls,
-            chrom_codes,
-            ploidy,
-            populations,
-            window=s.window,
-            linked=s.linked,
-            max_donors=s.max_donors,
-            rng=rng,
-            hidden=hidden,
+    def for_samples(self, cohort: Cohort, context: Context) -> Posterior:
+        """See `FittedDecoder`."""
+        structure = structure_among(context.fitted)
+        return self._voters(context, structure).strangers(
+            cohort.calls,
+            populations=cohort.known_populations,
+            similarity=None if structure is None else structure.similarity_to(cohort),
         )
 
-    def _make_votes(self, n_classes: int, has_latent: bool) -> DonorVotes:
-        generator = torch.Generator().manual_seed(self.seed)
-        n_similarities = _OWN_SIMILARITIES + has_latent
-        s = self.settings
-        return DonorVotes(n_classes, n_similarities, N_FREQUENCIES, N_COVARIATES, s.heads, s.hidden, generator)
-
-    def _made_votes(self, weights: dict[str, Tensor], n_classes: int, has_latent: bool) -> DonorVotes:
-        """The votes with weights that were learned before."""
-        votes = self._make_votes(n_classes, has_latent)
-        votes.load_state_dict(weights)
-        return votes.requires_grad_(False)
-
-    def _train(self, calls, chrom_codes, ploidy, populations, latent, progress: Progress, stages: Stages) -> DonorVotes:
-        """Fit the weights by cross-entropy on calls hidden from the query alone."""
-        s = self.settings
-        rng = np.random.default_rng(self.seed)
-        votes = self._make_votes(ploidy + 1, latent is not None)
-        optimizer = AdamW([(votes.parameters(), s.weight_decay)], s.learning_rate)
-        average = copy.deepcopy(votes).requires_grad_(False)
-        drawing = Drawing(rng, lambda: self._draw(calls, chrom_codes, ploidy, populations, latent, rng))
-        losses: list[float] = []
-        parts = {"votes": votes, "optimizer": optimizer, "average": average, "drawing": drawing}
-        if begun := stages.resumed():
-            losses = begun["losses"]
-            for name, part in parts.items():
-                part.load_state_dict(begun[name])
-        with progress.task("training the donor decoder", s.steps) as task:
-            task.advance(len(losses))
-            for step in range(len(losses), s.steps):
-                stages.safe_point(lambda: {"losses": losses, **{n: part.state_dict() for n, part in parts.items()}})
-                if step % -(-s.steps // s.redraws) == 0:
-                    drawing.anew()
-                if not len(drawing.examples.loci):
-                    break
-                optimizer.lr = s.learning_rate * _warm_up_then_cosine(step, s.steps)
-                optimizer.zero_grad()
-                loss = 0.0
-                for part in drawing.examples.losses(votes, s.batch_loci, s.queries_per_locus, rng):
-                    part.backward()
-                    loss += part.item()
-                if not math.isfinite(loss):
-                    raise TrainingError("the donor decoder's loss is not finite; try a lower learning rate")
-                torch.nn.utils.clip_grad_norm_(votes.parameters(), 1.0)
-                optimizer.step()
-                for kept, new in zip(average.parameters(), votes.parameters(), strict=True):
-                    kept += (new.detach() - kept) / min(step + 1, s.averaged_steps)
-                losses.append(loss)
-                task.advance(1, f"loss {losses[-1]:.4f}")
-        self.history = [float(np.mean(part)) for part in np.array_split(losses, 10) if len(part)]
-        return average
-
-    def _draw(self, calls, chrom_codes, ploidy, populations, latent, rng) -> Examples:
-        """Cells to train on, drawn by `rng`."""
-        hidden = observed_like_hidden_cells(calls, chrom_codes, self.settings.hide, rng)
-        return Examples(self._make_panel(calls, chrom_codes, ploidy, populations, rng, hidden), hidden, latent, rng)
-
-    def _fill(self, queries: Queries, visible: np.ndarray, start: int, stop: int) -> np.ndarray:
-        """Probabilities of queries at loci start..stop; `visible` are their calls as they came, int8 (Q, L)."""
-        gp = (visible[:, start:stop, None] == np.arange(self._panel.n_classes)).astype(np.float32)
-        loci, asked = np.nonzero((visible[:, start:stop] == MISSING).T)
-        gp[asked, loci] = self._query(queries, asked, loci + start)
-        return gp
-
-    def _query(self, queries: Queries, asked: np.ndarray, loci: np.ndarray) -> np.ndarray:
-        """Probabilities, float32 (M, C), of queries `asked` at `loci`, int64 (M,) each, by rising locus."""
-        overall = self._overall(queries)
-        pieces = range(0, self._panel.n_loci, _LOCI_AT_ONCE)
-        edges = np.searchsorted(loci, [*pieces, self._panel.n_loci])
-
-        def fill_piece(i: int) -> np.ndarray:
-            cells = slice(edges[i], edges[i + 1])
-            last = min(pieces[i] + _LOCI_AT_ONCE, self._panel.n_loci)
-            there = (
-                torch.from_numpy(np.ascontiguousarray(loci[cells])),
-                torch.from_numpy(np.ascontiguousarray(asked[cells])),
-            )
-            return self._cells(queries, overall, pieces[i], last, *there).numpy()
-
-        filled = [i for i in range(len(pieces)) if edges[i + 1] > edges[i]]
-        with kernel_threads(1):  # sums split over threads differ in their last bits; whole loci are shared out instead
-            parts = _map(fill_piece, filled, self._threads)
-        return np.concatenate(parts) if parts else np.zeros((0, self._panel.n_classes), np.float32)
-
-    @torch.no_grad()
-    def _overall(self, queries: Queries) -> Tensor:
-        """What no locus changes of the scores, float32 (H, Q, N); worked out once, as blocks of loci are many."""
-        if self._overall_of is None or self._overall_of[0] is not queries:
-            overall = torch.empty(self.settings.heads, *queries.similarity.shape[:2])
-            same = queries.same_population
-            for a in range(0, overall.shape[1], _QUERIES_AT_ONCE):
-                some = slice(a, a + _QUERIES_AT_ONCE)
-                scores = self._votes.overall(queries.similarity[some], None if same is None else same[some])
-                overall[:, some] = scores.permute(2, 0, 1)
-            self._overall_of = (queries, overall)
-        return self._overall_of[1]
-
-    @torch.no_grad()
-    def _cells(self, queries: Queries, overall: Tensor, first: int, last: int, loci: Tensor, asked: Tensor) -> Tensor:
-        """Probabilities, float32 (M, C), of queries `asked` (M,) at `loci` (M,), which rise within first..last."""
-        panel = self._panel
-        context = panel.context(torch.arange(first, last))
-        polled = []
-        for locus, cells in zip(*_runs(loci, asked), strict=True):
-            at_once = max(_SCORES_AT_ONCE // (self.settings.heads * panel.n_donors), 1)
-            for some in cells.split(at_once):
-                polled.append(self._poll(queries, overall, locus, some, [part[locus - first] for part in context]))
-        votes, effective = (torch.cat(parts) for parts in zip(*polled, strict=True))
-        frequencies, covariates = panel.frequencies(queries, loci, asked[:, None])
-        logits = self._votes.logits(votes, effective, frequencies[:, 0], covariates[:, 0])
-        gp = torch.softmax(logits, -1)
-        return torch.where(panel.flipped[loci][:, None], gp.flip(-1), gp)
-
-    def _poll(self, queries: Queries, overall: Tensor, locus: int, asked: Tensor, context: list[Tensor]):
-        """Votes (asked, H, C) and effective donors (asked, H) at one locus; only what counts is looked at."""
-        panel, classes = self._panel, self._panel.n_classes
-        voters = torch.nonzero(panel.by_locus[locus] != MISSING)[:, 0]
-        if not len(voters):
-            heads = self.settings.heads
-            return torch.zeros(len(asked), heads, classes), torch.full((len(asked), heads), NOBODY)
-        counts = (context[1] < FAR) | (context[2] > 0)
-        counts[0] = True  # a locus without any still needs a column, which weighs nothing
-        around, distance, r2 = (part[counts] for part in context)
-        of_asked = overall.index_select(1, asked)  # (H, asked, N)
-        ballot = Ballot(
-            query=one_hot(queries.by_locus.index_select(0, around).index_select(1, asked), classes, 1)[None],
-            donor=one_hot(panel.by_locus.index_select(0, around).index_select(1, voters), classes, 1)[None],
-            distance=distance[None],
-            r2=r2[None],
-            # By `gather`, in half the time of indexing the last dimension
-            overall=of_asked.gather(2, voters.expand(*of_asked.shape[:2], -1))[None],
-            target=one_hot(panel.by_locus[locus][voters], classes)[None],
-            held=torch.nonzero(panel.counts.index_select(0, around).flatten())[:, 0],
+    def _voters(self, context: Context, structure: SampleStructure | None):
+        """The model with all known calls of the fitted cohort as votes."""
+        cohort = self.cohort
+        self.model.use_donors(
+            cohort.calls,
+            cohort.chrom_codes,
+            cohort.ploidy,
+            populations=cohort.known_populations,
+            similarity=None if structure is None else structure.similarity(),
+            threads=context.threads,
         )
-        votes, effective = self._votes.poll(ballot)
-        return votes[0], effective[0]
+        return self.model
+
+    def state(self) -> State:
+        """See `FittedDecoder`."""
+        return self.model.state_dict()
 
 
-@dataclass(frozen=True)
-class Strangers:
-    """Samples that are no donors; calls: int8 (M, L)."""
-
-    decoder: KnnModel
-    queries: Queries
-    calls: np.ndarray
-
-    def gp(self, start: int, stop: int) -> np.ndarray:
-        """As `KnnModel.gp`, float32 (M, stop - start, ploidy + 1)."""
-        return self.decoder._fill(self.queries, self.calls, start, stop)
-
-
-def _map(function: Callable, items: list, threads: int) -> list:
-    """function(item) of each item, in order. One thread needs no pool: a pool keeps memory."""
-    if threads == 1:
-        return list(map(function, items))
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(function, items))
-
-
-def _runs(loci: Tensor, asked: Tensor) -> tuple[list[int], tuple[Tensor, ...]]:
-    """Rising `loci` (M,) -> each distinct one, and the part of `asked` (M,) that belongs to it."""
-    distinct, lengths = torch.unique_consecutive(loci, return_counts=True)
-    return distinct.tolist(), asked.split(lengths.tolist())
-
-
-def _warm_up_then_cosine(step: int, steps: int, warm_up: int = 20, floor: float = 0.2) -> float:
-    """Share of the learning rate at `step`; it ends at `floor`, as the weights of the last steps are averaged."""
-    return min(1.0, (step + 1) / warm_up) * max(0.5 * (1 + math.cos(math.pi * step / steps)), floor)
+def _settings(task: Task, inputs: Inputs) -> KnnSettings:
+    """How to train: for a share of the steps where haplotype copying does most of the work."""
+    settings = task.config.knn
+    if inputs.effort is not Effort.REDUCED:
+        return settings
+    return msgspec.structs.replace(settings, steps=max(1, int(settings.steps * task.rules.reduced)))

@@ -11,13 +11,13 @@ import torch
 
 from imputevae_cli.config import Config
 from imputevae_cli.data.genotypes import MISSING
+from imputevae_cli.decoders.base import EpochResult
 from imputevae_cli.decoders.vae.loss import class_weights
 from imputevae_cli.decoders.vae.network import encode_in_batches
 from imputevae_cli.decoders.vae.train_data import TrainingData
 from imputevae_cli.decoders.vae.train_step import training_step
 from imputevae_cli.decoders.vae.training_state import (
     Epoch,
-    EpochResult,
     Member,
     member_from_state,
     member_state,

@@ -11,23 +11,12 @@ from torch import Tensor
 
 from imputevae_cli.config import Config
 from imputevae_cli.data.genotypes import MISSING
+from imputevae_cli.decoders.base import EpochResult
 from imputevae_cli.decoders.vae.network import GenotypeVae, VaeShape, locus_statistics
 from imputevae_cli.decoders.vae.train_data import TrainingData
 from imputevae_cli.decoders.vae.untrained_loci import WideVae
 from imputevae_cli.runtime.adamw import AdamW
 from imputevae_cli.seeds import seed_for
-
-
-@dataclass(frozen=True)
-class EpochResult:
-    """What one epoch gave. Losses are in nats per call, kl in nats per sample."""
-
-    member: int
-    epoch: int
-    training_loss: float
-    kl: float
-    validation_loss: float
-    learning_rate: float
 
 
 @dataclass

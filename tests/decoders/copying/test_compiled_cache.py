@@ -10,7 +10,7 @@ PROGRAM = """
 import hashlib
 import numpy as np
 from imputevae_cli.config import CopyingSettings
-from imputevae_cli.decoders.copying.decoder import CopyingModel
+from imputevae_cli.decoders.copying.model import CopyingModel
 
 rng = np.random.default_rng(1)
 founders = rng.random((8, 120)) < 0.4

@@ -10,7 +10,7 @@ from imputevae_cli.data.hidden_calls import HiddenCells
 from imputevae_cli.decoders.copying import chain as copying_chain
 from imputevae_cli.decoders.copying import window_frame as copying_frame
 from imputevae_cli.decoders.copying import windows as copying_windows
-from imputevae_cli.decoders.copying.decoder import CopyingModel
+from imputevae_cli.decoders.copying.model import CopyingModel
 from imputevae_cli.decoders.copying.posterior import HaplotypePanel
 from imputevae_cli.errors import CheckpointError, InputError
 

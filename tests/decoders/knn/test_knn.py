@@ -6,7 +6,7 @@ import torch
 
 from imputevae_cli.config import KnnSettings
 from imputevae_cli.decoders.knn.attention import FAR, Ballot, DonorVotes, one_hot
-from imputevae_cli.decoders.knn.decoder import KnnModel
+from imputevae_cli.decoders.knn.model import KnnModel
 from imputevae_cli.decoders.knn.panel import Panel
 from imputevae_cli.decoders.knn.train_examples import Examples
 from imputevae_cli.errors import CheckpointError

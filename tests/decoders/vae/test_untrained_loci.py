@@ -35,9 +35,9 @@ def test_loci_that_were_not_trained_on_are_filled_as_well(monkeypatch, tmp_path)
     settings = {"model__decoder": "vae", "train__max_epochs": 40, "train__decoder_l2": 5.0}
     monkeypatch.setattr(wide, "MOST_TRAINED", 150)
     model = ImputeVAE(tiny_config(**settings)).fit(genotypes)
-    (member,) = model._fitted.mixture.members
+    (member,) = model._fitted.ensemble.fitted["vae"].members
     assert member.model.shape.n_loci == 150
-    z = model._fitted.mixture.latent.mu  # other hidden units need not lie along the axes
+    z = model._fitted.ensemble.fitted["vae"].latent.mu  # other hidden units need not lie along the axes
     assert torch.allclose(member.wide.decode(z)[..., ::2], member.model.decode(z), atol=1e-2)
     gp = model.transform().gp
     missing = genotypes.calls < 0

@@ -1,0 +1,31 @@
+"""Settings of the haplotype copying decoder."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from imputevae_cli.schema import Count, OpenShare, Section
+
+
+class CopyingSettings(Section):
+    """The haplotype decoder; null leaves a setting to rules and to trials on hidden calls.
+
+    iterations, burn_in: of each chain; probabilities are averaged over the iterations after burn_in. chains: runs
+    from different phases. donors: haplotypes that a sample copies from in a window of `core` loci with `halo`
+    on either side. error: the chance that a copied allele differs. trial: whether hidden calls choose what
+    rules cannot. global_share: the copying prior of one more state, what the global decoder expects of the sample
+    itself; 0 leaves it out, null lets hidden calls choose. It takes a global decoder that is fitted in full: in `auto`
+    it joins where there is one.
+    """
+
+    iterations: Count | None = None
+    burn_in: Annotated[int, Meta(ge=0)] | None = None
+    chains: Count | None = None
+    donors: Count | None = None
+    core: Count | None = None
+    halo: Annotated[int, Meta(ge=0)] | None = None
+    error: OpenShare = 5e-4
+    trial: bool = True
+    global_share: Annotated[float, Meta(ge=0.0, le=0.9)] | None = 0.0

@@ -1,0 +1,34 @@
+"""Settings of the nearest-neighbour decoder."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from imputevae_cli.schema import Count, NonNegative, OpenShare, Positive, Section
+
+
+class KnnSettings(Section):
+    """The donor decoder; the defaults suit reduced-representation data of tens to hundreds of samples.
+
+    heads: attention heads. hidden: units of the network that corrects the votes. window: loci on either side
+    that count by distance. linked: most correlated loci that join the context. max_donors: of more samples, a
+    random choice votes. steps, batch_loci, queries_per_locus: size of the training. hide: share of the
+    known calls hidden to train on. redraws: times that share is drawn anew. averaged_steps: the weights are
+    a running average over about so many steps.
+    """
+
+    heads: Count = 6
+    hidden: Count = 48
+    window: Count = 16
+    linked: Annotated[int, Meta(ge=0)] = 16
+    max_donors: Count = 1000
+    steps: Count = 500
+    batch_loci: Count = 64
+    queries_per_locus: Count = 8
+    learning_rate: Positive = 1.5e-2
+    weight_decay: NonNegative = 1e-3
+    hide: OpenShare = 0.1
+    redraws: Count = 3
+    averaged_steps: Count = 50

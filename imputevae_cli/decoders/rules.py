@@ -1,0 +1,36 @@
+"""The thresholds by which a fit decides what is worth its cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What decides which decoders are fitted, and in full or not. A test passes others; users need none.
+
+    small_cells: up to so many cells (samples x loci) every decoder is cheap and all are fitted; more are screened first
+    (bench/results/scale.json). linked, closely_linked: haplotype copying that brings the baseline's log loss below
+    the first share of it makes decoders that read structure alone needless, and below the second nearest
+    neighbours too; between the two these are trained for `reduced` of their steps. Set after seeing the ratios of the
+    eleven cases, none of which lies between 18 and 70 % (bench/results/decoders.json).
+    screen_loci, screen_samples: the size of a screen. screen_cells: with fewer held-out calls nothing is decided.
+    Of these three there is no measurement; they keep a screen under two seconds.
+    refit_share: where more of the known calls were held out, copying is run once more on all (bench/results/ld.json).
+    global_shares: copying priors of the VAE's own expectation as one more state, tried in this order.
+    latent_cells: cells that the encoder is trained on where it only serves other decoders. brief_epochs, cheap_epochs:
+    its epochs then; the second also judges it (bench/results/profile.md).
+    """
+
+    small_cells: int = 200_000
+    linked: float = 0.8
+    closely_linked: float = 0.3
+    reduced: float = 0.5
+    screen_loci: int = 600
+    screen_samples: int = 500
+    screen_cells: int = 100
+    refit_share: float = 0.025
+    global_shares: tuple[float, ...] = (0.05, 0.2, 0.5)
+    latent_cells: int = 300_000
+    brief_epochs: int = 8
+    cheap_epochs: int = 20

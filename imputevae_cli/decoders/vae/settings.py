@@ -1,0 +1,18 @@
+"""Settings of the variational autoencoder's latent."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from imputevae_cli.schema import NonNegative, Section
+
+
+class VaeSettings(Section):
+    """The latent. kl_beta: weight of the KL term. draws: draws of z averaged for the genotype
+    probabilities; 0 takes the posterior mean of z alone."""
+
+    kl_beta: NonNegative = 3.0
+    kl_beta_schedule: bool = False
+    draws: Annotated[int, Meta(ge=0)] = 8

@@ -1,0 +1,112 @@
+"""The plan of a fit, which is pure, and that fits and dry runs carry it out alike."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from conftest import QUICK_PARTS, QUICK_VAE, simulate_linked
+
+from imputevae_cli import Config, ImputeVAE
+from imputevae_cli.decoders import registry
+from imputevae_cli.decoders.base import Effort
+from imputevae_cli.decoders.rules import Rules
+from imputevae_cli.ensemble import fit as fitting
+from imputevae_cli.ensemble.fit import Fit
+from imputevae_cli.ensemble.forecast import expected_plan
+from imputevae_cli.ensemble.plan import Findings, plan
+
+BRIEF, CHEAP, REDUCED, FULL = Effort.BRIEF, Effort.CHEAP, Effort.REDUCED, Effort.FULL
+LARGE, SMALL = 200_001, 200_000
+
+
+def planned(decoder="auto", n_cells=LARGE, findings=None, **settings):
+    config = Config().replace({"model.decoder": decoder, **settings})
+    return plan(config, n_cells, findings or Findings(), registry.every())
+
+
+def efforts(made):
+    return {step.decoder: (step.effort, step.is_mixed) for step in made.steps}
+
+
+def test_small_files_get_everything():
+    made = planned(n_cells=SMALL)
+    assert efforts(made) == dict.fromkeys(registry.names(), (FULL, True))
+    assert (made.screens_first, made.on_trial, made.notes) == ((), (), ())
+
+
+def test_large_files_are_screened_first():
+    made = planned()
+    assert made.screens_first == ("copying",)
+    assert planned(findings=Findings(ratio=0.9)).screens_first == ()
+
+
+@pytest.mark.parametrize("ratio", [None, 0.8, 1.2])
+def test_where_haplotypes_are_not_far_better_two_are_on_trial(ratio):
+    made = planned(findings=Findings(ratio=ratio))
+    assert made.on_trial == ("vae", "copying")
+    assert efforts(made)["vae"] == (CHEAP, False)
+    assert efforts(made)["knn"] == (FULL, True)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "knn", "words"),
+    [(0.799, (REDUCED, True), "vae skipped"), (0.3, (REDUCED, True), "vae skipped"), (0.299, None, "vae and knn skip")],
+)
+def test_what_haplotypes_make_needless(ratio, knn, words):
+    made = planned(findings=Findings(ratio=ratio))
+    assert efforts(made).get("knn") == knn
+    assert efforts(made)["vae"] == (BRIEF, False), "others, and the user, read its latent"
+    assert efforts(made)["copying"] == (FULL, True)
+    assert made.notes[0].startswith(words)
+    assert not made.on_trial
+
+
+@pytest.mark.parametrize("idle", [(), ("vae",), ("copying",), ("vae", "copying")])
+def test_those_on_trial_are_fitted_in_full_or_left_out(idle):
+    made = planned(findings=Findings(0.9, {name: f"{name} skipped: for the test" for name in idle}))
+    found = efforts(made)
+    assert found["vae"] == ((CHEAP, False) if "vae" in idle else (FULL, True))
+    assert ("copying" in found) == ("copying" not in idle)
+    assert len(made.notes) == len(idle)
+    assert not made.on_trial
+
+
+@pytest.mark.parametrize("n_cells", [SMALL, LARGE])
+@pytest.mark.parametrize("decoder", registry.names())
+def test_a_decoder_that_is_named_stands_alone(decoder, n_cells):
+    made = planned(decoder, n_cells)
+    assert [step.decoder for step in made.steps if step.is_mixed] == [decoder]
+    assert efforts(made)["vae"] == ((FULL, True) if decoder == "vae" else (CHEAP, False))
+    assert made.screens_first == ()
+
+
+def test_haplotypes_that_copy_from_the_vae_need_it_in_full():
+    assert efforts(planned("copying", **{"copying.global_share": 0.2}))["vae"] == (FULL, False)
+    assert efforts(planned("copying", **{"copying.global_share": None}))["vae"] == (FULL, False)
+
+
+CASES = [(decoder, rules, None) for decoder in ("auto", *registry.names()) for rules in (Rules(),)]
+CASES += [("auto", Rules(small_cells=0), ratio) for ratio in (None, 0.9, 0.5, 0.1)]
+
+
+@pytest.mark.parametrize(("decoder", "rules", "ratio"), CASES, ids=str)
+def test_a_fit_and_a_dry_run_carry_out_the_same_plan(monkeypatch, decoder, rules, ratio):
+    """Each is watched at the steps that it takes."""
+    genotypes, _ = simulate_linked(24, 60, seed=3)
+    config = Config().replace({**QUICK_VAE, **QUICK_PARTS, "model.decoder": decoder})
+    if ratio is not None:
+        monkeypatch.setattr(fitting, "loss_ratio", lambda *_: ratio)
+    steps = []
+    carry_out = Fit.carry_out
+    monkeypatch.setattr(Fit, "carry_out", lambda fit, step: (steps.append(step), carry_out(fit, step))[1])
+    model = ImputeVAE(config, rules)
+    _, _, task = model._task(genotypes, None, None, None)
+    with task.hidden.hidden_in(task.cohort.calls):
+        expected = {(step.decoder, step.effort) for step in expected_plan(Fit(task)).steps}
+    steps.clear()
+    model.fit(genotypes)
+    taken = {(step.decoder, step.effort) for step in steps}
+    judged = {"vae", "copying"} if (ratio is None and rules.small_cells == 0) or ratio == 0.9 else set()
+    assert {step for step in taken if step[0] not in judged} == {step for step in expected if step[0] not in judged}
+    assert np.isfinite(model.forecast(genotypes).seconds)
+    assert replace(task).rules is rules
