@@ -238,7 +238,7 @@ class ImputeVAE:
         Raises ConfigError where the model has parts that need the panel and it is to be left out.
         """
         fitted = self._require_fitted()
-        own = {"software_version": __version__, "command": command, "config": self.config.to_dict()}
+        own = {"software_version": __version__, "command": command, "config": self.config.to_share()}
         save_checkpoint(path, own | (fitted if panel else fitted.without_panel()).state())
 
     @classmethod

@@ -54,7 +54,9 @@ def evaluate(
         ),
     ] = None,
     prop: Annotated[float, typer.Option("--prop", help="Share of the known calls to hide.")] = 0.1,
-    repeats: Annotated[int, typer.Option("--repeats", min=1, help="Masks to draw; the spread is reported.")] = 1,
+    repeats: Annotated[
+        int, typer.Option("--repeats", min=1, max=10_000, help="Masks to draw; the spread is reported.")
+    ] = 1,
     tree: Annotated[
         Path | None, typer.Option("--tree", metavar="FILE", help="Newick, for nonrandom; else neighbour-joining.")
     ] = None,
@@ -214,7 +216,7 @@ def _fill_hidden(asked: Asked, genotypes: GenotypeMatrix, session: Session, cloc
     guesses, model, filled = guesses_of_model(genotypes, rounds, model_for, session.progress)
     kind, name = ("checkpoint", str(asked.model)) if loaded else ("fitted", "imputevae")
     notes = _seen_in_training(loaded, genotypes)
-    source = Source(kind, name, model.parts, "GP", notes, model.config.to_dict())
+    source = Source(kind, name, model.parts, "GP", notes, model.config.to_share())
     prop = len(rounds[0].cells.truth) / int((genotypes.calls != MISSING).sum())
     return Guessed(rounds, guesses, filled, source, Masking(strategy, prop, asked.repeats, session.config.io.seed))
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from imputevae_cli.errors import ConfigError
 
 Input = Annotated[
     str | None, typer.Argument(metavar="INPUT", help="VCF, VCF.gz or BCF; - reads standard input.", show_default=False)
@@ -26,7 +29,10 @@ LatentFile = Annotated[
     typer.Option("--latent", metavar="FILE.tsv", help="Write the latent of each sample here; train draws it too."),
 ]
 Overlap = Annotated[
-    int, typer.Option("--overlap", metavar="LOCI", min=0, help="Loci on either side of --region that the fit sees too.")
+    int,
+    typer.Option(
+        "--overlap", metavar="LOCI", min=0, max=10**9, help="Loci on either side of --region that the fit sees too."
+    ),
 ]
 OVERLAP = 1000
 """Reaches as far as the haplotype decoder compares samples around a window."""
@@ -82,6 +88,9 @@ def with_common(function: Callable) -> Callable:
 
     @functools.wraps(function)
     def command(**given):
+        for name, value in given.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ConfigError(f"--{name.replace('_', '-')} {value}: is not a finite number")
         common = Common(**{field.name: given.pop(field.name) for field in dataclasses.fields(Common)})
         return function(common, **given)
 

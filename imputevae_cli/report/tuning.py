@@ -103,7 +103,7 @@ def settings_text(result: TuningResult, command: str) -> str:
     import yaml
 
     test = result.test
-    kept = result.config.to_dict()
+    kept = result.config.to_share()
     sections = {section: dict(kept[section]) for section in OF_OUTPUT}
     sections["train"].pop("device")
     lines = [
