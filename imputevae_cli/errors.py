@@ -1,10 +1,36 @@
 """Errors that a user can fix. Each carries the exit code that the command line ends with."""
 
+MAX_MESSAGE = 440
+"""Characters of a message: with a date and `imputevae: error: ` before it, a line stays under 500."""
+
+
+def brief(text: str, limit: int = MAX_MESSAGE) -> str:
+    """A message as one line that a terminal shows as it is: names out of files may hold anything, of any length.
+
+    Line breaks become blanks, control characters and others that cannot be shown their escapes. What is too long loses
+    its middle: the beginning says where, the end how to fix it.
+    """
+    if len(text) > 4 * limit:
+        text = text[: 2 * limit] + text[-2 * limit :]
+        is_cut = True
+    else:
+        is_cut = False
+    text = " ".join(text.split())
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    if len(text) <= limit and not is_cut:
+        return text
+    tail = limit // 3
+    return f"{text[: limit - tail - 5]} ... {text[-tail:]}"
+
 
 class ImputeVAEError(Exception):
     """Base of every expected error; its message is one line: what, where, and how to fix it."""
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        return brief(super().__str__())
 
 
 class ConfigError(ImputeVAEError):

@@ -13,31 +13,22 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from imputevae_cli.errors import OutputError
+from imputevae_cli.errors import OutputError, brief
 from imputevae_cli.passwords import hide_passwords
 
 logger = logging.getLogger("imputevae")
-
-
-LONGEST = 460
-"""Bytes of a message: with what stands before it, a line stays under 500."""
+LONGEST_ESCAPE = 10
+"""Letters that stand for a character that cannot be shown, such as \\U0001f600."""
 
 
 def printable(text: str) -> str:
-    """The text with line ends as blanks and every other character that is not shown, such as an escape, spelled out."""
-    words = " ".join(text.split())
-    if words.isprintable():
-        return words
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in words)
+    """A text of any length as one line that a terminal shows as it is."""
+    return brief(text, len(text) * LONGEST_ESCAPE)
 
 
-def one_line(text: str) -> str:
-    """A message as it is shown: one line that is not too long, its middle left out if need be, without a password."""
-    data = printable(hide_passwords(text)).encode("utf-8", "backslashreplace")
-    if len(data) <= LONGEST:
-        return data.decode()
-    head, tail = data[: LONGEST * 5 // 8], data[-LONGEST * 3 // 8 :]
-    return f"{head.decode('utf-8', 'ignore')} ... {tail.decode('utf-8', 'ignore')}"
+def shown(message: str) -> str:
+    """A message as it is written down: one line of bounded length, without a password."""
+    return brief(hide_passwords(message))
 
 
 class Task(Protocol):
@@ -145,7 +136,7 @@ def start_logging(verbose: bool, quiet: bool, log_file: str | Path | None) -> Pr
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or error
             raise OutputError(f"{log_file}: the log cannot be written ({why}); name another file") from error
-        file.setFormatter(_OneLine("%(asctime)s %(levelname)s %(message)s"))
+        file.setFormatter(_BriefFormatter("%(asctime)s %(levelname)s %(message)s"))
         file.setLevel(min(level, logging.INFO))
         logger.addHandler(file)
     logger.setLevel(min(handler.level for handler in logger.handlers))
@@ -164,17 +155,15 @@ def start_silence() -> Progress:
     return NullProgress()
 
 
-class _OneLine(logging.Formatter):
-    """Of messages that are one line; what is said for debugging may be long."""
+class _BriefFormatter(logging.Formatter):
+    """Messages of one line each, whatever the names in them hold."""
 
-    def format(self, record: logging.LogRecord) -> str:
-        message = record.getMessage()
-        shown = logging.makeLogRecord(record.__dict__)
-        shown.msg, shown.args = one_line(message) if record.levelno >= logging.INFO else printable(message), ()
-        return super().format(shown)
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        record.message = shown(record.message)
+        return super().formatMessage(record)
 
 
-class _ScreenFormatter(_OneLine):
+class _ScreenFormatter(_BriefFormatter):
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
         return text if record.levelno == logging.INFO else f"{record.levelname.lower()}: {text}"

@@ -16,7 +16,7 @@ from imputevae_cli.cli.impute import impute
 from imputevae_cli.cli.train import train
 from imputevae_cli.cli.tune import tune
 from imputevae_cli.errors import ConfigError
-from imputevae_cli.log import one_line
+from imputevae_cli.log import shown
 from imputevae_cli.passwords import hide_passwords
 from imputevae_cli.runtime.stopping import Stopped
 
@@ -86,7 +86,7 @@ def _check_arguments() -> None:
 def _fail(message: str, code: int, debug: bool) -> None:
     if debug:
         print(hide_passwords(traceback.format_exc()), end="", file=sys.stderr)
-    print(f"imputevae: error: {one_line(message)}", file=sys.stderr)
+    print(f"imputevae: error: {shown(message)}", file=sys.stderr)
     sys.exit(code)
 
 

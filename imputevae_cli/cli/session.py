@@ -18,6 +18,7 @@ from imputevae_cli.config import Config
 from imputevae_cli.errors import ConfigError, InputError
 from imputevae_cli.io.outputs import standard_output
 from imputevae_cli.io.paths import Files, check_files
+from imputevae_cli.io.temporary import use_scratch_folder
 from imputevae_cli.log import Progress, logger, start_logging, start_silence
 from imputevae_cli.passwords import hide_passwords
 
@@ -80,6 +81,7 @@ def start(
     planned.reads |= {"--config": common.config, "--samples-file": common.samples_file}
     planned.writes |= {"--log-file": common.log_file}
     check_files(planned)
+    use_scratch_folder()
     progress = start_logging(config.io.verbose, common.quiet, common.log_file) if leads else start_silence()
     threads = config.io.n_jobs or allotted_threads()
     for variable in THREAD_VARIABLES:  # read by torch and numpy when they are imported, which is later

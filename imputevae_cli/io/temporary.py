@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import errno
 import fcntl
@@ -13,8 +14,6 @@ import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-
-from imputevae_cli.errors import OutputError
 
 LOCK = ".lock"
 ENDING = ".tmp"
@@ -31,23 +30,20 @@ def folder_beside(target: Path) -> Iterator[Path]:
         yield folder
 
 
-@contextlib.contextmanager
-def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
-    """A temporary folder in `parent`, by default TMPDIR, removed at the end; those of dead runs are removed first.
+def use_scratch_folder() -> None:
+    """From now on temporary files go into a folder in TMPDIR that is removed when the process ends.
 
-    Raises OutputError where none can be made.
+    Those that dead runs left there are removed now. Where no folder can be made all stays as it was: only some runs
+    need one, and those say so.
     """
-    with contextlib.ExitStack() as stack:
-        try:
-            parent = Path(tempfile.gettempdir()) if parent is None else parent
-            _remove_dead(parent, re.compile(re.escape(SPOOL) + r"[a-z0-9_]{8}" + re.escape(ENDING)))
-            folder = stack.enter_context(_locked_folder(parent, SPOOL))
-        except OSError as error:
-            raise OutputError(
-                f"no temporary folder can be made ({error.strerror or error}); set TMPDIR to a folder with room that "
-                "you may write to"
-            ) from error
-        yield folder
+    try:
+        parent = Path(tempfile.gettempdir())
+        _remove_dead(parent, re.compile(re.escape(SPOOL) + r"[a-z0-9_]{8}" + re.escape(ENDING)))
+        stack = contextlib.ExitStack()
+        tempfile.tempdir = str(stack.enter_context(_locked_folder(parent, SPOOL)))
+    except OSError:
+        return
+    atexit.register(stack.close)
 
 
 def remove_leftovers(target: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,6 @@ from pathlib import Path
 from imputevae_cli.data.genotypes import GenotypeMatrix, ImputedBlocks, VcfSource
 from imputevae_cli.errors import InputError, OutputError
 from imputevae_cli.io.outputs import INDEXES, STDOUT, BgzfFile, atomic_output, quiet_htslib, standard_output
-from imputevae_cli.io.temporary import scratch_folder
 from imputevae_cli.io.vcf_header import missing_declarations, output_header
 from imputevae_cli.io.vcf_index import make_index
 from imputevae_cli.io.vcf_splice import Locus, Splice, filled_loci
@@ -67,8 +67,8 @@ def write_walk(path: str | Path, walk: Walk, output_type: str, threads: int) -> 
         with standard_output() as out:
             walk.copy_into(out)
     else:
-        with scratch_folder() as folder:
-            file = folder / "output"
+        with tempfile.TemporaryDirectory(prefix="imputevae-") as folder:
+            file = Path(folder) / "output"
             _encode(file, walk, output_type, threads)
             with open(file, "rb") as data, standard_output() as out:
                 shutil.copyfileobj(data, out, WRITE_BYTES)
