@@ -164,11 +164,14 @@ class TuneSettings(Section):
 
 class IoSettings(Section):
     """prefix: OUT is `prefix` + `.vcf.gz` (`.ivae` for train) where -o is not given. ploidy: null takes the
-    file's. n_jobs: threads; 0 takes what the scheduler or the machine gives. scoring_averaging: of F1 over
+    file's. likelihoods: the FORMAT field that says how certain calls are (PL, GL, AD, CATG, GP); auto takes the first
+    but GP that is there and agrees with the calls, where they are uncertain; none takes each call for the truth.
+    n_jobs: threads; 0 takes what the scheduler or the machine gives. scoring_averaging: of F1 over
     genotype classes, in the summary."""
 
     prefix: str | None = None
     ploidy: Annotated[int, Meta(ge=1, le=2)] | None = None
+    likelihoods: Literal["auto", "PL", "GL", "AD", "CATG", "GP", "none"] = "auto"
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 1
     n_jobs: Annotated[int, Meta(ge=0, le=4096)] = 0
     scoring_averaging: Literal["macro", "micro", "weighted"] = "macro"

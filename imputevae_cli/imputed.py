@@ -1,12 +1,14 @@
-"""Imputed genotypes: the known calls as they were, the missing ones filled with the likeliest genotype."""
+"""Imputed genotypes: the missing calls filled with the likeliest genotype, the visible ones as they were or refined."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
+from imputevae_cli.data.frequencies import evidence_frequencies, posterior
 from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix, ImputedBlock, missing_per_sample
 from imputevae_cli.io.outputs import check_output, output_type_of
 from imputevae_cli.io.phylip import iupac, write_phylip
@@ -34,34 +36,93 @@ class ImputedGenotypes:
         min_gp: float = 0.0,
         phase: BlockFunction | None = None,
         has_calls: np.ndarray | None = None,
+        *,
+        refine: bool = False,
     ):
         """gp: genotype probabilities of loci start..stop, float32 (samples, stop - start, classes). phase: whether a
         heterozygote's ALT comes first, bool (samples, stop - start), or None. min_gp: a filled call whose best
         probability is under this is left missing, with its GP kept. has_calls: bool (samples,), samples with any
-        call to go by, here or elsewhere; None goes by these genotypes.
+        call to go by, here or elsewhere; None goes by these genotypes. refine: rewrite visible calls whose posterior
+        says otherwise.
         """
         self.genotypes = genotypes
         self._gp = gp
         self._phase = phase
         self._min_thousandths = round(min_gp * 1000)
         with_calls = missing_per_sample(genotypes.calls) < genotypes.n_loci if has_calls is None else has_calls
+        evidence = genotypes.evidence
+        if evidence is not None:
+            with_calls = with_calls | evidence.known(slice(None), 0, genotypes.n_loci).any(1)
         self.has_calls = with_calls  # (N,)
+        self.refines = refine
+
+    def asked(self, start: int, stop: int) -> np.ndarray:
+        """bool (samples, stop - start): cells that the model is asked for.
+
+        These are the missing ones and those that the evidence leaves open, but not where a sample has no call at all.
+        """
+        evidence = self.genotypes.evidence
+        asked = self.genotypes.calls[:, start:stop] == MISSING
+        if evidence is not None:
+            asked |= evidence.uncertain(slice(None), start, stop)
+        return asked & self.has_calls[:, None]
 
     def block(self, start: int, stop: int) -> ImputedBlock:
         """Loci start..stop (exclusive). A sample without any call stays missing, with GP 0."""
         known_calls = self.genotypes.calls[:, start:stop]
-        known = known_calls != MISSING
+        asked = self.asked(start, stop)
         n_classes = self.genotypes.n_classes
         gp = np.zeros((*known_calls.shape, n_classes), np.uint16)
         for genotype in range(n_classes):
             gp[..., genotype] = np.where(known_calls == genotype, 1000, 0)
-        missing = ~known & self.has_calls[:, None]
-        filled = to_thousandths(self._gp(start, stop)[missing])  # (M, C)
-        gp[missing] = filled
+        filled = to_thousandths(self._possible(self._gp(start, stop)[asked], asked, start))  # (M, C)
+        gp[asked] = filled
+        before = known_calls[asked]
         calls = known_calls.copy()
-        calls[missing] = np.where(filled.max(1) >= self._min_thousandths, filled.argmax(1), MISSING)
+        calls[asked] = np.where(before == MISSING, self._filled(filled), self._kept(filled, before))
         alt_first = None if self._phase is None else self._phase(start, stop)
-        return ImputedBlock(calls, gp, missing & (calls != MISSING), alt_first)
+        was_missing = known_calls == MISSING
+        uncertain = refined = None
+        if self.genotypes.evidence is not None:
+            uncertain = asked & ~was_missing
+            refined = uncertain & (calls != known_calls)
+        return ImputedBlock(calls, gp, was_missing & (calls != MISSING), alt_first, uncertain, refined)
+
+    def _possible(self, gp: np.ndarray, asked: np.ndarray, start: int) -> np.ndarray:
+        """Probabilities (M, C) without genotypes that the evidence excludes, as a half-call does: ./1 is never 0/0.
+
+        Where the model says nothing of a visible call, the posterior is that of genotype frequencies.
+        """
+        evidence = self.genotypes.evidence
+        if evidence is None:
+            return gp
+        samples, loci = np.nonzero(asked)
+        likelihoods = evidence.of_cells(samples, loci + start)
+        silent = gp.sum(1) < 0.5
+        gp = posterior(gp, likelihoods > 0)
+        if silent.any():
+            gp[silent] = posterior(self._frequencies[loci[silent] + start], likelihoods[silent])
+        return gp
+
+    @cached_property
+    def _frequencies(self) -> np.ndarray:
+        """float32 (loci, classes): genotype frequencies of all samples under the evidence."""
+        return evidence_frequencies(self.genotypes.evidence)[-1]
+
+    def _filled(self, gp: np.ndarray) -> np.ndarray:
+        """The likeliest genotypes, int (M,), of thousandths (M, C); MISSING where none reaches the threshold."""
+        return np.where(gp.max(1) >= self._min_thousandths, gp.argmax(1), MISSING)
+
+    def _kept(self, gp: np.ndarray, calls: np.ndarray) -> np.ndarray:
+        """Visible calls, int8 (M,): as they are, or refined where another genotype is likelier.
+
+        One that does not reach the threshold is no reason to rewrite a call.
+        """
+        if not self.refines:
+            return calls
+        best = gp.max(1)
+        at_call = gp[np.arange(len(gp)), np.maximum(calls, 0)]
+        return np.where((best > at_call) & (best >= self._min_thousandths), gp.argmax(1), calls)
 
     def blocks(self) -> Iterator[tuple[slice, ImputedBlock]]:
         """All loci, BLOCK at a time."""
@@ -81,6 +142,13 @@ class ImputedGenotypes:
             return sum(int(block.imputed.sum()) for _, block in self.blocks())
         return int(missing_per_sample(self.genotypes.calls)[self.has_calls].sum())
 
+    @property
+    def n_refined(self) -> int:
+        """Visible calls that are rewritten; none unless that was asked for."""
+        if not self.refines or self.genotypes.evidence is None:
+            return 0
+        return sum(int(block.refined.sum()) for _, block in self.blocks())
+
     def _gather(self, shape: tuple[int, ...], dtype: type, part: Callable[[ImputedBlock], np.ndarray]) -> np.ndarray:
         out = np.empty((self.genotypes.n_samples, self.genotypes.n_loci, *shape), dtype)
         for loci, block in self.blocks():
@@ -94,7 +162,7 @@ class ImputedGenotypes:
 
     @property
     def gp(self) -> np.ndarray:
-        """float32 (samples, loci, classes): genotype probabilities; a known call has 1 at its genotype."""
+        """float32 (samples, loci, classes): genotype probabilities; a certain call has 1 at its genotype."""
         return self._gather((self.genotypes.n_classes,), np.float32, lambda block: block.gp / np.float32(1000))
 
     @property
@@ -135,9 +203,8 @@ class ImputedGenotypes:
         source = self.genotypes.source
         check_output(path, inputs=[source.path] if source else [], force=force)
         kind = output_type_of(path, output_type)
-        return write_vcf(
-            path, self, output_type=kind, command=command, version=__version__, threads=threads, progress=progress
-        )
+        how = {"threads": threads, "progress": progress, "refines": self.refines}
+        return write_vcf(path, self, output_type=kind, command=command, version=__version__, **how)
 
     def write_phylip(self, path: str | Path, *, names: str = "relaxed", force: bool = False) -> int:
         """Write IUPAC characters of the SNPs; returns their number. names: `relaxed`, or `strict` for 10 characters."""

@@ -15,9 +15,12 @@ from imputevae_cli import __version__
 from imputevae_cli.config import Config
 from imputevae_cli.data import frequencies as baselines
 from imputevae_cli.data.cohort import Cohort
+from imputevae_cli.data.evidence import Evidence
+from imputevae_cli.data.frequencies import posterior
 from imputevae_cli.data.genotypes import GenotypeMatrix, missing_per_sample
 from imputevae_cli.data.hidden_calls import HiddenCells
 from imputevae_cli.data.match_loci import Alignment, align_loci
+from imputevae_cli.decoders import registry
 from imputevae_cli.decoders.base import Context, EpochResult, Task
 from imputevae_cli.decoders.frequencies.decoder import FrequencyTable
 from imputevae_cli.decoders.rules import Rules
@@ -70,13 +73,15 @@ class ImputeVAE:
         """
         mask, names, task = self._task(genotypes, progress, on_epoch, stages)
         loci, cohort, test, config = genotypes.loci, task.cohort, task.test, self.config
-        with task.hidden.hidden_in(cohort.calls):
+        with task.holding_out():
             means = baselines.locus_means(cohort.calls)[test.loci]
             frequencies = FrequencyTable.of(cohort).gp_of(test)
         ensemble, test_gp = fit_ensemble(task)
-        averaging = config.io.scoring_averaging
-        expected = Expected(*(accuracy(test.truth, gp, means, averaging) for gp in (test_gp, frequencies)))
-        curve = confidence_curve(test.truth, test_gp)
+        averaging, truth = config.io.scoring_averaging, test.truth
+        if test.likelihoods is not None:
+            truth = _drawn(posterior(test_gp, test.likelihoods), seed_for(config.io.seed, "expected accuracy"))
+        expected = Expected(*(accuracy(truth, gp, means, averaging) for gp in (test_gp, frequencies)))
+        curve = confidence_curve(truth, test_gp)
         self._fitted = Fitted(loci, genotypes.samples, names, ensemble, mask, expected, curve)
         self._training_genotypes = genotypes
         return self
@@ -98,8 +103,9 @@ class ImputeVAE:
         names, codes = _population_codes(genotypes.populations)
         loci, calls = genotypes.loci, genotypes.calls
         calls = calls if calls.flags.writeable else calls.copy()  # hidden ones are hidden in place, and put back
-        cohort = Cohort(calls, loci.chrom_codes, loci.positions, genotypes.ploidy, codes, len(names))
-        validation, test = (HiddenCells.at(mask.cells[some], calls) for some in (mask.fits, ~mask.fits))
+        evidence = _evidence_for(genotypes, config)
+        cohort = Cohort(calls, loci.chrom_codes, loci.positions, genotypes.ploidy, codes, len(names), evidence)
+        validation, test = (HiddenCells.at(mask.cells[some], calls, evidence) for some in (mask.fits, ~mask.fits))
         threads = torch.get_num_threads()
         how = (config, device, progress or NullProgress(), threads, on_epoch, stages or Stages(), self.rules)
         return mask, names, Task(cohort, validation, test, *how)
@@ -110,14 +116,16 @@ class ImputeVAE:
         *,
         min_gp: float = 0.0,
         phased: bool = False,
+        refine: bool = False,
         progress: Progress | None = None,
         stages: Stages | None = None,
     ) -> ImputedGenotypes:
         """Fill the missing calls of `genotypes`, or of those that were fitted; the same each time it is called.
 
         min_gp: a filled call whose best probability is under this stays missing. phased: write `|`, in the phase
-        that the haplotype decoder found. stages: see `fit`. Raises CheckpointError when too few of the loci are known
-        to the model; ConfigError where phase is asked for and there is none.
+        that the haplotype decoder found. refine: rewrite visible calls whose posterior says otherwise, where the
+        genotypes have evidence that is not certain. stages: see `fit`. Raises CheckpointError when too few of the loci
+        are known to the model; ConfigError where phase is asked for and there is none.
         """
         fitted = self._require_fitted()
         genotypes = self._training_genotypes if genotypes is None else genotypes
@@ -137,7 +145,7 @@ class ImputeVAE:
                     "set model.decoder=copying or leave --phased out"
                 )
             phase = view.phase
-        return ImputedGenotypes(aligned.genotypes, view.gp, min_gp, phase, view.has_calls)
+        return ImputedGenotypes(aligned.genotypes, view.gp, min_gp, phase, view.has_calls, refine=refine)
 
     def min_gp_for(self, accuracy: float) -> ConfidencePoint:
         """The least threshold on GP that should give filled calls of this accuracy, and what it keeps.
@@ -170,7 +178,9 @@ class ImputeVAE:
     def _cohort(self, aligned: Alignment) -> Cohort:
         """A file's samples at the model's loci."""
         fitted = self._require_fitted()
-        return replace(fitted.ensemble.cohort, calls=aligned.calls, populations=fitted.codes_for(aligned.genotypes))
+        evidence = None if fitted.ensemble.cohort.evidence is None else aligned.evidence
+        codes = fitted.codes_for(aligned.genotypes)
+        return replace(fitted.ensemble.cohort, calls=aligned.calls, populations=codes, evidence=evidence)
 
     def forecast(self, genotypes: GenotypeMatrix) -> Cost:
         """What fitting (unless fitted) and filling would take, about, from a run on some of the data.
@@ -302,6 +312,27 @@ class _View:
         index, swapped = self.aligned.model_index[start:stop], self.aligned.swapped[start:stop]
         low, high = int(index.min()), int(index.max()) + 1
         return self.mixed.phased.alt_first(low, high)[np.ix_(self.rows, index - low)] ^ swapped
+
+
+def _evidence_for(genotypes: GenotypeMatrix, config: Config) -> Evidence | None:
+    """What the fit goes by beside the calls: nothing where these are certain, or the decoder that is asked for goes by
+    calls alone."""
+    report, decoder = genotypes.evidence_report, config.model.decoder
+    if genotypes.evidence is None or (report is not None and not report.used):
+        return None
+    if decoder != "auto" and registry.get(decoder).role.on_evidence == "never":
+        logger.warning("model.decoder=%s takes each call as certain; use auto, to go by the reads", decoder)
+        return None
+    return genotypes.evidence
+
+
+def _drawn(gp: np.ndarray, seed: int) -> np.ndarray:
+    """A genotype of each cell, int64 (M,), drawn from its posterior, float (M, C).
+
+    A low-depth call is not the truth: accuracy is expected over what the reads leave open.
+    """
+    draws = np.random.default_rng(seed).random(len(gp))
+    return np.minimum((gp.cumsum(1) < draws[:, None]).sum(1), gp.shape[1] - 1).astype(np.int64)
 
 
 def _check_ploidy(genotypes: GenotypeMatrix, config: Config) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from imputevae_cli.cli.options import Common, Input, MapFile, Popmap, with_common
+from imputevae_cli.cli.options import Common, Input, Likelihoods, MapFile, Popmap, with_common
 from imputevae_cli.errors import ConfigError, LostToBaselineError
 from imputevae_cli.log import logger
 
@@ -39,6 +39,7 @@ def evaluate(
     ] = None,
     popmap: Popmap = None,
     map_: MapFile = None,
+    likelihoods: Likelihoods = None,
     imputed: Annotated[
         str | None, typer.Option("--imputed", metavar="FILE", help="Score this file, imputed from INPUT by any tool.")
     ] = None,
@@ -87,7 +88,7 @@ def evaluate(
         return output if output is not None or json_ else this.output_path(None, config, "_evaluation")
 
     clock = Stopwatch()
-    session = this.start(common, files)
+    session = this.start(common, files, {"io.likelihoods": likelihoods})
     path = folder_of(session.config)
     if not _check_outputs(path, json_, asked, session):
         return

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imputevae_cli.cli.options import OVERLAP, Common, Input, LatentFile, MapFile, Overlap, Popmap, with_common
+from imputevae_cli.cli.options import (
+    OVERLAP,
+    Common,
+    Input,
+    LatentFile,
+    Likelihoods,
+    MapFile,
+    Overlap,
+    Popmap,
+    with_common,
+)
 from imputevae_cli.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -30,6 +40,7 @@ def impute(
     ] = None,
     popmap: Popmap = None,
     map_: MapFile = None,
+    likelihoods: Likelihoods = None,
     overlap: Overlap = OVERLAP,
     output_type: Annotated[
         str | None, typer.Option("--output-type", metavar="v|z|b|p", help="VCF, VCF.gz, BCF, PHYLIP.")
@@ -42,12 +53,16 @@ def impute(
         typer.Option("--target-accuracy", min=0.0, max=1.0, help="Choose --min-gp for this share of right calls."),
     ] = None,
     phased: Annotated[bool, typer.Option("--phased", help="Write GT with |, phased by the haplotype decoder.")] = False,
+    refine: Annotated[
+        bool,
+        typer.Option("--refine", help="Rewrite visible calls whose posterior says otherwise; OGT keeps the old one."),
+    ] = False,
     latent: LatentFile = None,
     phylip_names: Annotated[
         str, typer.Option("--phylip-names", metavar="relaxed|strict", help="strict cuts names to 10 characters.")
     ] = "relaxed",
 ) -> None:
-    """Fill the missing calls of INPUT; every known call stays as it is."""
+    """Fill the missing calls of INPUT; every known call stays as it is, unless --refine is given."""
     from imputevae_cli.cli import session as this
     from imputevae_cli.cli.signals import resumable, run_folder_of
     from imputevae_cli.cli.summary import Stopwatch, show_estimate, show_imputation
@@ -62,7 +77,7 @@ def impute(
         )
 
     clock = Stopwatch()
-    session = this.start(common, files)
+    session = this.start(common, files, {"io.likelihoods": likelihoods})
     from imputevae_cli.io.outputs import output_type_of
     from imputevae_cli.io.phylip import check_name_style
     from imputevae_cli.io.phylip import phylip_names as check_names
@@ -90,14 +105,17 @@ def impute(
         fitted = fitted or ImputeVAE(session.config).fit(genotypes, session.progress, stages=stages)
         if target_accuracy is not None:
             min_gp = _threshold(fitted, target_accuracy)
-        imputed = fitted.transform(genotypes, min_gp=min_gp, phased=phased, progress=session.progress, stages=stages)
+        how = {"min_gp": min_gp, "phased": phased, "refine": refine}
+        imputed = fitted.transform(genotypes, **how, progress=session.progress, stages=stages)
+        written = None
         if kind == "p":
             imputed.write_phylip(path, names=phylip_names, force=force)
         else:
             settings = {"command": session.command, "threads": session.threads, "progress": session.progress}
-            imputed.write_vcf(path, kind, force=force, **settings)
+            written = imputed.write_vcf(path, kind, force=force, **settings)
         this.write_latent(latent, fitted, genotypes)
-    show_imputation(fitted, imputed, path, clock, common.quiet)
+    n_refined = imputed.n_refined if written is None else written.refined
+    show_imputation(fitted, imputed, path, clock, common.quiet, n_refined)
 
 
 def _check_outputs(path: str, kind: str, session: Session) -> bool | None:

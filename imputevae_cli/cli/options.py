@@ -28,6 +28,14 @@ LatentFile = Annotated[
     Path | None,
     typer.Option("--latent", metavar="FILE.tsv", help="Write the latent of each sample here; train draws it too."),
 ]
+Likelihoods = Annotated[
+    str | None,
+    typer.Option(
+        "--likelihoods",
+        metavar="FIELD",
+        help="What stands behind the calls: auto, PL, GL, AD, CATG, GP (holds a prior) or none.",
+    ),
+]
 Overlap = Annotated[
     int,
     typer.Option(

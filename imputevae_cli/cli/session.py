@@ -167,10 +167,14 @@ def read(
         include_pops=common.include_pops.split(",") if common.include_pops else None,
         region=common.region,
         context=context,
+        likelihoods=session.config.io.likelihoods,
         progress=session.progress,
     )
     for reason, count in genotypes.source.passed_through.items():
         logger.info("%s: %d records pass through unchanged: %s", genotypes.source.name, count, reason)
+    if genotypes.evidence_report is not None and (genotypes.evidence_report.field or genotypes.evidence is not None):
+        for line in genotypes.evidence_report.lines():
+            logger.info("%s: %s", genotypes.source.name, line)
     return genotypes if distances is None else genotypes.with_map(distances.centimorgans(genotypes.loci))
 
 

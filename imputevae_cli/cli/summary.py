@@ -45,7 +45,9 @@ def show_fit(model: ImputeVAE, genotypes: GenotypeMatrix, path: str, clock: Stop
     _show("Trained", rows, quiet)
 
 
-def show_imputation(model: ImputeVAE, imputed: ImputedGenotypes, path: str, clock: Stopwatch, quiet: bool) -> None:
+def show_imputation(
+    model: ImputeVAE, imputed: ImputedGenotypes, path: str, clock: Stopwatch, quiet: bool, n_refined: int = 0
+) -> None:
     """The table of `impute`."""
     genotypes = imputed.genotypes
     n_missing, n_imputed = imputed.n_missing, imputed.n_imputed
@@ -57,6 +59,8 @@ def show_imputation(model: ImputeVAE, imputed: ImputedGenotypes, path: str, cloc
     ]
     if n_imputed < n_missing:
         rows.append(("Left missing", f"{n_missing - n_imputed:,}"))
+    if imputed.refines and genotypes.evidence is not None:
+        rows.append(("Visible calls refined", f"{n_refined:,}"))
     rows += [*_fit_rows(model), ("Output", path), *_cost_rows(clock)]
     _show("Imputed", rows, quiet)
 
@@ -131,6 +135,7 @@ def show_tuning(result: TuningResult, files: TuningFiles, clock: Stopwatch, quie
 
 def _size_rows(genotypes: GenotypeMatrix, has_calls: np.ndarray | None = None) -> list[tuple[str, str]]:
     rows = [("Samples", f"{genotypes.n_samples:,}"), ("Loci", f"{genotypes.n_loci:,}")]
+    rows += _evidence_rows(genotypes)
     context = int(genotypes.is_context.sum())
     if context:
         rows.append(("  read beside the region", f"{context:,}"))
@@ -142,6 +147,22 @@ def _size_rows(genotypes: GenotypeMatrix, has_calls: np.ndarray | None = None) -
     if empty:
         rows.append(("Samples without a call, left so", f"{empty:,}"))
     return rows
+
+
+def _evidence_rows(genotypes: GenotypeMatrix) -> list[tuple[str, str]]:
+    """What stands behind the calls; nothing where the file says nothing of that."""
+    report = genotypes.evidence_report
+    if report is None or report.field is None:
+        return []
+    depth = "" if report.median_depth is None else f", median depth {report.median_depth:g}"
+    if not report.used:
+        return [("Likelihoods", f"{report.field} finds the calls certain{depth}")]
+    rows = [("Likelihoods", f"{report.field}{depth}")]
+    if report.error is not None:
+        rows.append(("  error rate of the reads", f"{report.error:.4f}, over-dispersion {report.overdispersion:.4f}"))
+    share = report.n_uncertain / max(report.n_visible, 1)
+    wrong = f"{report.expected_wrong:.1%} of the visible are expected to be wrong"
+    return [*rows, ("  uncertain visible calls", f"{report.n_uncertain:,} ({share:.1%}); {wrong}")]
 
 
 def _fit_rows(model: ImputeVAE) -> list[tuple[str, str]]:

@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imputevae_cli.cli.options import OVERLAP, Common, Input, LatentFile, MapFile, Overlap, Popmap, with_common
+from imputevae_cli.cli.options import (
+    OVERLAP,
+    Common,
+    Input,
+    LatentFile,
+    Likelihoods,
+    MapFile,
+    Overlap,
+    Popmap,
+    with_common,
+)
 from imputevae_cli.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -22,6 +32,7 @@ def train(
     ] = None,
     popmap: Popmap = None,
     map_: MapFile = None,
+    likelihoods: Likelihoods = None,
     overlap: Overlap = OVERLAP,
     latent: LatentFile = None,
     no_panel: Annotated[
@@ -48,7 +59,7 @@ def train(
         )
 
     clock = Stopwatch()
-    session = this.start(common, files, shares=True)
+    session = this.start(common, files, {"io.likelihoods": likelihoods}, shares=True)
     path = this.output_path(output, session.config, ".ivae")
     with joined(session.config, input) as ranks:
         # The first process alone writes

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imputevae_cli.cli.options import Common, Input, MapFile, Popmap, with_common
+from imputevae_cli.cli.options import Common, Input, Likelihoods, MapFile, Popmap, with_common
 from imputevae_cli.cli.signals import STOPPED_BY
 from imputevae_cli.errors import ConfigError, Preempted
 from imputevae_cli.runtime.stopping import Stopped, StopRequest
@@ -35,6 +35,7 @@ def tune(
     ] = None,
     popmap: Popmap = None,
     map_: MapFile = None,
+    likelihoods: Likelihoods = None,
     trials: Annotated[int | None, typer.Option("--trials", help="Trials of the whole study, of all workers.")] = None,
     metric: Annotated[
         list[str] | None,
@@ -65,6 +66,7 @@ def tune(
 
     clock = Stopwatch()
     flags = {
+        "io.likelihoods": likelihoods,
         "tune.n_trials": trials,
         "tune.metrics": metric or None,
         "tune.select": select,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from imputevae_cli.data.evidence import Evidence
 from imputevae_cli.data.subsets import chromosomes_of
 
 
@@ -15,6 +16,7 @@ class Cohort:
 
     calls: int8 (N, L), -1 missing. chrom_codes: int32 (L,). positions: int64 (L,) bp or float64 (L,) cM.
     populations: int64 (N,) codes 0..n_populations-1, n_populations for a sample of none; or None.
+    evidence: of the same cells, or None where calls are certain.
     """
 
     calls: np.ndarray
@@ -23,6 +25,7 @@ class Cohort:
     ploidy: int
     populations: np.ndarray | None = None
     n_populations: int = 0
+    evidence: Evidence | None = None
 
     @property
     def n_loci(self) -> int:
@@ -36,8 +39,8 @@ class Cohort:
         return np.where(self.populations == self.n_populations, -1, self.populations)
 
     def with_calls(self, calls: np.ndarray) -> Cohort:
-        """The same samples and loci with other calls."""
-        return replace(self, calls=calls)
+        """The same samples and loci with other calls, which are taken as certain."""
+        return replace(self, calls=calls, evidence=None)
 
     def subset(self, samples: np.ndarray, loci: np.ndarray) -> Cohort:
         """Some samples at some loci, by rising index; a gap between loci starts a new chromosome."""
@@ -48,4 +51,5 @@ class Cohort:
             chrom_codes=chromosomes_of(self.chrom_codes, loci),
             positions=self.positions[loci],
             populations=populations,
+            evidence=None if self.evidence is None else self.evidence.subset(samples, loci),
         )

@@ -10,6 +10,8 @@ from typing import Protocol
 
 import numpy as np
 
+from imputevae_cli.data.evidence import Evidence
+from imputevae_cli.data.evidence_report import EvidenceReport
 from imputevae_cli.data.region import Region
 
 MISSING = -1
@@ -85,7 +87,8 @@ class GenotypeMatrix:
     """Calls of samples at loci.
 
     calls: int8 (samples, loci), the count of ALT alleles: 0..ploidy, -1 missing.
-    populations: object (samples,) of str, or None when no popmap was given.
+    populations: object (samples,) of str, or None when no popmap was given. evidence: how likely each genotype of each
+    cell is, or None where calls are taken as certain; evidence_report: how it was had.
     """
 
     calls: np.ndarray
@@ -94,6 +97,8 @@ class GenotypeMatrix:
     ploidy: int = 2
     populations: np.ndarray | None = None
     source: VcfSource | None = None
+    evidence: Evidence | None = None
+    evidence_report: EvidenceReport | None = None
 
     @property
     def n_samples(self) -> int:
@@ -113,7 +118,8 @@ class GenotypeMatrix:
         if keep.all():
             return self
         source = None if self.source is None else replace(self.source, rows=self.source.rows[keep])
-        return replace(self, calls=self.calls[:, keep], loci=self.loci.take(keep), source=source)
+        evidence = None if self.evidence is None else self.evidence.at_loci(keep)
+        return replace(self, calls=self.calls[:, keep], loci=self.loci.take(keep), source=source, evidence=evidence)
 
     @property
     def n_classes(self) -> int:
@@ -125,8 +131,10 @@ class GenotypeMatrix:
         return replace(self, loci=replace(self.loci, cm=cm))
 
     def with_calls(self, calls: np.ndarray) -> GenotypeMatrix:
-        """The same samples and loci with other calls, int8 (samples, loci)."""
-        return replace(self, calls=calls)
+        """The same samples and loci with other calls, int8 (samples, loci); what is hidden loses its evidence too."""
+        hidden = None if self.evidence is None else (calls == MISSING) & (self.calls != MISSING)
+        evidence = None if self.evidence is None else self.evidence.without(hidden)
+        return replace(self, calls=calls, evidence=evidence)
 
 
 class ImputedBlocks(Protocol):
@@ -144,17 +152,21 @@ class ImputedBlock:
     """Filled genotypes of a run of loci.
 
     calls: int8 (samples, b), the argmax of `gp`; -1 where the best GP is below the threshold asked for,
-        and where a sample has no call at all to go by.
+        and where a sample has no call at all to go by. Visible calls are as they were, but for those of `refined`.
     gp: uint16 (samples, b, classes), genotype probabilities in thousandths; each cell sums to 1000, and
-        to 0 where nothing is known of the cell. A known call has 1000 at its genotype.
+        to 0 where nothing is known of the cell. A certain call has 1000 at its genotype.
     imputed: bool (samples, b), cells that were missing in the input and are filled in `calls`.
     alt_first: bool (samples, b), whether a heterozygote is 1|0 rather than 0|1; None leaves phases as they were.
+    uncertain: bool (samples, b), visible calls whose `gp` is a posterior, as their evidence leaves them open; or None.
+    refined: bool (samples, b), those of them that `calls` has otherwise than the input; or None.
     """
 
     calls: np.ndarray
     gp: np.ndarray
     imputed: np.ndarray
     alt_first: np.ndarray | None = None
+    uncertain: np.ndarray | None = None
+    refined: np.ndarray | None = None
 
 
 def genotype_counts(calls: np.ndarray, n_classes: int = 3, samples: np.ndarray | slice = slice(None)) -> np.ndarray:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from imputevae_cli.data.evidence import Evidence
 from imputevae_cli.data.genotypes import MISSING
 
 BLOCK = 2048
@@ -20,11 +21,15 @@ FAR = 32
 
 @dataclass(frozen=True)
 class HiddenCells:
-    """Known calls that the model does not see, by rising locus: sample, locus and call, int64 (M,) each."""
+    """Known calls that the model does not see, by rising locus: sample, locus and call, int64 (M,) each.
+
+    likelihoods: float32 (M, C) of each genotype, where calls are uncertain; None where they are taken as certain.
+    """
 
     samples: np.ndarray
     loci: np.ndarray
     truth: np.ndarray
+    likelihoods: np.ndarray | None = None
 
     @classmethod
     def of(cls, where: np.ndarray, calls: np.ndarray) -> HiddenCells:
@@ -33,12 +38,13 @@ class HiddenCells:
         return cls(samples, loci, calls[samples, loci].astype(np.int64))
 
     @classmethod
-    def at(cls, cells: np.ndarray, calls: np.ndarray) -> HiddenCells:
+    def at(cls, cells: np.ndarray, calls: np.ndarray, evidence: Evidence | None = None) -> HiddenCells:
         """The cells of these numbers, int64 (M,), sample * loci + locus, with their calls, int8 (N, L)."""
         samples, loci = np.divmod(cells, calls.shape[1])
         order = np.argsort(loci, kind="stable")
         samples, loci = samples[order], loci[order]
-        return cls(samples, loci, calls[samples, loci].astype(np.int64))
+        likelihoods = None if evidence is None else evidence.of_cells(samples, loci)
+        return cls(samples, loci, calls[samples, loci].astype(np.int64), likelihoods)
 
     @classmethod
     def none(cls) -> HiddenCells:
@@ -48,9 +54,15 @@ class HiddenCells:
 
     def and_also(self, other: HiddenCells) -> HiddenCells:
         """These cells and those of `other`, by rising locus."""
-        columns = [np.concatenate(pair) for pair in zip(vars(self).values(), vars(other).values(), strict=True)]
+        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
+        columns = [None if one is None or two is None else np.concatenate((one, two)) for one, two in pairs]
         order = np.lexsort((columns[0], columns[1]))
-        return HiddenCells(*(column[order] for column in columns))
+        return HiddenCells(*(None if column is None else column[order] for column in columns))
+
+    @property
+    def target(self) -> np.ndarray:
+        """What probabilities are scored by: the calls, int64 (M,), or where these are uncertain their likelihoods."""
+        return self.truth if self.likelihoods is None else self.likelihoods
 
     @contextmanager
     def hidden_in(self, calls: np.ndarray) -> Iterator[None]:
@@ -71,7 +83,8 @@ class HiddenCells:
 
     def take(self, places: np.ndarray) -> HiddenCells:
         """The cells at `places`, int64 rising."""
-        return HiddenCells(self.samples[places], self.loci[places], self.truth[places])
+        likelihoods = None if self.likelihoods is None else self.likelihoods[places]
+        return HiddenCells(self.samples[places], self.loci[places], self.truth[places], likelihoods)
 
     def within(self, samples: np.ndarray, loci: np.ndarray) -> tuple[np.ndarray, HiddenCells]:
         """Places, int64 (M,), of the cells of some samples at some loci, and those cells as their excerpt counts them.
@@ -82,7 +95,8 @@ class HiddenCells:
         inside = samples[np.minimum(row, len(samples) - 1)] == self.samples
         inside &= loci[np.minimum(column, len(loci) - 1)] == self.loci
         places = np.flatnonzero(inside)
-        return places, HiddenCells(row[places], column[places], self.truth[places])
+        likelihoods = None if self.likelihoods is None else self.likelihoods[places]
+        return places, HiddenCells(row[places], column[places], self.truth[places], likelihoods)
 
     def blocks(self, n_loci: int, size: int = BLOCK) -> Iterator[tuple[int, int, slice]]:
         """(start, stop, cells): runs of loci that hold cells, and the cells in each."""

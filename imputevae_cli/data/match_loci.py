@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from imputevae_cli.data.evidence import Evidence
 from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix, Loci
 from imputevae_cli.errors import CheckpointError
 
@@ -22,7 +23,7 @@ class Alignment:
     of a region. model_index: int64 (l,), the model's locus for each. swapped: bool (l,), where REF and ALT are
     exchanged. calls: int8 (N, model loci), the file's calls with those of the context, in the model's order and coding,
     -1 where the file has none. seen: bool (model loci,), where it has one. n_unknown: loci to fill that the model does
-    not know.
+    not know. evidence: of the cells of `calls`, or None where calls are certain.
     """
 
     genotypes: GenotypeMatrix
@@ -31,6 +32,7 @@ class Alignment:
     calls: np.ndarray
     seen: np.ndarray
     n_unknown: int
+    evidence: Evidence | None = None
 
 
 def align_loci(genotypes: GenotypeMatrix, model_loci: Loci, ploidy: int, model_name: str) -> Alignment:
@@ -48,7 +50,7 @@ def align_loci(genotypes: GenotypeMatrix, model_loci: Loci, ploidy: int, model_n
     if genotypes.loci is model_loci and not genotypes.is_context.any():  # those of the fit: no copy of their calls
         n_loci = genotypes.n_loci
         swapped, seen = np.zeros(n_loci, bool), np.ones(n_loci, bool)
-        return Alignment(genotypes, np.arange(n_loci), swapped, genotypes.calls, seen, 0)
+        return Alignment(genotypes, np.arange(n_loci), swapped, genotypes.calls, seen, 0, genotypes.evidence)
     index, swapped = match_loci(genotypes.loci, model_loci)
     found, wanted = index >= 0, ~genotypes.is_context
     n_found, n_loci = int((found & wanted).sum()), int(wanted.sum())
@@ -64,10 +66,12 @@ def align_loci(genotypes: GenotypeMatrix, model_loci: Loci, ploidy: int, model_n
     calls[:, where] = np.where(recode, recoded, shared)
     seen = np.zeros(len(model_loci), bool)
     seen[where] = True
-    fill = found & wanted
-    return Alignment(
-        _to_fill(genotypes, fill, n_loci - n_found), index[fill], swapped[fill], calls, seen, n_loci - n_found
-    )
+    evidence = genotypes.evidence
+    if evidence is not None:
+        evidence = evidence.at_loci(found).placed(where, len(model_loci), recode)
+    fill, n_unknown = found & wanted, n_loci - n_found
+    to_fill = _to_fill(genotypes, fill, n_unknown)
+    return Alignment(to_fill, index[fill], swapped[fill], calls, seen, n_unknown, evidence)
 
 
 class LocusFinder:

@@ -6,7 +6,8 @@ imports another; what one needs of another it reads from those that were fitted 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cache
@@ -72,6 +73,13 @@ class Task:
         """All held-out cells."""
         return self.validation.and_also(self.test)
 
+    @contextmanager
+    def holding_out(self) -> Iterator[None]:
+        """Hide the held-out cells, calls and evidence, in place, and put them back whatever happens."""
+        hidden, evidence = self.hidden, self.cohort.evidence
+        with hidden.hidden_in(self.cohort.calls), nullcontext() if evidence is None else evidence.hidden_in(hidden):
+            yield
+
 
 class Effort(Enum):
     """How much of its training a decoder gets. BRIEF and CHEAP serve other decoders; CHEAP also judges it."""
@@ -94,6 +102,7 @@ class Role:
     is_free: it needs no fit. serves: others, and the user, want what it knows of samples even where it is not mixed.
     screens_first: its screen is run before all else, and may show others to be needless. gives_way: where it does, see
     `Rules`. on_trial: in large files it is fitted only if a cheap run adds to those that are fitted anyway.
+    on_evidence: whether it takes part where calls are uncertain, "also" or "only" there, or "never".
     trusted: it is fitted where that cannot be judged. reports_epochs: its fit calls `Task.on_epoch`.
     """
 
@@ -103,6 +112,7 @@ class Role:
     gives_way: Literal["never", "linked", "closely linked"] = "never"
     on_trial: bool = False
     trusted: bool = False
+    on_evidence: Literal["never", "also", "only"] = "never"
     reports_epochs: bool = False
 
 
@@ -157,7 +167,10 @@ class Posterior(Protocol):
     """Genotype probabilities of some samples."""
 
     def gp(self, start: int, stop: int) -> np.ndarray:
-        """Of loci start..stop (exclusive), float32 (N, stop - start, C); only missing calls' values count."""
+        """Of loci start..stop (exclusive), float32 (N, stop - start, C), from all but a cell's own evidence.
+
+        Only the values of missing calls count, and of those whose evidence leaves them open.
+        """
         ...
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from imputevae_cli.data.cohort import Cohort
+from imputevae_cli.data.frequencies import posterior
 from imputevae_cli.data.genotypes import MISSING
 from imputevae_cli.data.hidden_calls import surroundings
 from imputevae_cli.decoders import registry
@@ -53,12 +54,17 @@ class Mixed:
 
     def _compute(self, start: int, stop: int) -> np.ndarray:
         cohort = self.cohort
-        missing = cohort.calls[:, start:stop] == MISSING
-        gp = np.zeros((*missing.shape, cohort.ploidy + 1), np.float32)
-        if missing.any():
-            around = surroundings(cohort.calls, cohort.chrom_codes, cohort.ploidy, start, stop)[missing]
-            logs = {name: log_of(self.parts[name].gp(start, stop)[missing]) for name in self.gate.parts}
-            gp[missing] = self.gate.mix(logs, around)
+        evidence = cohort.evidence
+        asked = cohort.calls[:, start:stop] == MISSING
+        if evidence is not None:
+            asked |= evidence.uncertain(slice(None), start, stop)
+        gp = np.zeros((*asked.shape, cohort.ploidy + 1), np.float32)
+        if asked.any():
+            around = surroundings(cohort.calls, cohort.chrom_codes, cohort.ploidy, start, stop)[asked]
+            logs = {name: log_of(self.parts[name].gp(start, stop)[asked]) for name in self.gate.parts}
+            gp[asked] = self.gate.mix(logs, around)
+            if evidence is not None:  # what the decoders say comes from the other cells: a cell's own reads come here
+                gp[asked] = posterior(gp[asked], evidence.block(slice(None), start, stop)[asked])
         return gp
 
     @property

@@ -19,7 +19,7 @@ from imputevae_cli.decoders.registry import BASELINE
 from imputevae_cli.ensemble.ensemble import Ensemble
 from imputevae_cli.ensemble.gate import Gate
 from imputevae_cli.ensemble.held_out import HeldOut
-from imputevae_cli.ensemble.plan import Findings, Plan, Step, plan
+from imputevae_cli.ensemble.plan import Data, Findings, Plan, Step, plan
 from imputevae_cli.ensemble.screen import idle_decoders, loss_ratio
 from imputevae_cli.log import logger
 from imputevae_cli.runtime.device import kernel_threads
@@ -27,7 +27,7 @@ from imputevae_cli.runtime.device import kernel_threads
 
 def fit_ensemble(task: Task) -> tuple[Ensemble, np.ndarray]:
     """Fit the decoders that `model.decoder` asks for, and the gate; with what it says of the test cells, (M, C)."""
-    with task.hidden.hidden_in(task.cohort.calls), kernel_threads(1):
+    with task.holding_out(), kernel_threads(1):
         ensemble, test_gp = Fit(task).on_visible()
     inputs = Inputs(ensemble.fitted)
     fitted = {name: one.on_all_calls(task, inputs) for name, one in ensemble.fitted.items()}
@@ -62,31 +62,30 @@ class Fit:
     def plan(self, findings: Findings) -> Plan:
         """The plan that goes by these findings."""
         task = self.task
-        return plan(task.config, task.cohort.calls.size, findings, self.decoders, task.rules)
+        data = Data(task.cohort.calls.size, task.cohort.evidence is not None)
+        return plan(task.config, data, findings, self.decoders, task.rules)
 
     def on_visible(self) -> tuple[Ensemble, np.ndarray]:
         """The ensemble of the visible calls, and the probabilities of the test cells, (M, C)."""
-        task = self.task
         now, findings = self.first_plan()
         for step in now.steps:
             if not step.on_trial or step.effort.serves_others:
                 self.carry_out(step)
         held_out = self._held_out()
         if now.on_trial:
-            idle = task.stages.run("screens judged", lambda: self._judge(held_out, now.on_trial))
-            now = self.plan(Findings(findings.ratio, idle))
-            for step in now.steps:
-                if step.decoder not in self.fitted or (step.is_mixed and step.decoder not in self.views):
-                    self.carry_out(step)
+            now = self._after_trial(now, findings, held_out)
         gate, test_gp = self._weigh(held_out)
-        fit_notes = [note for name, one in self.fitted.items() for note in self.decoders[name].notes(one)]
-        notes = [*now.notes, *fit_notes]
+        notes = [*now.notes, *self._notes()]
         for note in [gate.summary(), *notes]:
             logger.debug("%s", note)
         self.views.clear()
         kept = {n: one for n, one in self.fitted.items() if n in gate.parts or isinstance(one, SampleStructure)}
         self.fitted.clear()
-        return Ensemble(task.cohort, kept, gate, notes), test_gp
+        return Ensemble(self.task.cohort, kept, gate, notes), test_gp
+
+    def _notes(self) -> list[str]:
+        """What the decoders have to say of their fits."""
+        return [note for name, one in self.fitted.items() for note in self.decoders[name].notes(one)]
 
     def carry_out(self, step: Step) -> None:
         """Fit the decoder of a step."""
@@ -96,6 +95,15 @@ class Fit:
         self.fitted[name] = self.decoders[name].fit(self.task, inputs)
         if step.is_mixed:
             self.views[name] = self.fitted[name].gp_of
+
+    def _after_trial(self, now: Plan, findings: Findings, held_out: HeldOut) -> Plan:
+        """The plan once those on trial were judged, with all of it carried out."""
+        idle = self.task.stages.run("screens judged", lambda: self._judge(held_out, now.on_trial))
+        settled = self.plan(Findings(findings.ratio, idle))
+        for step in settled.steps:
+            if step.decoder not in self.fitted or (step.is_mixed and step.decoder not in self.views):
+                self.carry_out(step)
+        return settled
 
     def _judge(self, held_out: HeldOut, names: tuple[str, ...]) -> dict[str, str]:
         """Those on trial that add nothing to what `held_out` knows, and why."""

@@ -10,6 +10,7 @@ import torch
 
 from imputevae_cli.config import Config
 from imputevae_cli.data.cohort import Cohort
+from imputevae_cli.data.evidence import Evidence
 from imputevae_cli.data.genotypes import GenotypeMatrix, Loci
 from imputevae_cli.data.hidden_calls import HiddenCells
 from imputevae_cli.decoders.base import Setting
@@ -17,6 +18,7 @@ from imputevae_cli.ensemble.ensemble import Ensemble
 from imputevae_cli.errors import ConfigError
 from imputevae_cli.masking.strategies import Mask
 from imputevae_cli.runtime.device import choose_device
+from imputevae_cli.runtime.serialise import as_arrays, as_tensors
 from imputevae_cli.scoring.metrics import Accuracy, ConfidencePoint
 
 _BLOCK = 1 << 20  # packed bytes at a time
@@ -108,6 +110,7 @@ class Fitted:
             "population_names": list(self.population_names),
             "population_codes": None if cohort.populations is None else torch.from_numpy(cohort.populations),
             "calls": torch.from_numpy(pack_calls(cohort.calls)),
+            "evidence": None if cohort.evidence is None else as_tensors(cohort.evidence.state()),
             "masks": {
                 name: torch.from_numpy(_packed_cells(cells, cohort.calls.size))
                 for name, cells in (("hidden", self.mask.cells), ("validation", self.mask.cells[self.mask.fits]))
@@ -135,8 +138,9 @@ class Fitted:
         calls = unpack_calls(state["calls"].numpy(), shape)
         cells, fits = (_unpacked_cells(state["masks"][name].numpy(), shape) for name in ("hidden", "validation"))
         codes = None if codes is None else codes.numpy()
-        cohort = Cohort(calls, loci.chrom_codes, loci.positions, int(state["ploidy"]), codes, len(names))
-        hidden = HiddenCells.at(cells, calls)
+        evidence = None if state["evidence"] is None else Evidence.from_state(as_arrays(state["evidence"]))
+        cohort = Cohort(calls, loci.chrom_codes, loci.positions, int(state["ploidy"]), codes, len(names), evidence)
+        hidden = HiddenCells.at(cells, calls, evidence)
         device = choose_device(config.train.device)
         return cls(
             loci=loci,

@@ -23,7 +23,7 @@ GATE_SECONDS = 1.5
 
 def forecast(task: Task) -> Cost:
     """What `fit_ensemble` and filling every missing call will take, about."""
-    with task.hidden.hidden_in(task.cohort.calls), kernel_threads(1):
+    with task.holding_out(), kernel_threads(1):
         fit = Fit(replace(task, progress=NullProgress()))
         seconds, now = timed(lambda: expected_plan(fit))
         total = Cost(seconds + GATE_SECONDS * (1 + len(now.notes)), 0)

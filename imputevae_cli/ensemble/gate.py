@@ -55,7 +55,7 @@ class Gate:
     def fit(
         cls,
         log_gp: Mapping[str, np.ndarray],
-        truth: np.ndarray,
+        target: np.ndarray,
         features: np.ndarray,
         *,
         fallback: str = "frequencies",
@@ -64,16 +64,17 @@ class Gate:
     ) -> Gate:
         """Choose and weigh the parts on hidden calls.
 
-        log_gp: part -> float (M, C), log probabilities of the M hidden calls. truth: int (M,). features: float (M, F),
+        log_gp: part -> float (M, C), log probabilities of the M hidden calls. target: the calls, int (M,), or where
+        these are uncertain their likelihoods, float (M, C). features: float (M, F),
         what may decide whom to believe, such as MAF or the distance to the nearest known call; the parts' confidence
         is added here. fallback: the part that is used alone when nothing beats it, if it is among `log_gp`.
         groups: int (M,), cells of one group (a locus, say) are never on both sides of a cross-fit.
         """
         rng = np.random.default_rng(seed)
-        chosen = _choose_cells(len(truth), rng)
+        chosen = _choose_cells(len(target), rng)
         cells = _Cells.of(
             {name: gp[chosen] for name, gp in log_gp.items()},
-            truth[chosen],
+            target[chosen],
             np.asarray(features, float)[chosen],
             np.arange(len(chosen)) if groups is None else np.asarray(groups)[chosen],
             rng,
@@ -107,20 +108,23 @@ class Gate:
 
 @dataclass
 class _Cells:
-    """Hidden calls: log probabilities float64 (M, P, C), truth int64 (M,), features (M, F), fold of each cell (M,)."""
+    """Hidden calls: log probabilities float64 (M, P, C), features (M, F), fold of each cell (M,).
+
+    target: the calls, int64 (M,), or the logarithms of their likelihoods, float64 (M, C).
+    """
 
     names: list[str]
     stack: Tensor
-    truth: Tensor
+    target: Tensor
     features: np.ndarray
     fold: np.ndarray
 
     @classmethod
-    def of(cls, log_gp, truth, features, groups, rng) -> _Cells:
+    def of(cls, log_gp, target, features, groups, rng) -> _Cells:
         codes = np.unique(groups, return_inverse=True)[1]
         fold = rng.permutation(np.arange(codes.max() + 1) % _FOLDS)[codes]
         names = list(log_gp)
-        return cls(names, _stack([log_gp[n] for n in names]), torch.from_numpy(truth.astype(np.int64)), features, fold)
+        return cls(names, _stack([log_gp[n] for n in names]), _target_of(target), features, fold)
 
     def part(self, names) -> tuple[Tensor, np.ndarray]:
         return self.stack[:, [self.names.index(name) for name in names]], self.features
@@ -133,29 +137,35 @@ def _select(cls, cells: _Cells, fallback: str) -> Gate:
     if fallback in alone and not _pays(alone[fallback], alone[best]):
         best = fallback
     parts, kind, losses, dropped = (best,), _as_is, alone[best], {}
-    if len(cells.truth) < ENOUGH:
+    if len(cells.target) < ENOUGH:
         dropped = {name: "too few hidden calls to weigh it" for name in cells.names if name != best}
     else:
         parts, kind, losses = _grow(cells, parts, losses)
         parts, losses, dropped = _without_idle(cells, parts, kind, losses)
     stack, features = cells.part(parts)
     inputs, centre, spread = _standard(stack, features)
-    parameters = kind(stack, inputs, cells.truth)
+    parameters = kind(stack, inputs, cells.target)
     shares = torch.softmax(_steer(parameters, inputs)[0], -1).mean(0)
-    for name in cells.names:
-        if name not in parts and name not in dropped:
-            gain = losses.mean() - min(alone[name].mean(), _cross_fit(cells, (*parts, name), _constant).mean())
-            dropped[name] = f"adds {max(gain, 0):.4f} nats a call, within the noise"
     return cls(
         parts=parts,
         parameters=parameters,
         centre=centre,
         spread=spread,
         losses={name: float(loss.mean()) for name, loss in alone.items()} | {"mixture": float(losses.mean())},
-        dropped=dropped,
+        dropped=dropped | _not_taken_in(cells, parts, dropped, alone, losses),
         shares=dict(zip(parts, shares.tolist(), strict=True)),
-        n_cells=len(cells.truth),
+        n_cells=len(cells.target),
     )
+
+
+def _not_taken_in(cells: _Cells, parts, dropped, alone: dict[str, np.ndarray], losses: np.ndarray) -> dict[str, str]:
+    """Why each part is left out that was never among those that are mixed."""
+    reasons = {}
+    for name in cells.names:
+        if name not in parts and name not in dropped:
+            gain = losses.mean() - min(alone[name].mean(), _cross_fit(cells, (*parts, name), _constant).mean())
+            reasons[name] = f"adds {max(gain, 0):.4f} nats a call, within the noise"
+    return reasons
 
 
 def _grow(cells: _Cells, parts: tuple[str, ...], losses: np.ndarray):
@@ -196,7 +206,28 @@ def _pays(before: np.ndarray, after: np.ndarray) -> bool:
 
 def _losses_as_is(cells: _Cells, name: str) -> np.ndarray:
     stack, _ = cells.part((name,))
-    return -stack[torch.arange(len(stack)), 0, cells.truth].numpy()
+    return _losses(stack[:, 0], cells.target).numpy()
+
+
+def _target_of(target: np.ndarray) -> Tensor:
+    """Calls, int (M,), as int64; likelihoods, float (M, C), as their logarithms, float64."""
+    if target.ndim == 1:
+        return torch.from_numpy(target.astype(np.int64))
+    return torch.log(torch.as_tensor(target, dtype=torch.float64).clamp_min(1e-12))
+
+
+def _losses(log_p: Tensor, target: Tensor) -> Tensor:
+    """What log probabilities (M, C) lose on each cell, (M,): -log p of its call, or -log sum of p times likelihood."""
+    if target.ndim == 1:
+        return -log_p[torch.arange(len(log_p)), target]
+    return -torch.logsumexp(log_p + target, -1)
+
+
+def _mean_loss(logits: Tensor, target: Tensor) -> Tensor:
+    """The mean of `_losses`, of logits (M, C)."""
+    if target.ndim == 1:
+        return torch.nn.functional.cross_entropy(logits, target)
+    return _losses(torch.log_softmax(logits, -1), target).mean()
 
 
 def _cross_fit(cells: _Cells, parts: tuple[str, ...], kind: Callable) -> np.ndarray:
@@ -206,13 +237,13 @@ def _cross_fit(cells: _Cells, parts: tuple[str, ...], kind: Callable) -> np.ndar
     losses = np.empty(len(stack))
     for fold in np.unique(cells.fold):
         inside, outside = np.flatnonzero(cells.fold == fold), np.flatnonzero(cells.fold != fold)
-        parameters = kind(stack[outside], inputs[outside], cells.truth[outside])
+        parameters = kind(stack[outside], inputs[outside], cells.target[outside])
         log_p = torch.log_softmax(_logits(parameters, stack[inside], inputs[inside]), -1)
-        losses[inside] = -log_p[torch.arange(len(inside)), cells.truth[inside]].numpy()
+        losses[inside] = _losses(log_p, cells.target[inside]).numpy()
     return losses
 
 
-def _as_is(stack: Tensor, inputs: Tensor, truth: Tensor) -> dict[str, Tensor]:
+def _as_is(stack: Tensor, inputs: Tensor, target: Tensor) -> dict[str, Tensor]:
     """Equal weights, temperature 1: one part as it came."""
     return {
         "part": torch.zeros(stack.shape[1], dtype=torch.float64),
@@ -220,22 +251,22 @@ def _as_is(stack: Tensor, inputs: Tensor, truth: Tensor) -> dict[str, Tensor]:
     }
 
 
-def _constant(stack: Tensor, inputs: Tensor, truth: Tensor) -> dict[str, Tensor]:
+def _constant(stack: Tensor, inputs: Tensor, target: Tensor) -> dict[str, Tensor]:
     """One weight for each part and one temperature."""
-    return _minimise(_as_is(stack, inputs, truth), stack, inputs, truth)
+    return _minimise(_as_is(stack, inputs, target), stack, inputs, target)
 
 
-def _network(stack: Tensor, inputs: Tensor, truth: Tensor) -> dict[str, Tensor]:
+def _network(stack: Tensor, inputs: Tensor, target: Tensor) -> dict[str, Tensor]:
     """Weights and temperature that vary with a cell's features."""
     generator = torch.Generator().manual_seed(0)
     width = inputs.shape[1] + 1
-    start = _constant(stack, inputs, truth)
+    start = _constant(stack, inputs, target)
     start["hidden"] = torch.randn(_UNITS, width, generator=generator, dtype=torch.float64) / width**0.5
     start["out"] = torch.zeros(stack.shape[1] + 1, _UNITS, dtype=torch.float64)
-    return _minimise(start, stack, inputs, truth)
+    return _minimise(start, stack, inputs, target)
 
 
-def _minimise(start: dict[str, Tensor], stack: Tensor, inputs: Tensor, truth: Tensor) -> dict[str, Tensor]:
+def _minimise(start: dict[str, Tensor], stack: Tensor, inputs: Tensor, target: Tensor) -> dict[str, Tensor]:
     """The parameters of least penalised log loss, by L-BFGS (scipy's: torch's brings its compiler, 70 MB)."""
     from scipy.optimize import minimize  # 37 MB that what comes before the gate, the training, is spared
 
@@ -249,8 +280,8 @@ def _minimise(start: dict[str, Tensor], stack: Tensor, inputs: Tensor, truth: Te
     def loss_and_gradient(values: np.ndarray) -> tuple[float, np.ndarray]:
         flat = torch.from_numpy(values.copy()).requires_grad_(True)
         parameters = unpack(flat)
-        loss = torch.nn.functional.cross_entropy(_logits(parameters, stack, inputs), truth)
-        loss = loss + _PENALTY / len(truth) * sum(parameters[name].square().sum() for name in shrunk)
+        loss = _mean_loss(_logits(parameters, stack, inputs), target)
+        loss = loss + _PENALTY / len(target) * sum(parameters[name].square().sum() for name in shrunk)
         loss.backward()
         return loss.item(), flat.grad.numpy()
 

@@ -48,7 +48,7 @@ class HeldOut:
     def gate(self, seed: int) -> Gate:
         """The gate that these cells ask for."""
         seed = seed_for(seed, "gate") % 2**31
-        return Gate.fit(self.logs, self.cells.truth, self.around, fallback=BASELINE, groups=self.cells.loci, seed=seed)
+        return Gate.fit(self.logs, self.cells.target, self.around, fallback=BASELINE, groups=self.cells.loci, seed=seed)
 
     @staticmethod
     def state(held_out: HeldOut) -> dict[str, Any]:

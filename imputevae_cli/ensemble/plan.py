@@ -10,8 +10,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from imputevae_cli.config import Config
-from imputevae_cli.decoders.base import Decoder, Effort
+from imputevae_cli.decoders.base import Decoder, Effort, Role
 from imputevae_cli.decoders.rules import Rules
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a plan has to know of the data. n_cells: samples x loci. is_uncertain: whether calls are."""
+
+    n_cells: int
+    is_uncertain: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,36 +63,62 @@ class Plan:
 
 
 def plan(
-    config: Config, n_cells: int, findings: Findings, decoders: Mapping[str, Decoder], rules: Rules | None = None
+    config: Config, data: Data, findings: Findings, decoders: Mapping[str, Decoder], rules: Rules | None = None
 ) -> Plan:
-    """The plan for a file of so many cells (samples x loci). decoders: by name, each after those it depends on."""
+    """The plan for a file. decoders: by name, each after those it depends on."""
     rules = rules or Rules()
-    asked = config.model.decoder
-    screened = asked == "auto" and n_cells > rules.small_cells
-    outdone = _outdone(findings.ratio, decoders, rules) if screened else ()
-    idle = findings.idle or {}
-    wanted = [name for name in decoders if asked in ("auto", name) and name not in outdone and name not in idle]
-    in_full = set(wanted) | (set(decoders[asked].needs_in_full(config)) if asked in decoders else set())
-    on_trial = screened and not outdone and findings.idle is None
-    steps = []
-    for name, decoder in decoders.items():
-        role = decoder.role
-        waits = on_trial and role.on_trial and name in wanted
-        if name in in_full and not waits:
-            reduced = bool(outdone) and role.gives_way != "never"
-            steps.append(Step(name, Effort.REDUCED if reduced else Effort.FULL, name in wanted))
-        elif role.serves:
-            steps.append(Step(name, Effort.BRIEF if name in outdone else Effort.CHEAP, False, waits))
-        elif waits:
-            steps.append(Step(name, Effort.FULL, False, True))
-    first = [n for n, d in decoders.items() if screened and d.role.screens_first and findings == Findings()]
-    return Plan(tuple(steps), _notes(findings, outdone), tuple(first))
+    screened = config.model.decoder == "auto" and data.n_cells > rules.small_cells
+    outdone = _outdone(findings.ratio, decoders, rules) if screened else []
+    unfit = [name for name, decoder in decoders.items() if not _takes(decoder.role, data)]
+    wanted = _wanted(config.model.decoder, decoders, {*unfit, *outdone, *(findings.idle or {})})
+    trial = wanted if screened and not outdone and findings.idle is None else []
+    needed = decoders[wanted[0]].needs_in_full(config) if len(wanted) == 1 else ()
+    asked = _Asked(wanted, needed, trial, outdone)
+    steps = [asked.step(name, decoder.role) for name, decoder in decoders.items()]
+    first = _screened_first(decoders, unfit) if screened and findings == Findings() else ()
+    return Plan(tuple(filter(None, steps)), _notes(findings, outdone), first)
 
 
-def _outdone(ratio: float | None, decoders: Mapping[str, Decoder], rules: Rules) -> Sequence[str]:
+def _takes(role: Role, data: Data) -> bool:
+    """Whether a decoder can take part on these data."""
+    return role.on_evidence != "never" if data.is_uncertain else role.on_evidence != "only"
+
+
+def _screened_first(decoders: Mapping[str, Decoder], unfit: Sequence[str]) -> tuple[str, ...]:
+    """The decoders whose screen is run before all else."""
+    return tuple(name for name, decoder in decoders.items() if decoder.role.screens_first and name not in unfit)
+
+
+def _wanted(asked: str, decoders: Mapping[str, Decoder], left_out: set[str]) -> list[str]:
+    """The decoders that are to be mixed, in their order; the one that is asked for by name in any case."""
+    return [name for name in decoders if name == asked or (asked == "auto" and name not in left_out)]
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What is asked of decoders, by name. wanted: to be mixed. needed: in full, by another. trial: wanted, and may wait
+    for a trial. outdone: left to those that were screened first."""
+
+    wanted: Sequence[str]
+    needed: Sequence[str]
+    trial: Sequence[str]
+    outdone: Sequence[str]
+
+    def step(self, name: str, role: Role) -> Step | None:
+        """What is to be done with one decoder, if anything."""
+        wanted, waits = name in self.wanted, name in self.trial and role.on_trial
+        if (wanted or name in self.needed) and not waits:
+            reduced = bool(self.outdone) and role.gives_way != "never"
+            return Step(name, Effort.REDUCED if reduced else Effort.FULL, wanted)
+        if role.serves:
+            return Step(name, Effort.BRIEF if name in self.outdone else Effort.CHEAP, False, waits)
+        return Step(name, Effort.FULL, False, True) if waits else None
+
+
+def _outdone(ratio: float | None, decoders: Mapping[str, Decoder], rules: Rules) -> list[str]:
     """The decoders that give way to those that were screened first."""
     if ratio is None:
-        return ()
+        return []
     limits = {"linked": rules.linked, "closely linked": rules.closely_linked}
     return [name for name, decoder in decoders.items() if ratio < limits.get(decoder.role.gives_way, 0.0)]
 

@@ -13,6 +13,14 @@ DECLARATIONS = {
     (b"FORMAT", b"IMP"): b'##FORMAT=<ID=IMP,Number=1,Type=Integer,Description="1 where the call was imputed, else 0">',
 }
 ADDED_FORMAT = (b"GP", b"DS", b"IMP")
+_IMP = b"1 where the call was imputed, 2 where it was refined, else 0"
+_OGT = b'##FORMAT=<ID=OGT,Number=1,Type=String,Description="The genotype before it was refined">'
+REFINED_DECLARATIONS = DECLARATIONS | {
+    (b"FORMAT", b"IMP"): b'##FORMAT=<ID=IMP,Number=1,Type=Integer,Description="' + _IMP + b'">',
+    (b"FORMAT", b"OGT"): _OGT,
+}
+"""Where visible calls may be rewritten."""
+REFINED_FORMAT = (*ADDED_FORMAT, b"OGT")
 _DECLARED = re.compile(rb"##(INFO|FORMAT|FILTER|contig)=<.*?ID=([^,>]+)")
 _PROVENANCE = (b"##imputevae_version=", b"##imputevae_command=")
 

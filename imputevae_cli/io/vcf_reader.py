@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import mmap
 import re
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -18,8 +17,10 @@ from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix, Loci, VcfSourc
 from imputevae_cli.data.popmap import PopMap
 from imputevae_cli.data.region import Region
 from imputevae_cli.errors import InputError
+from imputevae_cli.io.sample_major import mapped, sample_major
 from imputevae_cli.io.selection import choose_samples
 from imputevae_cli.io.vcf_check import TextCheck, check_header, check_lines, line_place, what_is_malformed
+from imputevae_cli.io.vcf_evidence import FieldReader, Likelihoods, choose_field, with_evidence
 from imputevae_cli.io.vcf_text import file_kind, is_stream, read_lines, spool, vcf_lines
 from imputevae_cli.log import NullProgress, Progress
 
@@ -31,6 +32,8 @@ OUTSIDE = -1
 
 PLOIDY_NAMES = {1: "haploid", 2: "diploid"}
 BATCH_BYTES = 2 << 20
+PROBED = 500
+"""Records at the beginning of a file that tell which of its fields is evidence."""
 VECTOR_END = -(2**31) + 1  # htslib's int32 filler after the last allele of a call of lower ploidy
 _END = 6  # the same in a code of three bits; alleles take 0..5: (allele + 1) << 1 | phased
 _CONCRETE = re.compile(r"[A-Za-z]+")
@@ -44,6 +47,7 @@ def read_vcf(
     include_pops: Sequence[str] | None = None,
     region: str | None = None,
     context: int | None = 0,
+    likelihoods: Likelihoods = "auto",
     progress: Progress | None = None,
     spool_dir: Path | None = None,
 ) -> GenotypeMatrix:
@@ -54,6 +58,8 @@ def read_vcf(
     region: `chrom`, `chrom:start-end` (1-based, inclusive); a record is in it when its POS is.
     context: with a region, how many loci on either side of it, on its chromosome, are read as well, or None for all
     loci of the file: they are in the matrix, but no writer writes them (`GenotypeMatrix.is_context`).
+    likelihoods: what stands behind the calls, for `GenotypeMatrix.evidence`: the FORMAT field PL, GL, AD, CATG or GP;
+    `auto`, the first of them but GP that agrees with the calls, where calls are uncertain; `none`, calls alone.
     Records that are not modelled are counted by reason in `source.passed_through`.
     Raises InputError, one line naming file and record, on input that cannot be used; ConfigError on
     `include_pops` without a popmap and on a malformed region.
@@ -63,12 +69,30 @@ def read_vcf(
     check = check_vcf(file, name)
     within = Region.parse(region, check.chroms) if region else None
     columns, populations = choose_samples(check.samples, name, popmap, samples, include_pops)
-    reading = _Reading(file, name, check, columns, within, context)
+
+    def probe(reader: FieldReader) -> None:
+        with open_records(file, name) as records:
+            _first_records(_Reading(file, name, check, columns, within, 0, reader), records)
+
+    evidence, refused = choose_field(likelihoods, name, len(check.samples), columns, probe)
+    reading = _Reading(file, name, check, columns, within, context, evidence)
     total = check.n_records or 0
     with (progress or NullProgress()).task("reading", total) as task, open_records(file, name) as records:
         for done in reading.consume(records):
             task.advance(done)
-        return reading.matrix(populations)  # within the task, which is not done if this fails
+        genotypes = reading.matrix(populations)  # within the task, which is not done if this fails
+    if evidence is None:
+        return genotypes
+    return with_evidence(genotypes, evidence, reading.codes(), likelihoods, refused)
+
+
+def _first_records(reading: _Reading, records: Iterator) -> None:
+    """Give a reading the first PROBED records of its region. An error is left for the reading proper to meet."""
+    region = reading.region
+    inside = records if region is None else (r for r in records if (r.CHROM, r.POS) in region)
+    with suppress(InputError):
+        for _ in reading.consume(islice(inside, PROBED)):
+            pass
 
 
 def check_vcf(path: Path, name: str) -> TextCheck:
@@ -126,6 +150,11 @@ def _decoding_tables() -> tuple[np.ndarray, np.ndarray]:
 
 
 CALL_OF, PLOIDY_OF = _decoding_tables()
+HALF_OF = np.zeros(64, np.int8)
+"""For the same code: 1 where one allele is known and is REF, 2 where it is ALT, else 0."""
+for _one in (2, 3, 4, 5):
+    for _none in (0, 1):
+        HALF_OF[[_one << 3 | _none, _none << 3 | _one]] = _one // 2
 
 
 @dataclass
@@ -138,8 +167,10 @@ class _Reading:
     columns: np.ndarray
     region: Region | None
     context: int | None
+    evidence: FieldReader | None = None
     passed: Counter = field(default_factory=Counter)
     blocks: deque = field(default_factory=deque)  # int8 (b, samples) each
+    evidence_blocks: deque = field(default_factory=deque)  # uint16 (b, samples) each, where there is evidence
     ploidies: list[int] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
     loci: tuple[list, list, list, list] = field(default_factory=lambda: ([], [], [], []))  # chrom, pos, ref, alt
@@ -147,6 +178,7 @@ class _Reading:
     n_after: int = 0  # loci taken since the last of them
     n_with_gt: int = 0
     batch: list[tuple[int, int, tuple[str, int, str, str]]] = field(default_factory=list)  # (record, row, locus)
+    kept: np.ndarray | None = None  # bool, the loci read that `matrix` kept
 
     def consume(self, records: Iterator) -> Iterator[int]:
         """Take every record; yields the number of records taken since the last time."""
@@ -180,6 +212,8 @@ class _Reading:
         """Let go of loci so far before the region that they are no context of it."""
         while self.context and not self.n_kept and len(self.rows) - len(self.blocks[0]) >= self.context:
             n = len(self.blocks.popleft())
+            if self.evidence_blocks:
+                self.evidence_blocks.popleft()
             for column in (self.rows, self.ploidies, *self.loci):
                 del column[:n]
 
@@ -229,6 +263,8 @@ class _Reading:
         target[:, :width] = alleles[:, :width]
         target[:, width:] = VECTOR_END
         self.n_after += row == OUTSIDE
+        if self.evidence is not None:
+            self.evidence.take(record)
         self.batch.append((number, row, (intern(place[0]), place[1], intern(record.REF), intern(alts[0]))))
 
     def _decode(self, raw: np.ndarray) -> None:
@@ -244,9 +280,11 @@ class _Reading:
         called = ploidy > 0
         inside = np.array([row for _, row, _ in self.batch]) != OUTSIDE
         self.passed[NO_CALL] += int((inside & ~called).sum())
-        block = _mapped((int(called.sum()), len(self.columns)))
+        block = mapped((int(called.sum()), len(self.columns)), np.int8)
         block[:] = CALL_OF[code[called]]
         self.blocks.append(block)
+        if self.evidence is not None:
+            self.evidence_blocks.append(self.evidence.decode(block, HALF_OF[code[called]], ploidy[called], called))
         self.ploidies.extend(ploidy[called].tolist())
         for keep, (_, row, locus) in zip(called.tolist(), self.batch, strict=True):
             if keep:
@@ -279,8 +317,15 @@ class _Reading:
             region=self.region,
         )
         samples = tuple(self.check.samples[column] for column in self.columns)
-        calls = _sample_major(self.blocks, keep, len(samples))
+        calls = sample_major(self.blocks, keep, len(samples), np.int8)
+        self.kept = keep
         return GenotypeMatrix(calls, samples, loci, ploidy, populations, source)
+
+    def codes(self) -> np.ndarray | None:
+        """uint16 (samples, loci): the evidence beside the matrix, None where there is none."""
+        if self.evidence is None or (self.evidence.field is None and not self.evidence.n_half_calls):
+            return None
+        return sample_major(self.evidence_blocks, self.kept, len(self.columns), np.uint16)
 
     def _is_near(self, rows: np.ndarray) -> np.ndarray:
         """bool (loci,): those of the region, and no more than `context` on either side; rows: int64 (loci,)."""
@@ -343,33 +388,3 @@ def why_not_modelled(ref: str, alts: Sequence[str]) -> str | None:
     if len(alts) > 1:
         return MULTIALLELIC
     return None if _CONCRETE.fullmatch(alts[0]) and _CONCRETE.fullmatch(ref) else SYMBOLIC
-
-
-def _mapped(shape: tuple[int, ...]) -> np.ndarray:
-    """int8 zeros in memory of their own, given by the system a small page at a time and taken back at once.
-
-    The C library keeps freed blocks, and numpy asks for huge pages, of which the first column of a matrix touches all:
-    with either, the calls would be in memory twice when the blocks are put together.
-    """
-    size = int(np.prod(shape))
-    pages = mmap.mmap(-1, max(size, 1))
-    if hasattr(mmap, "MADV_NOHUGEPAGE"):
-        pages.madvise(mmap.MADV_NOHUGEPAGE)
-    return np.frombuffer(pages, np.int8, size).reshape(shape)
-
-
-def _sample_major(blocks: deque, keep: np.ndarray, n_samples: int, tile: int = 256) -> np.ndarray:
-    """int8 (samples, loci) out of blocks of (b, samples), which are freed on the way. Tiles suit the cache."""
-    calls = _mapped((n_samples, int(keep.sum())))
-    done = written = 0
-    while blocks:
-        block = blocks.popleft()
-        kept = keep[done : done + len(block)]
-        done += len(block)
-        block = block if kept.all() else block[kept]
-        for i in range(0, n_samples, tile):
-            for j in range(0, len(block), tile):
-                part = block[j : j + tile, i : i + tile]
-                calls[i : i + tile, written + j : written + j + len(part)] = part.T
-        written += len(block)
-    return calls

@@ -8,12 +8,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from imputevae_cli.data.genotypes import MISSING, ImputedBlocks
+from imputevae_cli.data.genotypes import MISSING, ImputedBlock, ImputedBlocks
 from imputevae_cli.io import vcf_info
-from imputevae_cli.io.vcf_header import ADDED_FORMAT
+from imputevae_cli.io.vcf_header import ADDED_FORMAT, REFINED_FORMAT
 
 BLOCK_BYTES = 1 << 18  # what a block is computed from is some thirty times as large
 GENOTYPES = {1: (b"0", b"1"), 2: (b"0/0", b"0/1", b"1/1")}
+KEPT = -2
+"""In place of a call: the cell's genotype stays as it is, with a posterior beside it."""
 PHASED = (b"0|0", b"0|1", b"1|1", b"1|0")
 
 
@@ -21,9 +23,10 @@ class Locus(NamedTuple):
     """One locus, ready to splice.
 
     calls: the filled calls, one for each sample. unknown: (sample, call, `:GP:DS:IMP`) for the samples whose call was
-    missing; the call is still -1 where it stays so. ac: ALT alleles among the calls. info: the info score, NaN where
-    no call was imputed. phased: index into PHASED of each sample's call, -1 where it is missing; None where phases
-    stay as they were.
+    missing, where it is still -1 if it stays so, and for visible ones with a posterior: KEPT, or the refined call.
+    ac: ALT alleles among the calls. info: the info score, NaN where no call was imputed. phased: index into PHASED of
+    each sample's call, -1 where it is missing; None where phases stay as they were. refined: samples whose visible
+    call is rewritten. n_uncertain: visible calls with a posterior.
     """
 
     calls: list[int]
@@ -32,6 +35,8 @@ class Locus(NamedTuple):
     ac: int
     info: float
     phased: list[int] | None = None
+    refined: frozenset[int] = frozenset()
+    n_uncertain: int = 0
 
     @property
     def missing(self) -> list[int]:
@@ -46,11 +51,11 @@ def filled_loci(imputed: ImputedBlocks) -> Iterator[Locus]:
     for start in range(0, genotypes.n_loci, size):
         block = imputed.block(start, min(start + size, genotypes.n_loci))
         calls = np.ascontiguousarray(block.calls.T)  # (b, samples)
-        was_missing = block.imputed.T | (calls == MISSING)
-        locus, sample = np.nonzero(was_missing)  # in the order of the loci
-        texts = suffixes(block.gp[sample, locus], block.imputed[sample, locus])
-        unknown = list(zip(sample.tolist(), calls[locus, sample].tolist(), texts, strict=True))
-        ends = np.cumsum(was_missing.sum(axis=1)).tolist()
+        told, new_calls, flags = _to_tell(block, calls)
+        locus, sample = np.nonzero(told)  # in the order of the loci
+        texts = suffixes(block.gp[sample, locus], flags[locus, sample])
+        unknown = list(zip(sample.tolist(), new_calls[locus, sample].tolist(), texts, strict=True))
+        ends = np.cumsum(told.sum(axis=1)).tolist()
         n_imputed = block.imputed.sum(axis=0).tolist()
         ac = np.where(calls > 0, calls, 0).sum(axis=1, dtype=np.int64).tolist()
         info = vcf_info.impute_info(block).tolist()
@@ -60,8 +65,25 @@ def filled_loci(imputed: ImputedBlocks) -> Iterator[Locus]:
         done = 0
         for j, end in enumerate(ends):
             phases = None if phased is None else phased[j].tolist()
-            yield Locus(calls[j].tolist(), unknown[done:end], n_imputed[j], ac[j], info[j], phases)
+            ready = Locus(calls[j].tolist(), unknown[done:end], n_imputed[j], ac[j], info[j], phases)
+            if block.uncertain is not None:
+                refined = frozenset(np.flatnonzero(block.refined[:, j]).tolist())
+                ready = ready._replace(refined=refined, n_uncertain=int(block.uncertain[:, j].sum()))
+            yield ready
             done = end
+
+
+def _to_tell(block: ImputedBlock, calls: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Cells whose GP is not that of a certain call, bool (b, samples); their calls for `Locus.unknown`; IMP of each.
+
+    calls: int8 (b, samples), those of the block.
+    """
+    was_missing = block.imputed.T | (calls == MISSING)
+    if block.uncertain is None:
+        return was_missing, calls, block.imputed.T
+    uncertain, refined = block.uncertain.T, block.refined.T
+    flags = np.where(refined, 2, block.imputed.T.astype(np.int8))
+    return was_missing | uncertain, np.where(uncertain & ~refined, KEPT, calls), flags
 
 
 DECIMALS = [f"{thousandths / 1000:.3f}".rstrip("0").rstrip(".").encode() for thousandths in range(2001)]
@@ -69,12 +91,12 @@ DECIMALS = [f"{thousandths / 1000:.3f}".rstrip("0").rstrip(".").encode() for tho
 FIRST, NEXT, LAST = (
     [before + text + after for text in DECIMALS] for before, after in ((b":", b","), (b"", b","), (b"", b":"))
 )
-FLAG = (b"0", b"1")
+FLAG = (b"0", b"1", b"2")
 NOTHING_KNOWN = b":.:.:0"
 
 
 def suffixes(gp: np.ndarray, imputed: np.ndarray) -> list[bytes]:
-    """`:GP:DS:IMP` for cells of probabilities uint16 (cells, classes), in thousandths, and bool (cells,)."""
+    """`:GP:DS:IMP` of probabilities, uint16 (cells, classes), in thousandths, and of IMP, bool or int (cells,)."""
     cells = zip(gp.tolist(), imputed.tolist(), strict=True)
     if gp.shape[1] == 2:
         return [FIRST[a] + LAST[b] + LAST[b] + FLAG[imp] if a + b else NOTHING_KNOWN for (a, b), imp in cells]
@@ -87,8 +109,9 @@ def suffixes(gp: np.ndarray, imputed: np.ndarray) -> list[bytes]:
 class Splice:
     """Splices a locus's genotypes into the text of its record."""
 
-    def __init__(self, ploidy: int, columns: list[int] | None):
-        self._ploidy, self._columns = ploidy, columns
+    def __init__(self, ploidy: int, columns: list[int] | None, refines: bool = False):
+        self._ploidy, self._columns, self._refines = ploidy, columns, refines
+        self._added = REFINED_FORMAT if refines else ADDED_FORMAT
         self._known = suffixes(1000 * np.eye(ploidy + 1, dtype=np.uint16), np.zeros(ploidy + 1, bool))
         self._genotypes = GENOTYPES[ploidy]
         self._no_call = b"/".join([b"."] * ploidy)
@@ -98,10 +121,13 @@ class Splice:
         head, cells, end = self._split(line)
         keys = head[8].split(b":")
         keys, cells = self._tidied(line, head, keys, cells)
+        old = [b":."] * len(cells)
         added = list(map(self._known.__getitem__, locus.calls))  # -1 picks one that is replaced below
         for sample, call, text in locus.unknown:
             added[sample] = text
-            if call != MISSING:
+            if call >= 0:
+                if sample in locus.refined:
+                    old[sample] = b":" + cells[sample].split(b":", 1)[0]
                 cells[sample] = _with_genotype(cells[sample], self._genotypes[call])
         if locus.phased is not None:
             cells = [
@@ -109,12 +135,14 @@ class Splice:
                 for cell, phase in zip(cells, locus.phased, strict=True)
             ]
         head[7] = self._info(head[7], cells, locus)
-        head[8] = b":".join([*keys, *ADDED_FORMAT])
+        head[8] = b":".join([*keys, *self._added])
+        if self._refines:
+            added = map(add, added, old)
         return b"\t".join([*head, *map(add, cells, added)]) + end
 
     def _tidied(self, line: bytes, head: list, keys: list, cells: list) -> tuple[list[bytes], list[bytes]]:
         """FORMAT keys and cells without what is to be added, and with trailing fields that were left out."""
-        kept = [i for i, key in enumerate(keys) if key not in ADDED_FORMAT]
+        kept = [i for i, key in enumerate(keys) if key not in self._added]
         if len(kept) < len(keys):
             cells = [b":".join(_at(cell.split(b":"), kept)) for cell in cells]
         elif self._columns is None and _colons(line, head) == len(cells) * (len(keys) - 1):

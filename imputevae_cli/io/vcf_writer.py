@@ -12,7 +12,13 @@ from pathlib import Path
 from imputevae_cli.data.genotypes import GenotypeMatrix, ImputedBlocks, VcfSource
 from imputevae_cli.errors import InputError, OutputError
 from imputevae_cli.io.outputs import INDEXES, STDOUT, BgzfFile, atomic_output, quiet_htslib, standard_output
-from imputevae_cli.io.vcf_header import missing_declarations, output_header
+from imputevae_cli.io.vcf_header import (
+    DECLARATIONS,
+    REFINED_DECLARATIONS,
+    declared_by,
+    missing_declarations,
+    output_header,
+)
 from imputevae_cli.io.vcf_index import make_index
 from imputevae_cli.io.vcf_splice import Locus, Splice, filled_loci
 from imputevae_cli.io.vcf_text import one_line, vcf_lines
@@ -25,12 +31,15 @@ TBI_END = 1 << 29  # a .tbi cannot index beyond
 
 @dataclass
 class WriteSummary:
-    """Counts of what was written: records, those modelled, calls imputed, and calls of those left missing."""
+    """Counts of what was written: records, those modelled, calls imputed, and calls of those left missing; visible
+    calls with a posterior, and those that were refined."""
 
     records: int = 0
     modelled: int = 0
     imputed: int = 0
     missing: int = 0
+    uncertain: int = 0
+    refined: int = 0
 
 
 def write_vcf(
@@ -42,11 +51,13 @@ def write_vcf(
     version: str,
     threads: int = 1,
     progress: Progress | None = None,
+    refines: bool = False,
 ) -> WriteSummary:
     """Write the input's records with the imputed calls, GP, DS and IMP; all else stays byte for byte.
 
     path: a file, which appears whole or not at all, or `-`. output_type: v (VCF), z (VCF.gz) or b (BCF). `threads`
-    serve the encoding of BCF. A file that is sorted gets an index (.tbi, or .csi), written last.
+    serve the encoding of BCF. refines: add OGT, the genotype before, of visible calls that `imputed` has otherwise.
+    A file that is sorted gets an index (.tbi, or .csi), written last.
     Raises OutputError where it cannot be written, InputError where the input is not what it was when it was read.
     """
     source = imputed.genotypes.source
@@ -55,6 +66,7 @@ def write_vcf(
             f"{path}: these genotypes were not read from a VCF, so there is none to fill; write PHYLIP instead"
         )
     walk = _Filling(imputed, source, command, version, progress or NullProgress())
+    walk.refines = refines
     write_walk(path, walk, output_type, threads)
     return walk.summary
 
@@ -128,6 +140,7 @@ class Walk:
         self.summary = WriteSummary()
         self.is_sorted = True
         self.last_position = 0
+        self.refines = False
         self._genotypes, self._source = genotypes, source
         self._command, self._version = command, version
         self._progress = progress
@@ -174,7 +187,7 @@ class Walk:
         region = source.region
         place = _Order()
         loci = self._loci()
-        splice = Splice(genotypes.ploidy, self._columns)
+        splice = Splice(genotypes.ploidy, self._columns, self.refines)
         rows = iter(source.rows.tolist())
         next_row = next(rows, None)
         number = -1
@@ -210,7 +223,9 @@ class _Filling(Walk):
         self._imputed = imputed
 
     def _header(self, lines: list[bytes], extra: list[bytes]) -> list[bytes]:
-        return output_header(lines, self._genotypes.samples, self._version, self._command, extra)
+        declarations = REFINED_DECLARATIONS if self.refines else DECLARATIONS
+        extra = [line for line in extra if declared_by(line) not in declarations]
+        return output_header(lines, self._genotypes.samples, self._version, self._command, extra, declarations)
 
     def _loci(self) -> Iterator[Locus]:
         return filled_loci(self._imputed)
@@ -218,6 +233,8 @@ class _Filling(Walk):
     def _spliced(self, splice: Splice, line: bytes, locus: Locus) -> bytes:
         self.summary.imputed += locus.n_imputed
         self.summary.missing += len(locus.missing)
+        self.summary.uncertain += locus.n_uncertain
+        self.summary.refined += len(locus.refined)
         return splice.modelled(line, locus)
 
 

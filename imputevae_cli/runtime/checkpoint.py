@@ -35,6 +35,7 @@ KEYS = frozenset(
         "calls",
         "masks",
         "ensemble",
+        "evidence",
         "expected",
         "curve",
     }

@@ -13,7 +13,7 @@ from imputevae_cli.decoders.rules import Rules
 from imputevae_cli.ensemble import fit as fitting
 from imputevae_cli.ensemble.fit import Fit
 from imputevae_cli.ensemble.forecast import expected_plan
-from imputevae_cli.ensemble.plan import Findings, plan
+from imputevae_cli.ensemble.plan import Data, Findings, plan
 
 BRIEF, CHEAP, REDUCED, FULL = Effort.BRIEF, Effort.CHEAP, Effort.REDUCED, Effort.FULL
 LARGE, SMALL = 200_001, 200_000
@@ -21,7 +21,7 @@ LARGE, SMALL = 200_001, 200_000
 
 def planned(decoder="auto", n_cells=LARGE, findings=None, **settings):
     config = Config().replace({"model.decoder": decoder, **settings})
-    return plan(config, n_cells, findings or Findings(), registry.every())
+    return plan(config, Data(n_cells), findings or Findings(), registry.every())
 
 
 def efforts(made):

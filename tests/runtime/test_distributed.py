@@ -28,7 +28,7 @@ from conftest import (
 )
 from test_cli import names, refused
 from test_loss import latent_of
-from test_trainer import CPU, data_of
+from test_train import CPU, data_of
 from vcf_maker import write
 
 from imputevae_cli import imputer

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from imputevae_cli.data.cohort import Cohort
-from imputevae_cli.data.frequencies import genotype_frequencies
+from imputevae_cli.data.frequencies import evidence_frequencies, genotype_frequencies
 from imputevae_cli.data.hidden_calls import HiddenCells
 from imputevae_cli.decoders.base import Context, Inputs, PlainDecoder, Role, Setting, Task
 from imputevae_cli.runtime.cost import Cost
@@ -28,9 +28,10 @@ class FrequencyTable:
     def of(cls, cohort: Cohort) -> FrequencyTable:
         """From the known calls of a cohort."""
         codes = np.zeros(len(cohort.calls), np.int64) if cohort.populations is None else cohort.populations
-        return cls(
-            genotype_frequencies(cohort.calls, cohort.ploidy + 1, cohort.populations, cohort.n_populations), codes
-        )
+        groups = (cohort.populations, cohort.n_populations)
+        if cohort.evidence is not None:
+            return cls(evidence_frequencies(cohort.evidence, *groups), codes)
+        return cls(genotype_frequencies(cohort.calls, cohort.ploidy + 1, *groups), codes)
 
     def gp(self, start: int, stop: int) -> np.ndarray:
         """Of loci start..stop (exclusive), float32 (N, stop - start, C)."""
@@ -51,7 +52,7 @@ class FrequencyDecoder(PlainDecoder):
     """See `Decoder`."""
 
     name, title = "frequencies", "genotype frequencies"
-    role = Role(is_free=True)
+    role = Role(is_free=True, on_evidence="also")
 
     def cost(self, task: Task, inputs: Inputs) -> Cost:
         """See `Decoder`."""

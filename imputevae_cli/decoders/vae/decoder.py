@@ -168,7 +168,7 @@ class FittedVae:
         """The same without the cohort's calls and latents."""
         cohort, latent = self.cohort, self.latent
         codes = None if cohort.populations is None else cohort.populations[:0]
-        nobody = replace(cohort, calls=cohort.calls[:0], populations=codes)
+        nobody = replace(cohort, calls=cohort.calls[:0], populations=codes, evidence=None)
         return replace(self, cohort=nobody, latent=Latent(latent.mu[:0], latent.logvar[:0]))
 
     def latent_of(self, cohort: Cohort) -> Latent:

@@ -1,0 +1,78 @@
+"""Numbers of two bytes for the likelihoods and the read counts that occur in a file."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from imputevae_cli.data.evidence import FIRST_FREE
+
+PHRED = np.r_[0:100, 100 + 4 * np.arange(47)].astype(np.int64)
+"""The phred value of each of 147 levels: exact up to 99, in steps of four up to 284. Three genotypes, one of them
+at 0, then take no more than 64,387 numbers."""
+N_LEVELS = len(PHRED)
+LAST_LEVEL = N_LEVELS - 1
+MAX_COUNT = 254
+"""Reads of an allele are counted up to here: both counts of a deeper cell are scaled down."""
+_LEVEL_OF = np.searchsorted(PHRED - np.r_[0, np.diff(PHRED) / 2], np.arange(PHRED[-1] + 1), side="right") - 1
+_NEW = 0
+
+
+class Codebook:
+    """Hands out codes from FIRST_FREE on, one for each different key, in the order in which keys are first seen."""
+
+    def __init__(self, n_keys: int):
+        """n_keys: keys are 0..n_keys - 1."""
+        self._code_of = np.full(n_keys, _NEW, np.uint16)
+        self._keys: list[np.ndarray] = []
+        self._n = FIRST_FREE
+
+    def encode(self, keys: np.ndarray) -> np.ndarray:
+        """uint16, of the shape of `keys`, int: the code of each."""
+        codes = self._code_of[keys]
+        new = np.unique(keys[codes == _NEW])
+        if len(new):
+            if self._n + len(new) > 1 << 16:
+                raise ValueError("more different likelihoods than two bytes can number")
+            self._code_of[new] = np.arange(self._n, self._n + len(new), dtype=np.uint16)
+            self._keys.append(new)
+            self._n += len(new)
+            codes = self._code_of[keys]
+        return codes
+
+    @property
+    def keys(self) -> np.ndarray:
+        """int64 (K,): the key of code FIRST_FREE + k."""
+        return np.concatenate([np.zeros(0, np.int64), *self._keys])
+
+
+def levels_of(phred: np.ndarray) -> np.ndarray:
+    """int64: the level of each phred value, int >= 0, relative to the best of its cell."""
+    return _LEVEL_OF[np.minimum(phred, PHRED[-1])]
+
+
+def keys_of_levels(levels: np.ndarray) -> np.ndarray:
+    """int64 (...): one number for the levels of a cell, int (..., 3)."""
+    return (levels[..., 0] * N_LEVELS + levels[..., 1]) * N_LEVELS + levels[..., 2]
+
+
+def likelihoods_of_keys(keys: np.ndarray, n_classes: int) -> np.ndarray:
+    """float32 (K, n_classes): likelihoods behind the numbers that `keys_of_levels` gave.
+
+    The last level stands for what cannot be: its likelihood is 0.
+    """
+    levels = np.stack([keys // N_LEVELS**2, keys // N_LEVELS % N_LEVELS, keys % N_LEVELS], 1)[:, :n_classes]
+    likelihoods = np.where(levels == LAST_LEVEL, 0.0, 10.0 ** (-PHRED[levels] / 10))
+    return likelihoods.astype(np.float32)
+
+
+def keys_of_counts(ref: np.ndarray, alt: np.ndarray) -> np.ndarray:
+    """int64: one number for the read counts of a cell, of two int >= 0; of deep cells the ratio is kept."""
+    deepest = np.maximum(np.maximum(ref, alt), 1)
+    share = np.minimum(MAX_COUNT / deepest, 1.0)
+    ref, alt = (np.rint(count * share).astype(np.int64) for count in (ref, alt))
+    return ref * (MAX_COUNT + 1) + alt
+
+
+def counts_of_keys(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """int64 (K,) each: reads of REF and of ALT behind the numbers that `keys_of_counts` gave."""
+    return np.divmod(keys, MAX_COUNT + 1)

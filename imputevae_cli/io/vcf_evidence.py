@@ -1,0 +1,320 @@
+"""Reading what stands behind the calls of a VCF: likelihoods (PL, GL), read counts (AD, CATG), probabilities (GP)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+
+from imputevae_cli.data import evidence_report as found
+from imputevae_cli.data.codebook import (
+    LAST_LEVEL,
+    N_LEVELS,
+    Codebook,
+    counts_of_keys,
+    keys_of_counts,
+    keys_of_levels,
+    levels_of,
+    likelihoods_of_keys,
+)
+from imputevae_cli.data.evidence import FIRST_FREE, FLAT, HAS_ALT, HAS_REF, Evidence, call_codes, special_table
+from imputevae_cli.data.evidence_report import EvidenceReport
+from imputevae_cli.data.frequencies import Tally, evidence_frequencies, posterior, some_loci
+from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix
+from imputevae_cli.data.read_model import ReadModel, fit_read_model
+from imputevae_cli.errors import InputError
+from imputevae_cli.io.vcf_values import INT_END, INT_MISSING, MOST_PHRED, depths_of, of_width, values_of
+
+Likelihoods = Literal["auto", "PL", "GL", "AD", "CATG", "GP", "none"]
+IN_ORDER = ("PL", "GL", "AD", "CATG")
+"""Fields that `auto` looks for, the best first. GP holds a prior already, and is taken only where asked for."""
+COUNTS = ("AD", "CATG")
+
+RULED_OUT = 20
+"""A genotype is ruled out at this phred value: the data are a hundred times less likely than under the best."""
+LEAST_AGREEMENT = 0.95
+"""`auto` takes a field that rules out no more of the visible calls than the rest of this share."""
+LEAST_FILLED = 0.5
+"""`auto` takes a field that can be read at this share of the visible calls at least."""
+EXPECTED_WRONG = 0.002
+"""`auto` leaves evidence aside where fewer visible calls than this share are expected to be wrong."""
+RESCUED = 0.01
+"""But not where it tells something of more than this share of the missing calls."""
+
+DEEPEST = 1000
+NOMINAL = ReadModel()
+"""What counts are compared with calls by, before their own error rate is known."""
+
+
+class FieldReader:
+    """One field of the records that are modelled, on its way into codes: `take` a record, `decode` a batch."""
+
+    def __init__(self, field: str | None, n_samples: int, columns: np.ndarray):
+        """columns: int64, the samples that are kept. field: None reads half-calls alone."""
+        self.field = field
+        self._columns = columns if n_samples != len(columns) else None
+        self._n = len(columns)
+        self._taken: list[tuple[np.ndarray | None, np.ndarray | None]] = []  # values and depths of each record
+        self.book = Codebook((255 * 255) if field in COUNTS else N_LEVELS**3)
+        self.broken: Counter[str] = Counter()
+        self.n_records = self.n_read = self.n_visible = self.n_informative = self.n_agreeing = 0
+        self.n_half_calls = self.n_rescued = 0
+        self._depth_counts = np.zeros(DEEPEST + 1, np.int64)
+
+    def take(self, record) -> None:
+        """Hold a record's values until its batch is decoded."""
+        if self.field is None:
+            return
+        values = self._own(values_of(record, self.field))
+        self.n_records += values is not None
+        depth = None if self.field in COUNTS or values is None else self._own(depths_of(record))
+        self._taken.append((values, depth))
+
+    def _own(self, values: np.ndarray | None) -> np.ndarray | None:
+        return values if values is None or self._columns is None else values[self._columns]
+
+    def decode(self, calls: np.ndarray, halves: np.ndarray, ploidies: np.ndarray, keep: np.ndarray) -> np.ndarray:
+        """uint16 (b, samples): codes of those of the records taken that are kept, bool (taken,); of half-calls alone
+        where no field is read.
+
+        calls: int8 (b, samples). halves: int8, 1 where a half-call shows REF, 2 where it shows ALT, else 0. ploidies:
+        (b,), 1 or 2.
+        """
+        taken = [pair for pair, wanted in zip(self._taken, keep.tolist(), strict=False) if wanted]
+        self._taken.clear()
+        n_halves = int(np.count_nonzero(halves))
+        self.n_half_calls += n_halves
+        if self.field is None and not n_halves:
+            return np.broadcast_to(np.uint16(FLAT), calls.shape)  # takes no memory
+        self.n_visible += int(np.count_nonzero(calls != MISSING))
+        codes = np.full(calls.shape, FLAT, np.uint16) if self.field is None else call_codes(calls)
+        codes[halves == 1], codes[halves == 2] = HAS_REF, HAS_ALT
+        if self.field is None:
+            return codes
+        width = 2 if self.field in COUNTS else 3
+        values = np.full((*calls.shape, width), INT_END, np.int64)
+        depths = np.full(calls.shape, -1, np.int64)
+        for row, (value, depth) in enumerate(taken):
+            if value is not None:
+                values[row] = of_width(value, width)
+            if depth is not None:
+                depths[row] = depth
+        n_expected = np.full((len(calls), 1), 2) if self.field in COUNTS else ploidies[:, None].astype(np.int64) + 1
+        self._fill(codes, values, depths, n_expected, calls, halves)
+        return codes
+
+    def _fill(self, codes, values, depths, n_expected, calls, halves) -> None:
+        """Set the codes of the cells whose values can be used, in place; count the others by kind."""
+        visible = calls != MISSING
+        is_dot = (values == INT_MISSING).any(-1)
+        n_values = (values != INT_END).sum(-1)
+        of_length = (n_values == n_expected) & ~is_dot
+        in_range = of_length & ((values >= 0) | (values == INT_END)).all(-1)
+        self.n_read += int(np.count_nonzero(in_range & visible))
+        levels, depths = self._levels(values, in_range, depths, n_expected)
+        flat = in_range & (levels.max(-1) == 0)
+        no_reads = visible & (depths == 0) & (flat | ~in_range) | visible & flat & (depths < 0)
+        usable = in_range & ~flat
+        rules_out = usable & (levels >= RULED_OUT).any(-1) & visible
+        at_call = np.take_along_axis(levels, np.maximum(calls, 0)[..., None].astype(np.int64), -1)[..., 0]
+        against = rules_out & (at_call >= RULED_OUT)
+        self.n_informative += int(rules_out.sum())
+        self.n_agreeing += int((rules_out & ~against).sum())
+        self.n_rescued += int(np.count_nonzero(usable & ~visible))
+        left = visible & ~no_reads
+        absent = is_dot | (n_values == 0)
+        kinds = {
+            found.NO_READS: no_reads,
+            found.DOTS: left & absent,
+            found.WRONG_LENGTH: ~of_length & ~absent,
+            found.NEGATIVE: of_length & ~in_range,
+            found.FLAT_WITH_READS: left & flat,
+            found.CONTRADICTS: against,
+        }
+        self.broken.update({kind: int(np.count_nonzero(cells)) for kind, cells in kinds.items()})
+        self._depth_counts += np.bincount(np.minimum(depths[depths > 0], DEEPEST), minlength=DEEPEST + 1)
+        codes[no_reads] = FLAT
+        self._encode(codes, values, levels, usable & ~against, halves, n_expected)
+
+    def _levels(self, values, in_range, depths, n_expected) -> tuple[np.ndarray, np.ndarray]:
+        """Phred levels relative to the best, int64 (b, n, 3), 0 where there are none, and the depth of each cell."""
+        if self.field in COUNTS:
+            counts = np.where(in_range[..., None], values, 0)
+            ref, alt = counts_of_keys(keys_of_counts(counts[..., 0], counts[..., 1]))
+            return _nominal_phred()[ref, alt], np.where(in_range, counts.sum(-1), -1)
+        phred = np.where(in_range[..., None] & (values != INT_END), values, MOST_PHRED)
+        levels = levels_of(np.minimum(phred - phred.min(-1, keepdims=True), MOST_PHRED))
+        levels[..., 2] = np.where(n_expected == 2, levels[..., :2].max(-1), levels[..., 2])  # haploid: no third
+        return np.where(in_range[..., None], levels, 0), depths
+
+    def _encode(self, codes, values, levels, usable, halves, n_expected) -> None:
+        if self.field in COUNTS:
+            chosen = usable & (halves == 0)  # what a half-call shows is not said in counts
+            counts = values[chosen]
+            codes[chosen] = self.book.encode(keys_of_counts(counts[:, 0], counts[:, 1]))
+            return
+        levels = levels[usable]
+        half = halves[usable]
+        levels[half == 1, 2] = LAST_LEVEL
+        levels[half == 2, 0] = LAST_LEVEL
+        codes[usable] = self.book.encode(keys_of_levels(levels))
+
+    def table(self, ploidy: int, codes: np.ndarray) -> tuple[np.ndarray, ReadModel | None]:
+        """Likelihoods behind the codes, float32 (K, ploidy + 1); counts by a model that is fitted to them."""
+        special = special_table(ploidy)
+        if self.field not in COUNTS:
+            return np.concatenate([special, likelihoods_of_keys(self.book.keys, ploidy + 1)]), None
+        ref, alt = (np.r_[np.zeros(FIRST_FREE, np.int64), counts] for counts in counts_of_keys(self.book.keys))
+        rough = Evidence(codes, np.ones((len(ref), ploidy + 1), np.float32))
+        tally = Tally.of(rough, some_loci(*codes.shape))
+        model = fit_read_model(ref, alt, tally.from_code(FIRST_FREE), ploidy)
+        return np.concatenate([special, model.likelihoods(ref, alt, ploidy)[FIRST_FREE:]]), model
+
+    @property
+    def agreement(self) -> float | None:
+        return self.n_agreeing / self.n_informative if self.n_informative else None
+
+    @property
+    def median_depth(self) -> float | None:
+        """Of cells with reads; None where no depth is known."""
+        total = self._depth_counts.sum()
+        return float(np.searchsorted(self._depth_counts.cumsum(), total / 2)) if total else None
+
+    def refusal(self) -> str | None:
+        """Why `auto` leaves this field, by what was read of it so far; None where it serves."""
+        if not self.n_records or not self.n_read:
+            return f"{self.field} is in no record"
+        if self.n_read < LEAST_FILLED * self.n_visible:
+            return f"{self.field} can be read at {self.n_read / self.n_visible:.0%} of the visible calls"
+        if self.agreement is not None and self.agreement < LEAST_AGREEMENT:
+            return f"{self.field} rules out {1 - self.agreement:.1%} of the calls"
+        return None
+
+
+def half_calls_alone(
+    reader: FieldReader, codes: np.ndarray | None, genotypes: GenotypeMatrix, asked: Likelihoods, refused: list[str]
+) -> tuple[Evidence | None, EvidenceReport]:
+    """The evidence of a file without likelihoods: certain but for its half-calls; None where it has none of these."""
+    reason = f"calls alone ({'; '.join(refused)})" if refused else "calls alone"
+    n_halves = reader.n_half_calls
+    evidence = _of_half_calls(codes, genotypes.calls, genotypes.ploidy) if n_halves else None
+    return evidence, EvidenceReport(None, n_halves > 0, reason, n_half_calls=n_halves)
+
+
+def _of_half_calls(codes: np.ndarray, calls: np.ndarray, ploidy: int) -> Evidence:
+    codes = np.where(np.isin(codes, (HAS_REF, HAS_ALT)), codes, call_codes(calls))
+    return Evidence(codes, special_table(ploidy, 0.0))
+
+
+def conclude(
+    reader: FieldReader, codes: np.ndarray, genotypes: GenotypeMatrix, asked: Likelihoods, refused: list[str]
+) -> tuple[Evidence | None, EvidenceReport]:
+    """The evidence of a file, None where its calls are certain, and the report.
+
+    codes: uint16 (N, L). refused: why `auto` left fields.
+    """
+    calls, ploidy = genotypes.calls, genotypes.ploidy
+    because = f" ({'; '.join(refused)})" if refused else ""
+    table, model = reader.table(ploidy, codes)
+    evidence = Evidence(codes, table)
+    wrong = expected_wrong(evidence, calls)
+    n_missing = int(np.count_nonzero(calls == MISSING))
+    used = asked != "auto" or wrong >= EXPECTED_WRONG or reader.n_rescued > RESCUED * n_missing
+    share = f"{wrong:.2%} of the visible calls are expected to be wrong by {reader.field}"
+    facts = {
+        "n_visible": calls.size - n_missing,
+        "n_uncertain": evidence.n_uncertain(calls),
+        "expected_wrong": wrong,
+        "n_rescued": reader.n_rescued,
+        "agreement": reader.agreement,
+        "n_informative": reader.n_informative,
+        "median_depth": reader.median_depth,
+        "broken": {kind: count for kind, count in reader.broken.items() if count},
+        "error": model.error if model else None,
+        "overdispersion": model.overdispersion if model else None,
+        "n_half_calls": reader.n_half_calls,
+    }
+    if used:
+        return evidence, EvidenceReport(
+            reader.field, True, f"likelihoods from {reader.field}: {share}{because}", **facts
+        )
+    report = EvidenceReport(reader.field, False, f"calls are certain: {share}, so they are taken as they are", **facts)
+    return (_of_half_calls(codes, calls, ploidy) if reader.n_half_calls else None), report
+
+
+def choose_field(
+    asked: Likelihoods, name: str, n_samples: int, columns: np.ndarray, probe: Callable[[FieldReader], None]
+) -> tuple[FieldReader | None, list[str]]:
+    """What is to read the evidence, None for calls alone, and why `auto` left the fields that it left.
+
+    probe: gives a reader the first records of the file; it is judged by them. Raises InputError for a field that was
+    asked for and is not there.
+    """
+    if asked == "none":
+        return None, []
+    refused = []
+    fields = (asked,)
+    if asked == "auto":
+        finder = _KeyFinder(None, n_samples, columns)
+        probe(finder)
+        fields = tuple(field for field in IN_ORDER if field in finder.keys)
+    for field in fields:
+        reader = FieldReader(field, n_samples, columns)
+        probe(reader)
+        reason = reader.refusal()
+        if reason is None or (asked != "auto" and reader.n_records):
+            return FieldReader(field, n_samples, columns), refused
+        if asked != "auto":
+            raise InputError(f"{name}: {reason}; give --likelihoods auto, or the field that the file has")
+        refused.append(reason)
+    return FieldReader(None, n_samples, columns), refused
+
+
+class _KeyFinder(FieldReader):
+    """Notes the FORMAT keys of the records."""
+
+    def __init__(self, *given):
+        super().__init__(*given)
+        self.keys: set[str] = set()
+
+    def take(self, record) -> None:
+        self.keys.update(record.FORMAT)
+
+
+def with_evidence(
+    genotypes: GenotypeMatrix, reader: FieldReader, codes: np.ndarray | None, asked: Likelihoods, refused: list[str]
+) -> GenotypeMatrix:
+    """The genotypes with what was read beside the calls; codes: uint16 (N, L), None where nothing was."""
+    end = half_calls_alone if reader.field is None else conclude
+    evidence, report = end(reader, codes, genotypes, asked, refused)
+    return replace(genotypes, evidence=evidence, evidence_report=report)
+
+
+def expected_wrong(evidence: Evidence, calls: np.ndarray) -> float:
+    """The share of the visible calls, int8 (N, L), that are wrong as likelihoods and frequencies see it."""
+    loci = some_loci(*calls.shape)
+    some, calls = evidence.at_loci(loci), calls[:, loci]
+    frequencies = evidence_frequencies(some)[-1]
+    wrong, n_visible = 0.0, 0
+    for row, own in enumerate(calls):
+        visible = np.flatnonzero(own != MISSING)
+        post = posterior(frequencies[visible], some.block(slice(row, row + 1), 0, len(loci))[0, visible])
+        wrong += float((1 - post[np.arange(len(visible)), own[visible]]).sum())
+        n_visible += len(visible)
+    return wrong / max(n_visible, 1)
+
+
+_NOMINAL_PHRED: list[np.ndarray] = []
+
+
+def _nominal_phred() -> np.ndarray:
+    """int64 (255, 255, 3): phred values of all counts under NOMINAL."""
+    if not _NOMINAL_PHRED:
+        ref, alt = (axis.ravel() for axis in np.indices((255, 255)))
+        logs = NOMINAL.log_likelihoods(ref, alt, 2)
+        phred = np.rint(-10 / np.log(10) * (logs - logs.max(1, keepdims=True))).astype(np.int64)
+        _NOMINAL_PHRED.append(phred.reshape(255, 255, 3))
+    return _NOMINAL_PHRED[0]
