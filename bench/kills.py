@@ -205,7 +205,7 @@ def is_whole(path: Path, digest: str | None, case: Case) -> bool:
 def partial_outputs(case: Case) -> list[str]:
     """Outputs that are there and not whole; what a stopped run keeps, and temporary folders, are none."""
     here = written(case.folder)
-    own = {name: digest for name, digest in here.items() if not name.startswith(".") and ".ckpt/" not in name}
+    own = {name: digest for name, digest in here.items() if not name.startswith(".") and ".ckpt" not in name}
     return [name for name, digest in own.items() if not is_whole(case.folder / name, digest, case)]
 
 

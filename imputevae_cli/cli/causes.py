@@ -6,7 +6,7 @@ import errno
 import sys
 from collections.abc import Iterator
 
-from imputevae_cli.errors import ConfigError, ImputeVAEError
+from imputevae_cli.errors import ConfigError, ImputeVAEError, TrainingError
 
 EXIT_BUG = 1
 TOO_MANY_FILES = "Too many open files"
@@ -22,7 +22,10 @@ def describe(error: Exception) -> tuple[str, int]:
     if hasattr(error, "format_message"):  # of typer, for options and arguments that do not hold
         return f"{error.format_message()}; -h lists the options", error.exit_code
     if _is_out_of_memory(error):
-        return "out of memory; give fewer samples or loci at a time (--region), or smaller settings", EXIT_BUG
+        return (
+            "out of memory; give fewer samples or loci at a time (--region), or smaller settings",
+            TrainingError.exit_code,
+        )
     if isinstance(error, OSError) and error.errno is not None:
         place = f"{error.filename}: " if isinstance(error.filename, str) else ""
         return f"{place}{error.strerror}; check the file, its disk and its permissions", ConfigError.exit_code

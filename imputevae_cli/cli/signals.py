@@ -125,6 +125,7 @@ def resumable(
             raise Preempted(
                 f"{STOPPED_BY[stopped.number]}; {where} holds what was done, run again with --resume to go on"
             ) from stopped
+        folder.remove()  # it may have been made and hold nothing yet
         raise
     ignore()
     folder.remove()

@@ -25,8 +25,8 @@ class KnnSettings(Section):
     linked: CountOrZero = 16
     max_donors: Count = 1000
     steps: Count = 500
-    batch_loci: Count = 64
-    queries_per_locus: Count = 8
+    batch_loci: Annotated[int, Meta(ge=1, le=4096)] = 64
+    queries_per_locus: Annotated[int, Meta(ge=1, le=1024)] = 8
     learning_rate: Positive = 1.5e-2
     weight_decay: NonNegative = 1e-3
     hide: OpenShare = 0.1
