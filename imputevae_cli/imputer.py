@@ -102,8 +102,8 @@ class ImputeVAE:
         mask = simulate_mask(genotypes, config.sim, config.train.validation_split, generator)
         if mask.fits.all() or not mask.fits.any():
             raise ConfigError(
-                f"train.validation_split is {config.train.validation_split:g}, and leaves none of {len(mask.fits)} hidden "
-                "calls to fit on, or none to test with; give a share such as 0.5"
+                f"train.validation_split is {config.train.validation_split:g}: of {len(mask.fits)} hidden calls it "
+                "leaves none to fit on, or none to test with; give a share such as 0.5"
             )
         names, codes = _population_codes(genotypes.populations)
         loci, calls = genotypes.loci, genotypes.calls

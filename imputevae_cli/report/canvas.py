@@ -72,7 +72,7 @@ def points(axes: Axes, x: Sequence[float], y: Sequence[float], k: int, label: ob
         y,
         MARKERS[k % len(MARKERS)],
         color=COLOURS[k % len(COLOURS)],
-        label=_legend_text(label),
+        label=legend_text(label),
         markersize=3 if many else 4.5,
         alpha=0.75,
         markeredgewidth=0,
@@ -80,9 +80,10 @@ def points(axes: Axes, x: Sequence[float], y: Sequence[float], k: int, label: ob
     )
 
 
-def _legend_text(label: object) -> str:
+def legend_text(label: object, longest: int = 18) -> str:
     """Cut to fit; a name that begins with `_` would be left out of the legend, so a blank goes before it."""
-    return f"{' ' * str(label).startswith('_')}{str(label)[:18]}"
+    text = "".join(c if c.isprintable() else "?" for c in str(label)[:longest])
+    return f"{' ' * text.startswith('_')}{text}"
 
 
 def legend_below(axes: Axes) -> None:
