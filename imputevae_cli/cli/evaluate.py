@@ -174,7 +174,7 @@ def _files(reads: dict[str, str | Path | None], path: str | None, json_: str | N
 
 def _check_outputs(path: str | None, json_: str | None, asked: Asked, session: Session) -> bool:
     """Whether there is anything to do; False where the same command was finished before."""
-    from imputevae_cli.cli.finished import clear, command_of_evaluation, is_written, say_finished
+    from imputevae_cli.cli.finished import command_of_evaluation, is_written, say_finished
     from imputevae_cli.io.outputs import check_output, check_output_folder
     from imputevae_cli.report.evaluation_folder import FILES, REPORT, is_report
 
@@ -192,7 +192,6 @@ def _check_outputs(path: str | None, json_: str | None, asked: Asked, session: S
     for file in outputs[path is not None :]:
         if file != asked.mask_file or not asked.mask_is_there:
             check_output(file, inputs=session.inputs, force=force)
-    clear(session)
     return True
 
 

@@ -14,7 +14,6 @@ from imputevae_cli.cli.session import Session
 from imputevae_cli.cli.signals import check_run_folder, run_folder_of
 from imputevae_cli.errors import ConfigError, ImputeVAEError
 from imputevae_cli.io.outputs import INDEXES, STDOUT, check_output
-from imputevae_cli.io.temporary import remove_leftovers
 from imputevae_cli.log import logger
 
 WITHOUT_EFFECT = ("--force", "--resume", "-q", "--quiet", "-v", "--verbose")
@@ -42,7 +41,7 @@ def is_written(output: str | Path, session: Session, command_of: CommandOf) -> b
 def check_outputs(path: str, session: Session, command_of: CommandOf) -> bool | None:
     """Whether the outputs of a run may be overwritten; None where the same command wrote all of them already.
 
-    path: the output by which a stopped run is known. Temporary files that dead runs left of it are removed. Raises
+    path: the output by which a stopped run is known. Raises
     OutputError for outputs that cannot be written, and for those that are there and are not to be overwritten.
     """
     common, outputs = session.common, [path for path in session.files.writes.values() if path is not None]
@@ -60,23 +59,12 @@ def check_outputs(path: str, session: Session, command_of: CommandOf) -> bool | 
     force = stopped or ours or common.force
     for output in outputs:
         check_output(output, inputs=session.inputs, force=force or is_index(output, path))
-    clear(session)
     return force
 
 
 def is_index(path: str | Path, output: str) -> bool:
     """Whether a path is that of an index of `output`, which comes and goes with it."""
     return str(path) in [f"{os.path.realpath(output)}{ending}" for ending in INDEXES]
-
-
-def clear(session: Session) -> None:
-    """Remove the temporary files of dead runs of the same outputs."""
-    if session.common.dry_run:
-        return
-    files = session.files
-    for path in (*files.writes.values(), *files.folders.values()):
-        if path is not None and str(path) != STDOUT:
-            remove_leftovers(Path(os.path.realpath(path)))
 
 
 def say_finished(path: str | Path) -> None:

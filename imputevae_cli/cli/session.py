@@ -16,9 +16,9 @@ from imputevae_cli.cli.options import Common
 from imputevae_cli.cli.processes import process_number, processes_here, refuse_many
 from imputevae_cli.config import Config
 from imputevae_cli.errors import ConfigError, InputError
-from imputevae_cli.io.outputs import standard_output
+from imputevae_cli.io.outputs import STDOUT, standard_output
 from imputevae_cli.io.paths import Files, check_files
-from imputevae_cli.io.temporary import use_scratch_folder
+from imputevae_cli.io.temporary import remove_leftovers, use_scratch_folder
 from imputevae_cli.log import Progress, logger, start_logging, start_silence
 from imputevae_cli.passwords import hide_passwords
 
@@ -81,6 +81,8 @@ def start(
     planned.reads |= {"--config": common.config, "--samples-file": common.samples_file}
     planned.writes |= {"--log-file": common.log_file}
     check_files(planned)
+    if leads and not common.dry_run:
+        _clear(planned)
     use_scratch_folder()
     progress = start_logging(config.io.verbose, common.quiet, common.log_file) if leads else start_silence()
     threads = config.io.n_jobs or allotted_threads()
@@ -93,6 +95,13 @@ def start(
 
         choose_device(config.train.device)
     return Session(common, config, progress, threads, _provenance(sys.argv[1:]), planned)
+
+
+def _clear(files: Files) -> None:
+    """Remove the temporary files that dead runs left of the same outputs."""
+    for path in (*files.writes.values(), *files.folders.values()):
+        if path is not None and str(path) != STDOUT:
+            remove_leftovers(Path(os.path.realpath(path)))
 
 
 def _provenance(arguments: list[str]) -> str:

@@ -167,7 +167,7 @@ def _whole_fits(settings: TuneSettings, n_cells: int) -> int:
 
 def _check_outputs(files: TuningFiles, study: str, session: Session) -> bool:
     """Before any compute: whether there is anything to do. What the same study wrote before may be written again."""
-    from imputevae_cli.cli.finished import clear, command_of_settings, is_written, say_finished
+    from imputevae_cli.cli.finished import command_of_settings, is_written, say_finished
     from imputevae_cli.io.outputs import check_output
     from imputevae_cli.report.tuning import is_of_study
 
@@ -179,7 +179,6 @@ def _check_outputs(files: TuningFiles, study: str, session: Session) -> bool:
     force = common.force or is_of_study(files, study)
     for path in files.all:
         check_output(path, inputs=session.inputs, force=force)
-    clear(session)
     return True
 
 
