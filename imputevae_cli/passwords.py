@@ -14,7 +14,7 @@ _NO_PORT = re.compile(r"(://[^:@/\s]+):(?!\d*(?:[/?#\s]|$))[^/@\s]*")
 """Where the host was forgotten: what stands in the place of its port is none."""
 _ODBC = re.compile(r"([?&]odbc_connect=)(?!\*\*\*)[^&\s]*(?:\s[^&]*)?", re.IGNORECASE)
 _OPTION = re.compile(
-    r"((?<![a-z])(?:(?:ssl|proxy)?pass(?:word|wd|phrase)?|pwd)\s*(?:=|%3d)\s*)"
+    r"((?:(?<![a-z])|(?<=%3b)|(?<=%20))(?:(?:ssl|proxy)?pass(?:word|wd|phrase)?|pwd)\s*(?:=|%3d)\s*)"
     r"(\{[^}]*\}?|%7b.*?(?:%7d|$)|\"[^\"]*\"?|'[^']*'?|.+?)(?=[;&\s]|%3b|%26|$)",
     re.IGNORECASE,
 )
