@@ -184,7 +184,7 @@ def test_print_config(tmp_path):
         (["--threads", "9" * 30], ["io.n_jobs"]),
         (["--min-gp", "nan"], ["min-gp"]),
         (["--checkpoint-every", "inf"], ["not a finite number"]),
-        (["--set", "train.validation_split=1e-300"], ["train.validation_split"]),
+        (["--set", "train.validation_split=1e-300", "-q"], ["train.validation_split"]),
     ],
 )
 def test_usage_that_does_not_hold(cohort, tmp_path, arguments, words):
