@@ -142,8 +142,7 @@ class Examples:
             r2=r2,
             overall=model.overall(rows(queries.similarity, asked), same).permute(0, 3, 1, 2),
             target=panel.votes.tables(loci).transpose(1, 2),
-            may_vote=(panel.votes.calls[loci] != MISSING)[:, None]
-            & (queries.own[asked][..., None] != panel.neighbours),
+            may_vote=(panel.votes.calls[loci] != MISSING)[:, None] & others,
         )
 
 
