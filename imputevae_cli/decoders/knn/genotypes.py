@@ -44,16 +44,18 @@ class Genotypes:
         calls[loci, samples] = MISSING
         return Genotypes(calls, self.n_classes, self.soft)
 
-    def tables(self, loci: Tensor, samples: Tensor | None = None) -> Tensor:
+    def tables(self, loci: Tensor, samples: Tensor | None = None, classes: int = -2) -> Tensor:
         """Probabilities of the genotypes, float32 (..., C, n), at loci of any shape; zeros where a call is missing.
 
-        samples: int64 (n,), of all loci, or (B, n), of the loci (B, W); None takes all.
+        samples: int64 (n,), of all loci, or (B, n), of the loci (B, W); None takes all. classes: their dimension, -2 or
+        -1; a product rounds otherwise where memory is laid out otherwise.
         """
         calls = self._picked(rows(self.calls, loci), samples)
         if self.soft is None:
-            return one_hot(calls, self.n_classes, -2)
+            return one_hot(calls, self.n_classes, classes)
         soft = self._picked(rows(self.soft, loci), samples)
-        return soft.float().div_(_WHOLE).mul_((calls != MISSING).unsqueeze(-2))
+        found = soft.float().div_(_WHOLE).mul_((calls != MISSING).unsqueeze(-2))
+        return found if classes == -2 else found.transpose(-1, -2).contiguous()
 
     def of_cells(self, loci: Tensor, samples: Tensor) -> Tensor:
         """Probabilities of the genotypes of single cells, float32 (..., C); int64 of one shape each."""

@@ -240,7 +240,7 @@ class KnnModel:
             r2=r2[None],
             # By `gather`, in half the time of indexing the last dimension
             overall=of_asked.gather(2, voters.expand(*of_asked.shape[:2], -1))[None],
-            target=panel.votes.tables(torch.tensor([locus]), voters).transpose(1, 2),
+            target=panel.votes.tables(torch.tensor([locus]), voters, classes=-1),
             may_vote=None if panel.evidence is None else self._others(queries, asked, voters),
             held=torch.nonzero(panel.counts.index_select(0, around).flatten())[:, 0],
         )

@@ -141,7 +141,7 @@ class Examples:
             distance=distance,
             r2=r2,
             overall=model.overall(rows(queries.similarity, asked), same).permute(0, 3, 1, 2),
-            target=panel.votes.tables(loci).transpose(1, 2),
+            target=panel.votes.tables(loci, classes=-1),
             may_vote=(panel.votes.calls[loci] != MISSING)[:, None] & others,
         )
 
