@@ -162,12 +162,13 @@ class Panel:
         """Genotype frequencies (B, Q, F, C) and covariates (B, Q, V) of queries `asked` (B, Q) at `loci` (B,).
 
         The frequencies: of the query's population and of all samples, smoothed, its own call left out; and those
-        that its ancestry predicts. shows_own: whether queries may show the very calls that are asked for.
+        that its ancestry predicts. shows_own: whether queries may show the very calls that are asked for;
+        these then stay in the frequencies of all samples, as in any estimate: a locus may vary by one call alone.
         """
         own = queries.own[asked]
         left_out = self.everyone.of_cells(loci[:, None].expand_as(own), own.clamp_min(0))  # (B, Q, C)
         left_out = torch.where((own >= 0)[..., None], left_out, 0.0)
-        all_counts = self.counts[loci][:, None] - left_out
+        all_counts = self.counts[loci][:, None] - (0.0 if shows_own else left_out)
         n_all = all_counts.sum(-1, keepdim=True)
         alleles = torch.arange(self.n_classes).float()
         rules, minor = self.rules, (all_counts @ alleles)[..., None]
