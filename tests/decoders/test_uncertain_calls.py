@@ -17,6 +17,7 @@ from imputevae_cli.decoders.base import Context, Effort, Inputs, Setting, Task
 from imputevae_cli.decoders.knn.model import KnnModel
 from imputevae_cli.decoders.knn.panel import Panel
 from imputevae_cli.decoders.knn.settings import KnnSettings
+from imputevae_cli.decoders.knn.varying_loci import given_that_it_varies
 from imputevae_cli.decoders.vae import untrained_loci as wide
 from imputevae_cli.decoders.vae.loss import Objective, focal_cross_entropy, focal_likelihood_loss
 from imputevae_cli.decoders.vae.network import EFFECTS
@@ -220,3 +221,18 @@ def test_a_sample_does_not_vote_for_itself():
     favoured = np.take_along_axis(gp, np.maximum(calls, 0)[..., None].astype(int), 2)[..., 0]
     expected = np.take_along_axis(gp.mean(0), np.maximum(calls, 0).T.astype(int), 1).T
     assert abs((favoured - expected)[shown].mean()) < 0.03  # without structure, its own call tells nothing
+
+
+def test_where_no_other_carries_an_allele_the_one_that_seems_to_may():
+    """One carrier among thirty: the others' word that it is none counts for less; a common allele is left alone."""
+    gp = np.broadcast_to(np.float32([0.999, 0.001, 0.0]), (30, 3, 3)).copy()
+    gp[:, 1] = [0.3, 0.5, 0.2]
+    calls = np.zeros((30, 3), np.int8)
+    calls[0, :2] = 1
+    likelihoods = np.where(calls[..., None] == 1, np.float32([0.05, 1, 0.05]), np.float32([1, 0.1, 0.01]))
+    out = given_that_it_varies(gp, likelihoods.astype(np.float32), calls)
+    assert out.sum(2) == pytest.approx(1, abs=1e-5)
+    assert out[0, 0, 1] > 0.2  # the others are likely none, so that it is this one
+    assert out[1:, 0, 1] == pytest.approx(0.001 / (0.001 + 0.0224), rel=0.1)  # the first may be it: 2 %
+    assert out[:, 1] == pytest.approx(gp[:, 1], abs=0.01)
+    assert out[:, 2] == pytest.approx(gp[:, 2])  # no call says that it varies

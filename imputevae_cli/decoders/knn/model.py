@@ -25,6 +25,7 @@ from imputevae_cli.decoders.knn.panel import N_COVARIATES, Panel, Queries
 from imputevae_cli.decoders.knn.rules import KnnRules
 from imputevae_cli.decoders.knn.train import Training
 from imputevae_cli.decoders.knn.train_examples import Drawing, Examples, training_cohort
+from imputevae_cli.decoders.knn.varying_loci import given_that_it_varies
 from imputevae_cli.errors import CheckpointError
 from imputevae_cli.log import logger
 from imputevae_cli.masking.observed_pattern import observed_like_hidden_cells
@@ -89,7 +90,10 @@ class KnnModel:
 
         A known call has probability 1 at its genotype, unless its evidence leaves it open: then the others speak.
         """
-        return self._fill(self._members, self._cohort, start, stop)
+        gp, evidence = self._fill(self._members, self._cohort, start, stop), self._cohort.evidence
+        if evidence is None:
+            return gp
+        return given_that_it_varies(gp, evidence.block(slice(None), start, stop), self._cohort.calls[:, start:stop])
 
     def cells(self, samples: np.ndarray, loci: np.ndarray) -> np.ndarray:
         """Genotype probabilities of missing calls of the samples, float32 (M, C); int64 (M,) each, by rising locus."""
