@@ -18,6 +18,7 @@ from imputevae_cli.decoders.knn.model import KnnModel
 from imputevae_cli.decoders.knn.panel import Panel
 from imputevae_cli.decoders.knn.settings import KnnSettings
 from imputevae_cli.decoders.knn.varying_loci import given_that_it_varies
+from imputevae_cli.decoders.vae import rules as vae_rules
 from imputevae_cli.decoders.vae import untrained_loci as wide
 from imputevae_cli.decoders.vae.loss import Objective, focal_cross_entropy, focal_likelihood_loss
 from imputevae_cli.decoders.vae.network import EFFECTS
@@ -236,3 +237,20 @@ def test_where_no_other_carries_an_allele_the_one_that_seems_to_may():
     assert out[1:, 0, 1] == pytest.approx(0.001 / (0.001 + 0.0224), rel=0.1)  # the first may be it: 2 %
     assert out[:, 1] == pytest.approx(gp[:, 1], abs=0.01)
     assert out[:, 2] == pytest.approx(gp[:, 2])  # no call says that it varies
+
+
+def test_a_long_file_is_read_off_from_evidence(monkeypatch):
+    rules = vae_rules.VaeRules(read_off=vae_rules.ReadOffRules(most_trained=60))
+    monkeypatch.setattr(vae_rules, "DEFAULT", rules)
+    task, _ = task_of("vae")
+    with task.holding_out():
+        fitted = registry.get("vae").fit(task, Inputs({}))
+        said, plain = fitted.gp_of(task.hidden), evidence_frequencies(task.cohort.evidence)[-1][task.hidden.loci]
+    (member,) = fitted.members
+    assert member.model.shape.n_loci == 60
+    off = ~np.isin(task.hidden.loci, fitted.thinned)
+    likelihoods = task.hidden.likelihoods[off]
+    assert off.sum() > 200
+    assert likelihood_loss(said[off], likelihoods) < 0.97 * likelihood_loss(plain[off], likelihoods)
+    again = registry.get("vae").from_state(canonical(fitted.state()), Setting(task.cohort, task.hidden, CONFIG, DEVICE))
+    assert np.array_equal(*(one.for_cohort(Context(CONFIG, {})).gp(0, 120) for one in (fitted, again)))
