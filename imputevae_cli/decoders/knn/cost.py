@@ -36,10 +36,14 @@ def training_cost(task: Task, similarity: np.ndarray | None, settings: KnnSettin
     took[1][1].cells(asked[:1], loci[:1])  # what holds for all loci is worked out with the first
     fill = timed(lambda: took[1][1].cells(asked, loci))[0] / max(len(asked), 1)
     cells, rules = cohort.calls.size, knn_rules.DEFAULT
-    n_missing = int(missing_per_sample(cohort.calls).sum())
-    n_asked = n_missing + len(task.validation.truth) + len(task.test.truth)
+    n_open = int(missing_per_sample(cohort.calls).sum())
+    table = 0  # bytes a cell
+    if cohort.evidence is not None:
+        n_open += cohort.evidence.n_uncertain(cohort.calls)
+        table = 2 * cohort.evidence.n_classes if n_samples > settings.max_donors else cohort.evidence.n_classes
+    n_asked = n_open + len(task.validation.truth) + len(task.test.truth)
     trained = min(n_loci, rules.training.cells // n_samples) / n_some * settings.redraws
     seconds = panel * (trained + 2 * n_loci / n_some) + settings.steps * per_step + fill * n_asked
     links = 4 * min(n_samples, rules.panel.link_samples) * (min(n_loci, rules.panel.link_candidates) - n_some)
     # Hidden cells of the training take 8 bytes each, a few times over
-    return Cost(seconds, cells + links + (3 + 32 * settings.hide) * min(cells, rules.training.cells))
+    return Cost(seconds, (1 + table) * cells + links + (3 + 32 * settings.hide) * min(cells, rules.training.cells))

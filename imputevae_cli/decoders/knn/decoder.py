@@ -34,7 +34,7 @@ class KnnDecoder(PlainDecoder):
     """See `Decoder`."""
 
     name, title = "knn", "nearest neighbours"
-    role = Role(gives_way="closely linked", trusted=True)
+    role = Role(gives_way="closely linked", trusted=True, on_evidence="also")
     depends_on = ("vae",)
     sections = ("knn",)
     search_space = {  # noqa: RUF012

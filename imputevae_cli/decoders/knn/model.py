@@ -20,11 +20,12 @@ from imputevae_cli.config import KnnSettings
 from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.data.genotypes import MISSING
 from imputevae_cli.decoders.knn import rules as knn_rules
-from imputevae_cli.decoders.knn.attention import FAR, NOBODY, Ballot, NeighbourVotes, VotesShape, one_hot
+from imputevae_cli.decoders.knn.attention import FAR, NOBODY, Ballot, NeighbourVotes, VotesShape
 from imputevae_cli.decoders.knn.panel import N_COVARIATES, Panel, Queries
 from imputevae_cli.decoders.knn.rules import KnnRules
 from imputevae_cli.decoders.knn.train import Training
 from imputevae_cli.decoders.knn.train_examples import Drawing, Examples, training_cohort
+from imputevae_cli.decoders.knn.varying_loci import given_that_it_varies
 from imputevae_cli.errors import CheckpointError
 from imputevae_cli.log import logger
 from imputevae_cli.masking.observed_pattern import observed_like_hidden_cells
@@ -80,16 +81,19 @@ class KnnModel:
         self._panel = self._members = self._overall_of = None  # those before go before the next come
         self._threads = threads
         self._latent = _as_tensor(similarity)
-        self._visible = np.ascontiguousarray(cohort.calls)
+        self._cohort = cohort
         self._panel = self._make_panel(cohort, np.random.default_rng(self.seed))
         self._members = self._panel.members(self._latent)
 
     def gp(self, start: int, stop: int) -> np.ndarray:
         """Genotype probabilities of loci start..stop (exclusive), float32 (N, stop - start, ploidy + 1).
 
-        A known call has probability 1 at its genotype.
+        A known call has probability 1 at its genotype, unless its evidence leaves it open: then the others speak.
         """
-        return self._fill(self._members, self._visible, start, stop)
+        gp, evidence = self._fill(self._members, self._cohort, start, stop), self._cohort.evidence
+        if evidence is None:
+            return gp
+        return given_that_it_varies(gp, evidence.block(slice(None), start, stop), self._cohort.calls[:, start:stop])
 
     def cells(self, samples: np.ndarray, loci: np.ndarray) -> np.ndarray:
         """Genotype probabilities of missing calls of the samples, float32 (M, C); int64 (M,) each, by rising locus."""
@@ -100,9 +104,9 @@ class KnnModel:
 
         similarity: float32 (M, N) to the training samples, needed if `fit` was given one.
         """
-        oriented, latent = self._panel.oriented(cohort.calls), _as_tensor(similarity)
-        queries = self._panel.new_samples(oriented, cohort.known_populations, latent, self._members.scale)
-        return NewSamples(self, queries, cohort.calls)
+        genotypes, latent = self._panel.genotypes_of(cohort), _as_tensor(similarity)
+        queries = self._panel.new_samples(genotypes, cohort.known_populations, latent, self._members.scale)
+        return NewSamples(self, queries, cohort)
 
     def state_dict(self) -> dict:
         """Plain types and tensors that `from_state_dict` rebuilds the decoder from, but for the neighbours."""
@@ -163,10 +167,14 @@ class KnnModel:
         hidden = observed_like_hidden_cells(cohort.calls, cohort.chrom_codes, self.settings.hide, rng)
         return Examples(self._make_panel(cohort, rng, hidden), hidden, latent, rng, self.rules.training)
 
-    def _fill(self, queries: Queries, visible: np.ndarray, start: int, stop: int) -> np.ndarray:
-        """Probabilities of queries at loci start..stop; `visible` are their calls as they came, int8 (Q, L)."""
-        gp = (visible[:, start:stop, None] == np.arange(self._panel.n_classes)).astype(np.float32)
-        loci, asked = np.nonzero((visible[:, start:stop] == MISSING).T)
+    def _fill(self, queries: Queries, cohort: Cohort, start: int, stop: int) -> np.ndarray:
+        """Probabilities of queries at loci start..stop; `cohort` are they as they came."""
+        calls = cohort.calls[:, start:stop]
+        gp = (calls[..., None] == np.arange(self._panel.n_classes)).astype(np.float32)
+        wanted = calls == MISSING
+        if cohort.evidence is not None:
+            wanted |= cohort.evidence.uncertain(slice(None), start, stop)
+        loci, asked = np.nonzero(wanted.T)
         gp[asked, loci] = self._query(queries, asked, loci + start)
         return gp
 
@@ -214,47 +222,51 @@ class KnnModel:
             for some in cells.split(at_once):
                 polled.append(self._poll(queries, overall, locus, some, [part[locus - first] for part in context]))
         votes, effective = (torch.cat(parts) for parts in zip(*polled, strict=True))
-        frequencies, covariates = panel.frequencies(queries, loci, asked[:, None])
+        frequencies, covariates = panel.frequencies(queries, loci, asked[:, None], panel.evidence is not None)
         logits = self._votes.logits(votes, effective, frequencies[:, 0], covariates[:, 0])
         gp = torch.softmax(logits, -1)
         return torch.where(panel.flipped[loci][:, None], gp.flip(-1), gp)
 
     def _poll(self, queries: Queries, overall: Tensor, locus: int, asked: Tensor, context: list[Tensor]):
         """Votes (asked, H, C) and effective neighbours (asked, H) at one locus; only what counts is looked at."""
-        panel, classes = self._panel, self._panel.n_classes
-        voters = torch.nonzero(panel.by_locus[locus] != MISSING)[:, 0]
+        panel, heads = self._panel, self.settings.heads
+        voters = torch.nonzero(panel.votes.calls[locus] != MISSING)[:, 0]
         if not len(voters):
-            heads = self.settings.heads
-            return torch.zeros(len(asked), heads, classes), torch.full((len(asked), heads), NOBODY)
+            return torch.zeros(len(asked), heads, panel.n_classes), torch.full((len(asked), heads), NOBODY)
         counts = (context[1] < FAR) | (context[2] > 0)
         counts[0] = True  # a locus without any still needs a column, which weighs nothing
         around, distance, r2 = (part[counts] for part in context)
         of_asked = overall.index_select(1, asked)  # (H, asked, N)
         ballot = Ballot(
-            query=one_hot(queries.by_locus.index_select(0, around).index_select(1, asked), classes, 1)[None],
-            neighbour=one_hot(panel.by_locus.index_select(0, around).index_select(1, voters), classes, 1)[None],
+            query=queries.shown.tables(around, asked)[None],
+            neighbour=panel.votes.tables(around, voters)[None],
             distance=distance[None],
             r2=r2[None],
             # By `gather`, in half the time of indexing the last dimension
             overall=of_asked.gather(2, voters.expand(*of_asked.shape[:2], -1))[None],
-            target=one_hot(panel.by_locus[locus][voters], classes)[None],
+            target=panel.votes.tables(torch.tensor([locus]), voters, classes=-1),
+            may_vote=None if panel.evidence is None else self._others(queries, asked, voters),
             held=torch.nonzero(panel.counts.index_select(0, around).flatten())[:, 0],
         )
         votes, effective = self._votes.poll(ballot)
         return votes[0], effective[0]
 
+    def _others(self, queries: Queries, asked: Tensor, voters: Tensor) -> Tensor:
+        """bool (1, asked, voters): whether one is another than the other; a call that shows may be asked for."""
+        return (queries.own[asked][:, None] != self._panel.neighbours[voters])[None]
+
 
 @dataclass(frozen=True)
 class NewSamples:
-    """Samples that are filled and do not vote; calls: int8 (M, L)."""
+    """Samples that are filled and do not vote."""
 
     decoder: KnnModel
     queries: Queries
-    calls: np.ndarray
+    cohort: Cohort
 
     def gp(self, start: int, stop: int) -> np.ndarray:
         """As `KnnModel.gp`, float32 (M, stop - start, ploidy + 1)."""
-        return self.decoder._fill(self.queries, self.calls, start, stop)
+        return self.decoder._fill(self.queries, self.cohort, start, stop)
 
 
 def _as_tensor(similarity: np.ndarray | None) -> Tensor | None:

@@ -14,9 +14,11 @@ from torch import Tensor
 
 from imputevae_cli.config import KnnSettings
 from imputevae_cli.data.cohort import Cohort
+from imputevae_cli.data.evidence_frequencies import evidence_frequencies
 from imputevae_cli.data.frequencies import alt_frequencies_of_counts, hardy_weinberg
 from imputevae_cli.data.genotypes import MISSING, genotype_counts
-from imputevae_cli.decoders.knn.attention import FAR, one_hot
+from imputevae_cli.decoders.knn.attention import FAR
+from imputevae_cli.decoders.knn.genotypes import Genotypes, uncertain_genotypes
 from imputevae_cli.decoders.knn.rules import PanelRules
 from imputevae_cli.decoders.knn.sample_structure import Structure, overall_similarity, relationship
 
@@ -28,7 +30,7 @@ _BLOCK = 1024  # loci at a time, where copies of the calls are needed
 class Queries:
     """Samples whose calls are asked for.
 
-    by_locus: int8 (L, Q), minor-allele counts as the queries show them, -1 missing or hidden.
+    shown: minor-allele counts as the queries show them.
     own: int64 (Q,), each query's own index among the neighbours, -1 where it is not among them.
     populations: int64 (Q,), -1 unknown; None without a popmap.
     similarity: float32 (Q, N, S), overall similarities to the neighbours. same_population: float32 (Q, N), or None.
@@ -36,7 +38,7 @@ class Queries:
     taken out of the similarities.
     """
 
-    by_locus: Tensor
+    shown: Genotypes
     own: Tensor
     populations: Tensor | None
     similarity: Tensor
@@ -53,8 +55,9 @@ class Panel:
     hidden: int64 (cells,), sample * L + locus, calls that are to be guessed: the samples still vote with them, but
     queries, correlations of loci and regressions must not see them, or they leak.
 
-    all_by_locus, shown: int8 (L, samples), counts of each locus's minor allele, and the same with the hidden calls
-    missing; one array where none is hidden. by_locus: int8 (L, N), of the neighbours.
+    everyone, shown: counts of each locus's minor allele of all samples, and the same with the hidden calls missing; one
+    object where none is hidden. votes: of the neighbours. evidence: of all samples, frequencies_of_all: float32
+    (populations + 1, L, C), of genotypes under it; None where calls are certain.
     """
 
     def __init__(
@@ -65,30 +68,24 @@ class Panel:
         hidden: np.ndarray | None = None,
         rules: PanelRules | None = None,
     ):
-        calls, ploidy, populations = cohort.calls, cohort.ploidy, cohort.known_populations
+        ploidy, populations = cohort.ploidy, cohort.known_populations
         self.ploidy, self.n_classes, self.rules = ploidy, ploidy + 1, rules or PanelRules()
-        self.n_samples, self.n_loci = calls.shape
-        counts = genotype_counts(calls, self.n_classes)  # (C, L)
-        alt = alt_frequencies_of_counts(counts, ploidy)
-        self.flipped = torch.from_numpy(alt > 0.5)  # (L,) loci whose ALT allele is the commoner
-        self.chrom_codes = torch.from_numpy(np.asarray(cohort.chrom_codes, np.int64))
-        longest = int(torch.bincount(self.chrom_codes - self.chrom_codes[0]).max())
-        self.window, self.linked = min(settings.window, max(longest - 1, 1)), min(settings.linked, self.n_loci - 1)
-        self.all_by_locus = self.oriented(calls)
-        self.neighbours = _some(self.n_samples, settings.max_donors, rng)  # (N,)
-        everyone = self.n_neighbours == self.n_samples
-        self.by_locus = self.all_by_locus if everyone else self.all_by_locus[:, self.neighbours]
+        self.n_samples, self.n_loci = cohort.calls.shape
         self.populations = None
         if populations is not None and np.max(populations) >= 0:
             self.populations = torch.from_numpy(np.asarray(populations, np.int64))
-        self.counts = self._oriented_counts(counts.T)  # (L, C)
-        self.population_counts = self._count_populations(calls)  # (populations, L, C)
-        self.shown, seen = self.all_by_locus, self.counts.clone()
+        self.chrom_codes = torch.from_numpy(np.asarray(cohort.chrom_codes, np.int64))
+        longest = int(torch.bincount(self.chrom_codes - self.chrom_codes[0]).max())
+        self.window, self.linked = min(settings.window, max(longest - 1, 1)), min(settings.linked, self.n_loci - 1)
+        self._count(cohort)
+        self.neighbours = _some(self.n_samples, settings.max_donors, rng)  # (N,)
+        all_vote = self.n_neighbours == self.n_samples
+        self.votes = self.everyone if all_vote else self.everyone.of_samples(self.neighbours)
+        self.shown, seen = self.everyone, self.counts.clone()
         if hidden is not None:
             samples, loci = (torch.from_numpy(part) for part in np.divmod(hidden, self.n_loci))
-            seen.index_put_((loci, self.shown[loci, samples].long()), torch.tensor(-1.0), accumulate=True)
-            self.shown = self.shown.clone()
-            self.shown[loci, samples] = MISSING
+            seen.index_put_((loci,), -self.everyone.of_cells(loci, samples), accumulate=True)
+            self.shown = self.everyone.without(loci, samples)
         self.mean = seen @ torch.arange(self.n_classes).float() / seen.sum(1).clamp_min(1)  # (L,) minor alleles a call
         self.structure = Structure(self)
         self._standardise_links(rng)
@@ -97,7 +94,38 @@ class Panel:
     def n_neighbours(self) -> int:
         return len(self.neighbours)
 
-    def oriented(self, calls: np.ndarray) -> Tensor:
+    def _count(self, cohort: Cohort) -> None:
+        """Orient the genotypes of all samples, and count them: counts (L, C), population_counts (populations, L, C)."""
+        self.evidence, self.frequencies_of_all = cohort.evidence, None
+        if cohort.evidence is None:
+            counts = genotype_counts(cohort.calls, self.n_classes)  # (C, L)
+            alt = alt_frequencies_of_counts(counts, self.ploidy)
+        else:
+            groups = (cohort.populations, cohort.n_populations)
+            self.frequencies_of_all = evidence_frequencies(cohort.evidence, *groups)
+            alt = self.frequencies_of_all[-1] @ np.arange(self.n_classes) / self.ploidy
+        self.flipped = torch.from_numpy(alt > 0.5)  # (L,) loci whose ALT allele is the commoner
+        self.everyone = self.genotypes_of(cohort)
+        if cohort.evidence is None:
+            self.counts = self._oriented_counts(counts.T)
+        else:
+            self.counts = self.everyone.counts()
+        self.population_counts = self._count_populations(cohort.calls)
+
+    def genotypes_of(self, cohort: Cohort) -> Genotypes:
+        """Counts of each locus's minor allele of samples at the panel's loci; uncertain where both have evidence."""
+        if cohort.evidence is None or self.frequencies_of_all is None:
+            return Genotypes(self._oriented(cohort.calls), self.n_classes)
+        last = len(self.frequencies_of_all) - 1
+        codes = np.full(len(cohort.calls), last) if cohort.populations is None else np.minimum(cohort.populations, last)
+        return uncertain_genotypes(cohort.evidence, self.frequencies_of_all, codes, self.flipped)
+
+    def likelihoods(self, loci: Tensor, samples: Tensor) -> Tensor:
+        """Of the genotypes of single cells under their own evidence, float32 (..., C); int64 of one shape each."""
+        found = torch.from_numpy(self.evidence.of_cells(samples.numpy(), loci.numpy()))
+        return torch.where(self.flipped[loci][..., None], found.flip(-1), found)
+
+    def _oriented(self, calls: np.ndarray) -> Tensor:
         """ALT-allele counts int8 (n, L) -> counts of each locus's minor allele among the samples, int8 (L, n)."""
         out = torch.empty(calls.shape[1], len(calls), dtype=torch.int8)
         for a in range(0, calls.shape[1], _BLOCK):
@@ -110,9 +138,9 @@ class Panel:
         """The panel's own samples as queries, hidden calls left out. latent: float32 (samples, samples) or None."""
         return self._queries(self.shown, torch.arange(self.n_samples), self.populations, latent, None)
 
-    def new_samples(self, calls: Tensor, populations, latent: Tensor | None, scale: Tensor) -> Queries:
-        """New samples as queries: calls int8 (L, Q), oriented; populations int (Q,) or None; `scale` of the members."""
-        own = torch.full((calls.shape[1],), -1)
+    def new_samples(self, calls: Genotypes, populations, latent: Tensor | None, scale: Tensor) -> Queries:
+        """New samples as queries: calls by `genotypes_of`; populations int (Q,) or None; `scale` of the members."""
+        own = torch.full((calls.n_samples,), -1)
         codes = None
         if self.populations is not None:
             codes = own if populations is None else torch.from_numpy(np.asarray(populations, np.int64))
@@ -128,18 +156,19 @@ class Panel:
             same = ((codes[:, None] == self.populations[self.neighbours]) & (codes >= 0)[:, None]).float()
         return Queries(calls, own, codes, similarity, same, features, scale)
 
-    def frequencies(self, queries: Queries, loci: Tensor, asked: Tensor) -> tuple[Tensor, Tensor]:
+    def frequencies(
+        self, queries: Queries, loci: Tensor, asked: Tensor, shows_own: bool = False
+    ) -> tuple[Tensor, Tensor]:
         """Genotype frequencies (B, Q, F, C) and covariates (B, Q, V) of queries `asked` (B, Q) at `loci` (B,).
 
         The frequencies: of the query's population and of all samples, smoothed, its own call left out; and those
-        that its ancestry predicts.
+        that its ancestry predicts. shows_own: whether queries may show the very calls that are asked for;
+        these then stay in the frequencies of all samples, as in any estimate: a locus may vary by one call alone.
         """
         own = queries.own[asked]
-        own_call = torch.where(
-            own >= 0, self.all_by_locus[loci[:, None], own.clamp_min(0)], torch.tensor(-1, dtype=torch.int8)
-        )
-        left_out = one_hot(own_call, self.n_classes)  # (B, Q, C)
-        all_counts = self.counts[loci][:, None] - left_out
+        left_out = self.everyone.of_cells(loci[:, None].expand_as(own), own.clamp_min(0))  # (B, Q, C)
+        left_out = torch.where((own >= 0)[..., None], left_out, 0.0)
+        all_counts = self.counts[loci][:, None] - (0.0 if shows_own else left_out)
         n_all = all_counts.sum(-1, keepdim=True)
         alleles = torch.arange(self.n_classes).float()
         rules, minor = self.rules, (all_counts @ alleles)[..., None]
@@ -153,10 +182,22 @@ class Panel:
             n_population = of_population.sum(-1, keepdim=True)
             population = (of_population + rules.shrinkage * overall) / (n_population + rules.shrinkage)
         missing = (1 - self.counts[loci].sum(1) / self.n_samples)[:, None, None].expand_as(n_all)
-        ancestral = self.structure.allele_frequency(queries.features[asked], loci, self.ploidy)[..., None]
+        own_part = self._own_part(queries, loci, asked) if shows_own else None
+        ancestral = self.structure.allele_frequency(queries.features[asked], loci, self.ploidy, own_part)[..., None]
         by_ancestry = self._expected(ancestral)  # (B, Q, ridges, C)
         covariates = [missing, torch.log(minor + 0.01) / 3, torch.log1p(n_population) / 3, torch.log1p(n_all) / 5]
         return torch.cat([population[:, :, None], overall[:, :, None], by_ancestry], 2), torch.cat(covariates, -1)
+
+    def _own_part(self, queries: Queries, loci: Tensor, asked: Tensor) -> tuple[Tensor, Tensor]:
+        """What the call of a query, (B, 1), had to do with its own ancestry; see `Structure.allele_frequency`."""
+        own = queries.own[asked]  # (B, 1)
+        place = torch.searchsorted(self.neighbours, own.clamp_min(0)).clamp_max(self.n_neighbours - 1)
+        dosage = self.shown.of_cells(loci[:, None], own.clamp_min(0)) @ torch.arange(self.n_classes).float()
+        shown = self.shown.calls[loci[:, None], own.clamp_min(0)] != MISSING
+        counts = (own >= 0) & (self.neighbours[place] == own) & shown
+        leverage = self.structure.leverage(self, queries.features[asked[:, 0]], loci)[:, None]  # (B, 1, ridges)
+        standard = (dosage - self.mean[loci, None]) / self.structure.scale[loci, None]
+        return torch.where(counts[..., None], leverage, 0.0), torch.where(counts, standard, 0.0)
 
     def context(self, loci: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Context loci int64 (B, W), their distances and r2, float32 (B, W); see `attention.Ballot`."""
@@ -196,8 +237,7 @@ class Panel:
 
     def _links(self, loci: Tensor) -> Tensor:
         """Columns whose dot product is the correlation of two loci, float32 (samples, B), missing calls at the mean."""
-        calls = self.shown.index_select(0, loci).index_select(1, self.link_samples).T.contiguous()
-        known = calls != MISSING
+        calls, known = self.shown.dosage(loci, self.link_samples)
         x = torch.where(known, calls, 0).float()
         x = torch.where(known, x - x.sum(0) / known.sum(0).clamp_min(1), 0.0)
         return x / (x.square().sum(0) + self.rules.link_pseudo).sqrt()
@@ -216,6 +256,8 @@ class Panel:
         if self.populations is None:
             return None
         codes = self.populations.numpy()
+        if self.evidence is not None:
+            return torch.stack([self.everyone.counts(codes == code) for code in range(codes.max() + 1)])
         counts = (genotype_counts(calls, self.n_classes, codes == code).T for code in range(codes.max() + 1))
         return torch.stack([self._oriented_counts(count) for count in counts])
 

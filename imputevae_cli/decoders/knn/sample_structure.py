@@ -8,21 +8,23 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from imputevae_cli.data.genotypes import MISSING
+from imputevae_cli.decoders.knn.genotypes import Genotypes
 from imputevae_cli.decoders.knn.rules import PanelRules
 
 _BLOCK_CELLS = 1 << 18  # cells per step where float copies of the calls are needed, 1 MB each
 _REGRESSION_CELLS = 500_000  # entries of the normal matrices held at a time
+MOST_LEVERAGE = 0.9
+"""What a call weighs at most in its own prediction, where it is left out of that."""
 
 
 class Neighbours(Protocol):
     """What is asked of a panel (panel.py), which holds a `Structure` of its own once it is made.
 
-    shown: int8 (L, samples). neighbours: int64 (N,), columns of `shown`. mean: float32 (L,). populations: int64
+    shown: of all samples. neighbours: int64 (N,), columns of `shown`. mean: float32 (L,). populations: int64
     (samples,) or None. population_counts: (populations, L, C).
     """
 
-    shown: Tensor
+    shown: Genotypes
     neighbours: Tensor
     mean: Tensor
     populations: Tensor | None
@@ -54,7 +56,8 @@ class Structure:
         codes = None if panel.populations is None else panel.populations[panel.neighbours]
         self.mean, self.scale = panel.mean, _scale(panel)
         self.effects = torch.stack([torch.empty(panel.n_loci, self._width) for _ in self.rules.ridges])
-        self._regress(self.features(self.of_neighbours, codes), panel)
+        self._of_neighbours = self.features(self.of_neighbours, codes)  # (N, D)
+        self._regress(panel)
 
     @property
     def _width(self) -> int:
@@ -71,23 +74,47 @@ class Structure:
             features[rows, 1 + axes + codes[rows]] = self.rules.population
         return features
 
-    def allele_frequency(self, features: Tensor, loci: Tensor, ploidy: int) -> Tensor:
-        """Predicted minor-allele frequency of queries with `features` (B, Q, D) at `loci` (B,): (B, Q, ridges)."""
+    def allele_frequency(
+        self, features: Tensor, loci: Tensor, ploidy: int, own: tuple[Tensor, Tensor] | None = None
+    ) -> Tensor:
+        """Predicted minor-allele frequency of queries with `features` (B, Q, D) at `loci` (B,): (B, Q, ridges).
+
+        own: what a query's own call weighs in the regression, (B, Q, ridges), and its standardised dosage, (B, Q), to
+        be left out; None where it had no part in it.
+        """
         standard = torch.einsum("bqd,rbd->bqr", features, self.effects[:, loci])
+        if own is not None:
+            standard = (standard - own[0] * own[1][..., None]) / (1 - own[0])
         frequency = (self.mean[loci, None, None] + standard * self.scale[loci, None, None]) / ploidy
         least = (self.mean[loci, None, None] / ploidy * 0.1).clamp_min(1e-3)
         return torch.maximum(torch.minimum(frequency, 1 - least), least)
 
-    def _regress(self, features: Tensor, panel: Neighbours) -> None:
-        """Solve the ridge regressions of all loci: features (N, D) of the neighbours."""
-        width = self._width
+    def leverage(self, panel: Neighbours, features: Tensor, loci: Tensor) -> Tensor:
+        """What own calls of neighbours weigh in their predictions, float32 (M, ridges).
+
+        features: (M, D). loci: int64 (M,), rising.
+        """
+        width, own = self._width, self._of_neighbours
+        distinct, lengths = torch.unique_consecutive(loci, return_counts=True)
+        known = panel.shown.dosage(distinct, panel.neighbours)[1]
+        normal = (known.float().T @ (own[:, :, None] * own[:, None]).flatten(1)).view(-1, width, width)
+        eye = torch.eye(width)
+        out = torch.empty(len(loci), len(self.rules.ridges))
+        pieces = list(zip(features.split(lengths.tolist()), out.split(lengths.tolist()), strict=True))
+        for r, ridge in enumerate(self.rules.ridges):
+            for inverse, (some, weights) in zip(torch.linalg.inv(normal + ridge * eye), pieces, strict=True):
+                weights[:, r] = ((some @ inverse) * some).sum(1)
+        return out.clamp_(0.0, MOST_LEVERAGE)
+
+    def _regress(self, panel: Neighbours) -> None:
+        """Solve the ridge regressions of all loci."""
+        width, features = self._width, self._of_neighbours
         products = (features[:, :, None] * features[:, None]).flatten(1)  # (N, D * D)
         eye = torch.eye(width)
         step = max(1, _REGRESSION_CELLS // width**2)
         for a in range(0, panel.n_loci, step):
             part = slice(a, a + step)
-            neighbours = _block(panel.shown, part, panel.neighbours)
-            known = neighbours != MISSING
+            neighbours, known = panel.shown.dosage(part, panel.neighbours)
             residual = torch.where(known, (neighbours - self.mean[part]) / self.scale[part], 0.0)
             normal = (known.float().T @ products).view(-1, width, width)
             right = (residual.T @ features)[..., None]
@@ -96,11 +123,11 @@ class Structure:
 
 
 def overall_similarity(
-    panel: Neighbours, related: Tensor, calls: Tensor, own: Tensor, latent: Tensor | None, scale: Tensor | None
+    panel: Neighbours, related: Tensor, calls: Genotypes, own: Tensor, latent: Tensor | None, scale: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     """Similarities of queries and neighbours over all loci, float32 (Q, N, S), centred, scaled; and the scale (2, S).
 
-    related: float32 (Q, N), relationships with the query itself at 0. calls: int8 (L, Q), oriented. own: int64 (Q,),
+    related: float32 (Q, N), relationships with the query itself at 0. calls: of the queries. own: int64 (Q,),
     each query's index among the samples, -1 if new. latent: float32 (Q, N) or None. The similarities: genomic
     relationship (VanRaden 2008, weighted by locus), identity by state, similarity of two samples' profiles of
     relationship to the neighbours (distance and cosine), and `latent`.
@@ -130,17 +157,17 @@ def overall_similarity(
     return similarity, scale
 
 
-def relationship(panel: Neighbours, calls: Tensor, samples: Tensor | None = None) -> Tensor:
+def relationship(panel: Neighbours, calls: Genotypes, samples: Tensor | None = None) -> Tensor:
     """Mean product of centred, scaled dosages over the loci known in both, float32 (Q, N).
 
-    calls: int8 (L, Q), oriented. samples: int64, the columns to take of them; None takes all.
+    samples: int64, those of `calls` to take; None takes all.
     """
     scale = _scale(panel)
-    n_queries = calls.shape[1] if samples is None else len(samples)
+    n_queries = calls.n_samples if samples is None else len(samples)
     total, shared = torch.zeros(2, n_queries, panel.n_neighbours)
     for part in _parts(panel.n_loci, n_queries):
-        own, neighbours = _block(calls, part, samples), _block(panel.shown, part, panel.neighbours)
-        known, neighbour_known = own != MISSING, neighbours != MISSING
+        own, known = calls.dosage(part, samples)
+        neighbours, neighbour_known = panel.shown.dosage(part, panel.neighbours)
         x = torch.where(known, (own - panel.mean[part]) / scale[part], 0.0)
         y = torch.where(neighbour_known, (neighbours - panel.mean[part]) / scale[part], 0.0)
         total += x @ y.T
@@ -155,21 +182,14 @@ def _parts(n_loci: int, n_samples: int) -> Iterator[slice]:
         yield slice(start, start + size)
 
 
-def _block(by_locus: Tensor, loci: slice, samples: Tensor | None) -> Tensor:
-    """Some loci and samples of int8 (L, Q) as int8 (samples, loci)."""
-    block = by_locus[loci]
-    return (block if samples is None else block.index_select(1, samples)).T.contiguous()
-
-
-def _identity_by_state(panel: Neighbours, calls: Tensor) -> Tensor:
+def _identity_by_state(panel: Neighbours, calls: Genotypes) -> Tensor:
     """Minus the mean difference in allele count over the loci known in both, float32 (Q, N)."""
-    difference, shared = torch.zeros(2, calls.shape[1], panel.n_neighbours)
-    for part in _parts(panel.n_loci, calls.shape[1]):
-        x, y = _block(calls, part, None), _block(panel.shown, part, panel.neighbours)
-        x_known, y_known = (x != MISSING).float(), (y != MISSING).float()
+    difference, shared = torch.zeros(2, calls.n_samples, panel.n_neighbours)
+    for part in _parts(panel.n_loci, calls.n_samples):
+        x_known, y_known = calls.at_least(0, part), panel.shown.at_least(0, part, panel.neighbours)
         shared += x_known @ y_known.T
         for step in range(1, panel.ploidy + 1):  # |x - y| counts the steps that one has and the other has not
-            x_has, y_has = (x >= step).float(), (y >= step).float()
+            x_has, y_has = calls.at_least(step, part), panel.shown.at_least(step, part, panel.neighbours)
             difference += x_has @ (y_known - y_has).T + (x_known - x_has) @ y_has.T
     return -difference / shared.clamp_min(1)
 

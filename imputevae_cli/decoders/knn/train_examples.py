@@ -13,7 +13,7 @@ from torch import Tensor
 from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.data.genotypes import MISSING
 from imputevae_cli.data.subsets import even_stretches
-from imputevae_cli.decoders.knn.attention import Ballot, NeighbourVotes, one_hot, rows
+from imputevae_cli.decoders.knn.attention import Ballot, NeighbourVotes, rows
 from imputevae_cli.decoders.knn.panel import Panel
 from imputevae_cli.decoders.knn.rules import TrainingRules
 
@@ -116,7 +116,11 @@ class Examples:
         """Sum of weights (B,) times the mean log loss of the queries `asked` (B, Q) at `loci` (B,)."""
         votes, effective = model.poll(self._ballot(model, loci, asked, tuple(part[picked] for part in self.context)))
         logits = model.logits(votes, effective, *self.panel.frequencies(self.queries, loci, asked))
-        truth = self.panel.all_by_locus[loci[:, None], asked].long()
+        if self.panel.evidence is not None:
+            likelihoods = self.panel.likelihoods(loci[:, None].expand_as(asked), asked).clamp_min(1e-30)
+            losses = -torch.logsumexp(torch.log_softmax(logits, -1) + likelihoods.log(), -1).mean(1)
+            return (losses * weights).sum()
+        truth = self.panel.everyone.calls[loci[:, None], asked].long()
         losses = F.cross_entropy(logits.flatten(0, 1), truth.flatten(), reduction="none").view_as(truth).mean(1)
         return (losses * weights).sum()
 
@@ -127,19 +131,18 @@ class Examples:
         return spread / spread.sum()
 
     def _ballot(self, model: NeighbourVotes, loci: Tensor, asked: Tensor, context: tuple[Tensor, ...]) -> Ballot:
-        panel, queries, classes = self.panel, self.queries, self.panel.n_classes
+        panel, queries = self.panel, self.queries
         around, distance, r2 = context  # (B, W)
-        shown = rows(queries.by_locus, around).gather(2, asked[:, None].expand(-1, around.shape[1], -1))  # (B, W, Q)
+        others = queries.own[asked][..., None] != panel.neighbours  # (B, Q, N)
         same = None if queries.same_population is None else rows(queries.same_population, asked)
-        target = panel.by_locus[loci]  # (B, N)
         return Ballot(
-            query=one_hot(shown, classes, 2),
-            neighbour=one_hot(rows(panel.by_locus, around), classes, 2),
+            query=queries.shown.tables(around, asked),
+            neighbour=panel.votes.tables(around),
             distance=distance,
             r2=r2,
             overall=model.overall(rows(queries.similarity, asked), same).permute(0, 3, 1, 2),
-            target=one_hot(target, classes),
-            may_vote=(target != MISSING)[:, None] & (queries.own[asked][..., None] != panel.neighbours),
+            target=panel.votes.tables(loci, classes=-1),
+            may_vote=(panel.votes.calls[loci] != MISSING)[:, None] & others,
         )
 
 
@@ -153,6 +156,6 @@ def _fair(panel: Panel, hidden: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     order = np.argsort(loci, kind="stable")
     samples, loci = samples[order], loci[order]
     minor = panel.counts.numpy() @ np.arange(panel.n_classes)  # (L,) minor alleles of all samples
-    call = panel.all_by_locus.numpy()[loci, samples]
-    fair = (call < minor[loci]) & np.isin(samples, panel.neighbours.numpy())
+    call = panel.everyone.calls.numpy()[loci, samples]
+    fair = (call < minor[loci] - 0.5) & np.isin(samples, panel.neighbours.numpy())
     return samples[fair], loci[fair]

@@ -7,8 +7,9 @@ import torch
 
 from imputevae_cli.decoders.base import Task
 from imputevae_cli.decoders.vae import rules as vae_rules
+from imputevae_cli.decoders.vae.soft_calls import side_by_side
 from imputevae_cli.decoders.vae.train import train_members
-from imputevae_cli.decoders.vae.train_data import TrainingData, population_tensor
+from imputevae_cli.decoders.vae.train_data import TrainingData
 from imputevae_cli.decoders.vae.training_state import Member
 from imputevae_cli.decoders.vae.untrained_loci import WideVae, trained_loci
 from imputevae_cli.runtime.cost import Cost, timed
@@ -30,8 +31,7 @@ def training_cost(task: Task) -> Cost:
     samples = np.arange(min(n_samples, MOMENT_SAMPLES))
     some = cohort.subset(samples, loci)
     _, cells = task.validation.within(samples, loci)
-    calls, codes = torch.from_numpy(some.calls), population_tensor(some)
-    data = TrainingData(calls, some.ploidy + 1, cells, codes, some.n_populations)
+    data = TrainingData.of(some, cells)
 
     def train(epochs: int) -> Member:
         short = config.replace({"train.max_epochs": epochs, "train.ensemble": 1})
@@ -42,8 +42,8 @@ def training_cost(task: Task) -> Cost:
         seconds = max(0.0, three - one) / 2 * EPOCHS_RUN * config.train.max_epochs
         if thinned is not None:
             seen = torch.arange(len(loci))
-            codes = None if codes is None else codes.to(task.device)
-            twice = torch.cat([calls, calls], 1)
+            codes = None if data.populations is None else data.populations.to(task.device)
+            twice = side_by_side(data.observed)
             read_off, _ = timed(lambda: WideVae.fit(member.model, twice, seen, codes, config.train.decoder_l2))
             seconds += read_off * (n_loci - len(loci)) / len(loci)
     weights = 5 * 12 * config.model.hidden_units  # of a locus, with gradients, moments and the best so far

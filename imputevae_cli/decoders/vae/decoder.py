@@ -29,6 +29,7 @@ from imputevae_cli.decoders.vae.cost import training_cost
 from imputevae_cli.decoders.vae.network import Latent, encode_in_batches
 from imputevae_cli.decoders.vae.predict import VaePosterior
 from imputevae_cli.decoders.vae.similarity import latent_similarity
+from imputevae_cli.decoders.vae.soft_calls import observed_of
 from imputevae_cli.decoders.vae.train import train_members
 from imputevae_cli.decoders.vae.train_data import TrainingData, population_tensor
 from imputevae_cli.decoders.vae.training_state import Member, member_from_state, member_state
@@ -44,7 +45,7 @@ class VaeDecoder(PlainDecoder):
     """See `Decoder`."""
 
     name, title = "vae", "the VAE"
-    role = Role(serves=True, gives_way="linked", on_trial=True, reports_epochs=True)
+    role = Role(serves=True, gives_way="linked", on_trial=True, reports_epochs=True, on_evidence="also")
     sections = ("model", "train", "vae")
     search_space = {  # noqa: RUF012
         "model.latent_dim": whole(2, 32, log=True),
@@ -77,7 +78,8 @@ class VaeDecoder(PlainDecoder):
         places, inside = task.validation.within(np.arange(len(cohort.calls)), loci)
         if len(places) < task.rules.screen_cells:
             return None
-        some = cohort.with_calls(np.ascontiguousarray(cohort.calls[:, loci]))
+        evidence = None if cohort.evidence is None else cohort.evidence.at_loci(loci)
+        some = replace(cohort, calls=np.ascontiguousarray(cohort.calls[:, loci]), evidence=evidence)
         return Screen(places, posterior_of(earlier.members, some, task.config).cells(inside))
 
     def cost(self, task: Task, inputs: Inputs) -> Cost:
@@ -97,7 +99,7 @@ class VaeDecoder(PlainDecoder):
             return replace(earlier, members=members, in_full=True)
         populations = _on_device(population_tensor(task.cohort), task.device)
         loci = None if thinned is None else torch.from_numpy(thinned)
-        latent = encode_in_batches(members[0].model, torch.from_numpy(task.cohort.calls), populations, loci)
+        latent = encode_in_batches(members[0].model, observed_of(task.cohort), populations, loci)
         latent = Latent(latent.mu.cpu(), latent.logvar.cpu())
         config = task.config
         return FittedVae(task.cohort, config, members[0], thinned, latent, members, not effort.serves_others)
@@ -170,11 +172,12 @@ class FittedVae:
         return replace(self, cohort=self.cohort.without_samples(), latent=latent)
 
     def latent_of(self, cohort: Cohort) -> Latent:
-        """q(z | x) of samples from their known calls."""
+        """q(z | x) of samples from what is known of them."""
         loci = None if self.thinned is None else torch.from_numpy(self.thinned)
         model = self.encoder.model
         populations = _on_device(population_tensor(cohort), model.loadings.device)
-        latent = encode_in_batches(model, torch.from_numpy(cohort.calls), populations, loci)
+        calls = observed_of(cohort, model.shape.reads_evidence)
+        latent = encode_in_batches(model, calls, populations, loci)
         return Latent(latent.mu.cpu(), latent.logvar.cpu())
 
     def similarity(self) -> np.ndarray:
@@ -215,20 +218,21 @@ def train_cheaply(task: Task, effort: Effort, epochs: int) -> tuple[list[Member]
     thinned = np.arange(0, task.cohort.n_loci, step) if step > 1 else None
     short = replace(task, config=task.config.replace({"train.ensemble": 1, "train.max_epochs": epochs}))
     with kernel_threads(1):
+        data = TrainingData.of(task.cohort, task.validation, thinned)
         # It is so cheap that the first of several processes fits it, and gets what one by itself would
-        return _train(short, _training_data(task, thinned), f"vae {effort.value}", together=False), thinned
+        return _train(short, data, f"vae {effort.value}", together=False), thinned
 
 
 def train_in_full(task: Task) -> tuple[list[Member], np.ndarray | None]:
     """The models, and the loci that they were trained on (None: all); each gives all loci."""
     thinned = trained_loci(task.cohort.n_loci)
-    data, config = _training_data(task, thinned), task.config
+    data, config = TrainingData.of(task.cohort, task.validation, thinned), task.config
     with kernel_threads(task.threads):
         members = _train(task, data, "vae", together=True)
         if thinned is not None:
             populations = _on_device(data.populations, task.device)
             for member in members:
-                member.wide = WideVae.fit(member.model, data.calls, data.loci, populations, config.train.decoder_l2)
+                member.wide = WideVae.fit(member.model, data.observed, data.loci, populations, config.train.decoder_l2)
     return members, thinned
 
 
@@ -236,26 +240,12 @@ def _train(task: Task, data: TrainingData, name: str, together: bool) -> list[Me
     return train_members(data, task.config, task.options, task.on_epoch, name, together=together)
 
 
-def _training_data(task: Task, thinned: np.ndarray | None) -> TrainingData:
-    cohort = task.cohort
-    loci = np.arange(cohort.n_loci) if thinned is None else thinned
-    _, cells = task.validation.within(np.arange(len(cohort.calls)), loci)
-    return TrainingData(
-        calls=torch.from_numpy(cohort.calls),
-        n_classes=cohort.ploidy + 1,
-        validation=cells,
-        populations=population_tensor(cohort),
-        n_populations=cohort.n_populations,
-        loci=None if thinned is None else torch.from_numpy(thinned),
-    )
-
-
 def posterior_of(members: list[Member], cohort: Cohort, config, *, by_own_calls: bool = False) -> VaePosterior:
     """What models say of a cohort. by_own_calls: a sample's draws hang on its own calls, not on its place."""
     everywhere = np.array([[0, 0, cohort.n_loci, cohort.n_loci]])
     return VaePosterior(
         [member.decoder for member in members],
-        torch.from_numpy(cohort.calls),
+        observed_of(cohort, members[0].model.shape.reads_evidence),
         population_tensor(cohort),
         draws=config.vae.draws,
         seed=config.io.seed,

@@ -1,4 +1,4 @@
-"""The loss: masked focal cross-entropy over observed calls, plus beta x KL."""
+"""The loss: masked focal cross-entropy over observed calls, or what their likelihoods make of it, plus beta x KL."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from torch import Tensor
 from imputevae_cli.config import TrainSettings
 from imputevae_cli.data.genotypes import MISSING
 from imputevae_cli.decoders.vae.network import genotype_totals
+from imputevae_cli.decoders.vae.soft_calls import Calls, SoftCalls
 
 
 class Objective(NamedTuple):
@@ -28,14 +29,20 @@ class Objective(NamedTuple):
     n_samples: int
 
     @classmethod
-    def of(cls, batch: Tensor, weights: Tensor, gamma: float, beta: float) -> Objective:
-        """For the calls of a whole batch, int8 (n, L), and class weights as they come, (C,)."""
+    def of(cls, batch: Calls, weights: Tensor, gamma: float, beta: float) -> Objective:
+        """For the calls of a whole batch, (n, L), and class weights as they come, (C,)."""
+        if isinstance(batch, SoftCalls):
+            if batch.best is None:
+                return cls(weights, gamma, beta, len(batch))
+            return cls.of(batch.best, weights, gamma, beta)
         counts = torch.stack([(batch == g).sum() for g in range(len(weights))]).float()  # (C,)
         mean_weight = (counts @ weights) / counts.sum().clamp_min(1.0)
         return cls(weights / mean_weight.clamp_min(1e-12), gamma, beta, len(batch))
 
-    def reconstruction(self, logits: Tensor, calls: Tensor) -> Tensor:
-        """Nats of each sample, (B,): logits (C, B, l) and calls, int8 (B, l), of some loci."""
+    def reconstruction(self, logits: Tensor, calls: Calls) -> Tensor:
+        """Nats of each sample, (B,): logits (C, B, l) and calls, (B, l), of some loci."""
+        if isinstance(calls, SoftCalls):
+            return focal_likelihood_loss(logits, calls, self.weights, self.gamma).sum(1)
         return focal_cross_entropy(logits, calls, self.weights, self.gamma).sum(1)
 
     def mean(self, reconstruction: Tensor | float, kl: Tensor | float = 0.0) -> Tensor:
@@ -75,3 +82,17 @@ def focal_cross_entropy(logits: Tensor, calls: Tensor, weights: Tensor, gamma: f
     if gamma:
         surprise = surprise * (1.0 - (-surprise).exp()).clamp_min(1e-6) ** gamma
     return surprise * cell_weights
+
+
+def focal_likelihood_loss(logits: Tensor, calls: SoftCalls, weights: Tensor, gamma: float) -> Tensor:
+    """-log sum_g p[g] L[g] of each cell, float32 (B, L), with the focal factor on that sum; logits: (C, B, L).
+
+    Where likelihoods are one-hot it is `focal_cross_entropy`; 0 where they are flat. weights: (C,), of the likeliest
+    genotype of each cell; none where the calls do not say which it is.
+    """
+    log_likelihoods = calls.likelihoods().clamp_min_(1e-30).log_()  # (C, B, L)
+    surprise = torch.logsumexp(logits, 0) - torch.logsumexp(logits + log_likelihoods, 0)
+    surprise = surprise * calls.known
+    if gamma:
+        surprise = surprise * (1.0 - (-surprise).exp()).clamp_min(1e-6) ** gamma
+    return surprise if calls.best is None else surprise * weights[calls.best.clamp_min(0).long()]

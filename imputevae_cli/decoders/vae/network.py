@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from imputevae_cli.config import ModelSettings
 from imputevae_cli.data.genotypes import MISSING
 from imputevae_cli.decoders.vae.rules import DEFAULT, StartRules
+from imputevae_cli.decoders.vae.soft_calls import Calls, SoftCalls
 from imputevae_cli.runtime.random_draws import Draws
 
 LOGVAR_RANGE = (-8.0, 2.0)
@@ -31,11 +32,15 @@ CELLS_AT_ONCE = 1 << 19
 
 
 class VaeShape(NamedTuple):
-    """What the data say of the network's size. n_populations: 0 when populations are not modelled."""
+    """What the data say of the network's size. n_populations: 0 when populations are not modelled.
+
+    reads_evidence: whether it is trained on evidence rather than on certain calls.
+    """
 
     n_loci: int
     n_classes: int
     n_populations: int = 0
+    reads_evidence: bool = False
 
 
 class LocusStatistics(NamedTuple):
@@ -62,8 +67,8 @@ class Latent(NamedTuple):
         return 0.5 * (self.mu.square() + self.logvar.exp() - 1.0 - self.logvar).sum(1)
 
 
-def at_loci(calls: Tensor, loci: Tensor | None) -> Tensor:
-    """Calls, int8 (N, L), at some of the loci, int64; at all for None."""
+def at_loci(calls: Calls, loci: Tensor | None) -> Calls:
+    """Calls, (N, L), at some of the loci, int64; at all for None."""
     return calls if loci is None else calls.index_select(1, loci)
 
 
@@ -97,6 +102,12 @@ def locus_statistics(
     # By powers, which round otherwise than the products of `data.frequencies.hardy_weinberg`
     expected = orders * allele**dosage * (1 - allele) ** (ploidy - dosage)  # (L, C)
     frequencies = (counts + pseudo_count * expected) / (n_known + pseudo_count)
+    return statistics_of(frequencies)
+
+
+def statistics_of(frequencies: Tensor) -> LocusStatistics:
+    """Of loci with these genotype frequencies, float32 (L, C)."""
+    dosage = torch.arange(frequencies.shape[1], dtype=torch.float32)  # (C,)
     mean = frequencies @ dosage
     spread = (frequencies @ dosage.square() - mean.square()).clamp_min(1e-3).sqrt()
     return LocusStatistics(mean, spread, frequencies)
@@ -191,6 +202,7 @@ class GenotypeVae(LinearInLoci):
         widths = hidden_widths(settings)
         self.register_buffer("mean", statistics.mean)
         self.register_buffer("scale", 1.0 / statistics.spread)
+        self.register_buffer("prior", statistics.frequencies.clone() if shape.reads_evidence else None)
         # The last row stands for a sample of no population
         self.population = nn.Embedding(shape.n_populations + 1, population_dim) if population_dim else None
         self.encoder = HiddenLayers([shape.n_loci + population_dim, *widths], settings)
@@ -216,19 +228,30 @@ class GenotypeVae(LinearInLoci):
         # Start as the genotype frequencies of each locus, and let z explain departures from them
         self.loadings.normal_(0.0, self.rules.loadings, generator=generator)
 
-    def encode(self, calls: Tensor, populations: Tensor | None = None, dropout: Draws | None = None) -> Latent:
-        """q(z | x) from calls, int8 (B, L), and population codes, int64 (B,).
+    def encode(self, calls: Calls, populations: Tensor | None = None, dropout: Draws | None = None) -> Latent:
+        """q(z | x) from calls, (B, L), and population codes, int64 (B,).
 
         dropout: draws the hidden units to drop, in training; none are dropped without it.
         """
-        unknown = calls == MISSING  # (B, L)
-        inputs = calls.float().sub_(self.mean).mul_(self.scale).masked_fill_(unknown, 0.0)  # (B, L), one copy of it
+        inputs, n_known = self._inputs(calls)
         # Known calls alone carry weight: a sample with half of them missing is not pulled to the origin
-        share = ((~unknown).sum(1, keepdim=True) / self.shape.n_loci).clamp_min(1e-3)  # (B, 1)
+        share = (n_known / self.shape.n_loci).clamp_min(1e-3)  # (B, 1)
         inputs.mul_(self.rules.input_scale / self.shape.n_loci**0.5).div_(share)
         hidden = self.encoder(self._with_population(inputs, populations), dropout)  # (B, H)
         mu, logvar = self.to_latent(hidden).chunk(2, 1)
         return Latent(mu, logvar.clamp(*LOGVAR_RANGE))
+
+    def _inputs(self, calls: Calls) -> tuple[Tensor, Tensor]:
+        """Standardised dosages, float32 (B, L), 0 where nothing is known; and how many loci are known, (B, 1).
+
+        Of evidence: expected dosages under the frequencies of the loci, and the sum of their certainties.
+        """
+        if isinstance(calls, SoftCalls):
+            dosage, certainty = calls.dosage(self.prior)
+            return dosage.sub_(self.mean).mul_(self.scale), certainty.sum(1, keepdim=True)
+        unknown = calls == MISSING  # (B, L)
+        inputs = calls.float().sub_(self.mean).mul_(self.scale).masked_fill_(unknown, 0.0)  # (B, L), one copy of it
+        return inputs, (~unknown).sum(1, keepdim=True)
 
     def hidden(self, z: Tensor, populations: Tensor | None = None) -> Tensor:
         """See `LinearInLoci.hidden`."""
@@ -244,9 +267,9 @@ class GenotypeVae(LinearInLoci):
 
 @torch.no_grad()
 def encode_in_batches(
-    model: GenotypeVae, calls: Tensor, populations: Tensor | None, loci: Tensor | None = None, size: int = 64
+    model: GenotypeVae, calls: Calls, populations: Tensor | None, loci: Tensor | None = None, size: int = 64
 ) -> Latent:
-    """q(z | x) of all samples; calls: int8 (N, L), of which the model sees `loci`, int64, or all.
+    """q(z | x) of all samples; calls: (N, L), of which the model sees `loci`, int64, or all.
 
     The dense float inputs exist for `size` samples at a time.
     """

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from imputevae_cli.data.hidden_calls import HiddenCells
 from imputevae_cli.decoders.vae.network import GenotypeVae, Latent, encode_in_batches
+from imputevae_cli.decoders.vae.soft_calls import Calls
 from imputevae_cli.decoders.vae.untrained_loci import WideVae
 from imputevae_cli.runtime.random_draws import Draws
 from imputevae_cli.seeds import seed_for
@@ -25,14 +26,14 @@ class VaePosterior:
     def __init__(
         self,
         models: Sequence[GenotypeVae | WideVae],
-        calls: Tensor,
+        calls: Calls,
         populations: Tensor | None,
         *,
         draws: int,
         seed: int,
         identities: np.ndarray | None = None,
     ):
-        """calls: int8 (N, L). draws: draws of z to average over; 0 takes its mean. seed: of the draws.
+        """calls: (N, L). draws: draws of z to average over; 0 takes its mean. seed: of the draws.
 
         identities: uint64 (N,), what a sample's draws hang on beside the seed; None for its place among the samples.
         """

@@ -48,13 +48,15 @@ class ReadOffRules:
     most_trained: files with more loci are trained on so many. axes: of the hidden units that loadings are kept along.
     least_spread: an axis along which the hidden units vary less, relative to the first, is left out. steps: Newton's;
     the prior keeps the problem so near to quadratic that more change nothing. intercept_precision: of the prior about
-    the log odds of the locus's frequencies. cells_at_once: no result hangs on it but for rounding.
+    the log odds of the locus's frequencies. soft_steps: where calls are uncertain, what is not known of them slows the
+    steps down. cells_at_once: no result hangs on it but for rounding.
     """
 
     most_trained: int = 12_800
     axes: int = 20
     least_spread: float = 1e-3
     steps: int = 4
+    soft_steps: int = 12
     intercept_precision: float = 1.0
     cells_at_once: int = 1 << 18
 

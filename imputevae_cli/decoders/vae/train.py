@@ -10,11 +10,11 @@ import numpy as np
 import torch
 
 from imputevae_cli.config import Config
-from imputevae_cli.data.genotypes import MISSING
 from imputevae_cli.decoders.base import EpochResult
 from imputevae_cli.decoders.vae.loss import class_weights
 from imputevae_cli.decoders.vae.network import encode_in_batches
 from imputevae_cli.decoders.vae.rules import DEFAULT
+from imputevae_cli.decoders.vae.soft_calls import n_known
 from imputevae_cli.decoders.vae.train_data import TrainingData
 from imputevae_cli.decoders.vae.train_step import Batch, training_step
 from imputevae_cli.decoders.vae.training_state import (
@@ -128,7 +128,7 @@ def _run_epoch(member: Member, data: TrainingData, config: Config, options: RunO
         epoch.done += len(samples)
         epoch.reconstruction += reconstruction
         epoch.kl += kl
-        epoch.n_calls += int((batch.calls != MISSING).sum())
+        epoch.n_calls += n_known(batch.calls)
     if not math.isfinite(epoch.reconstruction):
         raise TrainingError(
             f"the loss is not finite at epoch {member.epoch + 1}; lower train.learning_rate "
@@ -152,12 +152,15 @@ def _validation_loss(member: Member, data: TrainingData, device: torch.device, r
     """Log loss in nats per validation cell, z at its posterior mean; each process takes some of the samples."""
     some = ranks.part(len(data.calls))
     populations = None if data.populations is None else data.populations[some].to(device)
-    latent = encode_in_batches(member.model, data.calls[some], populations, data.loci)
+    latent = encode_in_batches(member.model, data.observed[some], populations, data.loci)
     cells = data.validation
     cells = cells.take(np.flatnonzero((cells.samples >= some.start) & (cells.samples < some.stop)))
     rows, loci = torch.from_numpy(cells.samples - some.start).to(device), torch.from_numpy(cells.loci).to(device)
     log_gp = torch.log_softmax(member.model.decode_cells(latent.mu, populations, rows, loci), 0).cpu()  # (C, M)
-    loss = -log_gp.gather(0, torch.from_numpy(cells.truth)[None]).sum()
+    if cells.likelihoods is None:
+        loss = -log_gp.gather(0, torch.from_numpy(cells.truth)[None]).sum()
+    else:
+        loss = -torch.logsumexp(log_gp + torch.from_numpy(cells.likelihoods).t().clamp_min(1e-30).log(), 0).sum()
     ranks.add(loss)
     return float(loss / len(data.validation.truth))
 

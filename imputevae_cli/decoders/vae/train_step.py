@@ -13,6 +13,7 @@ from imputevae_cli.data.genotypes import MISSING
 from imputevae_cli.decoders.vae.loss import Objective
 from imputevae_cli.decoders.vae.network import GenotypeVae, Latent
 from imputevae_cli.decoders.vae.rules import DEFAULT
+from imputevae_cli.decoders.vae.soft_calls import Calls, SoftCalls
 from imputevae_cli.decoders.vae.train_data import TrainingData
 from imputevae_cli.decoders.vae.training_state import Member, shared_by_loci
 from imputevae_cli.runtime.processes import Ranks
@@ -20,10 +21,10 @@ from imputevae_cli.runtime.random_draws import Draws
 
 
 class Batch(NamedTuple):
-    """Some of the samples, int64 (B,), with their calls, int8 (B, L)."""
+    """Some of the samples, int64 (B,), with their calls, (B, L)."""
 
     samples: Tensor
-    calls: Tensor
+    calls: Calls
 
 
 def training_step(
@@ -46,6 +47,8 @@ def training_step(
         latent = Latent(*(part.float() for part in model.encode(visible[rows].to(device), populations, draws)))
         hidden = model.hidden(latent.sample(draws), populations).float()  # (b, H), of the rows alone
     calls = calls.to(device)
+    if isinstance(calls, SoftCalls) and settings.weights_power:
+        calls = calls.with_best(model.prior)
     objective = _objective(member, calls, config, weights)
     penalty = Penalty(settings.decoder_l2 / len(data.calls) / ranks.size, settings.l1_penalty / ranks.size)
     reconstruction, slope = decode_backward(
@@ -66,8 +69,8 @@ def training_step(
     return tuple(sums.tolist())
 
 
-def _objective(member: Member, calls: Tensor, config: Config, weights: Tensor) -> Objective:
-    """Of a batch, calls int8 (B, L), at the member's epoch."""
+def _objective(member: Member, calls: Calls, config: Config, weights: Tensor) -> Objective:
+    """Of a batch, calls (B, L), at the member's epoch."""
     settings = config.train
     beta = config.vae.kl_beta * _ramp(config.vae.kl_beta_schedule, member.epoch, settings.max_epochs)
     gamma = settings.gamma * _ramp(settings.gamma_schedule, member.epoch, settings.max_epochs)
@@ -89,13 +92,13 @@ class Decoding(NamedTuple):
 
 
 def decode_backward(
-    model: GenotypeVae, hidden: Tensor, calls: Tensor, objective: Objective, penalty: Penalty, decoding: Decoding
+    model: GenotypeVae, hidden: Tensor, calls: Calls, objective: Objective, penalty: Penalty, decoding: Decoding
 ) -> tuple[Tensor, Tensor]:
     """Reconstruction of each sample in nats, (b,), and the objective's gradient by its hidden units, (b, H).
 
     Puts the gradients of loadings and intercepts in place of those that were there. Given the hidden units, loci add
     up: some at a time go forward and back, so that nothing of the batch but its calls is as long as the file. calls:
-    int8 (b, L).
+    (b, L).
     """
     top = hidden.detach().requires_grad_()
     per_locus = [model.loadings, model.intercepts]
@@ -128,12 +131,13 @@ def _ramp(scheduled: bool, epoch: int, max_epochs: int) -> float:
     return min(1.0, epoch / max(1.0, max_epochs / 2)) if scheduled else 1.0
 
 
-def hide_inputs(calls: Tensor, low: float, high: float, generator: torch.Generator) -> Tensor:
-    """Calls with a share of each sample's hidden, the share drawn uniformly from low..high; int8 (B, L)."""
+def hide_inputs(calls: Calls, low: float, high: float, generator: torch.Generator) -> Calls:
+    """Calls, (B, L), with a share of each sample's hidden, the share drawn uniformly from low..high."""
     share = low + (high - low) * torch.rand((len(calls), 1), generator=generator)  # (B, 1)
     # Bytes are drawn in an eighth of the time of floats; 1/256 is fine enough a step for a share
     draws = torch.randint(0, 256, calls.shape, generator=generator, dtype=torch.uint8)
-    return calls.masked_fill(draws < (share * 256).round().clamp_max(255).to(torch.uint8), MISSING)
+    hidden = draws < (share * 256).round().clamp_max(255).to(torch.uint8)
+    return calls.without(hidden) if isinstance(calls, SoftCalls) else calls.masked_fill(hidden, MISSING)
 
 
 def _batch_populations(data: TrainingData, batch: Tensor, config: Config, generator: torch.Generator) -> Tensor | None:

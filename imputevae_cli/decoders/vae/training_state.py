@@ -12,7 +12,7 @@ from torch import Tensor
 from imputevae_cli.config import Config
 from imputevae_cli.data.genotypes import MISSING
 from imputevae_cli.decoders.base import EpochResult
-from imputevae_cli.decoders.vae.network import GenotypeVae, VaeShape, locus_statistics
+from imputevae_cli.decoders.vae.network import GenotypeVae, VaeShape, locus_statistics, statistics_of
 from imputevae_cli.decoders.vae.train_data import TrainingData
 from imputevae_cli.decoders.vae.untrained_loci import WideVae
 from imputevae_cli.runtime.adamw import AdamW
@@ -58,8 +58,11 @@ class Member:
 def new_member(index: int, data: TrainingData, config: Config, device: torch.device) -> Member:
     """A member before its first epoch; its seed is that of the run and its number."""
     generator = torch.Generator().manual_seed(seed_for(config.io.seed, f"member {index}"))
-    shape = VaeShape(data.n_loci, data.n_classes, data.n_populations)
-    statistics = locus_statistics(data.calls, data.n_classes, data.loci)
+    shape = VaeShape(data.n_loci, data.n_classes, data.n_populations, data.soft is not None)
+    if data.frequencies is None:
+        statistics = locus_statistics(data.calls, data.n_classes, data.loci)
+    else:
+        statistics = statistics_of(data.frequencies)
     model = GenotypeVae(shape, config.model, statistics, generator).to(device)
     return Member(index, model, optimizer_of(model, config), generator)
 
@@ -92,7 +95,7 @@ def member_from_state(
     """The member that `member_state` took down. Raises KeyError, RuntimeError or ValueError where it does not fit."""
     generator, wide = torch.Generator(), state["wide"]
     n_loci = n_loci if wide is None else len(wide["seen"])
-    shape = VaeShape(n_loci, n_classes, n_populations)
+    shape = VaeShape(n_loci, n_classes, n_populations, "prior" in state["weights"])
     blank = locus_statistics(torch.full((1, n_loci), MISSING, dtype=torch.int8), n_classes)
     model = GenotypeVae(shape, config.model, blank, generator).to(device)
     model.load_state_dict(state["weights"])

@@ -18,6 +18,7 @@ from imputevae_cli.data.genotypes import MISSING
 from imputevae_cli.decoders.vae import rules as vae_rules
 from imputevae_cli.decoders.vae.network import GenotypeVae, Latent, LinearInLoci, encode_in_batches, locus_statistics
 from imputevae_cli.decoders.vae.rules import ReadOffRules
+from imputevae_cli.decoders.vae.soft_calls import Calls, SoftCalls
 
 
 def trained_loci(n_loci: int, rules: ReadOffRules | None = None) -> np.ndarray | None:
@@ -45,13 +46,13 @@ class WideVae(LinearInLoci):
     def fit(
         cls,
         narrow: GenotypeVae,
-        calls: Tensor,
+        calls: Calls,
         seen: Tensor,
         populations: Tensor | None,
         decoder_l2: float,
         rules: ReadOffRules | None = None,
     ) -> WideVae:
-        """Loadings at all loci of calls, int8 (N, L), for a model that was trained on those of `seen`, int64.
+        """Loadings at all loci of calls, (N, L), for a model that was trained on those of `seen`, int64.
 
         Those keep what they were trained to, which knows of the noise in z. populations: int64 (N,) codes, or None.
         decoder_l2: as in training, the weight of the squared loadings.
@@ -65,20 +66,21 @@ class WideVae(LinearInLoci):
         inputs = torch.cat([hidden @ basis, torch.ones(len(hidden), 1, device=hidden.device)], 1)
         precision = torch.full((inputs.shape[1],), 2.0 * decoder_l2, device=hidden.device)
         precision[-1] = rules.intercept_precision
+        steps = rules.soft_steps if isinstance(calls, SoftCalls) else rules.steps
         n_effects, n_classes = narrow.effects.shape
         loadings = torch.empty(n_effects, n_axes, calls.shape[1])
         intercepts = torch.empty(n_classes - 1, calls.shape[1])
         for loci in _others(seen, calls, rules.cells_at_once):
             some = calls.index_select(1, loci).to(hidden.device)
-            weights = _weights(inputs, some, narrow.effects, precision, rules.steps)  # (E, b, axes + 1)
+            weights = _weights(inputs, some, narrow.effects, precision, steps)  # (E, b, axes + 1)
             loadings[:, :, loci] = weights[:, :, :-1].transpose(1, 2).cpu()
             intercepts[:, loci] = (narrow.effects[:, 1:].T @ weights[:, :, -1]).cpu()
         loadings[:, :, seen] = (basis.T @ narrow.loadings).cpu()
         intercepts[:, seen] = narrow.intercepts.cpu()
         return cls(narrow, seen.to(hidden.device), basis, loadings.to(hidden.device), intercepts.to(hidden.device))
 
-    def encode(self, calls: Tensor, populations: Tensor | None = None) -> Latent:
-        """See `GenotypeVae.encode`; calls: int8 (B, L) at all loci."""
+    def encode(self, calls: Calls, populations: Tensor | None = None) -> Latent:
+        """See `GenotypeVae.encode`; calls: (B, L) at all loci."""
         return self.narrow.encode(calls[:, self.seen], populations)
 
     def state(self) -> dict[str, Tensor]:
@@ -90,30 +92,60 @@ class WideVae(LinearInLoci):
         return self.narrow.hidden(z, populations) @ self.basis
 
 
-def _others(seen: Tensor, calls: Tensor, cells: int) -> Iterator[Tensor]:
-    """The loci that are not among `seen`, int64, about `cells` cells at a time; calls: int8 (N, L)."""
+def _others(seen: Tensor, calls: Calls, cells: int) -> Iterator[Tensor]:
+    """The loci that are not among `seen`, int64, about `cells` cells at a time; calls: (N, L)."""
     is_seen = torch.zeros(calls.shape[1], dtype=torch.bool)
     is_seen[seen] = True
     return iter(torch.nonzero(~is_seen)[:, 0].split(max(16, cells // len(calls))))
 
 
-def _weights(inputs: Tensor, calls: Tensor, effects: Tensor, precision: Tensor, steps: int = 4) -> Tensor:
+class _Certain:
+    """Certain calls, int8 (N, b), as the weights of their loci are fitted to them. known: float32 (N, b)."""
+
+    def __init__(self, calls: Tensor, n_classes: int):
+        self.here = torch.stack([calls == g for g in range(n_classes)]).float()  # (C, N, b)
+        self.known = (calls != MISSING).float()
+
+    def given(self, p: Tensor) -> Tensor:
+        """Probabilities of the genotypes where the model's are p, (C, N, b) each; 0 where nothing is known."""
+        return self.here
+
+    def losses(self, log_p: Tensor) -> Tensor:
+        """Of each locus, float32 (b,), under log probabilities, (C, N, b)."""
+        return -(log_p * self.here).sum((0, 1))
+
+
+class _Uncertain:
+    """The same of evidence: at each step the likelihoods meet what the model then says (EM)."""
+
+    def __init__(self, calls: SoftCalls):
+        self.likelihoods, self.known = calls.likelihoods(), calls.known.float()
+
+    def given(self, p: Tensor) -> Tensor:
+        """See `_Certain`."""
+        joint = p * self.likelihoods
+        return joint / joint.sum(0).clamp_min(1e-30)
+
+    def losses(self, log_p: Tensor) -> Tensor:
+        """See `_Certain`; cells without evidence add 0."""
+        return -torch.logsumexp(log_p + self.likelihoods.clamp_min(1e-30).log(), 0).sum(0)
+
+
+def _weights(inputs: Tensor, calls: Calls, effects: Tensor, precision: Tensor, steps: int = 4) -> Tensor:
     """Weights of each effect at some loci, float32 (E, b, K), by Newton's method from the frequencies of the loci.
 
-    inputs: float32 (N, K), the last a constant 1. calls: int8 (N, b). effects: (E, C). precision: (K,), of the prior.
+    inputs: float32 (N, K), the last a constant 1. calls: (N, b). effects: (E, C). precision: (K,), of the prior.
     """
-    n_effects, n_classes = effects.shape
-    width = inputs.shape[1]
+    n_effects, width = len(effects), inputs.shape[1]
     start = _at_frequencies(calls, effects, width)
-    here = torch.stack([calls == g for g in range(n_classes)]).float()  # (C, N, b)
-    known = (calls != MISSING).float()
+    seen = _Uncertain(calls) if isinstance(calls, SoftCalls) else _Certain(calls, effects.shape[1])
     products = (inputs[:, :, None] * inputs[:, None]).flatten(1)  # (N, K * K)
     prior = torch.diag(precision)
     weights = start.clone()
     for _ in range(steps):
-        p = torch.softmax(_class_logits(inputs, weights, effects), 0) * known  # (C, N, b)
+        p = torch.softmax(_class_logits(inputs, weights, effects), 0) * seen.known  # (C, N, b)
         expected = torch.einsum("ec,cnb->enb", effects, p)
-        residual = torch.einsum("ec,cnb->enb", effects, p - here)
+        residual = torch.einsum("ec,cnb->enb", effects, p - seen.given(p))
         slope = torch.einsum("enb,nk->ebk", residual, inputs) + precision * (weights - start)
         curvature = torch.empty(calls.shape[1], n_effects, width, n_effects, width, device=inputs.device)
         for e in range(n_effects):
@@ -124,16 +156,19 @@ def _weights(inputs: Tensor, calls: Tensor, effects: Tensor, precision: Tensor, 
         system = curvature.view(-1, n_effects * width, n_effects * width)
         step = torch.linalg.solve(system, slope.transpose(0, 1).reshape(len(system), -1))
         weights = weights - step.view(-1, n_effects, width).transpose(0, 1)
-    better = _penalised(inputs, weights, start, effects, here, precision) < _penalised(
-        inputs, start, start, effects, here, precision
+    better = _penalised(inputs, weights, start, effects, seen, precision) < _penalised(
+        inputs, start, start, effects, seen, precision
     )
     return torch.where(better[:, None], weights, start)
 
 
-def _at_frequencies(calls: Tensor, effects: Tensor, width: int) -> Tensor:
+def _at_frequencies(calls: Calls, effects: Tensor, width: int) -> Tensor:
     """Weights float32 (E, b, width) that give the genotype frequencies of each locus to every sample."""
-    odds = locus_statistics(calls.cpu(), effects.shape[1]).frequencies.to(calls.device).log()  # (b, C)
-    start = torch.zeros(len(effects), calls.shape[1], width, device=calls.device)
+    if isinstance(calls, SoftCalls):
+        odds = calls.frequencies().log()
+    else:
+        odds = locus_statistics(calls.cpu(), effects.shape[1]).frequencies.to(calls.device).log()  # (b, C)
+    start = torch.zeros(len(effects), calls.shape[1], width, device=odds.device)
     start[:, :, -1] = torch.linalg.solve(effects[:, 1:].T, (odds[:, 1:] - odds[:, :1]).T)
     return start
 
@@ -144,8 +179,8 @@ def _class_logits(inputs: Tensor, weights: Tensor, effects: Tensor) -> Tensor:
 
 
 def _penalised(
-    inputs: Tensor, weights: Tensor, start: Tensor, effects: Tensor, here: Tensor, precision: Tensor
+    inputs: Tensor, weights: Tensor, start: Tensor, effects: Tensor, seen: _Certain | _Uncertain, precision: Tensor
 ) -> Tensor:
     """Minus the log posterior of each locus, float32 (b,), but for a constant; NaN where the steps went astray."""
-    losses = -(torch.log_softmax(_class_logits(inputs, weights, effects), 0) * here).sum((0, 1))
+    losses = seen.losses(torch.log_softmax(_class_logits(inputs, weights, effects), 0))
     return losses + 0.5 * ((weights - start).square() * precision).sum((0, 2))

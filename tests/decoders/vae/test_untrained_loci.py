@@ -23,12 +23,12 @@ def test_weights_are_where_the_slope_is_zero(ploidy):
     calls = torch.randint(-1, ploidy + 1, (80, 6), generator=rng, dtype=torch.int8)
     precision = torch.tensor([20.0, 20.0, 20.0, 1.0])
     weights = wide._weights(inputs, calls, effects, precision).requires_grad_(True)
-    here = torch.stack([calls == g for g in range(ploidy + 1)]).float()
+    seen = wide._Certain(calls, ploidy + 1)
     start = wide._at_frequencies(calls, effects, 4)
-    wide._penalised(inputs, weights, start, effects, here, precision).sum().backward()
+    wide._penalised(inputs, weights, start, effects, seen, precision).sum().backward()
     assert weights.grad.abs().max() < 0.05
     begun = start.clone().requires_grad_(True)
-    wide._penalised(inputs, begun, start, effects, here, precision).sum().backward()
+    wide._penalised(inputs, begun, start, effects, seen, precision).sum().backward()
     assert begun.grad.abs().max() > 1
 
 
