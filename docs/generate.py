@@ -291,6 +291,19 @@ def vcf_fields() -> str:
     return "\n".join(lines)
 
 
+def decoders() -> str:
+    """Which decoders take part, where calls are certain and where they are not, as their roles have it."""
+    from imputevae_cli.decoders import registry
+    from imputevae_cli.ensemble.plan import Data, takes_part
+
+    lines = ["| decoder | `model.decoder` | where calls are certain | where they are uncertain |", "|---|---|---|---|"]
+    for name, decoder in registry.every().items():
+        parts = [takes_part(decoder.role, Data(0, is_uncertain)) for is_uncertain in (False, True)]
+        said = ["takes part" if part else "no" for part in parts]
+        lines.append(f"| {decoder.title} | `{name}` | {' | '.join(said)} |")
+    return "\n".join(lines)
+
+
 # --- benchmarks
 
 
@@ -401,6 +414,15 @@ def bench_scale() -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     table.__name__: table
-    for table in (vcf_fields, bench_linked, bench_unlinked, bench_accuracy, bench_decoders, bench_lowdepth, bench_scale)
+    for table in (
+        vcf_fields,
+        decoders,
+        bench_linked,
+        bench_unlinked,
+        bench_accuracy,
+        bench_decoders,
+        bench_lowdepth,
+        bench_scale,
+    )
 }
 """What `<!-- generated: NAME -->` may ask for."""
