@@ -25,7 +25,7 @@ import typer.main  # noqa: E402
 from imputevae_cli import config, errors  # noqa: E402
 from imputevae_cli.cli.help import SECTIONS, section_of  # noqa: E402
 from imputevae_cli.cli.main import app  # noqa: E402
-from imputevae_cli.io.vcf_header import DECLARATIONS  # noqa: E402
+from imputevae_cli.io.vcf_header import REFINED_DECLARATIONS  # noqa: E402
 from imputevae_cli.report.labels import METRICS, MORE_METRICS, class_names  # noqa: E402
 
 RESULTS = ROOT / "bench" / "results"
@@ -284,7 +284,7 @@ def _subclasses(kind: type) -> Iterator[Any]:
 def vcf_fields() -> str:
     """The fields that an imputed VCF gains, from their declarations."""
     lines = ["| field | Number | Type | meaning |", "|---|---|---|---|"]
-    for (where, name), line in DECLARATIONS.items():
+    for (where, name), line in REFINED_DECLARATIONS.items():
         parts = re.findall(rb'Number=(.*?),Type=(.*?),Description="(.*?)"', line)[0]
         number, kind, meaning = (part.decode() for part in parts)
         lines.append(f"| `{where.decode()}/{name.decode()}` | {number} | {kind} | {meaning} |")
