@@ -20,7 +20,20 @@ from imputevae_cli.decoders.founders.settings import FoundersSettings
 from imputevae_cli.decoders.knn.settings import KnnSettings
 from imputevae_cli.decoders.vae.settings import VaeSettings
 from imputevae_cli.errors import ConfigError
-from imputevae_cli.schema import Count, NonNegative, OpenShare, Positive, Section, Share
+from imputevae_cli.passwords import hide_passwords, without_passwords
+from imputevae_cli.schema import (
+    LARGEST,
+    Count,
+    CountOrZero,
+    Exponent,
+    NonNegative,
+    OpenShare,
+    Positive,
+    Seconds,
+    Section,
+    Share,
+    Width,
+)
 
 OLD_SECTIONS = {"donors": "knn", "haplotype": "copying"}
 OLD_DECODERS = {"global": "vae", "donors": "knn", "haplotype": "copying"}
@@ -29,6 +42,8 @@ OLD_DECODERS = {"global": "vae", "donors": "knn", "haplotype": "copying"}
 Strategy = Literal[
     "observed", "random", "random_weighted", "random_weighted_inv", "nonrandom", "nonrandom_weighted", "dropout"
 ]
+DEEPEST, MOST_VALUES = 20, 10_000
+"""Of a value in YAML."""
 
 
 class ModelSettings(Section):
@@ -45,14 +60,14 @@ class ModelSettings(Section):
     """
 
     decoder: str = "auto"
-    latent_dim: Count = 8
-    hidden_units: Count = 128
+    latent_dim: Annotated[int, Meta(ge=1, le=1024)] = 8
+    hidden_units: Width = 128
     num_hidden_layers: Annotated[int, Meta(ge=0, le=20)] = 1
     dropout_rate: Annotated[float, Meta(ge=0.0, lt=1.0)] = 0.1
     activation: Literal["relu", "elu", "selu", "leaky_relu", "gelu"] = "gelu"
-    layer_scaling_factor: Positive = 5.0
+    layer_scaling_factor: Annotated[float, Meta(gt=0.0, le=100.0)] = 5.0
     layer_schedule: Literal["pyramid", "linear"] = "pyramid"
-    population_dim: Annotated[int, Meta(ge=0)] = 4
+    population_dim: Annotated[int, Meta(ge=0, le=1024)] = 4
     population_dropout: Share = 0.1
 
 
@@ -80,19 +95,19 @@ class TrainSettings(Section):
     l1_penalty: NonNegative = 0.0
     weight_decay: NonNegative = 1e-4
     decoder_l2: NonNegative = 60.0
-    warmup_epochs: Annotated[int, Meta(ge=0)] = 3
+    warmup_epochs: CountOrZero = 3
     early_stop_gen: Count = 12
-    min_epochs: Annotated[int, Meta(ge=0)] = 20
+    min_epochs: CountOrZero = 20
     max_epochs: Count = 60
-    ensemble: Count = 1
+    ensemble: Annotated[int, Meta(ge=1, le=1000)] = 1
     validation_split: OpenShare = 0.5
     input_mask_min: Share = 0.1
     input_mask_max: Share = 0.6
-    weights_power: NonNegative = 0.0
-    weights_max_ratio: Annotated[float, Meta(ge=1.0)] | None = None
+    weights_power: Exponent = 0.0
+    weights_max_ratio: Annotated[float, Meta(ge=1.0, le=LARGEST)] | None = None
     weights_normalize: bool = True
     weights_inverse: bool = False
-    gamma: NonNegative = 0.0
+    gamma: Exponent = 0.0
     gamma_schedule: bool = False
     device: Literal["auto", "cpu", "cuda", "gpu", "mps"] = "cpu"
     precision: Literal["float32", "bf16"] = "float32"
@@ -136,10 +151,10 @@ class TuneSettings(Section):
     storage: str | None = None
     resume: bool = False
     save_db: bool = True
-    timeout: Positive | None = None
-    sampler_startup: Annotated[int, Meta(ge=0)] = 10
+    timeout: Seconds | None = None
+    sampler_startup: CountOrZero = 10
     pruner: Literal["median", "hyperband", "none"] = "median"
-    patience: Annotated[int, Meta(ge=0)] = 10
+    patience: CountOrZero = 10
     cells: Count = 600_000
     finalists: Count = 3
     score_prop: OpenShare = 0.08
@@ -147,7 +162,7 @@ class TuneSettings(Section):
     max_hidden: Count = 60_000
     epochs: Count | None = None
     batch_size: Count | None = None
-    stale_after: Positive = 60.0
+    stale_after: Annotated[float, Meta(gt=0.0, le=1e6)] = 60.0
 
 
 class IoSettings(Section):
@@ -163,8 +178,8 @@ class IoSettings(Section):
     prefix: str | None = None
     ploidy: Annotated[int, Meta(ge=1, le=2)] | None = None
     likelihoods: Literal["auto", "PL", "GL", "AD", "CATG", "GP", "none"] = "auto"
-    seed: Annotated[int, Meta(ge=0)] = 1
-    n_jobs: Annotated[int, Meta(ge=0)] = 0
+    seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 1
+    n_jobs: Annotated[int, Meta(ge=0, le=4096)] = 0
     scoring_averaging: Literal["macro", "micro", "weighted"] = "macro"
     verbose: bool = False
     debug: bool = False
@@ -178,8 +193,8 @@ class PlotSettings(Section):
     """
 
     fmt: Literal["pdf", "png", "svg"] = "pdf"
-    dpi: Count = 300
-    fontsize: Count = 18
+    dpi: Annotated[int, Meta(ge=1, le=1200)] = 300
+    fontsize: Annotated[int, Meta(ge=1, le=200)] = 18
     despine: bool = True
     show: bool = False
 
@@ -243,6 +258,7 @@ class Config(Section):
 
     def checked(self) -> Config:
         """A copy whose every value was checked against the schema. Raises ConfigError."""
+        _check_plain(self.sim.sim_kwargs, "setting sim.sim_kwargs")
         config = _convert(self.to_dict())
         known = ("auto", *registry.names())
         if config.model.decoder not in known:
@@ -265,11 +281,15 @@ class Config(Section):
         """Nested plain dictionaries."""
         return msgspec.to_builtins(self)
 
+    def to_share(self) -> dict[str, Any]:
+        """As `to_dict`, for what others read: with `***` for passwords, such as that of tune.storage."""
+        return without_passwords(self.to_dict())
+
     def to_yaml(self) -> str:
-        """The settings as YAML, which `from_yaml` reads back."""
+        """The settings as YAML, which `from_yaml` reads back, but for passwords: `***` stands for those."""
         import yaml
 
-        return yaml.safe_dump(self.to_dict(), sort_keys=False)
+        return yaml.safe_dump(self.to_share(), sort_keys=False)
 
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -333,6 +353,8 @@ def _convert(nested: Mapping[str, Any]) -> Config:
     for key, value in leaves(nested):
         if isinstance(value, float) and not math.isfinite(value):
             raise ConfigError(f"setting {key}: {value} is not a finite number")
+        if isinstance(value, str) and not value.isprintable():
+            raise ConfigError(f"setting {key}: {value!r} holds characters that cannot be shown; leave them out")
     try:
         return msgspec.convert(nested, Config)
     except msgspec.ValidationError as error:
@@ -352,11 +374,33 @@ def parse_override(text: str, option: str = "--set") -> tuple[str, Any]:
 
     key, equals, value = text.partition("=")
     if not equals:
-        raise ConfigError(f"{option} {text}: write it as key=value, such as vae.kl_beta=1.25")
+        raise ConfigError(f"{option} {hide_passwords(text)}: write it as key=value, such as vae.kl_beta=1.25")
     try:
-        return _current(key.strip(), plain_number(yaml.safe_load(value)))
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{option} {text}: the value is not valid YAML") from error
+        loaded = yaml.safe_load(value)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: dates and numbers that cannot be
+        raise ConfigError(f"{option} {hide_passwords(text)}: the value is not valid YAML") from error
+    _check_plain(loaded, f"{option} {key}")
+    return _current(key.strip(), plain_number(loaded))
+
+
+def _check_plain(value: Any, where: str, depth: int = 0) -> int:
+    """How many values there are in `value`. Raises ConfigError where they are too many, or of types without a text.
+
+    YAML can refer to what is around a value, or repeat a list in a list in a list: that has no end, or none in sight.
+    """
+    if isinstance(value, (Mapping, list)):
+        if depth > DEEPEST:
+            raise ConfigError(f"{where}: is nested more than {DEEPEST} deep, or refers to itself; write it out")
+        parts = [*value, *value.values()] if isinstance(value, Mapping) else value
+        count = 1
+        for part in parts:
+            count += _check_plain(part, where, depth + 1)
+            if count > MOST_VALUES:
+                raise ConfigError(f"{where}: holds more than {MOST_VALUES} values; no setting has so many")
+        return count
+    if value is not None and not isinstance(value, (bool, int, float, str)):
+        raise ConfigError(f"{where}: a {type(value).__name__} is no setting; give a number, a text, or a list of them")
+    return 1
 
 
 def plain_number(value: Any) -> Any:
@@ -377,12 +421,13 @@ def read_yaml(path: str | Path) -> Mapping[str, Any]:
         loaded = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot read the configuration: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         line = getattr(getattr(error, "problem_mark", None), "line", None)
         where = "" if line is None else f" at line {line + 1}"
         raise ConfigError(f"{path}: not valid YAML{where}; --print-config shows the form") from error
     if loaded is None:
         return {}
+    _check_plain(loaded, str(path))
     if not isinstance(loaded, Mapping):
         raise ConfigError(f"{path}: expected sections such as `model:` and `train:`; --print-config shows the form")
     for section, values in loaded.items():

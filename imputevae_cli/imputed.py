@@ -11,6 +11,8 @@ import numpy as np
 
 from imputevae_cli.data.evidence_frequencies import evidence_frequencies, posterior
 from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix, ImputedBlock, missing_per_sample
+from imputevae_cli.data.validate import check_calls
+from imputevae_cli.errors import ConfigError, TrainingError
 from imputevae_cli.io.outputs import check_output, output_type_of
 from imputevae_cli.io.phylip import iupac, write_phylip
 from imputevae_cli.io.vcf_writer import WriteSummary, write_vcf
@@ -51,6 +53,8 @@ class ImputedGenotypes:
         self.genotypes = genotypes
         self._gp = gp
         self._phase = phase
+        if not 0 <= min_gp <= 1:
+            raise ConfigError(f"min_gp is {min_gp}; give a probability from 0 to 1")
         self._min_thousandths = round(min_gp * 1000)
         with_calls = missing_per_sample(genotypes.calls) < genotypes.n_loci if has_calls is None else has_calls
         evidence = genotypes.evidence
@@ -97,6 +101,7 @@ class ImputedGenotypes:
     def block(self, start: int, stop: int) -> ImputedBlock:
         """Loci start..stop (exclusive). A sample without any call stays missing, with GP 0."""
         known_calls = self.genotypes.calls[:, start:stop]
+        check_calls(known_calls, self.genotypes.ploidy, MISSING)  # none of another value passes for a call
         asked = self.asked(start, stop)
         n_classes = self.genotypes.n_classes
         gp = np.zeros((*known_calls.shape, n_classes), np.uint16)
@@ -246,6 +251,8 @@ class ImputedGenotypes:
 def to_thousandths(gp: np.ndarray) -> np.ndarray:
     """Probabilities (M, C) as whole thousandths that sum to 1000, uint16 (M, C), by largest remainder."""
     scaled = np.asarray(gp, np.float64) * 1000.0
+    if not np.isfinite(scaled).all():
+        raise TrainingError("the model gives probabilities that are not numbers; train it again with other settings")
     whole = np.floor(scaled + 1e-9)
     order = np.argsort(whole - scaled, axis=1, kind="stable")  # largest remainder first
     rank = np.argsort(order, axis=1, kind="stable")

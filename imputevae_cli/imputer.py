@@ -97,11 +97,16 @@ class ImputeVAE:
     ) -> tuple[Mask, tuple[str, ...], Task]:
         """What there is to fit, with the hidden calls and the populations' names."""
         config = self.config = self.config.checked()
-        _check_ploidy(genotypes, config)
+        _check_ploidy(_checked(genotypes), config)
         device = choose_device(config.train.device)
         check_precision(device, config.train.precision)
         generator = np.random.default_rng(seed_for(config.io.seed, "mask"))
         mask = simulate_mask(genotypes, config.sim, config.train.validation_split, generator)
+        if mask.fits.all() or not mask.fits.any():
+            raise ConfigError(
+                f"train.validation_split is {config.train.validation_split:g}: of {len(mask.fits)} hidden calls it "
+                "leaves none to fit on, or none to test with; give a share such as 0.5"
+            )
         names, codes = _population_codes(genotypes.populations)
         loci, calls = genotypes.loci, genotypes.calls
         calls = calls if calls.flags.writeable else calls.copy()  # hidden ones are hidden in place, and put back
@@ -142,7 +147,7 @@ class ImputeVAE:
         genotypes = self._training_genotypes if genotypes is None else genotypes
         if genotypes is None:
             raise InputError("transform: a loaded model holds no genotypes; give those to fill")
-        aligned = align_loci(genotypes, fitted.loci, fitted.ploidy, self.name)
+        aligned = align_loci(_checked(genotypes), fitted.loci, fitted.ploidy, self.name)
         if aligned.n_unknown:
             logger.warning(
                 "%d of %d loci are not in the model and pass through unchanged", aligned.n_unknown, genotypes.n_loci
@@ -281,7 +286,7 @@ class ImputeVAE:
         Raises ConfigError where the model has parts that need the panel and it is to be left out.
         """
         fitted = self._require_fitted()
-        own = {"software_version": __version__, "command": command, "config": self.config.to_dict()}
+        own = {"software_version": __version__, "command": command, "config": self.config.to_share()}
         save_checkpoint(path, own | (fitted if panel else fitted.without_panel()).state())
 
     @classmethod
@@ -384,6 +389,14 @@ def _drawn(gp: np.ndarray, seed: int) -> np.ndarray:
     """
     draws = np.random.default_rng(seed).random(len(gp))
     return np.minimum((gp.cumsum(1) < draws[:, None]).sum(1), gp.shape[1] - 1).astype(np.int64)
+
+
+def _checked(genotypes: GenotypeMatrix) -> GenotypeMatrix:
+    """The genotypes, if they are what they are said to be; raises InputError."""
+    if not isinstance(genotypes, GenotypeMatrix):
+        raise InputError(f"{type(genotypes).__name__} are no genotypes; give a GenotypeMatrix, such as of read_vcf")
+    genotypes.check()
+    return genotypes
 
 
 def _check_ploidy(genotypes: GenotypeMatrix, config: Config) -> None:

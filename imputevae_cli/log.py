@@ -14,8 +14,21 @@ from pathlib import Path
 from typing import Protocol
 
 from imputevae_cli.errors import OutputError, brief
+from imputevae_cli.passwords import hide_passwords
 
 logger = logging.getLogger("imputevae")
+LONGEST_ESCAPE = 10
+"""Letters that stand for a character that cannot be shown, such as \\U0001f600."""
+
+
+def printable(text: str) -> str:
+    """A text of any length as one line that a terminal shows as it is."""
+    return brief(text, len(text) * LONGEST_ESCAPE)
+
+
+def shown(message: str) -> str:
+    """A message as it is written down: one line of bounded length, without a password."""
+    return brief(hide_passwords(message))
 
 
 class Task(Protocol):
@@ -119,9 +132,10 @@ def start_logging(verbose: bool, quiet: bool, log_file: str | Path | None) -> Pr
     logger.addHandler(screen)
     if log_file is not None:
         try:
-            file = logging.FileHandler(log_file, encoding="utf-8")
-        except OSError as error:
-            raise OutputError(f"{log_file}: the log cannot be written ({error.strerror}); name another file") from error
+            file = _LogFile(log_file, encoding="utf-8")
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or error
+            raise OutputError(f"{log_file}: the log cannot be written ({why}); name another file") from error
         file.setFormatter(_BriefFormatter("%(asctime)s %(levelname)s %(message)s"))
         file.setLevel(min(level, logging.INFO))
         logger.addHandler(file)
@@ -145,7 +159,7 @@ class _BriefFormatter(logging.Formatter):
     """Messages of one line each, whatever the names in them hold."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        record.message = brief(record.message)
+        record.message = shown(record.message)
         return super().formatMessage(record)
 
 
@@ -153,3 +167,14 @@ class _ScreenFormatter(_BriefFormatter):
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
         return text if record.levelno == logging.INFO else f"{record.levelname.lower()}: {text}"
+
+
+class _LogFile(logging.FileHandler):
+    """A log file; what cannot be written, since its disk is full, is lost, and that is said once."""
+
+    _has_failed = False
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        if not self._has_failed:
+            self._has_failed = True
+            logger.warning("%s: the log cannot be written any more", self.baseFilename)

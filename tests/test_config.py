@@ -230,3 +230,42 @@ def test_the_names_of_0_1_serve_on(tmp_path):
     config = Config.from_sources(yaml_path=path, overrides=["donors.heads=3"])
     assert (config.knn.steps, config.copying.chains, config.knn.heads) == (7, 2, 3)
     assert config.model.decoder == "vae"
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "train.learning_rate=1e308", "train.gamma=1e9", "train.weights_power=1e9", "vae.kl_beta=1e300",
+        "model.latent_dim=1000000000", "model.hidden_units=" + "9" * 30, "model.layer_scaling_factor=1e9",
+        "knn.heads=100000", "knn.batch_loci=1000000000", "knn.queries_per_locus=1000000000", "vae.draws=1000000000",
+        "train.ensemble=1000000", "io.seed=" + "9" * 30, "io.n_jobs=1000000000", "plot.dpi=1000000",
+        "plot.fontsize=9999",
+        "tune.timeout=1e300", "tune.stale_after=1e300", "sim.max_hidden=" + "9" * 30, "train.max_epochs=" + "9" * 5000,
+        "sim.sim_kwargs=&a {x: *a}", "sim.sim_kwargs={a: 2020-01-01}", "sim.sim_kwargs=2020-99-99",
+        "train.gamma=" + "[" * 3000, "io.prefix=\"a\\0b\"", "tune.study=\"a\\nb\"", "train.gamma=.nan",
+    ],
+)  # fmt: skip
+def test_absurd_settings_are_refused(override):
+    with pytest.raises(ConfigError) as error:
+        Config.from_sources(overrides=[override])
+    assert len(str(error.value)) < 500
+
+
+def test_yaml_that_refers_to_itself_or_grows_without_end(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text("sim:\n  sim_kwargs: &a\n    x: *a\n")
+    with pytest.raises(ConfigError, match=r"c\.yaml: is nested more than 20 deep, or refers to itself"):
+        Config.from_yaml(path)
+    lines = ["sim:", "  sim_kwargs:", "    a0: &a0 [1, 2]"]
+    lines += [f"    a{i}: &a{i} [*a{i - 1}, *a{i - 1}]" for i in range(1, 18)]
+    path.write_text("\n".join(lines))
+    with pytest.raises(ConfigError, match="more than 10000 values"):
+        Config.from_yaml(path)
+    path.write_text("sim: " + "[" * 5000)
+    with pytest.raises(ConfigError, match="not valid YAML"):
+        Config.from_yaml(path)
+    config, loop = Config(), {}
+    loop["x"] = loop
+    config.sim.sim_kwargs = loop
+    with pytest.raises(ConfigError, match="refers to itself"):
+        config.checked()

@@ -11,7 +11,7 @@ from imputevae_cli.data.frequencies import genotype_frequencies
 from imputevae_cli.data.genotypes import MISSING
 from imputevae_cli.decoders.vae import decoder as vae_decoder
 from imputevae_cli.errors import CheckpointError, ConfigError, InputError, TrainingError
-from imputevae_cli.runtime.checkpoint import KEYS
+from imputevae_cli.runtime.checkpoint import KEYS, save_plain
 from imputevae_cli.scoring.metrics import concordance, log_loss
 
 
@@ -238,7 +238,7 @@ def test_ploidy_that_the_settings_deny(genotypes):
 def test_a_checkpoint_that_does_not_hold_together(saved):
     content = torch.load(saved, weights_only=True)
     content["loci"]["chrom"].append("9")
-    torch.save(content, saved)
+    save_plain(saved, content)
     with pytest.raises(CheckpointError, match=r"m\.ivae: does not hold together"):
         ImputeVAE.load(saved)
 
@@ -247,7 +247,7 @@ def test_a_checkpoint_that_does_not_hold_together(saved):
 def test_a_checkpoint_with_a_strange_entry_is_a_checkpoint_error(saved, entry):
     content = torch.load(saved, weights_only=True)
     content[entry] = "strange"
-    torch.save(content, saved)
+    save_plain(saved, content)
     with pytest.raises(CheckpointError, match=r"m\.ivae") as error:
         ImputeVAE.load(saved)
     assert "\n" not in str(error.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
@@ -18,9 +19,11 @@ if TYPE_CHECKING:
 
     from imputevae_cli.cli.session import Session
     from imputevae_cli.cli.summary import Stopwatch
+    from imputevae_cli.config import Config
     from imputevae_cli.data.genotypes import GenotypeMatrix
     from imputevae_cli.evaluation.evaluate import Evaluation, Guess, Round
     from imputevae_cli.imputer import ImputeVAE
+    from imputevae_cli.io.paths import Files
     from imputevae_cli.report.evaluation_report import Masking, Source
 
 
@@ -80,7 +83,12 @@ def evaluate(
     repeats: Annotated[
         int,
         typer.Option(
-            "--repeats", metavar="N", min=1, help="Masks to draw; the spread is reported.", rich_help_panel=SCORING
+            "--repeats",
+            metavar="N",
+            min=1,
+            max=10_000,
+            help="Masks to draw; the spread is reported.",
+            rich_help_panel=SCORING,
         ),
     ] = 1,
     tree: Annotated[
@@ -118,15 +126,20 @@ def evaluate(
     from imputevae_cli.cli import session as this
     from imputevae_cli.cli.summary import Stopwatch, show_evaluation
 
-    clock = Stopwatch()
-    session = this.start(common, {"io.likelihoods": likelihoods})
     asked = Asked(model, imputed, truth, strategy, prop, repeats, tree, mask_file, write_masked)
-    asked.check()
-    if common.resume:
-        logger.warning("--resume: `evaluate` keeps no stopped run, so it starts from the beginning")
-    path = output if output is not None or json_ else this.output_path(None, session, "_evaluation")
-    inputs = [p for p in (input, popmap, map_, model, imputed, truth, tree) if p is not None]
-    _check_outputs(path, json_, asked, inputs, common)
+
+    def files(config: Config) -> Files:
+        asked.check()
+        return _files({"INPUT": input, "--popmap": popmap, "--map": map_}, folder_of(config), json_, asked)
+
+    def folder_of(config: Config) -> str | None:
+        return output if output is not None or json_ else this.output_path(None, config, "_evaluation")
+
+    clock = Stopwatch()
+    session = this.start(common, files, {"io.likelihoods": likelihoods})
+    path = folder_of(session.config)
+    if not _check_outputs(path, json_, asked, session):
+        return
     genotypes = this.read(input, popmap, session, map_)
     this.limit_threads(session)
     guessed = _read_guesses(asked, genotypes, session) if imputed else _fill_hidden(asked, genotypes, session, clock)
@@ -157,6 +170,11 @@ class Asked:
     tree: Path | None
     mask_file: Path | None
     write_masked: Path | None
+
+    @property
+    def mask_is_there(self) -> bool:
+        """Whether the mask is read, rather than written."""
+        return self.mask_file is not None and self.mask_file.exists()
 
     def check(self) -> None:
         """Raise ConfigError for options that are out of range or do not go together."""
@@ -189,19 +207,40 @@ class Guessed:
     masking: Masking
 
 
-def _check_outputs(path: str | None, json_: str | None, asked: Asked, inputs: list, common: Common) -> None:
-    from imputevae_cli.io.outputs import check_output, check_output_folder, output_type_of
-    from imputevae_cli.report.evaluation_folder import REPORT
+def _files(reads: dict[str, str | Path | None], path: str | None, json_: str | None, asked: Asked) -> Files:
+    """What is read and written. The mask is the one or the other: it is read where it exists."""
+    from imputevae_cli.io.outputs import output_type_of
+    from imputevae_cli.io.paths import Files, with_indexes
 
-    if path is not None:
-        check_output_folder(path, marker=REPORT, force=common.force)
-    files = [file for file in (json_, asked.write_masked) if file is not None]
-    if asked.mask_file is not None and not asked.mask_file.exists():
-        files.append(asked.mask_file)
-    for file in files:
-        check_output(file, inputs=inputs, force=common.force)
     if asked.write_masked is not None and output_type_of(asked.write_masked) == "p":
         raise ConfigError(f"{asked.write_masked}: --write-masked writes VCF, VCF.gz or BCF; name one of these")
+    reads |= {"--model": asked.model, "--imputed": asked.imputed, "--truth": asked.truth, "--tree": asked.tree}
+    writes = {"--json": json_, **with_indexes("--write-masked", asked.write_masked)}
+    (reads if asked.mask_is_there else writes)["--mask-file"] = asked.mask_file
+    return Files(reads, writes, {"-o": path})
+
+
+def _check_outputs(path: str | None, json_: str | None, asked: Asked, session: Session) -> bool:
+    """Whether there is anything to do; False where the same command was finished before."""
+    from imputevae_cli.cli.finished import command_of_evaluation, is_written, say_finished
+    from imputevae_cli.io.outputs import check_output, check_output_folder
+    from imputevae_cli.report.evaluation_folder import FILES, REPORT, is_report
+
+    common, force = session.common, session.common.force
+    outputs = [file for file in (path, json_, asked.write_masked, asked.mask_file) if file is not None]
+    if common.resume and not force and is_written(path or json_, session, command_of_evaluation):
+        if all(Path(file).exists() for file in outputs):
+            say_finished(path or json_)
+            return False
+        force = True
+    if common.resume:
+        logger.warning("--resume: `evaluate` keeps no stopped run, so it starts from the beginning")
+    if path is not None:
+        check_output_folder(path, is_ours=lambda folder: is_report(folder / REPORT), own=FILES, force=force)
+    for file in outputs[path is not None :]:
+        if file != asked.mask_file or not asked.mask_is_there:
+            check_output(file, inputs=session.inputs, force=force)
+    return True
 
 
 def _fill_hidden(asked: Asked, genotypes: GenotypeMatrix, session: Session, clock: Stopwatch) -> Guessed | None:
@@ -226,7 +265,7 @@ def _fill_hidden(asked: Asked, genotypes: GenotypeMatrix, session: Session, cloc
     guesses, model, filled = guesses_of_model(genotypes, rounds, model_for, session.progress)
     kind, name = ("checkpoint", str(asked.model)) if loaded else ("fitted", "imputevae")
     notes = _seen_in_training(loaded, genotypes)
-    source = Source(kind, name, model_in_words(model), "GP", notes, model.config.to_dict())
+    source = Source(kind, name, model_in_words(model), "GP", notes, model.config.to_share())
     prop = len(rounds[0].cells.truth) / int((genotypes.calls != MISSING).sum())
     return Guessed(rounds, guesses, filled, source, Masking(strategy, prop, asked.repeats, session.config.io.seed))
 
@@ -238,7 +277,7 @@ def _rounds(asked: Asked, genotypes: GenotypeMatrix, session: Session) -> tuple[
     from imputevae_cli.io.mask_file import read_mask
     from imputevae_cli.masking.trees import read_newick
 
-    if asked.mask_file is not None and asked.mask_file.exists():
+    if asked.mask_is_there:
         logger.info("%s: its calls are hidden; --strategy and --prop have no effect", asked.mask_file)
         return [Round(HiddenCells.of(read_mask(asked.mask_file, genotypes), genotypes.calls))], "file"
     tree = read_newick(asked.tree, genotypes.samples) if asked.tree else None
@@ -308,25 +347,40 @@ def _write(
     genotypes: GenotypeMatrix,
     session: Session,
 ) -> None:
-    """The folder, the JSON and, where asked for, the mask and the input without the hidden calls."""
+    """The folder, the JSON and, where asked for, the mask and the input without the hidden calls: all, or none."""
     from imputevae_cli import __version__
+    from imputevae_cli.cli.signals import ignore
     from imputevae_cli.io.mask_file import write_mask
-    from imputevae_cli.io.outputs import STDOUT, atomic_output, output_type_of, standard_output
+    from imputevae_cli.io.outputs import (
+        INDEXES,
+        STDOUT,
+        atomic_folder,
+        atomic_output,
+        output_type_of,
+        standard_output,
+        undisturbed,
+    )  # fmt: skip
     from imputevae_cli.io.vcf_masked import write_masked_vcf
-    from imputevae_cli.report.evaluation_folder import as_json, write_folder
+    from imputevae_cli.report.evaluation_folder import FILES, as_json, write_folder
 
     cells = guessed.rounds[0].cells
-    if asked.mask_file is not None and not asked.mask_file.exists():
-        write_mask(asked.mask_file, genotypes, cells.samples, cells.loci)
-    if asked.write_masked is not None:
-        kind = output_type_of(asked.write_masked)
-        made = {"command": session.command, "version": __version__, "progress": session.progress}
-        write_masked_vcf(asked.write_masked, genotypes, cells.samples, cells.loci, output_type=kind, **made)
-    if path is not None:
-        write_folder(path, report, evaluation, genotypes)
-    if json_ == STDOUT:
-        with standard_output() as out:
-            out.write(as_json(report).encode())
-    elif json_ is not None:
-        with atomic_output(json_) as temporary:
-            temporary.write_text(as_json(report), encoding="utf-8")
+    with contextlib.ExitStack() as stack:  # the last to be entered appears first, and the folder when all is there
+        folder = stack.enter_context(atomic_folder(path, FILES)) if path is not None else None
+        if asked.mask_file is not None and not asked.mask_is_there:
+            write_mask(stack.enter_context(atomic_output(asked.mask_file)), genotypes, cells.samples, cells.loci)
+        if asked.write_masked is not None:
+            kind, place = output_type_of(asked.write_masked), asked.write_masked
+            if str(place) != STDOUT:
+                place = stack.enter_context(atomic_output(place, INDEXES if kind != "v" else ()))
+            made = {"command": session.command, "version": __version__, "progress": session.progress}
+            write_masked_vcf(place, genotypes, cells.samples, cells.loci, output_type=kind, **made)
+        if folder is not None:
+            write_folder(folder, report, evaluation, genotypes)
+        if json_ == STDOUT:
+            with standard_output() as out:
+                out.write(as_json(report).encode())
+        elif json_ is not None:
+            stack.enter_context(atomic_output(json_)).write_text(as_json(report), encoding="utf-8")
+        with undisturbed():
+            stack.pop_all().close()
+            ignore()

@@ -23,6 +23,7 @@ from imputevae_cli.errors import ConfigError
 
 if TYPE_CHECKING:
     from imputevae_cli.cli.session import Session
+    from imputevae_cli.config import Config
     from imputevae_cli.imputer import ImputeVAE
 
 
@@ -112,28 +113,37 @@ def impute(
 ) -> None:
     """Fill the missing calls of INPUT; every known call stays as it is, unless --refine is given."""
     from imputevae_cli.cli import session as this
-    from imputevae_cli.cli.signals import check_run_folder, resumable
+    from imputevae_cli.cli.signals import resumable, run_folder_of
     from imputevae_cli.cli.summary import Stopwatch, show_estimate, show_imputation
+    from imputevae_cli.io.paths import Files, with_indexes
+
+    def files(config: Config) -> Files:
+        out = this.output_path(output, config, ".vcf.gz")
+        drawn = {}
+        for number in range(1, draws + 1):
+            drawn |= with_indexes(f"draw {number}", drawn_path(out, number), output_type)
+        return Files(
+            {"INPUT": input, "--popmap": popmap, "--model": model, "--map": map_},
+            {**with_indexes("-o", out, output_type), **drawn, "--latent": latent},
+            {"the folder of a stopped run": run_folder_of(out)},
+        )
 
     clock = Stopwatch()
-    session = this.start(common, {"io.likelihoods": likelihoods})
-    from imputevae_cli.io.outputs import check_output, output_type_of
+    session = this.start(common, files, {"io.likelihoods": likelihoods})
+    from imputevae_cli.io.outputs import output_type_of
     from imputevae_cli.io.phylip import check_name_style
     from imputevae_cli.io.phylip import phylip_names as check_names
 
-    path = this.output_path(output, session, ".vcf.gz")
+    path = this.output_path(output, session.config, ".vcf.gz")
     kind = output_type_of(path, output_type)
     check_name_style(phylip_names)
     if draws and (kind == "p" or str(path) == "-"):
         raise ConfigError("--draws writes VCF or BCF files beside OUT; give -o with such an ending")
     if target_accuracy is not None and min_gp:
         raise ConfigError("give --min-gp or --target-accuracy, not both")
-    inputs = [p for p in (input, popmap, model, map_) if p is not None]
-    force = check_run_folder(path, common) or common.force
-    drawn_paths = [drawn_path(path, number) for number in range(1, draws + 1)]
-    for target in (path, latent, *drawn_paths):
-        if target is not None:
-            check_output(target, inputs=inputs, force=force)
+    force = _check_outputs(path, kind, session)
+    if force is None:
+        return
     fitted = _load(model, session) if model else None
     # A model reads all of the file, so that samples are known, or encoded, by all of their calls whatever the region
     genotypes = this.read(input, popmap, session, map_, context=None if model else overlap)
@@ -157,8 +167,8 @@ def impute(
         else:
             settings = {"command": session.command, "threads": session.threads, "progress": session.progress}
             written = imputed.write_vcf(path, kind, force=force, **settings)
-            for number, target in enumerate(drawn_paths, 1):
-                imputed.draw(number).write_vcf(target, kind, force=force, **settings)
+            for number in range(1, draws + 1):
+                imputed.draw(number).write_vcf(drawn_path(path, number), kind, force=force, **settings)
         this.write_latent(latent, fitted, genotypes)
     n_refined = imputed.n_refined if written is None else written.refined
     show_imputation(fitted, imputed, path, clock, common.quiet, n_refined)
@@ -170,6 +180,17 @@ def drawn_path(path: str | Path, number: int) -> str:
     ending = next((e for e in (".vcf.gz", ".vcf", ".bcf") if text.lower().endswith(e)), "")
     stem = text[: len(text) - len(ending)] if ending else text
     return f"{stem}.draw{number}{text[len(stem) :]}"
+
+
+def _check_outputs(path: str, kind: str, session: Session) -> bool | None:
+    """See `check_outputs`; the index that a run which was killed did not come to make is made."""
+    from imputevae_cli.cli.finished import check_outputs, command_of_phylip, command_of_vcf
+    from imputevae_cli.io.vcf_index import index_again
+
+    force = check_outputs(path, session, command_of_phylip if kind == "p" else command_of_vcf)
+    if force is None:
+        index_again(path, kind)
+    return force
 
 
 def _threshold(fitted: ImputeVAE, accuracy: float) -> float:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import traceback
 from typing import Annotated
 
 import typer
 
 from imputevae_cli.cli import signals
+from imputevae_cli.cli.causes import describe
 from imputevae_cli.cli.evaluate import evaluate
 from imputevae_cli.cli.help import EXAMPLES, SectionedCommand
 from imputevae_cli.cli.impute import impute
 from imputevae_cli.cli.train import train
 from imputevae_cli.cli.tune import tune
-from imputevae_cli.errors import ImputeVAEError, brief
+from imputevae_cli.errors import ConfigError
+from imputevae_cli.log import shown
+from imputevae_cli.passwords import hide_passwords
 from imputevae_cli.runtime.stopping import Stopped
-
-EXIT_BUG = 1
 
 app = typer.Typer(
     name="imputevae",
@@ -28,7 +31,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done, 1 a bug, 2 usage, settings or output, 3 input, 4 checkpoint, 5 training failed, "
     "6 the model lost to a baseline and --strict was given, 75 stopped with a checkpoint saved (run again with "
-    "--resume), 130, 138 and 143 interrupted with nothing saved.",
+    "--resume), 128 and the number of the signal (130 for Ctrl-C, 143 for SIGTERM) interrupted with nothing saved.",
 )
 for command in (impute, train, evaluate, tune):
     app.command(cls=SectionedCommand, no_args_is_help=True, epilog=EXAMPLES[command.__name__])(command)
@@ -56,24 +59,33 @@ def run() -> None:
     signals.listen()
     debug = "--debug" in sys.argv
     try:
-        app()
-    except ImputeVAEError as error:
-        _fail(str(error), error.exit_code, debug)
+        _check_arguments()
+        sys.exit(app(standalone_mode=False) or 0)
+    except BrokenPipeError:  # whoever read what is printed has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     except Stopped as stopped:
         _fail(f"{signals.STOPPED_BY[stopped.number]}; nothing was written", 128 + stopped.number, debug)
-    except MemoryError:
-        _fail("out of memory; give fewer samples or loci at a time (--region)", EXIT_BUG, debug)
     except Exception as error:
-        text = brief(str(error), 300)
-        _fail(f"a bug: {type(error).__name__}: {text}; run again with --debug and report it", EXIT_BUG, debug)
+        if type(error).__name__ == "NoArgsIsHelpError":  # of typer, which has a copy of click's or click itself
+            error.show()
+            sys.exit(error.exit_code)
+        _fail(*describe(error), debug)
+
+
+def _check_arguments() -> None:
+    """Raise ConfigError for an argument that is no text: it could not be written into what records the command."""
+    for word in sys.argv[1:]:
+        try:
+            word.encode("utf-8")
+        except UnicodeEncodeError:
+            shown = os.fsencode(word).decode("utf-8", "backslashreplace")
+            raise ConfigError(f"{shown}: is not UTF-8; rename the file, or give the name in UTF-8") from None
 
 
 def _fail(message: str, code: int, debug: bool) -> None:
     if debug:
-        import traceback
-
-        traceback.print_exc()
-    print(f"imputevae: error: {message}", file=sys.stderr)
+        print(hide_passwords(traceback.format_exc()), end="", file=sys.stderr)
+    print(f"imputevae: error: {shown(message)}", file=sys.stderr)
     sys.exit(code)
 
 

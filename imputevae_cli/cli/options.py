@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +13,7 @@ from typing import Annotated
 import typer
 
 from imputevae_cli.cli.help import FILES, MESSAGES, RUNNING, SETTINGS, SUBSET
+from imputevae_cli.errors import ConfigError
 
 Input = Annotated[
     str | None, typer.Argument(metavar="INPUT", help="VCF, VCF.gz or BCF; - reads standard input.", show_default=False)
@@ -56,6 +58,7 @@ Overlap = Annotated[
         "--overlap",
         metavar="LOCI",
         min=0,
+        max=10**9,
         help="Loci on either side of --region that the fit uses too.",
         rich_help_panel=SUBSET,
     ),
@@ -178,6 +181,9 @@ def with_common(function: Callable) -> Callable:
 
     @functools.wraps(function)
     def command(**given):
+        for name, value in given.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ConfigError(f"--{name.replace('_', '-')} {value}: is not a finite number")
         common = Common(**{field.name: given.pop(field.name) for field in dataclasses.fields(Common)})
         return function(common, **given)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,9 @@ from imputevae_cli.cli.options import Common
 from imputevae_cli.cli.processes import process_number, processes_here, refuse_many
 from imputevae_cli.config import Config
 from imputevae_cli.errors import ConfigError, InputError
+from imputevae_cli.io.outputs import STDOUT, standard_output
+from imputevae_cli.io.paths import Files, check_files
+from imputevae_cli.io.temporary import remove_leftovers, use_scratch_folder
 from imputevae_cli.log import Progress, logger, start_logging, start_silence
 from imputevae_cli.passwords import hide_passwords
 
@@ -35,11 +38,24 @@ class Session:
     progress: Progress
     threads: int
     command: str
+    files: Files
+
+    @property
+    def inputs(self) -> list[str | Path]:
+        """What the run reads."""
+        return [path for path in self.files.reads.values() if path is not None]
 
 
-def start(common: Common, own_flags: Mapping[str, Any] | None = None, *, shares: bool = False) -> Session:
-    """Settings from all their sources, the log, the threads. Ends here with --print-config.
+def start(
+    common: Common,
+    files: Callable[[Config], Files],
+    own_flags: Mapping[str, Any] | None = None,
+    *,
+    shares: bool = False,
+) -> Session:
+    """Settings from all their sources, a check of all paths, the log, the threads. Ends here with --print-config.
 
+    files: what the subcommand reads and writes under its settings; the options that all share are added here.
     own_flags: what the subcommand's own options set, by dotted key; None stands for: not given. shares: whether several
     processes may share the subcommand; else ConfigError is raised where there are several.
     """
@@ -58,8 +74,16 @@ def start(common: Common, own_flags: Mapping[str, Any] | None = None, *, shares:
     leads = process_number() == 0
     if common.print_config:
         if leads:
-            print(config.to_yaml(), end="")
+            with standard_output() as out:
+                out.write(config.to_yaml().encode())
         raise typer.Exit
+    planned = files(config)
+    planned.reads |= {"--config": common.config, "--samples-file": common.samples_file}
+    planned.writes |= {"--log-file": common.log_file}
+    check_files(planned)
+    if leads and not common.dry_run:
+        _clear(planned)
+    use_scratch_folder()
     progress = start_logging(config.io.verbose, common.quiet, common.log_file) if leads else start_silence()
     threads = config.io.n_jobs or allotted_threads()
     for variable in THREAD_VARIABLES:  # read by torch and numpy when they are imported, which is later
@@ -70,7 +94,14 @@ def start(common: Common, own_flags: Mapping[str, Any] | None = None, *, shares:
         from imputevae_cli.runtime.device import choose_device
 
         choose_device(config.train.device)
-    return Session(common, config, progress, threads, _provenance(sys.argv[1:]))
+    return Session(common, config, progress, threads, _provenance(sys.argv[1:]), planned)
+
+
+def _clear(files: Files) -> None:
+    """Remove the temporary files that dead runs left of the same outputs."""
+    for path in (*files.writes.values(), *files.folders.values()):
+        if path is not None and str(path) != STDOUT:
+            remove_leftovers(Path(os.path.realpath(path)))
 
 
 def _provenance(arguments: list[str]) -> str:
@@ -110,13 +141,13 @@ def _container_share(limit: Path = Path("/sys/fs/cgroup/cpu.max")) -> int | None
         return None
 
 
-def output_path(output: str | None, session: Session, ending: str) -> str:
+def output_path(output: str | None, config: Config, ending: str) -> str:
     """OUT, or io.prefix and an ending. Raises ConfigError where neither is given."""
     if output is not None:
         return output
-    if session.config.io.prefix is None:
+    if config.io.prefix is None:
         raise ConfigError("no output: give -o OUT, or set io.prefix")
-    return session.config.io.prefix + ending
+    return config.io.prefix + ending
 
 
 def read(
@@ -181,7 +212,14 @@ def write_latent(path: Path | None, model: ImputeVAE, genotypes: GenotypeMatrix,
     mu, sigma = latent.mu.numpy(), (0.5 * latent.logvar).exp().numpy()
     write_latent_table(path, genotypes, mu, sigma)
     if picture:
-        draw_latent(path.with_suffix(f".{model.config.plot.fmt}"), genotypes, mu, model.config.plot)
+        draw_latent(picture_of(path, model.config), genotypes, mu, model.config.plot)
+
+
+def picture_of(latent: Path, config: Config) -> Path:
+    """Where the picture of a table of latents goes. Raises ConfigError for a table that cannot have one."""
+    if not latent.name:
+        raise ConfigError(f"--latent {latent}: is no file; name one, such as latent.tsv")
+    return latent.with_suffix(f".{config.plot.fmt}")
 
 
 def limit_threads(session: Session) -> None:

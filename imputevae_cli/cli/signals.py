@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from imputevae_cli.runtime.resumable import Stages
 
 STOPPED_BY = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
-if hasattr(signal, "SIGUSR1"):
-    STOPPED_BY[signal.SIGUSR1] = "stopped by SIGUSR1"
+STOPPED_BY |= {
+    getattr(signal, name): f"stopped by {name}" for name in ("SIGHUP", "SIGQUIT", "SIGUSR1") if hasattr(signal, name)
+}
 STDOUT = "-"
 
 request = StopRequest()
@@ -54,8 +55,16 @@ def _stop_at_once(number: int, frame: object) -> None:
     raise Stopped(number)
 
 
-def run_folder_of(path: str) -> Path:
-    """OUT.ckpt."""
+def ignore() -> None:
+    """From now on no signal ends the run: its outputs are whole, and nothing is left to stop."""
+    for number in STOPPED_BY:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def run_folder_of(path: str) -> Path | None:
+    """OUT.ckpt; None for standard output."""
+    if path == STDOUT:
+        return None
     target = Path(os.path.realpath(path))
     return target.with_name(target.name + ".ckpt")
 
@@ -63,20 +72,21 @@ def run_folder_of(path: str) -> Path:
 def check_run_folder(path: str, common: Common) -> bool:
     """Whether there is a stopped run for the output `path` to go on with.
 
-    Raises OutputError where there is one, and it is not said what to do with it; ConfigError where there cannot be one.
+    Raises OutputError where there is one, and it is not said what to do with it, and where what is there is not ours;
+    ConfigError where there cannot be one.
     """
+    from imputevae_cli.runtime.run_manifest import check_is_ours
+
     if path == STDOUT:
         if common.resume:
             raise ConfigError("--resume: a run that writes to standard output cannot be resumed; name a file with -o")
         return False
     folder = run_folder_of(path)
-    there = folder.is_dir() and any(folder.iterdir())
+    there = check_is_ours(folder)
     if there and not (common.resume or common.force):
         raise OutputError(
             f"{folder}: holds a run that was stopped; give --resume to go on with it, or --force to start over"
         )
-    if common.resume and not there:
-        logger.info("--resume: there is no %s, so the run starts from the beginning", folder)
     return there and common.resume
 
 
@@ -88,7 +98,6 @@ def resumable(
 
     Raises Preempted on a signal where something is saved; CheckpointError where another run is kept for this output.
     """
-    from imputevae_cli.io.outputs import remove_leftovers
     from imputevae_cli.runtime.resumable import Journal, Stages
     from imputevae_cli.runtime.run_folder import RunFolder, identity_of
 
@@ -96,8 +105,7 @@ def resumable(
         yield Stages()
         return
     folder = RunFolder(run_folder_of(path), identity_of(genotypes, config, model))
-    if common.resume:
-        remove_leftovers(path)
+    before = _state_of(path)
     if common.resume and folder.is_there:
         folder.check()
         logger.info("%s: going on with the run that was stopped", folder.path)
@@ -112,12 +120,21 @@ def resumable(
                 journal.save()
             except OutputError as error:
                 logger.warning("%s", error)
-        if folder.is_there:
+        if folder.is_there or _state_of(path) != before:
+            where = folder.path if folder.is_there else path
             raise Preempted(
-                f"{STOPPED_BY[stopped.number]}; {folder.path} holds what was done, run again with --resume to go on"
+                f"{STOPPED_BY[stopped.number]}; {where} holds what was done, run again with --resume to go on"
             ) from stopped
+        folder.remove()  # it may have been made and hold nothing yet
         raise
-    # The output is whole: nothing is left to stop
-    for number in STOPPED_BY:
-        signal.signal(number, signal.SIG_IGN)
+    ignore()
     folder.remove()
+
+
+def _state_of(path: str) -> tuple[int, ...] | None:
+    """What changes where a file is replaced."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_mtime_ns

@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from imputevae_cli.data.genotypes import GenotypeMatrix, missing_per_sample
+from imputevae_cli.log import printable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,21 +71,23 @@ def show_evaluation(report: dict, output: str | None, clock: Stopwatch, quiet: b
         return
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from imputevae_cli.report.labels import method_name
 
     names = ("concordance", "nrd", "f1", "skill_r2", "iqs", "log_loss")
     verdict = report["verdict"]
-    print(f"{verdict['headline']}. {verdict['sentences'][0]}", file=sys.stderr)
+    print(printable(f"{verdict['headline']}. {verdict['sentences'][0]}"), file=sys.stderr)
     cells = report["masking"]["cells"]
     table = Table(title=f"Scored on {cells:,} calls that were hidden", title_justify="left")
     for name in ("method", *names):
         table.add_column(name.replace("_", " "), justify="left" if name == "method" else "right", no_wrap=True)
     for method in report["methods"]:
         values = [report["metrics"][method].get(name, {}).get("value") for name in names]
-        table.add_row(method_name(report, method, short=True), *("-" if v is None else f"{v:.4f}" for v in values))
+        name = Text(printable(method_name(report, method, short=True)))
+        table.add_row(name, *("-" if v is None else f"{v:.4f}" for v in values))
     Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 100).print(table)
-    where = f"{output}: " if output else ""
+    where = f"{printable(output)}: " if output else ""
     print(f"{where}{_duration(clock.seconds())}, {peak_megabytes():,.0f} MB at most", file=sys.stderr)
 
 
@@ -220,11 +223,12 @@ def _show(title: str, rows: list[tuple[str, str]], quiet: bool) -> None:
         return
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(title=title, show_header=False, title_justify="left")
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in rows:
-        table.add_row(name, value)
+        table.add_row(name, Text(printable(value)))  # brackets in a file's name are no markup
     console = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 100)
     console.print(table)

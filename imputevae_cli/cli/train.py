@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,6 +18,7 @@ from imputevae_cli.cli.options import (
     Popmap,
     with_common,
 )
+from imputevae_cli.errors import ConfigError
 
 if TYPE_CHECKING:
     from imputevae_cli.config import Config
@@ -50,15 +50,31 @@ def train(
 ) -> None:
     """Fit a model on INPUT and save it as a checkpoint, for `impute --model`."""
     from imputevae_cli.cli import session as this
+    from imputevae_cli.cli.finished import check_outputs, command_of_checkpoint
     from imputevae_cli.cli.processes import joined, shared
+    from imputevae_cli.cli.signals import run_folder_of
     from imputevae_cli.cli.summary import Stopwatch, show_estimate, show_fit
+    from imputevae_cli.io.paths import Files
+
+    def files(config: Config) -> Files:
+        out = this.output_path(output, config, ".ivae")
+        if out == "-":
+            raise ConfigError("train writes a checkpoint, which is not for standard output; give -o a file name")
+        picture = None if latent is None else this.picture_of(latent, config)
+        return Files(
+            {"INPUT": input, "--popmap": popmap, "--map": map_},
+            {"-o": out, "--latent": latent, "the picture of --latent": picture},
+            {"the folder of a stopped run": run_folder_of(out)},
+        )
 
     clock = Stopwatch()
-    session = this.start(common, {"io.likelihoods": likelihoods}, shares=True)
-    path = this.output_path(output, session, ".ivae")
+    session = this.start(common, files, {"io.likelihoods": likelihoods}, shares=True)
+    path = this.output_path(output, session.config, ".ivae")
     with joined(session.config, input) as ranks:
-        if ranks.leads:  # it alone writes
-            _check_outputs(path, latent, [p for p in (input, popmap, map_) if p is not None], common)
+        # The first process alone writes
+        left = check_outputs(path, session, command_of_checkpoint) is not None if ranks.leads else True
+        if not ranks.told(left):
+            return
         genotypes = this.read(input, popmap, session, map_, context=overlap)
         this.limit_threads(session)
         from imputevae_cli.imputer import ImputeVAE
@@ -75,16 +91,6 @@ def train(
                 this.write_latent(latent, model, genotypes, picture=True)
         if ranks.leads:
             show_fit(model, genotypes, path, clock, common.quiet)
-
-
-def _check_outputs(path: str, latent: Path | None, inputs: list[str | Path], common: Common) -> None:
-    from imputevae_cli.cli.signals import check_run_folder
-    from imputevae_cli.io.outputs import check_output
-
-    force = check_run_folder(path, common) or common.force
-    check_output(path, inputs=inputs, force=force)
-    if latent is not None:
-        check_output(latent, inputs=inputs, force=force)
 
 
 def _without_panel(config: Config) -> Config:

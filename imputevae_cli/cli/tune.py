@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from imputevae_cli.cli.summary import Stopwatch
     from imputevae_cli.config import Config, TuneSettings
     from imputevae_cli.data.genotypes import GenotypeMatrix
+    from imputevae_cli.io.paths import Files
     from imputevae_cli.report.tuning import TuningFiles
     from imputevae_cli.tuning.result import TuningResult
     from imputevae_cli.tuning.space import Space
@@ -103,15 +104,14 @@ def tune(
         "tune.timeout": timeout,
         "tune.resume": common.resume or None,
     }
-    session = this.start(common, flags)
-    from imputevae_cli.report.tuning import TuningFiles, write_tuning
+    reads = {"INPUT": input, "--popmap": popmap, "--map": map_, "--space": space}
+    session = this.start(common, lambda config: _files(reads, output, config), flags)
+    from imputevae_cli.report.tuning import write_tuning
 
-    path = this.output_path(output, session, ".yaml")
-    if path == "-":
-        raise ConfigError("tune writes several files beside its settings; give -o a file name")
-    files = TuningFiles(Path(path), session.config.plot.fmt)
+    files = _results(output, session.config)
     name = session.config.tune.study or files.best.name.removesuffix(files.best.suffix)
-    _check_outputs(files, name, [p for p in (input, popmap, map_, space) if p is not None], common)
+    if not _check_outputs(files, name, session):
+        return
     if session.config.tune.storage is not None and not common.dry_run:
         from imputevae_cli.tuning.opening import open_storage
 
@@ -124,25 +124,58 @@ def tune(
     if common.dry_run:
         _show_estimate(session.config.replace(searched.held), genotypes, clock)
         return
-    result = _run(session, genotypes, searched, files, name)
-    write_tuning(files, result, session.config.plot, session.command)
+    with _until_stopped() as stop:
+        result = _run(session, genotypes, searched, files, name, stop)
+        write_tuning(files, result, session.config.plot, session.command)
     if session.config.tune.storage is None and not session.config.tune.save_db:
         files.journal.unlink(missing_ok=True)
     show_tuning(result, files, clock, common.quiet)
 
 
-def _run(session: Session, genotypes: GenotypeMatrix, searched: Space, files: TuningFiles, name: str) -> TuningResult:
+def _results(output: str | None, config: Config) -> TuningFiles:
+    """Where the results go."""
+    from imputevae_cli.cli.session import output_path
+    from imputevae_cli.report.tuning import TuningFiles
+
+    path = output_path(output, config, ".yaml")
+    if path == "-" or not Path(path).name:
+        raise ConfigError("tune writes several files beside its settings; give -o a file name")
+    return TuningFiles(Path(path), config.plot.fmt)
+
+
+def _files(reads: dict[str, str | Path | None], output: str | None, config: Config) -> Files:
+    """What is read and written, the study's journal or SQLite file included."""
+    from imputevae_cli.io.paths import Files
+
+    results, storage = _results(output, config), config.tune.storage
+    kept = results.journal if storage is None else None
+    for beginning in ("journal:", "sqlite:///"):
+        if storage is not None and storage.startswith(beginning):
+            kept = Path(storage.removeprefix(beginning).partition("?")[0])
+    writes = {f"-o's {path.name}": path for path in results.all}
+    return Files(reads, {**writes, "the study": kept, "the study's lock": kept and f"{kept}.lock"})
+
+
+def _run(
+    session: Session,
+    genotypes: GenotypeMatrix,
+    searched: Space,
+    files: TuningFiles,
+    name: str,
+    stop: StopRequest,
+) -> TuningResult:
     """The study, in the storage that the settings name or in a journal beside the output."""
     from imputevae_cli.tuning.opening import open_storage, storage_at_work
     from imputevae_cli.tuning.tune import tune as run_study
 
     settings = session.config.tune
     join = settings.resume or settings.study is not None
-    if session.common.force and not join and settings.storage is None:
-        files.journal.unlink(missing_ok=True)  # of the study that is written over
     where = settings.storage or f"journal:{files.journal}"
+    if session.common.force and not join and settings.storage is None and files.journal.exists():
+        open_storage(where)  # raises where it is no journal: only those are removed
+        files.journal.unlink()  # of the study that is written over
     storage = open_storage(where)
-    with storage_at_work(where), _until_stopped() as stop:
+    with storage_at_work(where):
         return run_study(
             genotypes, session.config, searched, storage, name, join=join, stop=stop, progress=session.progress
         )
@@ -161,14 +194,21 @@ def _whole_fits(settings: TuneSettings, n_cells: int) -> int:
     return round(settings.n_trials * share + (settings.finalists + 1 if share < 1 else 0) + 2)
 
 
-def _check_outputs(files: TuningFiles, study: str, inputs: list[str | Path], common: Common) -> None:
-    """Before any compute. What an earlier worker of the same study wrote may be written again."""
+def _check_outputs(files: TuningFiles, study: str, session: Session) -> bool:
+    """Before any compute: whether there is anything to do. What the same study wrote before may be written again."""
+    from imputevae_cli.cli.finished import command_of_settings, is_written, say_finished
     from imputevae_cli.io.outputs import check_output
     from imputevae_cli.report.tuning import is_of_study
 
-    force = common.force or is_of_study(files.best, study)
+    common = session.common
+    again = common.resume and not common.force and all(path.exists() for path in files.all)
+    if again and is_written(files.best, session, command_of_settings):
+        say_finished(files.best)
+        return False
+    force = common.force or is_of_study(files, study)
     for path in files.all:
-        check_output(path, inputs=inputs, force=force)
+        check_output(path, inputs=session.inputs, force=force)
+    return True
 
 
 @contextlib.contextmanager

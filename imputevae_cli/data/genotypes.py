@@ -13,6 +13,7 @@ import numpy as np
 from imputevae_cli.data.evidence import Evidence
 from imputevae_cli.data.evidence_report import EvidenceReport
 from imputevae_cli.data.region import Region
+from imputevae_cli.data.validate import check_calls, check_content, check_lengths
 
 MISSING = -1
 """The value of a call that is missing, in every array of calls."""
@@ -105,6 +106,17 @@ class GenotypeMatrix:
     source: VcfSource | None = None
     evidence: Evidence | None = None
     evidence_report: EvidenceReport | None = None
+
+    def __post_init__(self) -> None:
+        """Raises InputError for calls of another type, shape or range, and for columns of other lengths."""
+        check_calls(self.calls, self.ploidy, MISSING)
+        check_lengths(self)
+
+    def check(self) -> None:
+        """Raise InputError unless all holds that the class says, the calls once more: arrays can be written to."""
+        check_calls(self.calls, self.ploidy, MISSING)
+        check_lengths(self)
+        check_content(self)
 
     @property
     def n_samples(self) -> int:

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 from imputevae_cli.errors import ConfigError
 
+MOST_DIGITS = 18
+"""Of a position; no chromosome is as long."""
+
 
 @dataclass(frozen=True)
 class Region:
@@ -29,11 +32,14 @@ class Region:
         >>> str(Region.parse("chr2:500-"))
         'chr2:500-'
         """
-        found = None if text in chroms else re.fullmatch(r"(.+):([\d,]+)(?:(-)([\d,]*))?", text)
+        found = None if text in chroms else re.fullmatch(r"(.+):([0-9,]+)(?:(-)([0-9,]*))?", text)
         if not found:
             return cls(text)
-        start = int(found[2].replace(",", ""))
-        end = int((found[4] or "").replace(",", "") or 2**62) if found[3] else start
+        ends = [(digits or "").replace(",", "") for digits in (found[2], found[4])]
+        if not ends[0] or (found[4] and not ends[1]) or max(map(len, ends)) > MOST_DIGITS:
+            raise ConfigError(f"--region {text}: is no stretch of a chromosome; write chrom:start-end")
+        start = int(ends[0])
+        end = int(ends[1] or 2**62) if found[3] else start
         if end < start:
             raise ConfigError(f"--region {text}: the end is before the start; write chrom:start-end")
         return cls(found[1], start, end)

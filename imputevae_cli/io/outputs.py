@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
-import shutil
+import signal
 import stat
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from imputevae_cli.errors import ConfigError, OutputError
+from imputevae_cli.io.temporary import folder_beside
 
 STDOUT = "-"
 ENDINGS = {".vcf": "v", ".vcf.gz": "z", ".vcf.bgz": "z", ".bcf": "b", ".phy": "p", ".phylip": "p"}
 """Output type by ending: v VCF, z BGZF-compressed VCF, b BCF, p PHYLIP."""
+INDEXES = (".tbi", ".csi")
+LONGEST_NAME = 240
+"""Bytes of an output's name: what is made beside it has a longer one, and file systems end at 255."""
+STOP_SIGNALS = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1") if hasattr(signal, name)
+]
 
 
 def output_type_of(path: str | Path, output_type: str | None = None) -> str:
@@ -42,12 +49,26 @@ def check_output(path: str | Path, *, inputs: Iterable[str | Path] = (), force: 
     """Raise OutputError, one line, where `path` cannot be written, is one of `inputs`, or exists without `force`."""
     if str(path) == STDOUT:
         return
-    target = Path(os.path.realpath(path))
+    target = _checked_name(path)
     if target.is_dir():
         raise OutputError(f"{path}: is a folder; name a file in it")
     if target.exists():
         _check_existing(path, target, inputs, force)
     _check_writable(path, target.parent)
+
+
+def _checked_name(path: str | Path) -> Path:
+    """Where `path` leads. Raises OutputError for a name that a file cannot have."""
+    try:
+        str(path).encode("utf-8")
+        target = Path(os.path.realpath(path))
+        target.exists()
+    except (ValueError, OSError) as error:  # UnicodeEncodeError is a ValueError
+        why = "is not UTF-8" if isinstance(error, UnicodeError) else getattr(error, "strerror", None) or str(error)
+        raise OutputError(f"{path}: no file can have this name ({why}); choose another") from None
+    if len(os.fsencode(target.name)) > LONGEST_NAME:
+        raise OutputError(f"{path}: the name is longer than {LONGEST_NAME} bytes; choose a shorter one")
+    return target
 
 
 def _check_writable(path: str | Path, folder: Path) -> None:
@@ -71,96 +92,132 @@ def _check_existing(path: str | Path, target: Path, inputs: Iterable[str | Path]
 
 
 @contextlib.contextmanager
-def atomic_output(path: str | Path) -> Iterator[Path]:
-    """A temporary path beside `path` that becomes it at the end, or vanishes on any failure.
+def atomic_output(path: str | Path, companions: Sequence[str] = ()) -> Iterator[Path]:
+    """A temporary path that becomes `path` at the end, or vanishes on any failure.
 
     The file is synced to disk and gets the mode that the umask gives. An OSError on the way, such as a full disk,
-    becomes a one-line OutputError. A link at `path` stays a link.
+    becomes a one-line OutputError. A link at `path` stays a link. companions: endings of files that belong to it, such
+    as `.tbi`: one that is made beside the temporary path appears with it, and those that are there without go.
     """
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file():
         raise OutputError(f"{path}: is not a regular file; use `-` to write to standard output")
-    temporary = None
-    try:
-        handle, created = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
-        temporary = Path(created)
-        os.close(handle)
+    with _one_line_errors(path), folder_beside(target) as folder:
+        temporary = folder / target.name
+        temporary.touch()
         yield temporary
-        _finish(temporary, target)
+        pairs = [(_beside(temporary, ending), _beside(target, ending)) for ending in companions]
+        made = [(temporary, target), *(pair for pair in pairs if pair[0].exists())]
+        for new, place in made:
+            _finish(new, place)
+        with undisturbed():
+            for _, stale in pairs:
+                stale.unlink(missing_ok=True)
+            for new, place in made:
+                os.replace(new, place)
+
+
+def _beside(path: Path, ending: str) -> Path:
+    return path.with_name(path.name + ending)
+
+
+@contextlib.contextmanager
+def _one_line_errors(path: str | Path) -> Iterator[None]:
+    """An OSError within becomes an OutputError on `path`."""
+    try:
+        yield
     except OSError as error:
         raise OutputError(
             f"{path}: cannot be written ({_reason(error)}); free the disk or choose another place"
         ) from error
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """Signals that arrive within are handled at the end: for renames that belong together. In the main thread alone."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    arrived: list[int] = []
+
+    def note(number: int, frame: object) -> None:
+        arrived.append(number)
+
+    for number, handler in handlers.items():
+        if callable(handler):
+            signal.signal(number, note)
+    try:
+        yield
     finally:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
+        waiting = [number for number in arrived if signal.getsignal(number) is note]
+        for number, handler in handlers.items():
+            if signal.getsignal(number) is note:  # else it was decided within what a signal is to do from now on
+                signal.signal(number, handler)
+        if waiting:
+            handlers[waiting[0]](waiting[0], None)
 
 
-def check_output_folder(path: str | Path, *, marker: str, force: bool = False) -> None:
+def check_output_folder(
+    path: str | Path, *, is_ours: Callable[[Path], bool], own: Collection[str], force: bool = False
+) -> None:
     """Raise OutputError where a folder cannot be made at `path`, or is there already.
 
-    With `force` a folder there is replaced, but only one that is empty or holds the file `marker`: nothing else that a
-    user has may be lost.
+    With `force` a folder there is replaced, but only one that is empty, or that `is_ours` and holds nothing but the
+    names of `own`: nothing else that a user has may be lost.
     """
-    target = Path(os.path.realpath(path))
+    target = _checked_name(path)
     if target.exists():
         if not target.is_dir():
             raise OutputError(f"{path}: is there already and is no folder; name another")
-        if any(target.iterdir()):
-            if not force:
-                raise OutputError(f"{path}: exists already; give --force to replace it")
-            if not (target / marker).is_file():
-                raise OutputError(f"{path}: holds files but no {marker}, so it is not replaced; name another folder")
+        names = sorted(entry.name for entry in target.iterdir())
+        if names and not force:
+            raise OutputError(f"{path}: exists already; give --force to replace it")
+        if names and not is_ours(target):
+            raise OutputError(f"{path}: holds no report.json of imputevae, so it is not replaced; name another folder")
+        foreign = [name for name in names if name not in own or not (target / name).is_file()]
+        if foreign:
+            raise OutputError(
+                f"{path}: holds {foreign[0]!r}, which imputevae did not write, so it is not replaced; move that file "
+                "or name another folder"
+            )
     _check_writable(path, target.parent)
 
 
 @contextlib.contextmanager
-def atomic_folder(path: str | Path) -> Iterator[Path]:
-    """A temporary folder beside `path` that becomes it at the end, in place of what is there, or vanishes on a failure.
+def atomic_folder(path: str | Path, own: Collection[str]) -> Iterator[Path]:
+    """A temporary folder that becomes `path` at the end, in place of what is there, or vanishes on a failure.
 
-    An OSError on the way becomes a one-line OutputError.
+    own: names of files in it that may be replaced; any other that has come there meanwhile stays. An OSError on the way
+    becomes a one-line OutputError.
     """
     target = Path(os.path.realpath(path))
-    temporary = None
-    try:
-        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent))
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o777 & ~umask)
-        made = temporary / "new"
+    with _one_line_errors(path), folder_beside(target) as temporary:
+        made, old = temporary / "new", temporary / "old"
         made.mkdir()
         yield made
-        if target.exists():
-            os.rename(target, temporary / "old")
-        os.rename(made, target)
-    except OSError as error:
-        raise OutputError(
-            f"{path}: cannot be written ({_reason(error)}); free the disk or choose another place"
-        ) from error
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
-
-
-def remove_leftovers(path: str | Path) -> None:
-    """Remove the temporary files of `path` and of its index that a killed run left; none must be at work on it."""
-    target = Path(os.path.realpath(path))
-    leftover = re.compile(re.escape(f".{target.name}") + r"(\.tbi|\.csi)?\.[a-z0-9_]{8}\.tmp(\.vcf\.gz|\.tbi|\.csi)?")
-    with contextlib.suppress(OSError):
-        for file in target.parent.iterdir():
-            if leftover.fullmatch(file.name):
-                file.unlink(missing_ok=True)
+        with undisturbed():
+            if target.exists():
+                os.rename(target, old)
+            try:
+                os.rename(made, target)
+            except OSError:
+                if old.exists():
+                    os.rename(old, target)
+                raise
+            for entry in old.iterdir() if old.exists() else ():
+                if entry.name not in own:
+                    os.rename(entry, target / entry.name)
 
 
 def _finish(temporary: Path, target: Path) -> None:
+    """Give a file the mode that it is to have, and have it on disk."""
     umask = os.umask(0)
     os.umask(umask)
     mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666 & ~umask
     with open(temporary, "r+b") as file:
         os.fchmod(file.fileno(), mode)
         os.fsync(file.fileno())
-    os.replace(temporary, target)
 
 
 def _reason(error: OSError) -> str:

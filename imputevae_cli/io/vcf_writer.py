@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import tempfile
@@ -12,8 +11,8 @@ from pathlib import Path
 
 from imputevae_cli.data.genotypes import GenotypeMatrix, ImputedBlocks, VcfSource
 from imputevae_cli.errors import InputError, OutputError
-from imputevae_cli.io.bcftools import BcftoolsError, one_line, run_bcftools
-from imputevae_cli.io.outputs import STDOUT, BgzfFile, atomic_output, quiet_htslib, standard_output
+from imputevae_cli.io.bcftools import BcftoolsError, run_bcftools
+from imputevae_cli.io.outputs import INDEXES, STDOUT, BgzfFile, atomic_output, standard_output
 from imputevae_cli.io.vcf_header import (
     DECLARATIONS,
     REFINED_DECLARATIONS,
@@ -24,6 +23,7 @@ from imputevae_cli.io.vcf_header import (
     renamed_fields,
     with_renamed,
 )
+from imputevae_cli.io.vcf_index import make_index
 from imputevae_cli.io.vcf_splice import Locus, Splice, filled_loci
 from imputevae_cli.io.vcf_text import vcf_lines
 from imputevae_cli.log import NullProgress, Progress, logger
@@ -107,20 +107,10 @@ def _write_compressed(walk: Walk, output_type: str, threads: int) -> None:
 
 
 def _write_file(path: Path, walk: Walk, output_type: str, threads: int) -> None:
-    indexes = {ending: path.with_name(path.name + ending) for ending in (".tbi", ".csi")}
-    with contextlib.ExitStack() as stack:
-        made = None
-        with atomic_output(path) as temporary:
-            _encode(temporary, walk, output_type, threads)
-            if output_type != "v":
-                made = _index(temporary, walk, output_type, path.name)
-                if made:
-                    stack.callback(made.unlink, missing_ok=True)
-                for stale in indexes.values():
-                    stale.unlink(missing_ok=True)
-        if made:
-            with atomic_output(indexes[made.suffix]) as temporary:
-                shutil.copyfile(made, temporary)
+    with atomic_output(path, INDEXES if output_type != "v" else ()) as temporary:
+        _encode(temporary, walk, output_type, threads)
+        if output_type != "v":
+            _index(temporary, walk, output_type, path.name)
 
 
 def _encode(file: Path, walk: Walk, output_type: str, threads: int) -> None:
@@ -145,26 +135,15 @@ def _encode_bcf(file: Path, walk: Walk, threads: int) -> None:
         text.unlink(missing_ok=True)
 
 
-def _index(file: Path, walk: Walk, output_type: str, name: str) -> Path | None:
-    """Index `file` and return the index's path, or None, with a note in the log, where it cannot be indexed."""
+def _index(file: Path, walk: Walk, output_type: str, name: str) -> None:
+    """Index `file`, beside it; with a note in the log, and without one, where it cannot be indexed."""
     if not walk.is_sorted:
         logger.warning("%s: the records are not sorted, so no index is written; `bcftools sort` sorts them", name)
-        return None
-    import pysam
-    import pysam.bcftools
-
+        return
     ending = ".csi" if output_type == "b" or walk.last_position >= TBI_END else ".tbi"
-    index = file.with_name(file.name + ending)
-    try:
-        with quiet_htslib():
-            pysam.bcftools.index("-c" if ending == ".csi" else "-t", "-o", str(index), str(file), catch_stdout=False)
-    except BaseException as error:
-        index.unlink(missing_ok=True)
-        if not isinstance(error, pysam.SamtoolsError):
-            raise
-        logger.warning("%s: no index is written (%s)", name, one_line(error))
-        return None
-    return index
+    reason = make_index(file, file.with_name(file.name + ending))
+    if reason is not None:
+        logger.warning("%s: no index is written (%s)", name, reason)
 
 
 class Walk:

@@ -20,6 +20,8 @@ MARKERS = "osD^vP*XphH<>"
 """Shapes beside the colours, so that neither is needed alone."""
 MANY_POINTS = 500
 """More points than this are drawn as a bitmap inside the SVG."""
+PLAIN_TEXT = {"text.parse_math": False, "text.usetex": False}
+"""Settings of matplotlib under which any text is drawn as it is: dollar signs begin no formula."""
 _STYLE = {
     "axes.axisbelow": True,
     "axes.edgecolor": FAINT,
@@ -37,7 +39,7 @@ _STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "imputevae",
     "text.color": INK,
-    "text.parse_math": False,
+    **PLAIN_TEXT,
     "xtick.color": INK,
     "ytick.color": INK,
 }
@@ -70,7 +72,7 @@ def points(axes: Axes, x: Sequence[float], y: Sequence[float], k: int, label: ob
         y,
         MARKERS[k % len(MARKERS)],
         color=COLOURS[k % len(COLOURS)],
-        label=_legend_text(label),
+        label=legend_text(label),
         markersize=3 if many else 4.5,
         alpha=0.75,
         markeredgewidth=0,
@@ -78,9 +80,10 @@ def points(axes: Axes, x: Sequence[float], y: Sequence[float], k: int, label: ob
     )
 
 
-def _legend_text(label: object) -> str:
+def legend_text(label: object, longest: int = 18) -> str:
     """Cut to fit; a name that begins with `_` would be left out of the legend, so a blank goes before it."""
-    return f"{' ' * str(label).startswith('_')}{str(label)[:18]}"
+    text = "".join(c if c.isprintable() else "?" for c in str(label)[:longest])
+    return f"{' ' * text.startswith('_')}{text}"
 
 
 def legend_below(axes: Axes) -> None:

@@ -15,6 +15,30 @@ from imputevae_cli.report.multiqc import write_multiqc, write_multiqc_general
 
 REPORT = "report.json"
 """Tells an evaluation's folder from any other."""
+FILES = frozenset(
+    {
+        REPORT,
+        "report.html",
+        "imputevae_mqc.json",
+        "imputevae_general_mqc.json",
+        "metrics.tsv",
+        "strata.tsv",
+        "samples.tsv",
+        "loci.tsv",
+        "calibration.tsv",
+        "masked_cells.tsv.gz",
+    }
+)
+"""All that is ever written into the folder, and replaced or removed in it."""
+
+
+def is_report(file: Path) -> bool:
+    """Whether a file is the report of an evaluation, going by what it says made it."""
+    try:
+        report = json.loads(file.read_text(encoding="utf-8"))
+        return report["software"]["name"] == "imputevae" and isinstance(report["schema_version"], int)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return False
 
 
 def as_json(report: dict[str, Any]) -> str:
@@ -27,7 +51,7 @@ def write_folder(path: str | Path, report: dict[str, Any], evaluation: Evaluatio
 
     Raises OutputError where they cannot be written.
     """
-    with atomic_folder(path) as folder:
+    with atomic_folder(path, FILES) as folder:
         (folder / REPORT).write_text(as_json(report), encoding="utf-8")
         write_tables(folder, report, evaluation, genotypes)
         write_html(folder / "report.html", report)

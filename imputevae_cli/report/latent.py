@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from imputevae_cli.config import PlotSettings
 from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix
 from imputevae_cli.io.outputs import atomic_output
+from imputevae_cli.report.canvas import PLAIN_TEXT, legend_text
 
 
 def write_latent_table(path: str | Path, genotypes: GenotypeMatrix, mu: np.ndarray, sigma: np.ndarray) -> None:
@@ -39,12 +41,13 @@ def draw_latent(path: str | Path, genotypes: GenotypeMatrix, mu: np.ndarray, set
     axes_2d = np.pad(left * scale, ((0, 0), (0, max(0, 2 - mu.shape[1]))))[:, :2]  # (samples, 2)
     share = scale**2 / max(float((scale**2).sum()), 1e-12)
     populations, missing = _populations(genotypes), _missing_share(genotypes)
-    with pyplot.rc_context({"font.size": settings.fontsize}):
+    with pyplot.rc_context({"font.size": settings.fontsize} | PLAIN_TEXT), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # a population may have any name
         figure, (by_population, by_missing) = pyplot.subplots(1, 2, figsize=(16, 7), layout="constrained")
         names, codes = np.unique(populations, return_inverse=True)
         colours = pyplot.get_cmap("tab20")(np.arange(len(names)) % 20)
         for code, name in enumerate(names):
-            by_population.scatter(*axes_2d[codes == code].T, color=colours[code], label=name, s=40)
+            by_population.scatter(*axes_2d[codes == code].T, color=colours[code], label=legend_text(name, 60), s=40)
         if len(names) <= 20:
             by_population.legend(fontsize="small")
         points = by_missing.scatter(*axes_2d.T, c=missing, cmap="viridis", s=40)

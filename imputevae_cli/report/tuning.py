@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections.abc import Callable
@@ -11,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from imputevae_cli import __version__
 from imputevae_cli.config import PlotSettings
-from imputevae_cli.io.outputs import atomic_output
-from imputevae_cli.report.canvas import COLOURS, FAINT, draw
+from imputevae_cli.io.outputs import atomic_output, undisturbed
+from imputevae_cli.report.canvas import COLOURS, FAINT, PLAIN_TEXT, draw
 from imputevae_cli.tuning.result import DEFAULTS, TrialRow, TuningResult
 from imputevae_cli.tuning.space import OF_OUTPUT
 
@@ -64,23 +65,37 @@ class TuningFiles:
         return self.best, self.trials, self.summary, self.page, self.history, self.importance
 
 
-def is_of_study(path: Path, study: str) -> bool:
-    """Whether a settings' file was written by the study of this name."""
+def is_of_study(files: TuningFiles, study: str) -> bool:
+    """Whether what is there was written by the study of this name: its settings, or what appears before them."""
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(files.best, encoding="utf-8") as file:
             return file.readline().rstrip("\n") == HEADER + study
+    except FileNotFoundError:
+        pass
     except (OSError, UnicodeDecodeError):
+        return False
+    try:
+        return json.loads(files.summary.read_text(encoding="utf-8"))["study"] == study
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False
 
 
 def write_tuning(files: TuningFiles, result: TuningResult, plot: PlotSettings, command: str) -> None:
-    """Every file of a study, the settings last: where they are, the rest is too. Raises OutputError."""
-    _write_text(files.trials, _trials_table(result))
-    for path, paint in ((files.history, paint_history), (files.importance, paint_importance)):
-        _save(path, paint, result, plot)
-    _write_text(files.summary, json.dumps(summary(result, command), indent=1) + "\n")
-    _write_text(files.page, _page(result, command))
-    _write_text(files.best, settings_text(result, command))
+    """Every file of a study, all or none: the summary appears first and the settings last. Raises OutputError."""
+    texts = {
+        files.best: settings_text(result, command),
+        files.page: _page(result, command),
+        files.trials: _trials_table(result),
+    }
+    with contextlib.ExitStack() as stack:  # the last to be entered appears first
+        for path, text in texts.items():
+            stack.enter_context(atomic_output(path)).write_text(text, encoding="utf-8")
+        for path, paint in ((files.history, paint_history), (files.importance, paint_importance)):
+            _save(stack.enter_context(atomic_output(path)), paint, result, plot)
+        summary_text = json.dumps(summary(result, command), indent=1) + "\n"
+        stack.enter_context(atomic_output(files.summary)).write_text(summary_text, encoding="utf-8")
+        with undisturbed():
+            stack.pop_all().close()
 
 
 def settings_text(result: TuningResult, command: str) -> str:
@@ -88,7 +103,7 @@ def settings_text(result: TuningResult, command: str) -> str:
     import yaml
 
     test = result.test
-    kept = result.config.to_dict()
+    kept = result.config.to_share()
     sections = {section: dict(kept[section]) for section in OF_OUTPUT}
     sections["train"].pop("device")
     lines = [
@@ -140,11 +155,6 @@ def summary(result: TuningResult, command: str) -> dict[str, Any]:
         "test": asdict(result.test),
         "importances": {metric: dict(shares) for metric, shares in result.importances.items()},
     }
-
-
-def _write_text(path: Path, text: str) -> None:
-    with atomic_output(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
 
 
 def _trials_table(result: TuningResult) -> str:
@@ -204,7 +214,7 @@ def _save(path: Path, paint: Painter, result: TuningResult, plot: PlotSettings) 
     import matplotlib
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context({"font.size": plot.fontsize, "svg.hashsalt": "imputevae"}):
+    with matplotlib.rc_context({"font.size": plot.fontsize, "svg.hashsalt": "imputevae"} | PLAIN_TEXT):
         figure = Figure(figsize=(10 * len(result.metrics), 7), layout="constrained")
         panels = figure.subplots(1, len(result.metrics), squeeze=False)[0]
         for axes, metric in zip(panels, result.metrics, strict=True):
@@ -213,8 +223,7 @@ def _save(path: Path, paint: Painter, result: TuningResult, plot: PlotSettings) 
                 axes.spines[["top", "right"]].set_visible(False)
         # No dates in the file: the same study draws the same bytes
         metadata = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(plot.fmt)
-        with atomic_output(path) as temporary:
-            figure.savefig(temporary, format=plot.fmt, dpi=plot.dpi, metadata=metadata)
+        figure.savefig(path, format=plot.fmt, dpi=plot.dpi, metadata=metadata)
 
 
 # --- the page

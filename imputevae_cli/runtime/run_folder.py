@@ -20,11 +20,11 @@ from imputevae_cli import __version__
 from imputevae_cli.config import Config
 from imputevae_cli.data.genotypes import GenotypeMatrix
 from imputevae_cli.errors import CheckpointError, OutputError
-from imputevae_cli.io.outputs import atomic_output
-from imputevae_cli.runtime.checkpoint import save_plain
+from imputevae_cli.io.temporary import remove_leftovers
+from imputevae_cli.runtime.checkpoint import is_whole, save_plain
+from imputevae_cli.runtime.run_manifest import MANIFEST, listed_files, read_manifest, write_manifest
 
-FORMAT, FORMAT_VERSION = "imputevae run", 1
-MANIFEST = "run.json"
+FORMAT, FORMAT_VERSION = "imputevae run", 2
 ENDING = ".pt"
 START_OVER = "start over with --force in place of --resume"
 WITH_EFFECT = ("model", "train", "vae", "knn", "copying", "founders", "sim", "io.seed", "io.ploidy")
@@ -47,7 +47,7 @@ class RunFolder:
     def check(self) -> None:
         """Raise CheckpointError, saying what differs, unless the run that is kept here is this run."""
         try:
-            kept = json.loads((self.path / MANIFEST).read_text(encoding="utf-8"))
+            kept = read_manifest(self.path)
             differences = list(_differences(kept, self.identity))
         except (OSError, ValueError, LookupError, AttributeError, TypeError) as error:
             raise CheckpointError(
@@ -64,16 +64,19 @@ class RunFolder:
             self.path.mkdir(exist_ok=True)
         except OSError as error:
             raise OutputError(f"{self.path}: cannot be made ({error.strerror}); choose another output") from error
-        if not self.is_there:
-            with atomic_output(self.path / MANIFEST) as temporary:
-                temporary.write_text(json.dumps(self.identity, indent=1) + "\n", encoding="utf-8")
-        save_plain(self._file(name), content)
+        file = self._file(name)
+        listed = listed_files(self.path)
+        if file.name not in listed:
+            write_manifest(self.path, self.identity, [*listed, file.name])
+        save_plain(file, content, self._label(file))
 
     def read(self, name: str) -> dict[str, Any] | None:
         """See `stages.Store`. Raises CheckpointError where the file is damaged."""
         file = self._file(name)
         if not file.is_file():
             return None
+        if not is_whole(file, self._label(file)):
+            raise CheckpointError(f"{file}: is damaged, or of another run; {START_OVER}")
         try:
             return torch.load(file, map_location="cpu", weights_only=True)
         except Exception as error:  # torch raises many kinds for one fact: the file is not what it wrote
@@ -85,15 +88,19 @@ class RunFolder:
             self._file(name).unlink(missing_ok=True)
 
     def remove(self) -> None:
-        """Remove the files and, if nothing else is in it, the folder. run.json goes last, so that what is left of
-        an interrupted removal is still a run."""
-        if not self.path.is_dir():
+        """Remove the files that run.json lists and, if nothing else is in it, the folder. run.json goes last, so that
+        what is left of an interrupted removal is still a run."""
+        if not self.path.is_dir() or self.path.is_symlink():
             return
-        own = [p for p in self.path.iterdir() if p.suffix in (ENDING, ".tmp")]
         with contextlib.suppress(OSError):
-            for file in [*own, self.path / MANIFEST]:
-                file.unlink(missing_ok=True)
+            for name in [*listed_files(self.path), MANIFEST]:
+                remove_leftovers(self.path / name)
+                (self.path / name).unlink(missing_ok=True)
             self.path.rmdir()
+
+    def _label(self, file: Path) -> str:
+        """What a file's checksum is bound to: its place in this run."""
+        return f"{file.name} {json.dumps(self.identity, sort_keys=True)}"
 
     def _file(self, name: str) -> Path:
         return self.path / (name.replace("/", ".").replace(" ", "-") + ENDING)

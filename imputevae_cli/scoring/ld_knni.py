@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
-from numba import njit
 
+from imputevae_cli.compiled import compiled
 from imputevae_cli.data import frequencies as baselines
 from imputevae_cli.data.genotypes import MISSING
 from imputevae_cli.masking.observed_pattern import as_matrix, observed_like_hidden_cells
@@ -145,7 +145,7 @@ def votes_at(
     return votes / votes.sum(2, keepdims=True)
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _count_votes(ours, theirs, genotype, ks, votes):
     """votes float64 (K, rows, C) += those of the ks[i] nearest donors, ties by their order; ks int (K,), rising.
 

@@ -13,7 +13,7 @@ from optuna.storages.journal import JournalFileBackend
 from sqlalchemy.exc import DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 
 from imputevae_cli.errors import ConfigError, OutputError
-from imputevae_cli.passwords import hide_password
+from imputevae_cli.passwords import hide_password, hide_secrets_of
 
 JOURNAL = "journal:"
 PACKAGES = {
@@ -50,14 +50,14 @@ def open_storage(where: str) -> BaseStorage:
             f"{shown}: there is no such kind of database; write postgresql+psycopg2://, mysql+pymysql:// or sqlite://"
         ) from error
     except ImportError as error:
-        raise ConfigError(f"{shown}: {_missing_driver(error)}") from error
+        raise ConfigError(f"{shown}: {_missing_driver(error, where)}") from error
     except DBAPIError as error:
         raise OutputError(
-            f"{shown}: the storage cannot be opened ({_reason(error)}); the server must run, with this database "
+            f"{shown}: the storage cannot be opened ({_reason(error, where)}); the server must run, with this database "
             "and user; imputevae makes only the tables"
         ) from error
     except Exception as error:  # of SQLAlchemy and of whichever driver the URL names
-        raise OutputError(f"{shown}: the storage cannot be opened ({_reason(error)})") from error
+        raise OutputError(f"{shown}: the storage cannot be opened ({_reason(error, where)})") from error
 
 
 def _open_journal(path: Path) -> JournalStorage:
@@ -94,11 +94,11 @@ def _was_made_meanwhile(error: DBAPIError) -> bool:
     return is_there or isinstance(error, IntegrityError)
 
 
-def _missing_driver(error: ImportError) -> str:
+def _missing_driver(error: ImportError, where: str) -> str:
     cause = error.__cause__ if isinstance(error.__cause__, ImportError) else error
     if cause.name in PACKAGES:
         return f"the driver of the database is not installed; pip install {PACKAGES[cause.name]}"
-    return f"the driver of the database cannot be imported ({_reason(cause)})"
+    return f"the driver of the database cannot be imported ({_reason(cause, where)})"
 
 
 @contextlib.contextmanager
@@ -108,14 +108,14 @@ def storage_at_work(where: str) -> Iterator[None]:
         yield
     except (StorageInternalError, SQLAlchemyError) as error:
         raise OutputError(
-            f"{hide_password(where)}: the storage has failed ({_reason(error)}); what it holds of the study is kept, "
-            "run again with --resume to go on"
+            f"{hide_password(where)}: the storage has failed ({_reason(error, where)}); what it holds of the study is "
+            "kept, run again with --resume to go on"
         ) from error
 
 
-def _reason(error: BaseException) -> str:
-    """What the driver says, less what Optuna and SQLAlchemy wrap it in."""
+def _reason(error: BaseException, where: str) -> str:
+    """What the driver says, less what Optuna and SQLAlchemy wrap it in, and less the passwords of the URL `where`."""
     if isinstance(error, StorageInternalError) and error.__cause__ is not None:
         error = error.__cause__
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    return " ".join(str(cause).split())[:300]
+    return hide_secrets_of(where, " ".join(str(cause).split()))[:300]

@@ -69,7 +69,7 @@ def select_of(config: Config, metrics: Sequence[str]) -> str | int:
     chosen = config.tune.select
     if chosen is None:
         return metrics[0]
-    if isinstance(chosen, int) or chosen.isdigit():
+    if isinstance(chosen, int) or (chosen.isdecimal() and len(chosen) < 18):
         return int(chosen)
     (name,) = metric_names(chosen)
     if name not in metrics:

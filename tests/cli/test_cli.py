@@ -190,6 +190,15 @@ def test_print_config(tmp_path):
         (["--include-pops", "pop0"], ["needs a popmap"]),
         (["--phylip-names", "long", "--output-type", "p"], ["long", "strict"]),
         (["--region", "1:9-3"], ["--region 1:9-3"]),
+        (["--region", "1:,"], ["--region 1:,", "chrom:start-end"]),
+        (["--region", "1:5-,"], ["--region 1:5-,"]),
+        (["--region", "1:" + "9" * 5000], ["chrom:start-end"]),
+        (["--overlap", "9" * 30], ["--overlap"]),
+        (["--seed", "9" * 30], ["io.seed"]),
+        (["--threads", "9" * 30], ["io.n_jobs"]),
+        (["--min-gp", "nan"], ["min-gp"]),
+        (["--checkpoint-every", "inf"], ["not a finite number"]),
+        (["--set", "train.validation_split=1e-300", "-q"], ["train.validation_split"]),
     ],
 )
 def test_usage_that_does_not_hold(cohort, tmp_path, arguments, words):

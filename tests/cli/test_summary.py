@@ -10,9 +10,10 @@ IDLE = "adds 0.0000 nats a call, within the noise"
 
 
 def model(shares, dropped=(), decoder="auto", reason=IDLE):
+    unjudged = tuple(name for name in ("vae", "knn", "copying") if name not in (*shares, *dropped))
     settings = SimpleNamespace(model=SimpleNamespace(decoder=decoder))
     return SimpleNamespace(
-        part_shares=shares, part_names=tuple(shares), parts_left_out=dict.fromkeys(dropped, reason), config=settings
+        part_shares=shares, parts_left_out=dict.fromkeys(dropped, reason), parts_screened_out=unjudged, config=settings
     )
 
 
@@ -36,10 +37,13 @@ def model(shares, dropped=(), decoder="auto", reason=IDLE):
             "genotype frequencies (too few held-out calls to weigh the VAE, nearest neighbours and haplotype copying)",
         ),
         (model({"vae": 1.0}, decoder="vae"), "the VAE, as model.decoder=vae asks for"),
-        (model({"toy": 0.6, "vae": 0.2, "knn": 0.1, "copying": 0.1}), None),
+        (
+            model({"founders": 0.6, "vae": 0.2, "knn": 0.1, "copying": 0.1}),
+            "founder haplotypes 60%, the VAE 20%, nearest neighbours 10%, haplotype copying 10%",
+        ),
     ],
 )
 def test_the_model_in_words(fitted, words):
     said = model_in_words(fitted)
-    assert said == (words or "toy 60%, the VAE 20%, nearest neighbours 10%, haplotype copying 10%")
+    assert said == words
     assert "nats" not in said

@@ -1,5 +1,7 @@
 """The latent map: its table and its picture."""
 
+from dataclasses import replace
+
 import numpy as np
 from conftest import simulate
 
@@ -26,3 +28,26 @@ def test_the_picture_is_the_same_each_time_and_needs_no_popmap(tmp_path):
     for name in ("a.svg", "b.svg"):
         draw_latent(tmp_path / name, genotypes, mu, settings)
     assert (tmp_path / "a.svg").read_bytes().startswith(b"<?xml")
+
+
+def test_any_text_is_a_population(tmp_path):
+    genotypes, _ = simulate(12, 20)
+    labels = [
+        "$\\frac{x$",
+        "_hidden",
+        "\\",
+        "$",
+        "x\x07\x1b[1m",
+        "\u4e2d\u6587",
+        "%#&{}",
+        "a" * 300,
+        "<b>",
+        "^",
+        "~",
+        " ",
+    ]
+    genotypes = replace(genotypes, populations=np.array(labels, object))
+    mu = np.random.default_rng(0).normal(size=(12, 2))
+    for fmt in ("svg", "pdf", "png"):
+        draw_latent(tmp_path / f"a.{fmt}", genotypes, mu, PlotSettings(fmt=fmt, dpi=30))
+        assert (tmp_path / f"a.{fmt}").stat().st_size > 1000

@@ -1,3 +1,4 @@
+import random
 import subprocess
 import sys
 
@@ -131,3 +132,38 @@ def test_a_failed_save_leaves_what_was_there(path, monkeypatch):
         save_checkpoint(path, CONTENT)
     assert path.read_bytes() == before
     assert [p.name for p in path.parent.iterdir()] == ["m.ivae"]
+
+
+def test_any_flipped_bit_is_noticed(path):
+    data = path.read_bytes()
+    rng = random.Random(1)
+    for place in [0, len(data) - 1, *rng.sample(range(len(data)), 200)]:
+        damaged = bytearray(data)
+        damaged[place] ^= 1 << rng.randrange(8)
+        path.write_bytes(damaged)
+        with pytest.raises(CheckpointError, match=r"m\.ivae: "):
+            load_checkpoint(path)
+
+
+@pytest.mark.parametrize("cut", [1, 60, 83, 84, 500])
+def test_a_file_without_its_end_or_with_more(path, cut):
+    data = path.read_bytes()
+    path.write_bytes(data[:-cut])
+    refused(path, "damaged")
+    path.write_bytes(data + b"x" * cut)
+    refused(path, "damaged")
+
+
+def test_an_exchanged_value_is_noticed(path):
+    payload = torch.load(path)
+    payload["mixture" if "mixture" in payload else "ensemble"] = [{"w": torch.arange(1, 6)}]
+    torch.save(payload, path)
+    refused(path, "damaged, it has no checksum")
+
+
+def test_a_checkpoint_of_0_1_is_refused_by_its_version(path):
+    payload = {"format": FORMAT, "format_version": 1, "software_version": "0.1.0", "anything": 1}
+    torch.save(payload, path)
+    refused(
+        path, r"has checkpoint format 1, this imputevae reads 2 \(it was made by imputevae 0\.1\.0\); train it again"
+    )

@@ -84,11 +84,14 @@ def test_another_run_is_not_taken_up(stopped, tmp_path):
 
 def test_what_a_killed_run_left_is_cleared_and_overwritten(stopped, tmp_path):
     (tmp_path / "o.vcf.gz").write_text("written by the run that was killed before it removed its folder")
-    for name in (".o.vcf.gz.abcd_123.tmp", ".o.vcf.gz.abcd_123.tmp.tbi", ".o.vcf.gz.tbi.abcd_123.tmp"):
-        (tmp_path / name).write_text("killed")
-    (tmp_path / ".o.vcf.abcd_123.tmp").write_text("another's")
+    for name in (".o.vcf.gz.abcd_123.tmp", ".o.vcf.gz.tbi.abcd_123.tmp", ".o.vcf.abcd_123.tmp"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / ".lock").write_text("killed")
+        (tmp_path / name / "o.vcf.gz").write_text("half")
+    (tmp_path / ".o.vcf.gz.mine_123.tmp").mkdir()
+    (tmp_path / ".o.vcf.gz.mine_123.tmp" / "thesis.txt").write_text("no run made this")
     done(imputevae(*stopped, "--resume"))
-    assert names(tmp_path) == [".o.vcf.abcd_123.tmp", "o.vcf.gz", "o.vcf.gz.tbi"]
+    assert names(tmp_path) == [".o.vcf.abcd_123.tmp", ".o.vcf.gz.mine_123.tmp", "o.vcf.gz", "o.vcf.gz.tbi"]
 
 
 def test_nothing_to_resume(cohort, checkpoint, tmp_path):

@@ -14,7 +14,8 @@ from imputevae_cli.decoders.rules import Rules
 from imputevae_cli.errors import CheckpointError, OutputError
 from imputevae_cli.runtime import resumable as stages_module
 from imputevae_cli.runtime.resumable import Journal, Stages
-from imputevae_cli.runtime.run_folder import MANIFEST, RunFolder, identity_of
+from imputevae_cli.runtime.run_folder import RunFolder, identity_of
+from imputevae_cli.runtime.run_manifest import MANIFEST, check_is_ours
 from imputevae_cli.runtime.serialise import canonical
 from imputevae_cli.runtime.stopping import Stopped, StopRequest
 
@@ -266,3 +267,52 @@ def test_the_same_values_make_the_same_file(tmp_path):
         with open(tmp_path / name, "wb") as file:
             torch.save(canonical(value), file)
     assert (tmp_path / "computed").read_bytes() == (tmp_path / "loaded").read_bytes()
+
+
+def test_any_flipped_bit_of_a_run_folder_is_noticed(tmp_path):
+    folder = RunFolder(tmp_path / "a.ckpt", {"software_version": "1"})
+    folder.write("stage", {"result": torch.arange(50)})
+    rng = np.random.default_rng(1)
+    for name in ("stage.pt", MANIFEST):
+        file = folder.path / name
+        whole = file.read_bytes()
+        for place in rng.integers(len(whole), size=60):
+            damaged = bytearray(whole)
+            damaged[place] ^= 1 << rng.integers(8)
+            file.write_bytes(damaged)
+            with pytest.raises(CheckpointError, match=r"a\.ckpt"):
+                _ = (check_is_ours(folder.path), folder.check(), folder.read("stage"))
+        file.write_bytes(whole)
+    assert check_is_ours(folder.path)
+    assert torch.equal(folder.read("stage")["result"], torch.arange(50))
+
+
+def test_a_stage_in_the_place_of_another_or_of_another_run_is_noticed(tmp_path):
+    one, other = (RunFolder(tmp_path / f"{seed}.ckpt", {"settings": {"io.seed": seed}}) for seed in (1, 2))
+    for folder in (one, other):
+        folder.write("first", {"result": 1})
+        folder.write("second", {"result": 2})
+    (one.path / "second.pt").write_bytes((one.path / "first.pt").read_bytes())
+    (one.path / "first.pt").write_bytes((other.path / "first.pt").read_bytes())
+    for stage in ("first", "second"):
+        with pytest.raises(CheckpointError, match=rf"{stage}\.pt: is damaged, or of another run"):
+            one.read(stage)
+
+
+def test_what_the_manifest_does_not_list_is_not_removed(tmp_path):
+    folder = RunFolder(tmp_path / "a.ckpt", {})
+    folder.write("stage", {"result": 1})
+    (folder.path / "weights.pt").write_text("years")
+    with pytest.raises(OutputError, match=r"holds 'weights\.pt', which imputevae did not write"):
+        check_is_ours(folder.path)
+    folder.remove()
+    assert [path.name for path in folder.path.iterdir()] == ["weights.pt"]
+
+
+def test_a_run_folder_of_0_1_is_refused(tmp_path):
+    folder = tmp_path / "a.ckpt"
+    folder.mkdir()
+    (folder / MANIFEST).write_text('{"format": "imputevae run", "format_version": 1}')
+    (folder / "stage.pt").write_text("")
+    with pytest.raises(CheckpointError, match=r"another version of imputevae; remove .*a\.ckpt to start over"):
+        check_is_ours(folder)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from imputevae_cli.runtime.compiled import TINY, F, fast, inner, mix, mix_each, uniform, uniforms
+from imputevae_cli.runtime.kernel_basics import TINY, F, fast, inner, mix, mix_each, uniform, uniforms
 
 __all__ = ["BYTE", "TINY", "F", "fast", "inner", "mix", "mix_each", "uniform", "uniforms"]
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from imputevae_cli.compiled import compiled
 from imputevae_cli.decoders.copying.kernel_numerics import mix
 
-_jit = njit(cache=True, nogil=True, error_model="numpy")
+_jit = compiled(nogil=True, error_model="numpy")
 _U64 = np.uint64
 BESIDE = 6
 """Haplotypes that are taken before and after one in the order at a place."""

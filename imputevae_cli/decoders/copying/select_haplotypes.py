@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numba.extending import intrinsic
 
+from imputevae_cli.compiled import compiled
 from imputevae_cli.decoders.copying.kernel_numerics import mix
 from imputevae_cli.decoders.copying.pbwt import NO_ORDER, Order, gather, near, order_of
 
-_jit = njit(cache=True, nogil=True, error_model="numpy")
+_jit = compiled(nogil=True, error_model="numpy")
 _U64 = np.uint64
 NEVER = np.int32(-(2**24))
 """The score of a row that may not be chosen."""

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from imputevae_cli.schema import Count, OpenShare, Section
+from imputevae_cli.schema import Count, CountOrZero, OpenShare, Section
 
 
 class CopyingSettings(Section):
@@ -21,11 +21,11 @@ class CopyingSettings(Section):
     """
 
     iterations: Count | None = None
-    burn_in: Annotated[int, Meta(ge=0)] | None = None
+    burn_in: CountOrZero | None = None
     chains: Count | None = None
     donors: Count | None = None
     core: Count | None = None
-    halo: Annotated[int, Meta(ge=0)] | None = None
+    halo: CountOrZero | None = None
     error: OpenShare = 5e-4
     trial: bool = True
     global_share: Annotated[float, Meta(ge=0.0, le=0.9)] | None = 0.0

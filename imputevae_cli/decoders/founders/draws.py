@@ -6,14 +6,14 @@ from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
-from numba import njit
 
+from imputevae_cli.compiled import compiled
 from imputevae_cli.decoders.founders.em import Fit, switches
 from imputevae_cli.decoders.founders.evidence_blocks import LEAST
-from imputevae_cli.runtime.compiled import mix, uniform
+from imputevae_cli.runtime.kernel_basics import mix, uniform
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _pick(weights, u):
     """The index that `u` in [0, 1) falls on, weights float32 (n,) not summing to 1."""
     u *= weights.sum()
@@ -24,7 +24,7 @@ def _pick(weights, u):
     return len(weights) - 1
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _draw_pair(lik, theta, weights, switch, key, out):
     """int8 out (T,) <- genotypes of one diploid sample on one chromosome; lik float32 (T, 3), theta (T, K)."""
     n_loci, n = theta.shape
@@ -65,7 +65,7 @@ def _draw_pair(lik, theta, weights, switch, key, out):
         out[t] = _pick(g, uniform(key, 2 * t + 1))
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _draw_one(lik, genotypes, theta, weights, switch, key, out):
     """As `_draw_pair` for one path; lik float32 (T, 2), genotypes float32 (T, 2, C): weights given the allele."""
     n_loci, n = theta.shape

@@ -7,8 +7,8 @@ from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
+from imputevae_cli.compiled import compiled
 from imputevae_cli.decoders.founders.lanes import WIDTH
 
 Block = Callable[[int, int], np.ndarray]
@@ -121,7 +121,7 @@ class LaneBlocks:
         return whole
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _count_alt(lik, n_lanes, frequency, inbreeding, alt, slope, bend):
     """Add expected ALT copies to alt (T,), and to slope and bend (lanes,) the first and, negated, the second derivative
     of each lane's log likelihood by its inbreeding coefficient."""

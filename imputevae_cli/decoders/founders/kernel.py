@@ -23,7 +23,7 @@ from __future__ import annotations
 import numpy as np
 
 from imputevae_cli.decoders.founders.lanes import WIDTH, fill, load, store, total
-from imputevae_cli.runtime.compiled import TINY, F, fast, inner
+from imputevae_cli.runtime.kernel_basics import TINY, F, fast, inner
 
 LOGS_AT_ONCE = 4  # loci whose scales are multiplied before the logarithm: likelihoods are at least 1e-6
 

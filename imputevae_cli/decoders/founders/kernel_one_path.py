@@ -10,7 +10,7 @@ import numpy as np
 
 from imputevae_cli.decoders.founders.kernel import LOGS_AT_ONCE
 from imputevae_cli.decoders.founders.lanes import WIDTH, fill, load, store, total
-from imputevae_cli.runtime.compiled import TINY, F, fast, inner
+from imputevae_cli.runtime.kernel_basics import TINY, F, fast, inner
 
 
 @inner

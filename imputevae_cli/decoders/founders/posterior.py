@@ -12,7 +12,7 @@ from imputevae_cli.decoders.founders import averaging, draws
 from imputevae_cli.decoders.founders.em import Fit, sweep
 from imputevae_cli.decoders.founders.evidence_blocks import LEAST, Block, LaneBlocks, inbreeding_of
 from imputevae_cli.errors import CheckpointError, InputError
-from imputevae_cli.runtime.compiled import mix, uniform
+from imputevae_cli.runtime.kernel_basics import mix, uniform
 
 UNIT = np.float32(65535)
 OWN_SWEEPS = 5  # in which a new sample's shares of the founders are found

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from imputevae_cli.schema import Count, NonNegative, OpenShare, Positive, Section
+from imputevae_cli.schema import Count, CountOrZero, NonNegative, OpenShare, Positive, Section, Width
 
 
 class KnnSettings(Section):
@@ -19,14 +19,14 @@ class KnnSettings(Section):
     averaged_steps: the weights are a running average over about so many steps.
     """
 
-    heads: Count = 6
-    hidden: Count = 48
+    heads: Annotated[int, Meta(ge=1, le=256)] = 6
+    hidden: Width = 48
     window: Count = 16
-    linked: Annotated[int, Meta(ge=0)] = 16
+    linked: CountOrZero = 16
     max_donors: Count = 1000
     steps: Count = 500
-    batch_loci: Count = 64
-    queries_per_locus: Count = 8
+    batch_loci: Annotated[int, Meta(ge=1, le=4096)] = 64
+    queries_per_locus: Annotated[int, Meta(ge=1, le=1024)] = 8
     learning_rate: Positive = 1.5e-2
     weight_decay: NonNegative = 1e-3
     hide: OpenShare = 0.1

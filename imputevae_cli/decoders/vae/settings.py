@@ -19,4 +19,4 @@ class VaeSettings(Section):
 
     kl_beta: NonNegative = 3.0
     kl_beta_schedule: bool = False
-    draws: Annotated[int, Meta(ge=0)] = 8
+    draws: Annotated[int, Meta(ge=0, le=100_000)] = 8

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from imputevae_cli.compiled import compiled
 
 F = np.float32
 TINY = F(1e-30)
 _U64 = np.uint64
 
-fast = njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+fast = compiled(nogil=True, fastmath=True, error_model="numpy")
 # What a `fast` function calls is compiled into it. Otherwise the process that compiles may call another copy of it than
 # those that load the result, and two copies round differently
-inner = njit(cache=True, nogil=True, fastmath=True, error_model="numpy", forceinline=True)
+inner = compiled(nogil=True, fastmath=True, error_model="numpy", forceinline=True)
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def mix(key, counter):
     """A uint64 that looks random: splitmix64 of `key` and `counter` (Steele et al. 2014)."""
     z = _U64(key) + (_U64(counter) + _U64(1)) * _U64(0x9E3779B97F4A7C15)
@@ -24,7 +25,7 @@ def mix(key, counter):
     return z ^ (z >> _U64(31))
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def mix_each(key, counters):
     """`mix` of one key and each of `counters`, uint64 (N,)."""
     mixed = np.empty_like(counters)
@@ -33,13 +34,13 @@ def mix_each(key, counters):
     return mixed
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def uniform(key, counter):
     """A float32 in [0, 1) that depends on `key` and `counter` alone, whatever the order of the work."""
     return F(mix(key, counter) >> _U64(40)) * F(1.0 / 16777216.0)
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def uniforms(keys, counters):
     """`uniform` of each of `counters`, int64 (T,), with each of `keys`, uint64 (B,): float32 (T, B)."""
     draws = np.empty((counters.shape[0], keys.shape[0]), np.float32)

@@ -1,0 +1,62 @@
+"""Numba's `njit` with a cache on disk that can neither fail a run nor hand it another function's code.
+
+Numba's own cache raises where no folder for it can be written, and where the disk is full. It also lists a file in its
+index before the file is there: of two processes that compile at once, one may then load what the other meant for other
+types, and after a kill, what an older version left under the name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from numba import njit
+from numba.core.caching import FunctionCache, IndexDataCacheFile
+
+F = TypeVar("F", bound=Callable)
+
+
+def compiled(**options: Any) -> Callable[[F], F]:
+    """A decorator, as `njit(cache=True, **options)`; where no cache can be had, each process compiles for itself."""
+
+    def decorate(function: F) -> F:
+        dispatcher = njit(**options)(function)
+        with contextlib.suppress(RuntimeError, OSError):  # no folder can be written: a read-only install without a home
+            dispatcher._cache = _Cache(function)
+        return dispatcher
+
+    return decorate
+
+
+class _Files(IndexDataCacheFile):
+    """Code is written before the index names it, in a file whose name follows from what it is compiled for."""
+
+    def save(self, key: Any, data: Any) -> None:
+        overloads = self._load_index()
+        digest = hashlib.sha256(repr((key, self._source_stamp)).encode()).hexdigest()
+        overloads[key] = name = self._data_name(int(digest[:15], 16))
+        self._save_data(name, data)
+        self._save_index(overloads)
+
+
+class _Cache(FunctionCache):
+    """Of one function. What cannot be loaded is compiled, and what cannot be saved is only not saved."""
+
+    def __init__(self, function: Callable):
+        super().__init__(function)
+        place, stamp = self._impl.locator.get_cache_path(), self._impl.locator.get_source_stamp()
+        self._cache_file = _Files(cache_path=place, filename_base=self._impl.filename_base, source_stamp=stamp)
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # damaged files raise whatever unpickling them happens to come upon
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        try:
+            super().save_overload(sig, data)
+        except Exception:  # a full disk, or a damaged index
+            self.disable()
