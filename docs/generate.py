@@ -25,7 +25,7 @@ import typer.main  # noqa: E402
 from imputevae_cli import config, errors  # noqa: E402
 from imputevae_cli.cli.help import SECTIONS, section_of  # noqa: E402
 from imputevae_cli.cli.main import app  # noqa: E402
-from imputevae_cli.io.vcf_header import DECLARATIONS  # noqa: E402
+from imputevae_cli.io.vcf_header import REFINED_DECLARATIONS  # noqa: E402
 from imputevae_cli.report.labels import METRICS, MORE_METRICS, class_names  # noqa: E402
 
 RESULTS = ROOT / "bench" / "results"
@@ -47,6 +47,14 @@ DATA = {
 """The cases of the benchmarks: samples x loci, and what they are."""
 LINKED = ("wgs60", "wgs300", "wgs1500", "cross250", "chr1", "maize")
 UNLINKED = ("turtle", "rad200", "oak2sp", "oakqs", "tb")
+LOW_DEPTH = {
+    "lowdepth_chr20": "203 x 2,278, human chromosome 20, simulated reads at depth 1",
+    "lowdepth_f2": "202 x 2,004, simulated F2 and its parents, depth 0.5, `AD` alone",
+    "lowdepth_cross": "250 x 1,524, simulated four-founder cross, depth 0.65",
+    "lowdepth_rad": "198 x 7,091, simulated RAD, depth 3",
+    "lowdepth_turtle": "214 x 2,616, box turtle ddRAD, reads thinned to 3",
+}
+"""The cases of low depth: samples x loci, and what they are."""
 METHODS = {"imputevae haplotype": "haplotype copying alone", "imputevae copying": "haplotype copying alone"}
 METHODS |= {"beagle": "Beagle 5.4", "PG-SUI ImputeVAE": "PG-SUI 1.8.7"}
 
@@ -276,10 +284,23 @@ def _subclasses(kind: type) -> Iterator[Any]:
 def vcf_fields() -> str:
     """The fields that an imputed VCF gains, from their declarations."""
     lines = ["| field | Number | Type | meaning |", "|---|---|---|---|"]
-    for (where, name), line in DECLARATIONS.items():
+    for (where, name), line in REFINED_DECLARATIONS.items():
         parts = re.findall(rb'Number=(.*?),Type=(.*?),Description="(.*?)"', line)[0]
         number, kind, meaning = (part.decode() for part in parts)
         lines.append(f"| `{where.decode()}/{name.decode()}` | {number} | {kind} | {meaning} |")
+    return "\n".join(lines)
+
+
+def decoders() -> str:
+    """Which decoders take part, where calls are certain and where they are not, as their roles have it."""
+    from imputevae_cli.decoders import registry
+    from imputevae_cli.ensemble.plan import Data, takes_part
+
+    lines = ["| decoder | `model.decoder` | where calls are certain | where they are uncertain |", "|---|---|---|---|"]
+    for name, decoder in registry.every().items():
+        parts = [takes_part(decoder.role, Data(0, is_uncertain)) for is_uncertain in (False, True)]
+        said = ["takes part" if part else "no" for part in parts]
+        lines.append(f"| {decoder.title} | `{name}` | {' | '.join(said)} |")
     return "\n".join(lines)
 
 
@@ -363,6 +384,23 @@ def bench_decoders() -> str:
     return "\n".join(lines)
 
 
+def bench_lowdepth() -> str:
+    """Every cell that the truth knows, visible ones too, from bench/results/lowdepth.json."""
+    lines = ["| data | tool | NRD | r2 | log loss | ECE |", "|---|---|---|---|---|---|"]
+    for case, data in LOW_DEPTH.items():
+        for number, row in enumerate(row for row in _rows("lowdepth") if row["case"] == case):
+            ours = row["method"] == "imputevae"
+            name = f"**imputevae** ({row['cpu_s']:.0f} CPU s)" if ours else row["method"]
+            nrd = _figure(row["nrd"], 3)
+            if row["nrd"] is None and row["concordance"] is not None:
+                nrd = f"- (concordance {row['concordance']:.3f})"
+            elif case == "lowdepth_f2" and ours:
+                nrd += f" (concordance {row['concordance']:.4f})"
+            cells = [nrd, *(_figure(row[key], 3) for key in ("r2", "log_loss", "ece"))]
+            lines.append(f"| {data if number == 0 else ''} | {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def bench_scale() -> str:
     """Time and memory along samples and along loci, from bench/results/scale.json."""
     runs = json.loads((RESULTS / "scale.json").read_text())["runs"]
@@ -376,6 +414,15 @@ def bench_scale() -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     table.__name__: table
-    for table in (vcf_fields, bench_linked, bench_unlinked, bench_accuracy, bench_decoders, bench_scale)
+    for table in (
+        vcf_fields,
+        decoders,
+        bench_linked,
+        bench_unlinked,
+        bench_accuracy,
+        bench_decoders,
+        bench_lowdepth,
+        bench_scale,
+    )
 }
 """What `<!-- generated: NAME -->` may ask for."""

@@ -56,8 +56,8 @@ def result(evaluation: Path) -> None:
 
 def architecture() -> None:
     """Boxes and arrows: the way of one genotype."""
-    figure, axes = plt.subplots(figsize=(9, 3.2), layout="constrained")
-    axes.set(xlim=(-1, 101), ylim=(2, 35))
+    figure, axes = plt.subplots(figsize=(9, 4.0), layout="constrained")
+    axes.set(xlim=(-1, 101), ylim=(1, 44))
     axes.axis("off")
 
     def box(x: float, y: float, width: float, height: float, title: str, text: str, strong: bool = False) -> None:
@@ -70,21 +70,25 @@ def architecture() -> None:
     def arrow(start: tuple[float, float], end: tuple[float, float]) -> None:
         axes.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": INK, "lw": 1})
 
-    box(0, 13, 13, 11, "VCF record", "io/\ncalls of one locus,\nhalf-calls missing")
-    box(18, 13, 13, 11, "matrix", "data/\na byte per sample\nand locus")
-    box(36, 13, 13, 11, "held-out calls", "masking/\nhidden as the real\nones are missing")
+    middle = 20.5
+    box(0, 14.5, 12, 12, "VCF record", "io/\ncalls, likelihoods\nor read counts\nof one locus")
+    box(16.5, 14.5, 12, 12, "matrix", "data/\na byte per call;\ntwo for evidence,\nif uncertain")
+    box(33, 14.5, 12, 12, "held-out cells", "masking/\nhidden as the real\nones are missing,\nevidence and all")
     for y, title, text in (
+        (34, "frequencies", "decoders/frequencies/  baseline"),
         (26, "VAE", "decoders/vae/  structure"),
-        (14.5, "nearest neighbours", "decoders/knn/  samples alike"),
-        (3, "haplotype copying", "decoders/copying/  linkage"),
+        (18, "nearest neighbours", "decoders/knn/  samples alike"),
+        (10, "haplotype copying", "decoders/copying/  linkage"),
+        (2, "founder haplotypes", "decoders/founders/  reads"),
     ):
-        box(54, y, 18, 8, title, text, strong=True)
-        arrow((49.6, 18.5), (53.4, y + 4))
-        arrow((72.6, y + 4), (76.4, 18.5))
-    box(77, 13, 9, 11, "gate", "ensemble/\nhow much\neach is\nbelieved")
-    box(91, 13, 9, 11, "filled VCF", "imputed, io/\nGT, GP, DS,\nall else\nas it was")
-    for start, end in ((13.6, 17.4), (31.6, 35.4), (86.6, 90.4)):
-        arrow((start, 18.5), (end, 18.5))
+        box(49.5, y, 19, 6, title, text, strong=True)
+        arrow((45.6, middle), (48.9, y + 3))
+        arrow((69.1, y + 3), (72.9, middle))
+    box(73.5, 14.5, 11.5, 12, "gate", "ensemble/\nhow much each\nis believed; then\nthe own reads")
+    box(89, 14.5, 11, 12, "filled VCF", "imputed, io/\nGT, GP, DS,\nall else\nas it was")
+    axes.text(59, 42.6, "the plan (ensemble/plan) says which of these are fitted", ha="center", va="center", fontsize=7)
+    for start, end in ((12.6, 15.9), (29.1, 32.4), (85.6, 88.4)):
+        arrow((start, middle), (end, middle))
     figure.savefig(IMAGES / "architecture.svg", metadata={"Date": None})
 
 
