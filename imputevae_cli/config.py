@@ -49,8 +49,9 @@ DEEPEST, MOST_VALUES = 20, 10_000
 class ModelSettings(Section):
     """Which decoders fill the calls, and the shape of the VAE's networks.
 
-    decoder: auto mixes the decoders that help on held-out calls; vae (population structure), knn (nearest neighbours)
-    and copying (haplotypes that samples share) use one alone. latent_dim: size of z. hidden_units: width of the
+    decoder: auto mixes the decoders that help on held-out calls; vae (population structure), knn (nearest neighbours),
+    copying (haplotypes that samples share), founders (a few ancestral haplotypes, by the reads' likelihoods) and
+    frequencies use one alone. latent_dim: size of z. hidden_units: width of the
     encoder's first hidden layer. num_hidden_layers: hidden layers of the encoder, and of the decoder in reverse; 0
     makes both linear. layer_schedule and layer_scaling_factor: widths fall from hidden_units to latent_dim x
     layer_scaling_factor, by equal ratios (pyramid) or equal steps (linear). dropout_rate: share of the encoder's

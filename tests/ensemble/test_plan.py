@@ -80,6 +80,17 @@ def test_a_decoder_that_is_named_stands_alone(decoder, n_cells):
     assert made.screens_first == ()
 
 
+def test_where_calls_are_uncertain_those_take_part_that_go_by_likelihoods():
+    config, decoders = Config(), registry.every()
+    for n_cells in (SMALL, LARGE):
+        made = plan(config, Data(n_cells, is_uncertain=True), Findings(), decoders)
+        mixed = {step.decoder for step in made.steps if step.is_mixed or step.on_trial}
+        assert {"frequencies", "founders"} <= mixed
+        assert mixed <= {name for name, one in decoders.items() if one.role.on_evidence != "never"}
+        assert set(made.screens_first) <= mixed
+    assert "founders" not in efforts(planned(n_cells=SMALL)), "haplotype copying is better on certain calls"
+
+
 def test_haplotypes_that_copy_from_the_vae_need_it_in_full():
     assert efforts(planned("copying", **{"copying.global_share": 0.2}))["vae"] == (FULL, False)
     assert efforts(planned("copying", **{"copying.global_share": None}))["vae"] == (FULL, False)
