@@ -16,6 +16,9 @@ SMALL = Schedule(16, 7, 4, core=256, halo=64, scales=(150, 400), start_rate=0.2,
 MEDIUM = Schedule(13, 7, 3, core=512, halo=96, scales=(300, 600), start_rate=0.1, cooling=0.6)
 LARGE = Schedule(13, 8, 2, core=1500, halo=150, pieces=8, scales=(300, 600, 1200), start_rate=0.05, cooling=0.6)
 LARGER = replace(LARGE, chains=1)
+UNCERTAIN = Schedule(
+    16, 8, 1, donors=128, core=512, halo=96, start_rate=0.2, cooling=0.8, rate_floor=0.01, refresh=1
+)
 
 
 @dataclass(frozen=True)
@@ -33,9 +36,12 @@ class SizeRules:
     of_medium: Schedule = MEDIUM
     of_large: Schedule = LARGE
     of_larger: Schedule = LARGER
+    of_uncertain: Schedule = UNCERTAIN
 
-    def schedule_for(self, n_samples: int) -> Schedule:
-        """The schedule for so many samples."""
+    def schedule_for(self, n_samples: int, is_uncertain: bool = False) -> Schedule:
+        """The schedule for so many samples. is_uncertain: whether their calls are."""
+        if is_uncertain:
+            return self.of_uncertain
         classes = ((self.small, self.of_small), (self.medium, self.of_medium), (self.large, self.of_large))
         return next((schedule for most, schedule in classes if n_samples <= most), self.of_larger)
 
