@@ -63,8 +63,8 @@ class Chain:
         ranks: Ranks | None = None,
         rules: CopyingRules | None = None,
     ):
-        """kernel: None for the compiled one; where calls are uncertain there is one alone. ranks: the processes that all run this chain, and part its work among
-        them."""
+        """kernel: None for the compiled one; where calls are uncertain there is one alone. ranks: the processes that
+        all run this chain, and part its work among them."""
         self.inputs, self.cohort, self.schedule = inputs, inputs.cohort, schedule
         self.kernel, self.ranks, self.rules = kernel or CompiledKernel(), ranks or Ranks(), rules or DEFAULT
         cohort, self.key = inputs.cohort, np.uint64(seed)

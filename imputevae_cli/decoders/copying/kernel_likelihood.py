@@ -5,7 +5,8 @@ haplotype: the drawn one. Left to right, the alleles (v0, v1) of a cell are draw
 with the phase, and each haplotype goes on with the other's. Otherwise the recursions are those of kernel.py, which this
 gives where calls are certain. What is added to the doses are the genotype's chances before the cell's own likelihoods.
 
-A haplotype's byte is the chance of ALT given all else, in its upper seven bits; the lowest bit is the drawn allele.
+What is stored is the drawn allele: chances that are stored draw those of others towards the frequencies, and chains end
+with twice the errors. Where nothing is known of a cell the chance of ALT is stored, as in kernel.py.
 """
 
 from __future__ import annotations
@@ -75,8 +76,8 @@ def backward_pair(likelihoods, kinds, first, theta, own, switch, error, first_pa
                 b[t - 1, 0, k] = keep * b[t, 0, k] + rho
                 b[t - 1, 1, k] = keep * b[t, 1, k] + rho
             continue
-        facing0 = frequency[locus] if first_pass else F(own[1, locus] & 1)
-        facing1 = frequency[locus] if first_pass else F(own[0, locus] & 1)
+        facing0 = frequency[locus] if first_pass else F(own[1, locus] >= 128)
+        facing1 = frequency[locus] if first_pass else F(own[0, locus] >= 128)
         base0, slope0 = sloped(*emission(likelihoods[t], facing0), eps, span)
         base1, slope1 = sloped(*emission(likelihoods[t], facing1), eps, span)
         s0 = s1 = u0 = u1 = F(0)
@@ -169,14 +170,6 @@ def write_chances(chances, doses, unit, at):
 
 
 @inner
-def soft_byte(chance, facing, likelihood, drawn):
-    """(byte, chance of ALT) given the cell's likelihoods and the other's allele; chance: without them."""
-    alt = chance * likelihood[facing + 1]
-    alt /= max(alt + (F(1) - chance) * likelihood[facing], TINY)
-    return (np.uint8(min(alt, F(1)) * F(127) + F(0.5)) << 1) | np.uint8(drawn), alt
-
-
-@inner
 def advance(theta, t, lines, m, b, swap, rho, pi, work):
     """m <- the forward weights at the next locus, whose switch probability is rho; work[2, 2:4] <- sum_k m e b.
 
@@ -239,16 +232,11 @@ def forward_pair(
             continue
         likelihood = likelihoods[t]
         v0 = v1 = np.int64(likelihood[2] > 0)  # of a certain homozygote
-        byte0 = byte1 = np.uint8(255 * v0)
         if kinds[t] == OPEN:
             weigh_alleles(theta, t, error, m, b, chances)
             v0, v1, swap = draw_alleles(likelihood, chances, uniform(key, t))
-            chance0 = chances[1, 2 * swap] / max(chances[0, 2 * swap], TINY)
-            chance1 = chances[1, 2 * swap + 1] / max(chances[0, 2 * swap + 1], TINY)
-            byte0, soft0 = soft_byte(chance0, v1, likelihood, v0)
-            byte1, soft1 = soft_byte(chance1, v0, likelihood, v1)
             before = F(1) if first_pass else (F(own[0, locus]) - F(own[1, locus])) * BYTE
-            against = FADING * against + before * (soft0 - soft1)
+            against = FADING * against + before * F(v0 - v1)
             if locus < core_stop:
                 flip_out = 1 if against < 0 else 0
             if core and calls[locus] < 0:
@@ -259,8 +247,8 @@ def forward_pair(
         lines = (*sloped(e0, f0, eps, span), *sloped(e1, f1, eps, span))
         advance(theta, t, lines, m, b, swap, rho_next, pi, work)
         if core:
-            out0[place] = byte0
-            out1[place] = byte1
+            out0[place] = np.uint8(255 * v0)
+            out1[place] = np.uint8(255 * v1)
             r0 = e0 + (f0 - e0) * sums[t, swap]
             r1 = e1 + (f1 - e1) * sums[t, 1 - swap]
             count_jumps(t, switch[locus], r0, r1, work, jumps, place)

@@ -130,7 +130,10 @@ class CopyingModel:
         part = slice(start, stop)
         inputs = ChainInputs(
             Cohort(
-                np.ascontiguousarray(calls[:, part]), cohort.chrom_codes[part], cohort.positions[part], ploidy,
+                np.ascontiguousarray(calls[:, part]),
+                cohort.chrom_codes[part],
+                cohort.positions[part],
+                ploidy,
                 evidence=None if cohort.evidence is None else cohort.evidence.at_loci(part),
             ),
             panel=panel.stretch(start, stop),
@@ -148,7 +151,8 @@ class CopyingModel:
     def _inputs_of(self, cohort: Cohort, guides: CopyingGuides) -> ChainInputs:
         """The cohort with its guides; without any, with the genotypes' own correlations where that is not too dear."""
         prior, similarity, is_certain = guides.copying_prior, guides.similarity, cohort.evidence is None
-        if is_certain and prior is None and similarity is None and 2 < len(cohort.calls) <= self.rules.prior.max_samples:
+        may_compare = is_certain and 2 < len(cohort.calls) <= self.rules.prior.max_samples
+        if prior is None and similarity is None and may_compare:
             similarity = copying_prior.correlations(cohort.calls, cohort.ploidy, self.rules.prior)
         prior = NO_PRIOR if prior is None else np.ascontiguousarray(prior, np.float32)
         return replace(plain_inputs(cohort), prior=prior, similarity=similarity, global_rows=guides.global_rows)
