@@ -3,7 +3,8 @@
 With L[g] the likelihood of g ALT alleles, a haplotype's emission is e(v) = L[v + o], where o is the allele of the other
 haplotype: the drawn one. Left to right, the alleles (v0, v1) of a cell are drawn together by P0(v0) P1(v1) L[v0 + v1],
 with the phase, and each haplotype goes on with the other's. Otherwise the recursions are those of kernel.py, which this
-gives where calls are certain. What is added to the doses are the genotype's chances before the cell's own likelihoods.
+gives where calls are certain. What is added to the doses are the genotype's chances given the cell's own likelihoods
+too, on two paths; `uncertain.before_own` takes these out of the mean.
 
 What is stored is the drawn allele: chances that are stored draw those of others towards the frequencies, and chains end
 with twice the errors. Where nothing is known of a cell the chance of ALT is stored, as in kernel.py.
@@ -155,16 +156,18 @@ def draw_alleles(likelihood, chances, u):
 
 
 @inner
-def write_chances(chances, doses, unit, at):
-    """Write what is expected of an open cell before its own likelihoods to row `at` of doses, where it has rows."""
+def write_chances(chances, likelihood, doses, unit, at):
+    """Write what is expected of an open cell, given its likelihoods too, to row `at` of doses, where it has rows."""
     if doses.shape[0] == 0:
         return
-    total = max(chances[0, 0] * chances[0, 1] + chances[0, 2] * chances[0, 3], TINY)
-    low = high = F(0)
+    low = middle = high = F(0)
     for swap in range(2):
         alt0, alt1 = chances[1, 2 * swap], chances[1, 2 * swap + 1]
-        low += (chances[0, 2 * swap] - alt0) * (chances[0, 2 * swap + 1] - alt1)
-        high += alt0 * alt1
+        ref0, ref1 = chances[0, 2 * swap] - alt0, chances[0, 2 * swap + 1] - alt1
+        low += ref0 * ref1 * likelihood[0]
+        middle += (ref0 * alt1 + alt0 * ref1) * likelihood[1]
+        high += alt0 * alt1 * likelihood[2]
+    total = max(low + middle + high, TINY)
     doses[at, 0] += np.uint16(min(low / total, F(1)) * F(unit) + F(0.5))
     doses[at, 1] += np.uint16(min(high / total, F(1)) * F(unit) + F(0.5))
 
@@ -240,7 +243,7 @@ def forward_pair(
             if locus < core_stop:
                 flip_out = 1 if against < 0 else 0
             if core and calls[locus] < 0:
-                write_chances(chances, doses, unit, at)
+                write_chances(chances, likelihood, doses, unit, at)
                 at += 1
         e0, f0 = emission(likelihood, F(v1))
         e1, f1 = emission(likelihood, F(v0))

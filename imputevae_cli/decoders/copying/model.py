@@ -199,6 +199,8 @@ class CopyingModel:
         for start in range(0, len(doses), SCALED_AT_ONCE):
             some = doses[start : start + SCALED_AT_ONCE]
             some[:] = np.rint(some * np.float32(DOSE_UNIT / (unit * n_kept)))
+        if inputs.cohort.evidence is not None and inputs.cohort.ploidy == 2:
+            uncertain.before_own(doses, inputs.cohort, chain.paths == 2, chain.windows)
         return doses, chain
 
 

@@ -25,8 +25,8 @@ class SizeRules:
     """The schedule by the number of samples, before the trial: small cohorts get more chains and cool more slowly.
 
     small, medium, large: the most samples of each class. of_uncertain, of_uncertain_large: where calls are uncertain,
-    up to `medium` samples and above: alleles are drawn, so that chains cool slowly and differ. No measurement varies these by themselves; chosen by hand on
-    cases such as those of `bench/results/ld.json`.
+    up to `medium` samples and above: alleles are drawn, so that chains cool slowly and differ. No measurement varies
+    these by themselves; chosen by hand on cases such as those of `bench/results/ld.json`.
     """
 
     small: int = 150

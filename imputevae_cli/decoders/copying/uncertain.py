@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from imputevae_cli.data.cohort import Cohort
-from imputevae_cli.data.evidence import Evidence
+from imputevae_cli.data.evidence import FLAT, Evidence
 from imputevae_cli.data.evidence_frequencies import (
     evidence_frequencies,
     inbred_proportions,
@@ -18,6 +18,10 @@ from imputevae_cli.data.evidence_frequencies import (
 from imputevae_cli.data.genotypes import MISSING
 from imputevae_cli.data.hidden_calls import HiddenCells
 from imputevae_cli.decoders.copying.rules import InbreedingRules
+from imputevae_cli.decoders.copying.schedule import DOSE_UNIT
+
+LEAST_LIKELIHOOD = 1e-3
+"""Likelihoods are raised to this before they are taken out of a posterior."""
 
 
 def certain_part(cohort: Cohort) -> Cohort:
@@ -98,6 +102,26 @@ def residual_coefficients(
         own = Evidence(evidence.codes[n : n + 1], evidence.table)
         left[n] = np.clip(inbreeding_of_samples(own, loci, frequency[loci])[0], 0, 1)
     return left
+
+
+def before_own(doses: np.ndarray, cohort: Cohort, is_two: np.ndarray, windows: np.ndarray) -> None:
+    """Take the cells' own likelihoods out of mean doses, uint16 (open cells, 2), in place, on two paths.
+
+    With s what all cells say of a state of the chain, P(g | the others) is proportional to the mean of P(g | s, all)
+    over L[g]: the mean of what is expected without the own reads, over states drawn with them, would count them twice.
+    is_two: bool (W, N), windows of two paths. cohort: as the chain was given it.
+    """
+    evidence, first = cohort.evidence, 0
+    window = np.repeat(np.arange(len(windows)), windows[:, 2] - windows[:, 1])
+    for calls, codes, two in zip(cohort.calls, evidence.codes, is_two.T, strict=True):
+        loci = np.flatnonzero(calls == MISSING)
+        rows = first + np.flatnonzero(two[window[loci]] & (codes[loci] != FLAT))
+        likelihoods = evidence.table[codes[loci[rows - first]]]
+        first += len(loci)
+        low, high = doses[rows].T / np.float32(DOSE_UNIT)
+        gp = np.stack([low, np.maximum(1 - low - high, 0), high], 1) / np.maximum(likelihoods, LEAST_LIKELIHOOD)
+        gp /= np.maximum(gp.sum(1, keepdims=True), 1e-30)
+        doses[rows] = np.rint(DOSE_UNIT * gp[:, [0, 2]])
 
 
 def comparable(evidence: Evidence) -> np.ndarray:
