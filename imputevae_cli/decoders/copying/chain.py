@@ -79,7 +79,8 @@ class Chain:
         if cohort.evidence is None:
             self.haplotypes = initial_haplotypes(cohort.calls, cohort.ploidy, inputs.frequency)
         else:
-            self.kernel = LikelihoodKernel(cohort.evidence.codes, cohort.evidence.table, inputs.frequency)
+            codes = np.ascontiguousarray(cohort.evidence.codes)
+            self.kernel = LikelihoodKernel(codes, cohort.evidence.table, inputs.frequency)
             self.haplotypes = uncertain.initial_haplotypes(cohort.evidence, inputs.frequency)
         fewest = int(self._n_candidates.min()) - (inputs.panel is None) * cohort.ploidy
         n_donors = max(1, min(schedule.donors, fewest))
