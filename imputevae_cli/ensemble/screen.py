@@ -6,9 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from imputevae_cli.data.hidden_calls import HiddenCells
 from imputevae_cli.decoders.base import Decoder, FittedDecoder, Screen, Task
 from imputevae_cli.decoders.registry import BASELINE
 from imputevae_cli.ensemble.held_out import HeldOut
+from imputevae_cli.scoring.likelihood_score import likelihood_loss
 from imputevae_cli.scoring.metrics import log_loss
 
 
@@ -18,8 +20,13 @@ def loss_ratio(task: Task, screen: Screen, baseline: FittedDecoder) -> float:
     plain = baseline.gp_of(cells)
     mixed = np.sqrt(screen.gp * plain)  # either may be too sure; what counts is what they say together
     mixed /= mixed.sum(1, keepdims=True)
-    best = min(log_loss(cells.truth, screen.gp), log_loss(cells.truth, mixed))
-    return float(best / log_loss(cells.truth, plain))
+    best = min(_loss(cells, screen.gp), _loss(cells, mixed))
+    return float(best / _loss(cells, plain))
+
+
+def _loss(cells: HiddenCells, gp: np.ndarray) -> float:
+    """Log loss on held-out cells, by their likelihoods where calls are uncertain."""
+    return log_loss(cells.truth, gp) if cells.likelihoods is None else likelihood_loss(gp, cells.likelihoods)
 
 
 def idle_decoders(

@@ -34,7 +34,8 @@ def fit(
 ) -> Calibration:
     """The calibration with the least log loss on hidden calls, by a grid that is refined once.
 
-    gp, frequencies: float32 (cells, classes); calls: int8 (cells,), the hidden truth. Of few cells: hardly a change.
+    gp, frequencies: float32 (cells, classes); calls: int (cells,), the hidden truth, or where that is uncertain
+    its likelihoods, float32 (cells, classes). Of few cells: hardly a change.
     """
     rules = rules or CalibrationRules()
     if len(calls) < rules.least_cells:
@@ -46,15 +47,19 @@ def fit(
 
 def _best_of(gp, frequencies, calls, temperatures, blends) -> Calibration:
     chosen, least = Calibration(), np.inf
-    rows = np.arange(len(calls))
+    base = _of_calls(frequencies, calls)
     for temperature in temperatures:
-        hot = Calibration(float(temperature)).apply(gp, frequencies)[rows, calls]  # (cells,)
-        base = frequencies[rows, calls]
+        hot = _of_calls(Calibration(float(temperature)).apply(gp, frequencies), calls)
         for blend in blends:
             loss = -np.log(np.maximum((1 - blend) * hot + blend * base, LEAST)).mean()
             if loss < least:
                 chosen, least = Calibration(float(temperature), float(blend)), loss
     return chosen
+
+
+def _of_calls(gp: np.ndarray, calls: np.ndarray) -> np.ndarray:
+    """What gp (cells, classes) gives the calls, int (cells,), or the likelihoods (cells, classes): float32 (cells,)."""
+    return gp[np.arange(len(calls)), calls] if calls.ndim == 1 else (gp * calls).sum(1)
 
 
 def inbred_gp(gp: np.ndarray, inbreeding: np.ndarray) -> np.ndarray:

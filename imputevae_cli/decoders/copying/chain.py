@@ -16,11 +16,11 @@ import numpy as np
 
 from imputevae_cli.data.frequencies import alt_frequencies_of_counts
 from imputevae_cli.data.genotypes import MISSING, genotype_counts
-from imputevae_cli.decoders.copying import copying_prior, select_haplotypes
+from imputevae_cli.decoders.copying import copying_prior, select_haplotypes, uncertain
 from imputevae_cli.decoders.copying import windows as copying_windows
 from imputevae_cli.decoders.copying.inputs import ChainInputs
 from imputevae_cli.decoders.copying.kernel import stitch
-from imputevae_cli.decoders.copying.kernel_choice import CompiledKernel, Kernel
+from imputevae_cli.decoders.copying.kernel_choice import CompiledKernel, Kernel, LikelihoodKernel
 from imputevae_cli.decoders.copying.kernel_numerics import mix
 from imputevae_cli.decoders.copying.rules import DEFAULT, CopyingRules
 from imputevae_cli.decoders.copying.schedule import Schedule
@@ -63,8 +63,8 @@ class Chain:
         ranks: Ranks | None = None,
         rules: CopyingRules | None = None,
     ):
-        """kernel: None for the compiled one. ranks: the processes that all run this chain, and part its work among
-        them."""
+        """kernel: None for the compiled one; where calls are uncertain there is one alone. ranks: the processes that
+        all run this chain, and part its work among them."""
         self.inputs, self.cohort, self.schedule = inputs, inputs.cohort, schedule
         self.kernel, self.ranks, self.rules = kernel or CompiledKernel(), ranks or Ranks(), rules or DEFAULT
         cohort, self.key = inputs.cohort, np.uint64(seed)
@@ -76,7 +76,12 @@ class Chain:
         self.switch = inputs.switch
         if inputs.switch is None:
             self.switch = self._smooth_switch(self.rate).astype(np.float32)
-        self.haplotypes = initial_haplotypes(cohort.calls, cohort.ploidy, inputs.frequency)
+        if cohort.evidence is None:
+            self.haplotypes = initial_haplotypes(cohort.calls, cohort.ploidy, inputs.frequency)
+        else:
+            codes = np.ascontiguousarray(cohort.evidence.codes)
+            self.kernel = LikelihoodKernel(codes, cohort.evidence.table, inputs.frequency)
+            self.haplotypes = uncertain.initial_haplotypes(cohort.evidence, inputs.frequency)
         fewest = int(self._n_candidates.min()) - (inputs.panel is None) * cohort.ploidy
         n_donors = max(1, min(schedule.donors, fewest))
         self.donors = np.zeros((len(self.windows), len(cohort.calls), n_donors), np.int32)

@@ -11,9 +11,8 @@ from imputevae_cli.data.genotypes import MISSING, missing_per_sample
 from imputevae_cli.decoders.base import Task
 from imputevae_cli.decoders.copying import windows as copying_windows
 from imputevae_cli.decoders.copying.chain import Chain
-from imputevae_cli.decoders.copying.inputs import ChainInputs
 from imputevae_cli.decoders.copying.kernel_choice import Kernel, kernel_for
-from imputevae_cli.decoders.copying.model import CopyingModel
+from imputevae_cli.decoders.copying.model import CopyingModel, plain_inputs
 from imputevae_cli.decoders.copying.schedule import Schedule
 from imputevae_cli.decoders.copying.window_frame import cell_offsets
 from imputevae_cli.runtime.cost import MOMENT_CELLS, Cost, timed
@@ -25,11 +24,13 @@ def fitting_cost(task: Task) -> Cost:
     cohort = task.cohort
     n_samples, n_loci = cohort.calls.shape
     decoder = CopyingModel(task.config.copying, 1)
+    inputs = plain_inputs(cohort)
+    cohort = inputs.cohort
     with ThreadPoolExecutor(task.threads) as pool:
-        trial, schedule = timed(lambda: decoder.schedule_for(ChainInputs(cohort), pool, RunOptions(device=task.device)))
+        trial, schedule = timed(lambda: decoder.schedule_for(inputs, pool, RunOptions(device=task.device)))
         width = min(n_loci, max(MOMENT_CELLS // n_samples, 100))
         first = (n_loci - width) // 2
-        some = cohort.subset(np.arange(n_samples), np.arange(first, first + width))
+        some = task.cohort.subset(np.arange(n_samples), np.arange(first, first + width))
         seconds, _ = timed(lambda: _two_iterations(some, schedule, pool, kernel_for(task.device)))
     read = _read_loci(cohort.chrom_codes, schedule) / _read_loci(some.chrom_codes, schedule)
     n_missing = int(missing_per_sample(cohort.calls).sum())
@@ -49,7 +50,8 @@ def fitting_cost(task: Task) -> Cost:
 
 
 def _two_iterations(cohort: Cohort, schedule: Schedule, pool: ThreadPoolExecutor, kernel: Kernel) -> None:
-    chain = Chain(ChainInputs(cohort), schedule, 1, kernel)
+    chain = Chain(plain_inputs(cohort), schedule, 1, kernel)
+    cohort = chain.cohort
     doses = np.zeros((int((cohort.calls == MISSING).sum()), 2), np.uint16)
     for _ in range(2):
         chain.iterate(pool, doses, cell_offsets(cohort.calls, chain.windows), 1)

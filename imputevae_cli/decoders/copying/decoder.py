@@ -33,6 +33,7 @@ from imputevae_cli.decoders.copying import rules as copying_rules
 from imputevae_cli.decoders.copying.posterior import HaplotypePosterior, Stretch
 from imputevae_cli.decoders.copying.schedule import Schedule
 from imputevae_cli.decoders.copying.settings import CopyingSettings
+from imputevae_cli.decoders.copying.uncertain import certain_part
 from imputevae_cli.decoders.screening import subset_to_screen
 from imputevae_cli.runtime.cost import Cost
 from imputevae_cli.runtime.resumable import State
@@ -49,7 +50,7 @@ class CopyingDecoder(PlainDecoder):
     """See `Decoder`."""
 
     name, title = "copying", "haplotype copying"
-    role = Role(screens_first=True, on_trial=True, trusted=True)
+    role = Role(screens_first=True, on_trial=True, trusted=True, on_evidence="also")
     depends_on = ("vae",)
     sections = ("copying",)
     search_space = {  # noqa: RUF012
@@ -97,7 +98,8 @@ class CopyingDecoder(PlainDecoder):
         """See `Decoder`."""
         # Its cells are those missing in what it was shown: all known calls, or the visible ones
         unseen = HiddenCells.none() if state["saw_all"] else setting.hidden
-        posterior = HaplotypePosterior.from_dict(as_arrays(state["posterior"]), setting.cohort.calls, unseen)
+        calls = certain_part(setting.cohort).calls
+        posterior = HaplotypePosterior.from_dict(as_arrays(state["posterior"]), calls, unseen)
         return FittedCopying(setting.cohort, posterior, state["note"])
 
     def notes(self, fitted: FittedDecoder) -> list[str]:
@@ -146,7 +148,7 @@ class FittedCopying:
             "new samples",
             lambda: model.impute_new(panel, cohort, wanted=context.wanted, options=context.options),
             Stretch.state,
-            lambda state: Stretch.from_state(state, cohort.calls),
+            lambda state: Stretch.from_state(state, certain_part(cohort).calls),
         )
 
     def state(self) -> State:
@@ -247,7 +249,7 @@ class _Fit:
             name,
             fit,
             HaplotypePosterior.state,
-            lambda state: HaplotypePosterior.from_state(state, cohort.calls, hidden),
+            lambda state: HaplotypePosterior.from_state(state, certain_part(cohort).calls, hidden),
         )
 
     def _calibrated(self, name: str, schedule: Schedule | None, rows: np.ndarray | None) -> HaplotypePosterior:
@@ -257,7 +259,8 @@ class _Fit:
         """Log loss of each validation cell, float (M,)."""
         task = self._task
         gp = pick(task.validation, task.cohort.n_loci, posterior.shown_gp)
-        return -log_of(gp[np.arange(len(gp)), task.validation.truth])
+        target = task.validation.target
+        return -log_of(gp[np.arange(len(gp)), target] if target.ndim == 1 else (gp * target).sum(1))
 
 
 def _screen_state(screen: Screen | None) -> State:

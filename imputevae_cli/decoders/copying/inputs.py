@@ -8,7 +8,7 @@ import numpy as np
 
 from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.data.subsets import two_stretches
-from imputevae_cli.decoders.copying import inbreeding
+from imputevae_cli.decoders.copying import inbreeding, uncertain
 from imputevae_cli.decoders.copying import windows as copying_windows
 from imputevae_cli.decoders.copying.rules import InbreedingRules
 from imputevae_cli.decoders.copying.schedule import Schedule
@@ -38,9 +38,11 @@ class CopyingGuides:
 class ChainInputs:
     """The cohort that chains run over, and what they are given beside it.
 
+    cohort: where it has evidence, its calls are the genotypes that are certain (`uncertain.certain_part`).
     prior: float32 (N, panel samples) of how readily a sample is copied, or (0, 0) for no preference. similarity:
     float32 (N, N) that a prior may be fitted on, or None. panel: uint8 (panel samples * ploidy, L) to copy from, or
-    None to copy from each other. frequency: float32 (L,) of ALT, where missing calls start; None for the calls' own.
+    None to copy from each other. frequency: float32 (L,) of ALT, where missing calls start; None for the calls' own;
+    given where there is evidence.
     frame: of these loci, where they are a stretch of more; None: they are all there are. global_rows: see
     `CopyingGuides`; not with a panel. switch: float32 (L,), switch probabilities that are kept; None: they are learned.
     """
@@ -60,8 +62,11 @@ class ChainInputs:
             return self.frame
         cohort = self.cohort
         windows = copying_windows.windows(cohort.chrom_codes, schedule.core, schedule.halo)
+        keys, evidence = sample_keys.places if self.panel is None else sample_keys.digests, cohort.evidence
+        if evidence is not None:
+            paths = uncertain.paths(evidence, windows, self.frequency, rules)
+            return Frame(windows, paths, keys(uncertain.comparable(evidence), windows))
         paths = inbreeding.paths(cohort.calls, windows, cohort.ploidy, self.frequency, rules)
-        keys = sample_keys.places if self.panel is None else sample_keys.digests
         return Frame(windows, paths, keys(cohort.calls, windows))
 
     def two_stretches(self, samples: np.ndarray, n_loci: int) -> ChainInputs:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple, Protocol
 
+import numpy as np
 import torch
 
-from imputevae_cli.decoders.copying import kernel, kernel_torch
+from imputevae_cli.decoders.copying import kernel, kernel_likelihood, kernel_torch
 from imputevae_cli.decoders.copying.sweep_block import SweepBlock
 
 KernelName = Literal["compiled", "torch"]
@@ -34,6 +35,22 @@ class CompiledKernel(NamedTuple):
     def sweep(self, block: SweepBlock) -> None:
         """See `Kernel`."""
         kernel.sweep(*block)
+
+
+class LikelihoodKernel(NamedTuple):
+    """The compiled kernel where calls are uncertain; see `kernel_likelihood.sweep`."""
+
+    codes: np.ndarray
+    table: np.ndarray
+    frequency: np.ndarray
+
+    def block_size(self, n_samples: int, per_task: int) -> int:
+        """See `Kernel`."""
+        return per_task
+
+    def sweep(self, block: SweepBlock) -> None:
+        """See `Kernel`."""
+        kernel_likelihood.sweep(*self, *block)
 
 
 class TorchKernel(NamedTuple):

@@ -45,6 +45,22 @@ def line(alt, error, span):
 
 
 @inner
+def emission(likelihood, facing):
+    """What a cell's likelihoods, float32 (3,), say of a haplotype's REF and ALT, summing to 1, where the other's allele
+    is ALT by the chance `facing`; one half each where they say nothing."""
+    ref = (F(1) - facing) * likelihood[0] + facing * likelihood[1]
+    alt = (F(1) - facing) * likelihood[1] + facing * likelihood[2]
+    total = ref + alt
+    return (ref / total, alt / total) if total > TINY else (F(0.5), F(0.5))
+
+
+@inner
+def sloped(ref, alt, error, span):
+    """(base, slope) as in `line`, of an emission that is `ref` for REF and `alt` for ALT."""
+    return ref + (alt - ref) * error, (alt - ref) * span
+
+
+@inner
 def next_switch(switch, locus, stop):
     """The switch probability before the next locus, 0 at the window's end."""
     return switch[locus + 1] if locus + 1 < stop else F(0)

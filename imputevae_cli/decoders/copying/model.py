@@ -18,7 +18,7 @@ from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.data.frequencies import locus_frequencies
 from imputevae_cli.data.genotypes import MISSING, missing_per_sample
 from imputevae_cli.data.hidden_calls import HiddenCells
-from imputevae_cli.decoders.copying import choose_schedule, copying_prior, inbreeding
+from imputevae_cli.decoders.copying import choose_schedule, copying_prior, inbreeding, uncertain
 from imputevae_cli.decoders.copying import rules as copying_rules
 from imputevae_cli.decoders.copying import windows as copying_windows
 from imputevae_cli.decoders.copying.chain import Chain
@@ -27,7 +27,7 @@ from imputevae_cli.decoders.copying.kernel_choice import KernelName, kernel_for
 from imputevae_cli.decoders.copying.posterior import HaplotypePanel, HaplotypePosterior, Stretch
 from imputevae_cli.decoders.copying.rules import CopyingRules
 from imputevae_cli.decoders.copying.schedule import DOSE_UNIT, Schedule
-from imputevae_cli.decoders.copying.window_frame import cell_offsets
+from imputevae_cli.decoders.copying.window_frame import Frame, cell_offsets
 from imputevae_cli.errors import InputError
 from imputevae_cli.runtime.processes import Ranks
 from imputevae_cli.runtime.run_options import RunOptions
@@ -72,16 +72,18 @@ class CopyingModel:
         """
         given, options = hidden is not None, options or RunOptions()
         if hidden is None:
-            hidden = self._choose_hidden(cohort.calls, np.random.default_rng(self.seed))
-            cohort = cohort.with_calls(cohort.calls.copy())
-            hidden.hide(cohort.calls)
+            hidden = self._choose_hidden(cohort, np.random.default_rng(self.seed))
+            cohort = _without(cohort, hidden)
         inputs = self._inputs_of(cohort, guides or CopyingGuides())
         with ThreadPoolExecutor(options.threads) as pool:
             schedule = schedule or self.schedule_for(inputs, pool, options)
             doses, chain = self._run(inputs, schedule, pool, options)
-        calls, ploidy = cohort.calls, cohort.ploidy
-        haplotypes = restored(chain.haplotypes, calls, ploidy, hidden)
-        frequencies = locus_frequencies(calls, ploidy + 1, pseudo_count=1.0)
+        calls, ploidy, evidence = inputs.cohort.calls, cohort.ploidy, cohort.evidence
+        haplotypes = restored(chain.haplotypes, calls, ploidy, uncertain.certain_cells(hidden, ploidy))
+        if evidence is None:
+            frequencies = locus_frequencies(calls, ploidy + 1, pseudo_count=1.0)
+        else:
+            frequencies = uncertain.genotype_frequencies(evidence)
         posterior = _posterior(hidden, chain, doses, haplotypes, frequencies)
         return posterior if given else posterior.calibrated(hidden, self.rules.calibration)
 
@@ -89,8 +91,9 @@ class CopyingModel:
         self, inputs: ChainInputs, pool: ThreadPoolExecutor, options: RunOptions | None = None
     ) -> Schedule:
         """What the settings, the rules and, unless it is switched off, a trial say."""
-        schedule = choose_schedule.overlaid(self.rules.size.schedule_for(len(inputs.cohort.calls)), self.settings)
-        if not self.settings.trial:
+        n_samples, is_uncertain = len(inputs.cohort.calls), inputs.cohort.evidence is not None
+        schedule = choose_schedule.overlaid(self.rules.size.schedule_for(n_samples, is_uncertain), self.settings)
+        if is_uncertain or not self.settings.trial:
             return schedule
         options = options or RunOptions()
         trial = choose_schedule.Trial.of(inputs, self.seed, pool, kernel_for(options.device, self.kernel), self.rules)
@@ -111,6 +114,7 @@ class CopyingModel:
         than `rules.beside` are not read, which may change a call where donors are chosen by what is likely there.
         Raises InputError where the loci do not number as the panel's do.
         """
+        cohort = uncertain.certain_part(cohort)
         calls = cohort.calls
         if cohort.n_loci != len(panel.switch):
             raise InputError(
@@ -125,7 +129,13 @@ class CopyingModel:
         start, stop = int(frame.windows[windows[0], 1]), int(frame.windows[windows[1] - 1, 2])
         part = slice(start, stop)
         inputs = ChainInputs(
-            Cohort(np.ascontiguousarray(calls[:, part]), cohort.chrom_codes[part], cohort.positions[part], ploidy),
+            Cohort(
+                np.ascontiguousarray(calls[:, part]),
+                cohort.chrom_codes[part],
+                cohort.positions[part],
+                ploidy,
+                evidence=None if cohort.evidence is None else cohort.evidence.at_loci(part),
+            ),
             panel=panel.stretch(start, stop),
             frequency=frequency[part],
             frame=frame.part(*windows),
@@ -135,19 +145,21 @@ class CopyingModel:
         with ThreadPoolExecutor(options.threads) as pool:
             doses, chain = self._run(inputs, schedule, pool, options)
         posterior = _posterior(HiddenCells.none(), chain, doses, chain.haplotypes, panel.frequencies[part])
-        left = inbreeding.residual_coefficients(calls, frame.windows, frame.paths, ploidy, frequency)
+        left = _residual_coefficients(whole, frame)
         return Stretch(replace(posterior, inbreeding=left, calibration=panel.calibration), start)
 
     def _inputs_of(self, cohort: Cohort, guides: CopyingGuides) -> ChainInputs:
         """The cohort with its guides; without any, with the genotypes' own correlations where that is not too dear."""
-        prior, similarity = guides.copying_prior, guides.similarity
-        if prior is None and similarity is None and 2 < len(cohort.calls) <= self.rules.prior.max_samples:
+        prior, similarity, is_certain = guides.copying_prior, guides.similarity, cohort.evidence is None
+        may_compare = is_certain and 2 < len(cohort.calls) <= self.rules.prior.max_samples
+        if prior is None and similarity is None and may_compare:
             similarity = copying_prior.correlations(cohort.calls, cohort.ploidy, self.rules.prior)
         prior = NO_PRIOR if prior is None else np.ascontiguousarray(prior, np.float32)
-        return ChainInputs(cohort, prior, similarity, global_rows=guides.global_rows)
+        return replace(plain_inputs(cohort), prior=prior, similarity=similarity, global_rows=guides.global_rows)
 
-    def _choose_hidden(self, calls: np.ndarray, rng: np.random.Generator) -> HiddenCells:
+    def _choose_hidden(self, cohort: Cohort, rng: np.random.Generator) -> HiddenCells:
         """Some known calls, to calibrate on."""
+        calls = cohort.calls
         n_known = calls.size - missing_per_sample(calls).sum()
         share = min(self.rules.calibration.hidden_share, self.rules.calibration.max_hidden / max(n_known, 1))
         n_loci = calls.shape[1]
@@ -155,7 +167,7 @@ class CopyingModel:
             n_loci * n + np.flatnonzero((rng.random(n_loci, np.float32) < share) & (row != MISSING))
             for n, row in enumerate(calls)
         ]
-        return HiddenCells.at(np.concatenate(drawn), calls)
+        return HiddenCells.at(np.concatenate(drawn), calls, cohort.evidence)
 
     def _run(
         self, inputs: ChainInputs, schedule: Schedule, pool: ThreadPoolExecutor, options: RunOptions
@@ -187,6 +199,8 @@ class CopyingModel:
         for start in range(0, len(doses), SCALED_AT_ONCE):
             some = doses[start : start + SCALED_AT_ONCE]
             some[:] = np.rint(some * np.float32(DOSE_UNIT / (unit * n_kept)))
+        if inputs.cohort.evidence is not None and inputs.cohort.ploidy == 2:
+            uncertain.before_own(doses, inputs.cohort, chain.paths == 2, chain.windows)
         return doses, chain
 
 
@@ -202,13 +216,40 @@ def _posterior(
     hidden: HiddenCells, chain: Chain, doses: np.ndarray, haplotypes: np.ndarray, frequencies: np.ndarray
 ) -> HaplotypePosterior:
     """What a chain and its kin learned."""
-    cohort, frequency = chain.cohort, chain.inputs.frequency
-    left = inbreeding.residual_coefficients(cohort.calls, chain.windows, chain.paths, cohort.ploidy, frequency)
+    cohort = chain.cohort
+    left = _residual_coefficients(chain.inputs, chain.frame)
     packed, ahead = packed_haplotypes(haplotypes, cohort.ploidy)
     return HaplotypePosterior(
         cohort.calls, hidden, cohort.ploidy, chain.paths, copying_windows.window_of(chain.windows), left,
         doses, packed, ahead, chain.schedule, chain.switch, frequencies,
     )  # fmt: skip
+
+
+def plain_inputs(cohort: Cohort) -> ChainInputs:
+    """The cohort by itself, certain or not."""
+    if cohort.evidence is None:
+        return ChainInputs(cohort)
+    frequency = uncertain.alt_frequencies(uncertain.genotype_frequencies(cohort.evidence))
+    return ChainInputs(uncertain.certain_part(cohort), frequency=frequency)
+
+
+def _residual_coefficients(inputs: ChainInputs, frame: Frame) -> np.ndarray:
+    """F where samples follow one path, float32 (N,)."""
+    cohort, frequency = inputs.cohort, inputs.frequency
+    if cohort.evidence is not None:
+        return uncertain.residual_coefficients(cohort.evidence, frame.windows, frame.paths, frequency)
+    return inbreeding.residual_coefficients(cohort.calls, frame.windows, frame.paths, cohort.ploidy, frequency)
+
+
+def _without(cohort: Cohort, hidden: HiddenCells) -> Cohort:
+    """A copy of the cohort that lacks some cells."""
+    evidence = cohort.evidence
+    cohort = cohort.with_calls(cohort.calls.copy())
+    hidden.hide(cohort.calls)
+    if evidence is not None:
+        evidence = replace(evidence, codes=evidence.codes.copy())
+        evidence.hide(hidden)
+    return replace(cohort, evidence=evidence)
 
 
 def packed_haplotypes(haplotypes: np.ndarray, ploidy: int) -> tuple[np.ndarray, np.ndarray]:

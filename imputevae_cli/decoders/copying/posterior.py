@@ -120,7 +120,7 @@ class HaplotypePosterior:
             raw.append(self._raw_gp(place[samples, loci - start], samples, loci))
         gp = np.concatenate(raw) if raw else np.zeros((0, self.ploidy + 1), np.float32)
         order = np.lexsort((cells.loci, cells.samples))
-        fitted = copying_calibration.fit(gp[order], self.frequencies[cells.loci[order]], cells.truth[order], rules)
+        fitted = copying_calibration.fit(gp[order], self.frequencies[cells.loci[order]], cells.target[order], rules)
         return replace(self, calibration=fitted)
 
     def _shown(self, start: int, stop: int) -> np.ndarray:

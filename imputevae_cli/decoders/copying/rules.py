@@ -16,14 +16,17 @@ SMALL = Schedule(16, 7, 4, core=256, halo=64, scales=(150, 400), start_rate=0.2,
 MEDIUM = Schedule(13, 7, 3, core=512, halo=96, scales=(300, 600), start_rate=0.1, cooling=0.6)
 LARGE = Schedule(13, 8, 2, core=1500, halo=150, pieces=8, scales=(300, 600, 1200), start_rate=0.05, cooling=0.6)
 LARGER = replace(LARGE, chains=1)
+UNCERTAIN = Schedule(40, 20, 3, donors=64, core=256, halo=96, start_rate=0.2, cooling=0.85, refresh=1)
+UNCERTAIN_LARGE = replace(UNCERTAIN, chains=1, refresh=2)
 
 
 @dataclass(frozen=True)
 class SizeRules:
     """The schedule by the number of samples, before the trial: small cohorts get more chains and cool more slowly.
 
-    small, medium, large: the most samples of each class. No measurement varies these by themselves; chosen by hand on
-    cases such as those of `bench/results/ld.json`.
+    small, medium, large: the most samples of each class. of_uncertain, of_uncertain_large: where calls are uncertain,
+    up to `medium` samples and above: alleles are drawn, so that chains cool slowly and differ. No measurement varies
+    these by themselves; chosen by hand on cases such as those of `bench/results/ld.json`.
     """
 
     small: int = 150
@@ -33,9 +36,13 @@ class SizeRules:
     of_medium: Schedule = MEDIUM
     of_large: Schedule = LARGE
     of_larger: Schedule = LARGER
+    of_uncertain: Schedule = UNCERTAIN
+    of_uncertain_large: Schedule = UNCERTAIN_LARGE
 
-    def schedule_for(self, n_samples: int) -> Schedule:
-        """The schedule for so many samples."""
+    def schedule_for(self, n_samples: int, is_uncertain: bool = False) -> Schedule:
+        """The schedule for so many samples. is_uncertain: whether their calls are."""
+        if is_uncertain:
+            return self.of_uncertain if n_samples <= self.medium else self.of_uncertain_large
         classes = ((self.small, self.of_small), (self.medium, self.of_medium), (self.large, self.of_large))
         return next((schedule for most, schedule in classes if n_samples <= most), self.of_larger)
 

@@ -134,9 +134,10 @@ def test_under_100_cells_fit_no_calibration(n_cells, few):
 
 def test_calls_hidden_to_calibrate_on_are_a_share_up_to_a_most():
     calls = some_calls(n=50, n_loci=1000, missing=0.0)
+    cohort = Cohort(calls, np.zeros(1000, np.int32), np.arange(1000), 2)
     few = CopyingRules(calibration=CalibrationRules(max_hidden=100))
     for rules, expected in ((CopyingRules(), 500), (few, 100)):
-        hidden = CopyingModel(rules=rules)._choose_hidden(calls, np.random.default_rng(0))
+        hidden = CopyingModel(rules=rules)._choose_hidden(cohort, np.random.default_rng(0))
         assert 0.7 * expected < len(hidden.truth) < 1.3 * expected
 
 

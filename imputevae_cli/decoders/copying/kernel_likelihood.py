@@ -1,0 +1,302 @@
+"""The compiled recursions where calls are uncertain: a sample's haplotypes weigh the likelihoods of its genotypes.
+
+With L[g] the likelihood of g ALT alleles, a haplotype's emission is e(v) = L[v + o], where o is the allele of the other
+haplotype: the drawn one. Left to right, the alleles (v0, v1) of a cell are drawn together by P0(v0) P1(v1) L[v0 + v1],
+with the phase, and each haplotype goes on with the other's. Otherwise the recursions are those of kernel.py, which this
+gives where calls are certain. What is added to the doses are the genotype's chances given the cell's own likelihoods
+too, on two paths; `uncertain.before_own` takes these out of the mean.
+
+What is stored is the drawn allele: chances that are stored draw those of others towards the frequencies, and chains end
+with twice the errors. Where nothing is known of a cell the chance of ALT is stored, as in kernel.py.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from imputevae_cli.decoders.copying.kernel import count_jumps, drift, missing_pair, record_usage, write_missing
+from imputevae_cli.decoders.copying.kernel_likelihood_one_path import backward_one, forward_one
+from imputevae_cli.decoders.copying.kernel_numerics import (
+    BYTE,
+    TINY,
+    F,
+    emission,
+    fast,
+    fill_prior,
+    gather,
+    inner,
+    next_switch,
+    sloped,
+    uniform,
+)
+
+NOTHING, HOMOZYGOUS, OPEN = 0, 1, 2
+"""What is known of a cell: nothing, a certain homozygote, or something that leaves phase or genotype open."""
+FADING = F(0.8)
+"""How much of what is gathered on the phase against the phase before is left at the next cell."""
+
+
+@inner
+def gather_likelihoods(calls, codes, table, first, likelihoods, kinds):
+    """likelihoods float32 (T, C) <- of one sample's cells from locus `first` on, kinds uint8 (T,) <- what is known.
+
+    calls int8 (L,): certain genotypes, -1 elsewhere; codes uint16 (L,): rows of table float32 (K, C), 0 for nothing.
+    """
+    n_classes = table.shape[1]
+    for t in range(kinds.shape[0]):
+        call, code = calls[first + t], codes[first + t]
+        for g in range(n_classes):
+            likelihoods[t, g] = table[code, g] if call < 0 else F(call == g)
+        kinds[t] = OPEN
+        if call < 0 and code == 0:
+            kinds[t] = NOTHING
+        elif call == 0 or call == n_classes - 1:
+            kinds[t] = HOMOZYGOUS
+
+
+@inner
+def backward_pair(likelihoods, kinds, first, theta, own, switch, error, first_pass, frequency, pi, b, sums, work):
+    """b float32 (T, 2, K) of a diploid sample, and sums float32 (T, 2): the chance of ALT from the right alone.
+
+    own uint8 (2, L): its haplotypes so far; in the first pass, where none is drawn, the other allele is ALT by the
+    frequency of the locus, float32 (L,).
+    """
+    n_loci, n_donors = theta.shape
+    span = F(1.0 - 2.0 * error) * BYTE
+    eps = F(error)
+    e0, e1 = work[0], work[1]
+    for k in range(n_donors):
+        b[n_loci - 1, 0, k] = F(1)
+        b[n_loci - 1, 1, k] = F(1)
+    for t in range(n_loci - 1, 0, -1):
+        locus = first + t
+        rho = switch[locus]
+        keep = F(1) - rho
+        if kinds[t] == NOTHING:
+            for k in range(n_donors):
+                b[t - 1, 0, k] = keep * b[t, 0, k] + rho
+                b[t - 1, 1, k] = keep * b[t, 1, k] + rho
+            continue
+        facing0 = frequency[locus] if first_pass else F(own[1, locus] >= 128)
+        facing1 = frequency[locus] if first_pass else F(own[0, locus] >= 128)
+        base0, slope0 = sloped(*emission(likelihoods[t], facing0), eps, span)
+        base1, slope1 = sloped(*emission(likelihoods[t], facing1), eps, span)
+        s0 = s1 = u0 = u1 = F(0)
+        for k in range(n_donors):
+            th = F(theta[t, k])
+            y0 = pi[k] * b[t, 0, k]
+            y1 = pi[k] * b[t, 1, k]
+            x0 = base0 + slope0 * th
+            x1 = base1 + slope1 * th
+            e0[k] = x0
+            e1[k] = x1
+            s0 += x0 * y0
+            s1 += x1 * y1
+            u0 += th * y0
+            u1 += th * y1
+        sums[t, 0] = eps + span * u0
+        sums[t, 1] = eps + span * u1
+        q0 = keep / max(s0, TINY)
+        q1 = keep / max(s1, TINY)
+        for k in range(n_donors):
+            b[t - 1, 0, k] = e0[k] * b[t, 0, k] * q0 + rho
+            b[t - 1, 1, k] = e1[k] * b[t, 1, k] * q1 + rho
+
+
+@inner
+def weigh_alleles(theta, t, error, m, b, chances):
+    """chances float32 (2, 4) <- of (left haplotype, slot of the right part): sum_k m b in the first row, and the part
+    of it with ALT; columns 0-0, 1-1, 0-1, 1-0."""
+    t00 = t01 = t10 = t11 = F(0)
+    u00 = u01 = u10 = u11 = F(0)
+    for k in range(theta.shape[1]):
+        th = F(theta[t, k])
+        x00 = m[0, k] * b[t, 0, k]
+        x01 = m[0, k] * b[t, 1, k]
+        x10 = m[1, k] * b[t, 0, k]
+        x11 = m[1, k] * b[t, 1, k]
+        t00 += x00
+        t01 += x01
+        t10 += x10
+        t11 += x11
+        u00 += x00 * th
+        u01 += x01 * th
+        u10 += x10 * th
+        u11 += x11 * th
+    span = F(1.0 - 2.0 * error) * BYTE
+    eps = F(error)
+    chances[0, 0], chances[0, 1], chances[0, 2], chances[0, 3] = t00, t11, t01, t10
+    chances[1, 0] = eps * t00 + span * u00
+    chances[1, 1] = eps * t11 + span * u11
+    chances[1, 2] = eps * t01 + span * u01
+    chances[1, 3] = eps * t10 + span * u10
+
+
+@inner
+def draw_alleles(likelihood, chances, u):
+    """Draw a cell's alleles and phase: (v0, v1, swap), each 0 or 1. chances: of `weigh_alleles`; u: a uniform draw."""
+    total = F(0)
+    for swap in range(2):
+        ref0, ref1 = chances[0, 2 * swap] - chances[1, 2 * swap], chances[0, 2 * swap + 1] - chances[1, 2 * swap + 1]
+        alt0, alt1 = chances[1, 2 * swap], chances[1, 2 * swap + 1]
+        total += ref0 * ref1 * likelihood[0] + (ref0 * alt1 + alt0 * ref1) * likelihood[1] + alt0 * alt1 * likelihood[2]
+    u *= total
+    last0 = last1 = last_swap = 0
+    for i in range(8):
+        swap, v0, v1 = i >> 2, (i >> 1) & 1, i & 1
+        one = chances[1, 2 * swap] if v0 else chances[0, 2 * swap] - chances[1, 2 * swap]
+        two = chances[1, 2 * swap + 1] if v1 else chances[0, 2 * swap + 1] - chances[1, 2 * swap + 1]
+        weight = one * two * likelihood[v0 + v1]
+        if weight > 0:
+            last0, last1, last_swap = v0, v1, swap
+            if u < weight:
+                break
+            u -= weight
+    return last0, last1, last_swap
+
+
+@inner
+def write_chances(chances, likelihood, doses, unit, at):
+    """Write what is expected of an open cell, given its likelihoods too, to row `at` of doses, where it has rows."""
+    if doses.shape[0] == 0:
+        return
+    low = middle = high = F(0)
+    for swap in range(2):
+        alt0, alt1 = chances[1, 2 * swap], chances[1, 2 * swap + 1]
+        ref0, ref1 = chances[0, 2 * swap] - alt0, chances[0, 2 * swap + 1] - alt1
+        low += ref0 * ref1 * likelihood[0]
+        middle += (ref0 * alt1 + alt0 * ref1) * likelihood[1]
+        high += alt0 * alt1 * likelihood[2]
+    total = max(low + middle + high, TINY)
+    doses[at, 0] += np.uint16(min(low / total, F(1)) * F(unit) + F(0.5))
+    doses[at, 1] += np.uint16(min(high / total, F(1)) * F(unit) + F(0.5))
+
+
+@inner
+def advance(theta, t, lines, m, b, swap, rho, pi, work):
+    """m <- the forward weights at the next locus, whose switch probability is rho; work[2, 2:4] <- sum_k m e b.
+
+    lines: (base, slope) of each haplotype's emission, one after the other.
+    """
+    base0, slope0, base1, slope1 = lines
+    s0 = s1 = z0 = z1 = F(0)
+    e0, e1 = work[0], work[1]
+    for k in range(theta.shape[1]):
+        th = F(theta[t, k])
+        x0 = (base0 + slope0 * th) * m[0, k]
+        x1 = (base1 + slope1 * th) * m[1, k]
+        e0[k] = x0
+        e1[k] = x1
+        s0 += x0
+        s1 += x1
+        z0 += x0 * b[t, swap, k]
+        z1 += x1 * b[t, 1 - swap, k]
+    work[2, 2] = z0
+    work[2, 3] = z1
+    q0 = (F(1) - rho) / max(s0, TINY)
+    q1 = (F(1) - rho) / max(s1, TINY)
+    for k in range(theta.shape[1]):
+        m[0, k] = e0[k] * q0 + rho * pi[k]
+        m[1, k] = e1[k] * q1 + rho * pi[k]
+
+
+@inner
+def forward_pair(
+    calls, likelihoods, kinds, window, theta, own, switch, error, first_pass, pi, b, sums, m, work, chances, key, out0,
+    out1, origin, jumps, usage, doses, unit, at,
+):  # fmt: skip
+    """Draw alleles and phases left to right and write the core of a window; see `kernel.forward_pair`."""
+    first, core_first, core_stop, stop = window[0], window[1], window[2], window[3]
+    middle = (core_first + core_stop) // 2
+    span = F(1.0 - 2.0 * error) * BYTE
+    eps = F(error)
+    swap = 0
+    flip_in = flip_out = 0
+    against = F(0)  # above 0 where the phase is that of before, below 0 where it is the reverse
+    for k in range(pi.shape[0]):
+        m[0, k] = pi[k]
+        m[1, k] = pi[k]
+    for t in range(stop - first):
+        locus = first + t
+        place = locus - origin
+        core = core_first <= locus < core_stop
+        rho_next = next_switch(switch, locus, stop)
+        if locus == core_first:
+            flip_in = 1 if against < 0 else 0
+        if locus == middle:
+            record_usage(m, b, t, swap, usage)
+        if kinds[t] == NOTHING:
+            if core:
+                missing_pair(theta, t, error, m, b, swap, work)
+                write_missing(work, out0, out1, place, doses, unit, at)
+                at += 1
+                count_jumps(t, switch[locus], F(1), F(1), work, jumps, place)
+            drift(m, rho_next, pi)
+            continue
+        likelihood = likelihoods[t]
+        v0 = v1 = np.int64(likelihood[2] > 0)  # of a certain homozygote
+        if kinds[t] == OPEN:
+            weigh_alleles(theta, t, error, m, b, chances)
+            v0, v1, swap = draw_alleles(likelihood, chances, uniform(key, t))
+            before = F(1) if first_pass else (F(own[0, locus]) - F(own[1, locus])) * BYTE
+            against = FADING * against + before * F(v0 - v1)
+            if locus < core_stop:
+                flip_out = 1 if against < 0 else 0
+            if core and calls[locus] < 0:
+                write_chances(chances, likelihood, doses, unit, at)
+                at += 1
+        e0, f0 = emission(likelihood, F(v1))
+        e1, f1 = emission(likelihood, F(v0))
+        lines = (*sloped(e0, f0, eps, span), *sloped(e1, f1, eps, span))
+        advance(theta, t, lines, m, b, swap, rho_next, pi, work)
+        if core:
+            out0[place] = np.uint8(255 * v0)
+            out1[place] = np.uint8(255 * v1)
+            r0 = e0 + (f0 - e0) * sums[t, swap]
+            r1 = e1 + (f1 - e1) * sums[t, 1 - swap]
+            count_jumps(t, switch[locus], r0, r1, work, jumps, place)
+    return flip_in, flip_out
+
+
+@fast
+def sweep(
+    codes, table, frequency, calls, paths, panel, state, donors, prior, global_share, switch, error, keys, first_pass,
+    window, samples, at, doses, unit, out, origin, flips, jumps, usage,
+):  # fmt: skip
+    """As `kernel.sweep`. codes uint16 (N, L): rows of table float32 (K, C), likelihoods; calls: -1 where they leave the
+    genotype open, and those cells are the rows of doses; frequency float32 (L,), of ALT."""
+    ploidy = state.shape[0] // calls.shape[0]
+    first, stop = window[0], window[3]
+    n_loci, n_donors = stop - first, donors.shape[1]
+    theta = np.empty((n_loci, n_donors), np.uint8)
+    b = np.empty((n_loci, 2, n_donors), np.float32)
+    sums = np.empty((n_loci, 2), np.float32)
+    m = np.empty((2, n_donors), np.float32)
+    work = np.empty((3, max(n_donors, 4)), np.float32)
+    chances = np.empty((2, 4), np.float32)
+    pi = np.empty(n_donors, np.float32)
+    likelihoods = np.empty((n_loci, table.shape[1]), np.float32)
+    kinds = np.empty(n_loci, np.uint8)
+    for n in range(samples[0], samples[1]):
+        fill_prior(prior, global_share, n, donors[n], ploidy, pi)
+        gather(panel, donors[n], first, n_loci, theta)
+        gather_likelihoods(calls[n], codes[n], table, first, likelihoods, kinds)
+        row = n * ploidy
+        if paths[n] == 1:
+            backward_one(likelihoods, first, theta, switch, error, pi, b, sums, work)
+            forward_one(
+                calls[n], likelihoods, window, theta, switch, error, pi, b, sums, m, out[row], origin, jumps, usage[n],
+                doses, unit, at[n],
+            )  # fmt: skip
+            if ploidy == 2:
+                core = slice(window[1] - origin, window[2] - origin)
+                out[row + 1, core] = out[row, core]
+            continue
+        own = state[row : row + 2]
+        backward_pair(
+            likelihoods, kinds, first, theta, own, switch, error, first_pass, frequency, pi, b, sums, work
+        )  # fmt: skip
+        flips[n, 0], flips[n, 1] = forward_pair(
+            calls[n], likelihoods, kinds, window, theta, own, switch, error, first_pass, pi, b, sums, m, work, chances,
+            keys[n], out[row], out[row + 1], origin, jumps, usage[n], doses, unit, at[n],
+        )  # fmt: skip

@@ -1,0 +1,79 @@
+"""The recursions of kernel_likelihood.py for one path: a haploid sample, or one whose two haplotypes are the same."""
+
+from __future__ import annotations
+
+from imputevae_cli.decoders.copying.kernel_numerics import BYTE, TINY, F, byte, inner, next_switch, sloped
+from imputevae_cli.decoders.copying.kernel_one_path import record_usage_one, write_missing_one
+
+
+@inner
+def emission_one(likelihood):
+    """What a cell's likelihoods say of REF and of ALT on one path, summing to 1; a heterozygote says nothing."""
+    ref, alt = likelihood[0], likelihood[likelihood.shape[0] - 1]
+    total = ref + alt
+    return (ref / total, alt / total) if total > TINY else (F(0.5), F(0.5))
+
+
+@inner
+def backward_one(likelihoods, first, theta, switch, error, pi, b, sums, work):
+    """As `backward_pair` for one haplotype."""
+    n_loci, n_donors = theta.shape
+    span = F(1.0 - 2.0 * error) * BYTE
+    e0 = work[0]
+    for k in range(n_donors):
+        b[n_loci - 1, 0, k] = F(1)
+    for t in range(n_loci - 1, 0, -1):
+        rho = switch[first + t]
+        base, slope = sloped(*emission_one(likelihoods[t]), F(error), span)
+        s = F(0)
+        for k in range(n_donors):
+            x = (base + slope * F(theta[t, k])) * b[t, 0, k]
+            e0[k] = x
+            s += pi[k] * x
+        s = max(s, TINY)
+        sums[t, 0] = s
+        q = (F(1) - rho) / s
+        for k in range(n_donors):
+            b[t - 1, 0, k] = e0[k] * q + rho
+
+
+@inner
+def forward_one(
+    calls, likelihoods, window, theta, switch, error, pi, b, sums, m, out, origin, jumps, usage, doses, unit, at
+):
+    """As `forward_pair` for one haplotype: out uint8 from locus `origin` on; doses those of REF and ALT."""
+    first, core_first, core_stop, stop = window[0], window[1], window[2], window[3]
+    span = F(1.0 - 2.0 * error) * BYTE
+    eps = F(error)
+    middle = (core_first + core_stop) // 2
+    for k in range(pi.shape[0]):
+        m[0, k] = pi[k]
+    for t in range(stop - first):
+        locus = first + t
+        ref, alt = emission_one(likelihoods[t])
+        base, slope = sloped(ref, alt, eps, span)
+        if locus == middle:
+            record_usage_one(m, b, t, usage)
+        s = z = z_alone = p = F(0)
+        for k in range(pi.shape[0]):
+            th = F(theta[t, k])
+            y = m[0, k] * b[t, 0, k]
+            x = base + slope * th
+            z_alone += y
+            p += y * th
+            z += x * y
+            m[0, k] *= x
+            s += m[0, k]
+        if core_first <= locus < core_stop:
+            chance = min(eps + span * p / max(z_alone, TINY), F(1))
+            weight = chance * alt
+            out[locus - origin] = byte(weight / max(weight + (F(1) - chance) * ref, TINY))
+            if calls[locus] < 0:
+                write_missing_one(chance, doses, unit, at)
+                at += 1
+            if t > 0:
+                jumps[locus - origin] += min(switch[locus] * sums[t, 0] / max(z, TINY), F(1))
+        rho = next_switch(switch, locus, stop)
+        q = (F(1) - rho) / max(s, TINY)
+        for k in range(pi.shape[0]):
+            m[0, k] = m[0, k] * q + rho * pi[k]
