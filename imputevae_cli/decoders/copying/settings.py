@@ -15,9 +15,9 @@ class CopyingSettings(Section):
     iterations, burn_in: of each chain; probabilities are averaged over the iterations after burn_in. chains: runs
     from different phases. donors: haplotypes that a sample copies from in a window. core: loci of a window. halo:
     loci read on either side of a window. error: the chance that a copied allele differs. trial: whether held-out
-    calls choose what rules cannot; not where calls are uncertain. global_share: the copying prior of one more state, what the VAE expects of the
-    sample itself; 0 leaves it out, null lets held-out calls choose. It takes a VAE that is fitted in full: in `auto`
-    it joins where there is one.
+    calls choose what rules cannot; not where calls are uncertain. global_share: the copying prior of one more
+    state, what the VAE expects of the sample itself; 0 leaves it out, null lets held-out calls choose. It takes a
+    VAE that is fitted in full: in `auto` it joins where there is one.
     """
 
     iterations: Count | None = None
