@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 
+from imputevae_cli.config import Config
 from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.data.hidden_calls import HiddenCells
 from imputevae_cli.decoders.base import (
@@ -122,7 +123,7 @@ class FittedVae:
     """
 
     cohort: Cohort
-    config: object = field(repr=False)
+    config: Config = field(repr=False)
     encoder: Member = field(repr=False)
     thinned: np.ndarray | None
     latent: Latent
@@ -226,6 +227,7 @@ def train_in_full(task: Task) -> tuple[list[Member], np.ndarray | None]:
     with kernel_threads(task.threads):
         members = _train(task, data, "vae", together=True)
         if thinned is not None:
+            assert data.loci is not None
             populations = _on_device(data.populations, task.device)
             for member in members:
                 member.wide = WideVae.fit(member.model, data.calls, data.loci, populations, config.train.decoder_l2)
@@ -250,7 +252,7 @@ def _training_data(task: Task, thinned: np.ndarray | None) -> TrainingData:
     )
 
 
-def posterior_of(members: list[Member], cohort: Cohort, config, *, by_own_calls: bool = False) -> VaePosterior:
+def posterior_of(members: list[Member], cohort: Cohort, config: Config, *, by_own_calls: bool = False) -> VaePosterior:
     """What models say of a cohort. by_own_calls: a sample's draws hang on its own calls, not on its place."""
     everywhere = np.array([[0, 0, cohort.n_loci, cohort.n_loci]])
     return VaePosterior(
