@@ -6,6 +6,7 @@ locus; both are fitted on calls that were hidden from it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,7 +46,13 @@ def fit(
     return _best_of(gp, frequencies, calls, near, np.unique(best.blend * np.array(rules.refined_blends)))
 
 
-def _best_of(gp, frequencies, calls, temperatures, blends) -> Calibration:
+def _best_of(
+    gp: np.ndarray,
+    frequencies: np.ndarray,
+    calls: np.ndarray,
+    temperatures: np.ndarray,
+    blends: Sequence[float] | np.ndarray,
+) -> Calibration:
     chosen, least = Calibration(), np.inf
     base = _of_calls(frequencies, calls)
     for temperature in temperatures:

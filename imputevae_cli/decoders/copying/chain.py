@@ -7,7 +7,7 @@ rates follow by expectation-maximisation. Genotype probabilities are averaged ov
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -73,9 +73,8 @@ class Chain:
         self.starts = copying_windows.chrom_starts(cohort.chrom_codes)
         self.distances = copying_windows.relative_distances(cohort.chrom_codes, cohort.positions, self.rules.switch)
         self.rate = schedule.start_rate
-        self.switch = inputs.switch
-        if inputs.switch is None:
-            self.switch = self._smooth_switch(self.rate).astype(np.float32)
+        given = inputs.switch
+        self.switch = self._smooth_switch(self.rate).astype(np.float32) if given is None else given
         if cohort.evidence is None:
             self.haplotypes = initial_haplotypes(cohort.calls, cohort.ploidy, inputs.frequency)
         else:
@@ -139,21 +138,24 @@ class Chain:
             if self.iteration % self.schedule.refresh == 0:
                 self._choose_donors(pool)
             self.sweep = self._new_sweep()
-        while self.sweep.chunk < len(self.chunks):
-            tasks = self._sweep_tasks(self.sweep.chunk)
-            to_do = self.ranks.mine(np.flatnonzero(~self.sweep.done))
+        sweep = self.sweep
+        while sweep.chunk < len(self.chunks):
+            tasks = self._sweep_tasks(sweep.chunk)
+            to_do = self.ranks.mine(np.flatnonzero(~sweep.done).tolist())
 
-            def read(i: int, tasks=tasks, first=to_do[:1]) -> None:
+            def read(
+                i: int, tasks: list[tuple[int, int, np.ndarray]] = tasks, first: Sequence[int] = to_do[:1]
+            ) -> None:
                 if i in first or not is_due():  # one at least, so that every call comes closer to the end
                     self._read(tasks[i], doses, at, unit)
-                    self.sweep.done[i] = True
+                    sweep.done[i] = True
 
             list(pool.map(read, to_do))
             self._merge_chunk()
-            if not self.sweep.done.all():
+            if not sweep.done.all():
                 return
             self._next_chunk()
-        self._finish(self.sweep)
+        self._finish(sweep)
         self.sweep = None
         self.iteration += 1
 
@@ -177,12 +179,14 @@ class Chain:
 
     def _merge_chunk(self) -> None:
         """Give every process what each has read of the chunk."""
+        assert self.sweep is not None
         sweep, chunk = self.sweep, self.chunks[self.sweep.chunk]
         windows = slice(chunk[0], chunk[-1] + 1)
         self.ranks.merge(sweep.done, sweep.fresh, sweep.flips[windows], sweep.jumps, sweep.usage[windows])
 
     def _next_chunk(self) -> None:
         """Put the haplotypes that waited in place, let the fresh ones wait, and sum up the switches."""
+        assert self.sweep is not None
         sweep, origin = self.sweep, self._origin(self.sweep.chunk)
         self._take(sweep.waiting, origin)
         sweep.waiting = sweep.fresh
@@ -213,7 +217,8 @@ class Chain:
     def _chunks(self) -> list[list[int]]:
         """Runs of windows whose new haplotypes take about `chunk_bytes`, each wider than a halo."""
         least = max(self.schedule.halo, self.rules.work.chunk_bytes // len(self.haplotypes))
-        chunks, width = [[]], 0
+        chunks: list[list[int]] = [[]]
+        width = 0
         for w, (_, start, stop, _) in enumerate(self.windows.tolist()):
             if width >= least:
                 chunks, width = [*chunks, []], 0
@@ -223,6 +228,7 @@ class Chain:
 
     def _read(self, task: tuple[int, int, np.ndarray], doses: np.ndarray, at: np.ndarray, unit: int) -> None:
         """Read one block of samples in one window against the haplotypes as they stood before the iteration."""
+        assert self.sweep is not None
         sweep, (w, block, samples) = self.sweep, task
         self.kernel.sweep(
             SweepBlock(
@@ -289,7 +295,7 @@ class Chain:
         for some in (windows[first : first + size] for first in range(0, len(windows), size)):
             packed = dict(zip(some, pool.map(lambda w: self._packed(w, int(keys[w])), some), strict=True))
 
-            def choose(task, packed=packed):
+            def choose(task: tuple[int, int, np.ndarray], packed: dict[int, Packed] = packed) -> None:
                 w, _, samples = task
                 select_haplotypes.choose(packed[w], samples, keys_of[w], self.donors[w])
 
@@ -324,6 +330,7 @@ class Chain:
     def _update_prior(self, donors: np.ndarray, usage: np.ndarray) -> None:
         """The prior over donors from the samples' similarity; donors int32 (W, N, K), usage float32 (W, N, K)."""
         n = np.arange(len(self.cohort.calls))[None, :, None]
+        assert self.inputs.similarity is not None
         similarity = self.inputs.similarity[n, donors // self.cohort.ploidy]  # (W, N, K)
         k, rules = usage.shape[2], self.rules.prior
         self.steepness = copying_prior.fit_steepness(similarity.reshape(-1, k), usage.reshape(-1, k), rules)
@@ -331,6 +338,7 @@ class Chain:
 
     def _steep_prior(self) -> np.ndarray:
         """How readily each sample is copied, float32 (N, N): it grows with similarity."""
+        assert self.inputs.similarity is not None
         return np.exp(self.steepness * self.inputs.similarity)
 
     def _update_switch(self, jumps: np.ndarray) -> None:

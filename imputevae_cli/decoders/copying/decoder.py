@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 import numpy as np
@@ -104,12 +104,13 @@ class CopyingDecoder(PlainDecoder):
 
     def notes(self, fitted: FittedDecoder) -> list[str]:
         """See `Decoder`: what became of the VAE's state."""
-        return [fitted.note] if fitted.note else []
+        note = cast(FittedCopying, fitted).note
+        return [note] if note else []
 
     def learned_settings(self, fitted: FittedDecoder) -> dict[str, Any]:
         """See `Decoder`: the schedule that it ended with."""
-        known = CopyingSettings.__struct_fields__
-        return {f"copying.{k}": v for k, v in asdict(fitted.posterior.schedule).items() if k in known}
+        known, schedule = CopyingSettings.__struct_fields__, cast(FittedCopying, fitted).posterior.schedule
+        return {f"copying.{k}": v for k, v in asdict(schedule).items() if k in known}
 
 
 @dataclass(frozen=True)
@@ -194,8 +195,9 @@ class _Fit:
     def __init__(self, task: Task, structure: SampleStructure | None, rows: tuple[np.ndarray | None, str]):
         self._task, (self._rows, self._note) = task, rows
         # Where the latent was fitted on some of the loci, the genotypes' own correlations make the better copying prior
-        use_similarity = structure is not None and structure.reads_all_loci
-        self._similarity: Callable[[], np.ndarray | None] = structure.similarity if use_similarity else lambda: None
+        self._similarity: Callable[[], np.ndarray | None] = lambda: None
+        if structure is not None and structure.reads_all_loci:
+            self._similarity = structure.similarity
 
     def best(self) -> FittedCopying:
         """With as much of the VAE's state as the settings say, or as serves the validation cells."""

@@ -34,7 +34,7 @@ from imputevae_cli.decoders.copying.kernel_one_path import backward_one, forward
 
 
 @inner
-def alleles_of(call, first_is_alt):
+def alleles_of(call: int, first_is_alt: bool) -> tuple[bool, bool]:
     """Whether each of a known call's two alleles is ALT; first_is_alt: of a heterozygote's first."""
     alt0 = call == 2 or (call == 1 and first_is_alt)
     alt1 = call == 2 or (call == 1 and not alt0)
@@ -42,13 +42,13 @@ def alleles_of(call, first_is_alt):
 
 
 @inner
-def facing_sum(total, call, alt):
+def facing_sum(total: np.float32, call: int, alt: bool) -> np.float32:
     """R of a haplotype's allele from the chance of ALT at a heterozygous call, or the other way round."""
     return F(1) - total if call == 1 and not alt else total
 
 
 @inner
-def backward_past(b, t, rho):
+def backward_past(b: np.ndarray, t: int, rho: np.float32) -> None:
     """b[t - 1] <- the backward weights before a call that says nothing."""
     keep = F(1) - rho
     for k in range(b.shape[2]):
@@ -57,7 +57,10 @@ def backward_past(b, t, rho):
 
 
 @inner
-def backward_pair(calls, first, theta, alleles, switch, error, skip_hets, pi, b, sums, work):
+def backward_pair(
+    calls: np.ndarray, first: int, theta: np.ndarray, alleles: np.ndarray, switch: np.ndarray, error: float,
+    skip_hets: bool, pi: np.ndarray, b: np.ndarray, sums: np.ndarray, work: np.ndarray,
+) -> None:  # fmt: skip
     """b float32 (T, 2, K) and sums float32 (T, 2) of a diploid sample; the last T entries of each array are one window.
 
     calls int8 (T,), -1 missing; alleles uint8 (T,): the first haplotype's allele in the phase so far;
@@ -102,7 +105,7 @@ def backward_pair(calls, first, theta, alleles, switch, error, skip_hets, pi, b,
 
 
 @inner
-def draw_phase(theta, t, error, m, b, u):
+def draw_phase(theta: np.ndarray, t: int, error: float, m: np.ndarray, b: np.ndarray, u: np.float32) -> tuple[int, int]:
     """Draw the phase of a heterozygous call: (allele of haplotype 0, its slot of b), each 0 or 1.
 
     Haplotype i of the left part, m[i], goes on as slot i ^ swap of the right part, b[t]; its weight is
@@ -142,7 +145,9 @@ def draw_phase(theta, t, error, m, b, u):
 
 
 @inner
-def missing_pair(theta, t, error, m, b, swap, work):
+def missing_pair(
+    theta: np.ndarray, t: int, error: float, m: np.ndarray, b: np.ndarray, swap: int, work: np.ndarray
+) -> None:
     """work[2] <- (p0, p1, z0, z1): the chance of ALT on both haplotypes, and sum_k m b of each."""
     z0 = z1 = p0 = p1 = F(0)
     for k in range(theta.shape[1]):
@@ -161,7 +166,10 @@ def missing_pair(theta, t, error, m, b, swap, work):
 
 
 @inner
-def advance_pair(theta, t, error, alt0, alt1, m, b, swap, rho, pi, work):
+def advance_pair(
+    theta: np.ndarray, t: int, error: float, alt0: bool, alt1: bool, m: np.ndarray, b: np.ndarray, swap: int,
+    rho: np.float32, pi: np.ndarray, work: np.ndarray,
+) -> None:  # fmt: skip
     """m <- the forward weights at the next locus, whose switch probability is rho; work[2, 2:4] <- sum_k m e b."""
     span = F(1.0 - 2.0 * error) * BYTE
     base0, slope0 = line(alt0, error, span)
@@ -188,7 +196,7 @@ def advance_pair(theta, t, error, alt0, alt1, m, b, swap, rho, pi, work):
 
 
 @inner
-def drift(m, rho, pi):
+def drift(m: np.ndarray, rho: np.float32, pi: np.ndarray) -> None:
     """m <- the forward weights past a missing call."""
     keep = F(1) - rho
     for k in range(pi.shape[0]):
@@ -197,7 +205,7 @@ def drift(m, rho, pi):
 
 
 @inner
-def record_usage(m, b, t, swap, usage):
+def record_usage(m: np.ndarray, b: np.ndarray, t: int, swap: int, usage: np.ndarray) -> None:
     """usage float32 (K,) <- how likely each donor is copied at this locus, summed over the two haplotypes."""
     z0 = z1 = F(0)
     for k in range(usage.shape[0]):
@@ -208,7 +216,9 @@ def record_usage(m, b, t, swap, usage):
 
 
 @inner
-def count_jumps(t, switch, r0, r1, work, jumps, place):
+def count_jumps(
+    t: int, switch: np.float32, r0: np.float32, r1: np.float32, work: np.ndarray, jumps: np.ndarray, place: int
+) -> None:
     """Add the switches that both haplotypes are expected to make before a locus, of switch probability `switch`.
 
     t: its place in the window, before whose first locus there are none. r0, r1: R of their alleles; work[2, 2:4]:
@@ -220,7 +230,9 @@ def count_jumps(t, switch, r0, r1, work, jumps, place):
 
 
 @inner
-def write_missing(work, out0, out1, place, doses, unit, at):
+def write_missing(
+    work: np.ndarray, out0: np.ndarray, out1: np.ndarray, place: int, doses: np.ndarray, unit: int, at: int
+) -> None:
     """Write the expected alleles of a missing call, and add its chances to row `at` of doses, where it has rows."""
     p0, p1 = work[2, 0], work[2, 1]
     out0[place] = byte(p0)
@@ -231,7 +243,7 @@ def write_missing(work, out0, out1, place, doses, unit, at):
 
 
 @inner
-def write_known(alt0, alt1, out0, out1, place):
+def write_known(alt0: bool, alt1: bool, out0: np.ndarray, out1: np.ndarray, place: int) -> None:
     """Write the alleles of a known call."""
     out0[place] = np.uint8(255) if alt0 else np.uint8(0)
     out1[place] = np.uint8(255) if alt1 else np.uint8(0)
@@ -239,9 +251,10 @@ def write_known(alt0, alt1, out0, out1, place):
 
 @inner
 def forward_pair(
-    calls, window, theta, alleles, switch, error, pi, b, sums, m, work, key, out0, out1, origin, jumps, usage, doses,
-    unit, at,
-):  # fmt: skip
+    calls: np.ndarray, window: np.ndarray, theta: np.ndarray, alleles: np.ndarray, switch: np.ndarray, error: float,
+    pi: np.ndarray, b: np.ndarray, sums: np.ndarray, m: np.ndarray, work: np.ndarray, key: np.uint64, out0: np.ndarray,
+    out1: np.ndarray, origin: int, jumps: np.ndarray, usage: np.ndarray, doses: np.ndarray, unit: int, at: int,
+) -> tuple[int, int]:  # fmt: skip
     """Draw phases left to right and write the core of a window; returns the window's frame (see `sweep`).
 
     window: (first, core_first, core_stop, stop) loci. out0, out1 uint8: the new haplotypes from locus `origin` on, in
@@ -292,9 +305,11 @@ def forward_pair(
 
 @fast
 def sweep(
-    calls, paths, panel, state, donors, prior, global_share, switch, error, keys, first_pass, window, samples, at,
-    doses, unit, out, origin, flips, jumps, usage,
-):  # fmt: skip
+    calls: np.ndarray, paths: np.ndarray, panel: np.ndarray, state: np.ndarray, donors: np.ndarray, prior: np.ndarray,
+    global_share: float, switch: np.ndarray, error: float, keys: np.ndarray, first_pass: bool, window: np.ndarray,
+    samples: np.ndarray, at: np.ndarray, doses: np.ndarray, unit: int, out: np.ndarray, origin: int, flips: np.ndarray,
+    jumps: np.ndarray, usage: np.ndarray,
+) -> None:  # fmt: skip
     """One window of the samples `samples[0]` .. `samples[1]` (exclusive): new haplotypes, switches, doses.
 
     calls int8 (N, L); paths uint8 (N,): the paths that a sample follows, 1 or 2; panel uint8 (rows, L): the donors;
@@ -336,7 +351,7 @@ def sweep(
 
 
 @fast
-def stitch(cores, flips, haplotypes):
+def stitch(cores: np.ndarray, flips: np.ndarray, haplotypes: np.ndarray) -> None:
     """Put the windows of diploid samples in one frame by exchanging their haplotypes in place.
 
     cores int64 (W, 2): core_first, core_stop; flips uint8 (W, N, 2) as `sweep` writes them; haplotypes uint8 (2N, L).

@@ -12,7 +12,7 @@ BYTE = F(1.0 / 255.0)
 
 
 @inner
-def gather(panel, donors, start, n_loci, theta):
+def gather(panel: np.ndarray, donors: np.ndarray, start: int, n_loci: int, theta: np.ndarray) -> None:
     """theta uint8 (n_loci, K) <- the donors' alleles; panel uint8 (rows, loci), donors int32 (K,)."""
     for k in range(donors.shape[0]):
         row = panel[donors[k]]
@@ -21,7 +21,9 @@ def gather(panel, donors, start, n_loci, theta):
 
 
 @inner
-def fill_prior(prior, global_share, sample, donors, ploidy, pi):
+def fill_prior(
+    prior: np.ndarray, global_share: float, sample: int, donors: np.ndarray, ploidy: int, pi: np.ndarray
+) -> None:
     """pi float32 (K,) <- the copying prior over donors int32 (K,), summing to 1; prior of no rows is uniform.
 
     global_share: the prior of the last donor, which is no sample's haplotype; 0 where it is one like the others.
@@ -39,7 +41,7 @@ def fill_prior(prior, global_share, sample, donors, ploidy, pi):
 
 
 @inner
-def line(alt, error, span):
+def line(alt: bool, error: float, span: np.float32) -> tuple[np.float32, np.float32]:
     """(base, slope): the chance of an allele is base + slope * the donor's byte; span: (1 - 2 error) / 255."""
     return F(error) if alt else F(1.0 - error), span if alt else -span
 
@@ -61,18 +63,18 @@ def sloped(ref, alt, error, span):
 
 
 @inner
-def next_switch(switch, locus, stop):
+def next_switch(switch: np.ndarray, locus: int, stop: int) -> np.float32:
     """The switch probability before the next locus, 0 at the window's end."""
     return switch[locus + 1] if locus + 1 < stop else F(0)
 
 
 @inner
-def byte(p):
+def byte(p: np.float32) -> np.uint8:
     """A probability as a byte, rounded."""
     return np.uint8(p * F(255) + F(0.5))
 
 
 @inner
-def share(p, unit):
+def share(p: np.float32, unit: int) -> np.uint16:
     """A probability in units, rounded, uint16."""
     return np.uint16(p * F(unit) + F(0.5))

@@ -8,7 +8,7 @@ from imputevae_cli.decoders.copying.kernel_numerics import BYTE, TINY, F, byte, 
 
 
 @inner
-def record_usage_one(m, b, t, usage):
+def record_usage_one(m: np.ndarray, b: np.ndarray, t: int, usage: np.ndarray) -> None:
     """As `record_usage` for one path."""
     z = F(0)
     for k in range(usage.shape[0]):
@@ -19,7 +19,10 @@ def record_usage_one(m, b, t, usage):
 
 
 @inner
-def backward_one(calls, top, first, theta, switch, error, pi, b, sums, work):
+def backward_one(
+    calls: np.ndarray, top: int, first: int, theta: np.ndarray, switch: np.ndarray, error: float, pi: np.ndarray,
+    b: np.ndarray, sums: np.ndarray, work: np.ndarray,
+) -> None:  # fmt: skip
     """As `backward_pair` for one haplotype: a haploid sample, or an inbred one whose two haplotypes are one path.
 
     top: the call that stands for ALT (1 haploid, 2 diploid); a heterozygous call says nothing about the path.
@@ -53,7 +56,9 @@ def backward_one(calls, top, first, theta, switch, error, pi, b, sums, work):
 
 
 @inner
-def weigh_one(theta, t, error, known, alt, m, b):
+def weigh_one(
+    theta: np.ndarray, t: int, error: float, known: bool, alt: bool, m: np.ndarray, b: np.ndarray
+) -> tuple[np.float32, np.float32, np.float32]:
     """m <- m e; returns the sums over donors of m e, of m e b, and of m e b theta."""
     span = F(1.0 - 2.0 * error) * BYTE
     base, slope = line(alt, error, span)
@@ -72,7 +77,7 @@ def weigh_one(theta, t, error, known, alt, m, b):
 
 
 @inner
-def write_missing_one(alt, doses, unit, at):
+def write_missing_one(alt: np.float32, doses: np.ndarray, unit: int, at: int) -> None:
     """Add the chances of REF and ALT at a missing call to row `at` of doses, where it has rows."""
     if doses.shape[0] > 0:
         doses[at, 0] += share(F(1) - alt, unit)
@@ -80,7 +85,11 @@ def write_missing_one(alt, doses, unit, at):
 
 
 @inner
-def forward_one(calls, top, window, theta, switch, error, pi, b, sums, m, out, origin, jumps, usage, doses, unit, at):
+def forward_one(
+    calls: np.ndarray, top: int, window: np.ndarray, theta: np.ndarray, switch: np.ndarray, error: float,
+    pi: np.ndarray, b: np.ndarray, sums: np.ndarray, m: np.ndarray, out: np.ndarray, origin: int, jumps: np.ndarray,
+    usage: np.ndarray, doses: np.ndarray, unit: int, at: int,
+) -> None:  # fmt: skip
     """As `forward_pair` for one haplotype: out uint8 from locus `origin` on; doses those of REF and ALT."""
     first, core_first, core_stop, stop = window[0], window[1], window[2], window[3]
     span = F(1.0 - 2.0 * error) * BYTE

@@ -72,7 +72,7 @@ def draw_phase(
     return choice % 2 == 1, choice >= 2
 
 
-def forward(window: Window, b: torch.Tensor, sums: torch.Tensor, middle: int):
+def forward(window: Window, b: torch.Tensor, sums: torch.Tensor, middle: int) -> tuple[torch.Tensor, ...]:
     """Draw the phase and read the haplotypes: (chance of ALT (T, 2, B), jumps (T, 2, B), flips int (T, B), usage).
 
     usage: (2, K, B), how likely each haplotype copies each donor at locus `middle`, before its own call is read.

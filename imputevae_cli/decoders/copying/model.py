@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -191,7 +192,7 @@ class CopyingModel:
                     task.advance(c * schedule.iterations + chain.iteration)
                     begun = None
                 while chain.iteration < schedule.iterations:
-                    stages.safe_point(lambda c=c, chain=chain: _state(c, chain, doses, stages.ranks))
+                    stages.safe_point(partial(_state, c, chain, doses, stages.ranks))
                     before = chain.iteration
                     chain.iterate(pool, doses if before >= schedule.burn_in else doses[:0], at, unit, stages.is_due)
                     task.advance(chain.iteration - before, f"switch rate {chain.rate:.4f}")
@@ -199,6 +200,7 @@ class CopyingModel:
         for start in range(0, len(doses), SCALED_AT_ONCE):
             some = doses[start : start + SCALED_AT_ONCE]
             some[:] = np.rint(some * np.float32(DOSE_UNIT / (unit * n_kept)))
+        assert chain is not None
         if inputs.cohort.evidence is not None and inputs.cohort.ploidy == 2:
             uncertain.before_own(doses, inputs.cohort, chain.paths == 2, chain.windows)
         return doses, chain

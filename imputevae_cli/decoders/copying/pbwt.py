@@ -36,7 +36,7 @@ def order_of(alt: np.ndarray, own_alt: np.ndarray) -> Order:
 
 
 @_jit
-def _sort(alt, n_rows):
+def _sort(alt: np.ndarray, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
     n_words, n = alt.shape
     current, ones = np.arange(n).astype(np.int32), np.empty(n, np.int32)
     order, place = np.empty((n_words, n_rows), np.int32), np.empty((n_words, n - n_rows), np.int32)
@@ -62,7 +62,7 @@ def _sort(alt, n_rows):
 
 
 @_jit
-def _part(current, ones, column, bit):
+def _part(current: np.ndarray, ones: np.ndarray, column: np.ndarray, bit: np.uint64) -> None:
     """Those with the bit go behind those without; else the order stays."""
     n_zeros, n_ones = 0, 0
     for i in range(current.shape[0]):
@@ -77,13 +77,16 @@ def _part(current, ones, column, bit):
 
 
 @_jit
-def near(order):
+def near(order: np.ndarray) -> int:
     """How many candidates at most stand near one haplotype, at all places."""
     return order.shape[0] * (2 * BESIDE + 1)
 
 
 @_jit
-def gather(order, place, askers, more, least, key, stamp, mark, found):
+def gather(
+    order: np.ndarray, place: np.ndarray, askers: np.ndarray, more: np.ndarray, least: int, key: np.uint64,
+    stamp: np.ndarray, mark: int, found: np.ndarray,
+) -> int:  # fmt: skip
     """found int32 <- candidates that stand near any of `askers`, int64, anywhere, and those of `more`; how many.
 
     Filled up to `least` by draws with `key`. stamp int32 (r,): candidates that bear `mark` are left out, and those

@@ -8,7 +8,7 @@ sample takes the K rows whose best rank is highest.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba.extending import intrinsic
@@ -19,6 +19,7 @@ from imputevae_cli.decoders.copying.pbwt import NO_ORDER, Order, gather, near, o
 
 _jit = compiled(nogil=True, error_model="numpy")
 _U64 = np.uint64
+_intrinsic: Any = intrinsic  # for compiled code alone, which calls what it makes without the typing context
 NEVER = np.int32(-(2**24))
 """The score of a row that may not be chosen."""
 NOBODY = np.zeros(0, np.int64)
@@ -26,11 +27,11 @@ ROWS_AT_ONCE = 1024
 """Haplotypes that are unfolded together to be packed."""
 
 
-@intrinsic
-def popcount(typing_context, x):
+@_intrinsic
+def popcount(typing_context: Any, x: Any) -> Any:
     """How many bits of a uint64 are set, by the processor's own instruction where it has one."""
 
-    def generate(context, builder, signature, arguments):
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.ctpop(arguments[0])
 
     return x(x), generate
@@ -42,7 +43,7 @@ def pack(panel: np.ndarray, rows: np.ndarray, segments: np.ndarray) -> tuple[np.
     Each segment starts a word of its own and the rest of its last word is 0; see `words_before`.
     """
     words = words_before(segments)
-    planes = tuple(np.empty((words[-1], len(rows)), np.uint64) for _ in range(2))
+    planes = np.empty((words[-1], len(rows)), np.uint64), np.empty((words[-1], len(rows)), np.uint64)
     for first in range(0, len(rows), ROWS_AT_ONCE):
         some = slice(first, first + ROWS_AT_ONCE)
         alt, sure = (np.zeros((len(rows[some]), 8 * words[-1]), np.uint8) for _ in range(2))
@@ -70,7 +71,9 @@ def cut(stretches: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 @_jit
-def similarity(alt, sure, words, own_alt, own_sure, sums):
+def similarity(
+    alt: np.ndarray, sure: np.ndarray, words: np.ndarray, own_alt: np.ndarray, own_sure: np.ndarray, sums: np.ndarray
+) -> None:
     """sums int32 (H, G + 1, rows): agreements less differences with H haplotypes over the segments before each.
 
     alt, sure uint64 (words, rows), of which segment g has words[g] .. words[g + 1]; own_alt, own_sure (words, H).
@@ -89,7 +92,7 @@ def similarity(alt, sure, words, own_alt, own_sure, sums):
 
 
 @_jit
-def threshold(scores, k):
+def threshold(scores: np.ndarray, k: int) -> np.int32:
     """The highest score that `k` or more of scores int32 (n,) reach, or else the lowest above NEVER; NEVER if none."""
     low, high = np.int32(2**30), NEVER
     for j in range(scores.shape[0]):
@@ -109,7 +112,7 @@ def threshold(scores, k):
 
 
 @_jit
-def best(scores, k, key, chosen):
+def best(scores: np.ndarray, k: int, key: np.uint64, chosen: np.ndarray) -> int:
     """chosen int32 (>= k,) <- the indices of the k highest scores, highest first, ties broken by `key`; how many.
 
     scores int32 (rows,); a score of NEVER or less is never chosen.
@@ -208,9 +211,9 @@ def choose(packed: Packed, samples: np.ndarray, keys: np.ndarray, donors: np.nda
     there are compared as well.
     """
     some, candidates = slice(*samples), packed.candidates
-    own = [plane[:, 2 * some.start : 2 * some.stop] for plane in (packed.own_alt, packed.own_sure)]
+    own_alt, own_sure = (plane[:, 2 * some.start : 2 * some.stop] for plane in (packed.own_alt, packed.own_sure))
     arguments = (
-        packed.alt, packed.sure, *own, packed.words, packed.spans, candidates.rows, candidates.owners,
+        packed.alt, packed.sure, own_alt, own_sure, packed.words, packed.spans, candidates.rows, candidates.owners,
         candidates.own_rows[some], samples, keys[some], donors[some],
     )  # fmt: skip
     if len(packed.order.order):
@@ -220,13 +223,17 @@ def choose(packed: Packed, samples: np.ndarray, keys: np.ndarray, donors: np.nda
 
 
 @_jit
-def _of(owners, sample):
+def _of(owners: np.ndarray, sample: int) -> np.ndarray:
     """The places of a sample in owners int32 (r,), which rise."""
     return np.arange(np.searchsorted(owners, sample), np.searchsorted(owners, sample, side="right"))
 
 
 @_jit
-def _rank_all(alt, sure, own_alt, own_sure, words, spans, rows, owners, own_rows, samples, keys, donors):
+def _rank_all(
+    alt: np.ndarray, sure: np.ndarray, own_alt: np.ndarray, own_sure: np.ndarray, words: np.ndarray, spans: np.ndarray,
+    rows: np.ndarray, owners: np.ndarray, own_rows: np.ndarray, samples: np.ndarray, keys: np.ndarray,
+    donors: np.ndarray,
+) -> None:  # fmt: skip
     """The compiled part of `choose`, for n samples from `samples[0]` on; own_alt, own_sure uint64 (words, 2n)."""
     k = donors.shape[1]
     chosen = np.empty(max(k, 1), np.int32)
@@ -241,7 +248,11 @@ def _rank_all(alt, sure, own_alt, own_sure, words, spans, rows, owners, own_rows
 
 
 @_jit
-def _rank_near(alt, sure, own_alt, own_sure, words, spans, rows, owners, own_rows, samples, keys, donors, order, place):
+def _rank_near(
+    alt: np.ndarray, sure: np.ndarray, own_alt: np.ndarray, own_sure: np.ndarray, words: np.ndarray, spans: np.ndarray,
+    rows: np.ndarray, owners: np.ndarray, own_rows: np.ndarray, samples: np.ndarray, keys: np.ndarray,
+    donors: np.ndarray, order: np.ndarray, place: np.ndarray,
+) -> None:  # fmt: skip
     """As `_rank_all`, but among the rows that stand near a sample's haplotypes in the order, and its donors so far."""
     n_words, n_rows = alt.shape
     k = donors.shape[1]
@@ -275,7 +286,7 @@ def _rank_near(alt, sure, own_alt, own_sure, words, spans, rows, owners, own_row
 
 
 @_jit
-def _rank(sums, spans, itself, key, k, chosen):
+def _rank(sums: np.ndarray, spans: np.ndarray, itself: np.ndarray, key: np.uint64, k: int, chosen: np.ndarray) -> None:
     """chosen int32 (k,) <- the rows whose best rank, over all stretches and paths, is highest.
 
     sums: int32 (paths, G + 1, rows), see `similarity`. itself: rows that are never chosen.

@@ -32,6 +32,7 @@ def block_chances(
     for fit, power in zip(fits, powers, strict=True):
         if power > 0:
             chances = sweep_block(blocks, number, fit, switches(fit.rate, distance), None, lik)
+            assert chances is not None  # they are where nothing is counted
             logs += np.float32(power) * np.log(np.maximum(chances, FLOOR))
     return normalised(logs, 1)
 
@@ -39,6 +40,7 @@ def block_chances(
 def held_logs(blocks: LaneBlocks, fits: Sequence[Fit], distance: np.ndarray, pool: Executor) -> np.ndarray:
     """float32 (S, M, C): log probabilities of each fit at the cells that are hidden in `blocks`."""
     held = blocks.held
+    assert held is not None
 
     def some(number: int) -> np.ndarray:
         cells = held.of_block(number)
@@ -47,6 +49,7 @@ def held_logs(blocks: LaneBlocks, fits: Sequence[Fit], distance: np.ndarray, poo
         for s, fit in enumerate(fits if len(lanes) else []):
             switch = switches(fit.rate, distance)
             chances = sweep_block(blocks, number, fit, switch, None, blocks.likelihoods(number))
+            assert chances is not None
             logs[s] = np.log(np.maximum(chances[held.loci[cells], :, lanes], FLOOR))
         return logs
 

@@ -14,7 +14,7 @@ from imputevae_cli.runtime.kernel_basics import mix, uniform
 
 
 @compiled(nogil=True)
-def _pick(weights, u):
+def _pick(weights: np.ndarray, u: np.float32) -> int:
     """The index that `u` in [0, 1) falls on, weights float32 (n,) not summing to 1."""
     u *= weights.sum()
     for i in range(len(weights) - 1):
@@ -25,7 +25,9 @@ def _pick(weights, u):
 
 
 @compiled(nogil=True)
-def _draw_pair(lik, theta, weights, switch, key, out):
+def _draw_pair(
+    lik: np.ndarray, theta: np.ndarray, weights: np.ndarray, switch: np.ndarray, key: np.uint64, out: np.ndarray
+) -> None:
     """int8 out (T,) <- genotypes of one diploid sample on one chromosome; lik float32 (T, 3), theta (T, K)."""
     n_loci, n = theta.shape
     f = np.empty((n_loci, n, n), np.float32)
@@ -66,7 +68,10 @@ def _draw_pair(lik, theta, weights, switch, key, out):
 
 
 @compiled(nogil=True)
-def _draw_one(lik, genotypes, theta, weights, switch, key, out):
+def _draw_one(
+    lik: np.ndarray, genotypes: np.ndarray, theta: np.ndarray, weights: np.ndarray, switch: np.ndarray, key: np.uint64,
+    out: np.ndarray,
+) -> None:  # fmt: skip
     """As `_draw_pair` for one path; lik float32 (T, 2), genotypes float32 (T, 2, C): weights given the allele."""
     n_loci, n = theta.shape
     f = np.empty((n_loci, n), np.float32)

@@ -122,7 +122,10 @@ class LaneBlocks:
 
 
 @compiled(nogil=True)
-def _count_alt(lik, n_lanes, frequency, inbreeding, alt, slope, bend):
+def _count_alt(
+    lik: np.ndarray, n_lanes: int, frequency: np.ndarray, inbreeding: np.ndarray, alt: np.ndarray, slope: np.ndarray,
+    bend: np.ndarray,
+) -> None:  # fmt: skip
     """Add expected ALT copies to alt (T,), and to slope and bend (lanes,) the first and, negated, the second derivative
     of each lane's log likelihood by its inbreeding coefficient."""
     n_classes = lik.shape[1]

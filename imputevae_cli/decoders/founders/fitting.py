@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ class Fitting:
             return [
                 stages.run(
                     f"founders start {number}",
-                    lambda number=number: self._start(number, pool, stages, task),
+                    partial(self._start, number, pool, stages, task),
                     _state,
                     _fit,
                 )
@@ -54,7 +55,7 @@ class Fitting:
             fit = first_fit(block, n_samples, self.known[0], self.plan.founders, self._rng(2, number), self.parents)
         task.advance(done)
         for iteration in range(done, self.plan.iterations):
-            stages.safe_point(lambda fit=fit, at=iteration: {"fit": _state(fit), "iteration": at})
+            stages.safe_point(partial(_state_at, fit, iteration))
             renew = iteration in AT and iteration + 2 < self.plan.iterations
             rng = self._rng(3, number, iteration) if renew else None
             fit = choose.step(fit, self.blocks, self.known, self.settings, pool, rng)
@@ -68,6 +69,10 @@ class Fitting:
 
 def _state(fit: Fit) -> dict[str, Any]:
     return as_tensors(dict(vars(fit)))
+
+
+def _state_at(fit: Fit, iteration: int) -> dict[str, Any]:
+    return {"fit": _state(fit), "iteration": iteration}
 
 
 def _fit(values: dict[str, Any]) -> Fit:

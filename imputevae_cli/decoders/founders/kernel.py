@@ -20,6 +20,8 @@ alone and worked out again from there.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from imputevae_cli.decoders.founders.lanes import WIDTH, fill, load, store, total
@@ -29,7 +31,7 @@ LOGS_AT_ONCE = 4  # loci whose scales are multiplied before the logarithm: likel
 
 
 @inner
-def emissions(lik, t, theta, u, d):
+def emissions(lik: np.ndarray, t: int, theta: np.ndarray, u: np.ndarray, d: np.ndarray) -> None:
     """u, d float32 (K, WIDTH) <- u_i and d_i of locus t; lik float32 (T, 3, WIDTH)."""
     l0, l1, l2 = load(lik, 3 * t), load(lik, 3 * t + 1), load(lik, 3 * t + 2)
     for i in range(theta.shape[1]):
@@ -39,7 +41,10 @@ def emissions(lik, t, theta, u, d):
 
 
 @inner
-def forward_pair(t, theta, weights, r, scale, state, kept, slot):
+def forward_pair(
+    t: int, theta: np.ndarray, weights: np.ndarray, r: np.float32, scale: Any, state: tuple[np.ndarray, ...],
+    kept: tuple[np.ndarray, np.ndarray], slot: int,
+) -> Any:  # fmt: skip
     """One step of f, m in `state`; p of locus t goes to row `slot` of `kept`. Returns the new scale.
 
     scale: of f as it comes. state: (f (P, WIDTH), m (K, WIDTH), big_m, u, d); m_i = sum_j f_ij.
@@ -81,7 +86,10 @@ def forward_pair(t, theta, weights, r, scale, state, kept, slot):
 
 
 @inner
-def meet_pair(t, theta, both, b, s, pairs, slot, q, tt):
+def meet_pair(
+    t: int, theta: np.ndarray, both: Any, b: np.ndarray, s: np.ndarray, pairs: np.ndarray, slot: int, q: np.ndarray,
+    tt: np.ndarray,
+) -> None:  # fmt: skip
     """b <- both * x + S_i + S_j, b holding x of the locus after; q, tt float32 (K, WIDTH) <- Q and T."""
     n_founders = theta.shape[1]
     zero = fill(F(0))
@@ -112,7 +120,9 @@ def meet_pair(t, theta, both, b, s, pairs, slot, q, tt):
 
 
 @inner
-def backward_pair(t, theta, weights, b, rr, u, d):
+def backward_pair(
+    t: int, theta: np.ndarray, weights: np.ndarray, b: np.ndarray, rr: np.ndarray, u: np.ndarray, d: np.ndarray
+) -> None:
     """b <- x = e b of locus t, and rr float32 (K, WIDTH) <- R."""
     n_founders = theta.shape[1]
     zero = fill(F(0))
@@ -135,7 +145,10 @@ def backward_pair(t, theta, weights, b, rr, u, d):
 
 
 @inner
-def count_pair(t, lik, theta, one, q, tt, u, d, alt, use):
+def count_pair(
+    t: int, lik: np.ndarray, theta: np.ndarray, one: Any, q: np.ndarray, tt: np.ndarray, u: np.ndarray, d: np.ndarray,
+    alt: np.ndarray, use: np.ndarray,
+) -> None:  # fmt: skip
     """Add the expected copies of ALT and of any allele to alt, use float32 (T, K), and leave each lane's copies in q.
 
     one: each lane's weight over sum e q.
@@ -151,7 +164,7 @@ def count_pair(t, lik, theta, one, q, tt, u, d, alt, use):
 
 
 @inner
-def genotypes_pair(t, theta, q, tt, chances):
+def genotypes_pair(t: int, theta: np.ndarray, q: np.ndarray, tt: np.ndarray, chances: np.ndarray) -> None:
     """chances float32 (T, 3, WIDTH) at t <- those of the genotypes, from all but the cell's own likelihoods."""
     p0 = p1 = p2 = fill(F(0))
     for i in range(theta.shape[1]):
@@ -167,7 +180,10 @@ def genotypes_pair(t, theta, q, tt, chances):
 
 
 @inner
-def leave_pair(t, r, weights, rows, kept, one, counts):
+def leave_pair(
+    t: int, r: np.float32, weights: np.ndarray, rows: tuple[np.ndarray, ...], kept: tuple[np.ndarray, int], one: Any,
+    counts: tuple[np.ndarray, np.ndarray, Any],
+) -> Any:  # fmt: skip
     """S of the locus before t, and the scale of b there, which is returned; counts switches where asked to.
 
     rows: (R, S, lane copies by founder), each float32 (K, WIDTH). kept: (sum_j p_ij, its first row at t). one: 1 over
@@ -192,7 +208,11 @@ def leave_pair(t, r, weights, rows, kept, one, counts):
 
 
 @fast
-def sweep_pair(lik, theta, weights, switch, lane_weight, stride, alt, use, jumps, chosen, chances, log_likelihood):
+def sweep_pair(
+    lik: np.ndarray, theta: np.ndarray, weights: np.ndarray, switch: np.ndarray, lane_weight: np.ndarray, stride: int,
+    alt: np.ndarray, use: np.ndarray, jumps: np.ndarray, chosen: np.ndarray, chances: np.ndarray,
+    log_likelihood: np.ndarray,
+) -> None:  # fmt: skip
     """Forward and backward over all loci of WIDTH samples.
 
     lik float32 (T, 3, WIDTH), at least 1e-6; theta float32 (T, K); weights float32 (K, WIDTH), each lane's sum 1;

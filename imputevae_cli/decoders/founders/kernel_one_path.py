@@ -6,6 +6,8 @@ the path's allele; p_i = (1-r) f_i + r w_i; b_i <- (1-r) e_i b_i + r sum_k w_k e
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from imputevae_cli.decoders.founders.kernel import LOGS_AT_ONCE
@@ -14,7 +16,10 @@ from imputevae_cli.runtime.kernel_basics import TINY, F, fast, inner
 
 
 @inner
-def forward_one(t, lik, theta, weights, r, scale, f, predicted, slot):
+def forward_one(
+    t: int, lik: np.ndarray, theta: np.ndarray, weights: np.ndarray, r: np.float32, scale: Any, f: np.ndarray,
+    predicted: np.ndarray, slot: int,
+) -> Any:  # fmt: skip
     """One step of f float32 (K, WIDTH); p of locus t goes to row `slot` of `predicted`. Returns the new scale."""
     n_founders = theta.shape[1]
     l0 = load(lik, 2 * t)
@@ -31,7 +36,10 @@ def forward_one(t, lik, theta, weights, r, scale, f, predicted, slot):
 
 
 @inner
-def count_one(t, lik, theta, b, predicted, slot, one, alt, use, share):
+def count_one(
+    t: int, lik: np.ndarray, theta: np.ndarray, b: np.ndarray, predicted: np.ndarray, slot: int, one: Any,
+    alt: np.ndarray, use: np.ndarray, share: np.ndarray,
+) -> None:  # fmt: skip
     """Add the expected copies of ALT and of any allele to alt, use float32 (T, K); each lane's go to share."""
     n_founders = theta.shape[1]
     l0, l1 = load(lik, 2 * t), load(lik, 2 * t + 1)
@@ -44,7 +52,11 @@ def count_one(t, lik, theta, b, predicted, slot, one, alt, use, share):
 
 
 @fast
-def sweep_one(lik, theta, weights, switch, lane_weight, stride, alt, use, jumps, chosen, chances, log_likelihood):
+def sweep_one(
+    lik: np.ndarray, theta: np.ndarray, weights: np.ndarray, switch: np.ndarray, lane_weight: np.ndarray, stride: int,
+    alt: np.ndarray, use: np.ndarray, jumps: np.ndarray, chosen: np.ndarray, chances: np.ndarray,
+    log_likelihood: np.ndarray,
+) -> None:  # fmt: skip
     """As `kernel.sweep_pair`, for one path: lik float32 (T, 2, WIDTH) and chances like it, of REF and ALT."""
     n_loci, n_founders = theta.shape
     n_marks = (n_loci + stride - 1) // stride

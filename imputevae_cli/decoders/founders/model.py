@@ -66,7 +66,7 @@ class FoundersModel:
         frequency, estimated = frequencies(blocks)
         given = inbreeding is not None
         inbred = self.settings.inbred if given or np.median(estimated) >= INBRED_COHORT else NEVER
-        paths = paths_of(inbreeding if given else estimated, inbred, ploidy)
+        paths = paths_of(estimated if inbreeding is None else inbreeding, inbred, ploidy)
         with ThreadPoolExecutor(threads) as pool:
 
             def planned() -> dict:
@@ -88,7 +88,7 @@ class FoundersModel:
             powers, _ = averaging.fit_powers(logs, held.likelihoods)
             return filled(replace(panel, powers=tuple(map(float, powers))), blocks.in_full(), own, pool)
 
-    def _settings_for(self, parents) -> FoundersSettings:
+    def _settings_for(self, parents: Sequence[int | Sequence[int]] | None) -> FoundersSettings:
         """The settings, with as many founders as there are parents where that is open."""
         if parents is None or self.settings.founders is not None:
             return self.settings

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -39,7 +40,7 @@ class FounderPanel:
     own_prior: float
 
     @classmethod
-    def of(cls, fits: Sequence[Fit], **rest) -> FounderPanel:
+    def of(cls, fits: Sequence[Fit], **rest: Any) -> FounderPanel:
         """The founders of some fits, their chances rounded."""
         theta = np.stack([np.rint(fit.theta * UNIT).astype(np.uint16) for fit in fits])
         return cls(theta, np.stack([fit.weights for fit in fits]), tuple(float(fit.rate) for fit in fits), **rest)

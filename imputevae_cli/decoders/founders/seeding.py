@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,13 +18,18 @@ SELDOM = 0.3  # of an even share
 
 
 def first_fit(
-    block: Block, n_samples: int, frequency: np.ndarray, n_founders: int, rng: np.random.Generator, parents=None
+    block: Block,
+    n_samples: int,
+    frequency: np.ndarray,
+    n_founders: int,
+    rng: np.random.Generator,
+    parents: Sequence[int | Sequence[int]] | None = None,
 ) -> Fit:
     """Founders like samples drawn at random; founder k like the samples `parents[k]` (row numbers), where given."""
     n_loci = len(frequency)
     rows = rng.permutation(n_samples)[:n_founders]
     rows = np.concatenate([rows, rng.integers(0, n_samples, n_founders - len(rows))])
-    theta = np.empty((n_loci, n_founders), np.float32)
+    theta: np.ndarray = np.empty((n_loci, n_founders), np.float32)
     for k, row in enumerate(rows):
         theta[:, k] = mean_share(block(int(row), int(row) + 1), frequency)[0]
     theta = OF_SAMPLE * theta + (1 - OF_SAMPLE) * frequency[:, None] + NOISE * (rng.random(theta.shape) - 0.5)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import msgspec
 import numpy as np
 
@@ -29,7 +31,7 @@ def training_cost(task: Task, similarity: np.ndarray | None, settings: KnnSettin
         few = msgspec.structs.replace(settings, steps=steps, redraws=1)
         return KnnModel(few, 1).fit(some, similarity=similarity)
 
-    took = [timed(lambda steps=steps: train(steps)) for steps in STEPS]
+    took = [timed(partial(train, steps)) for steps in STEPS]
     per_step = max(0.0, (took[1][0] - took[0][0]) / (STEPS[1] - STEPS[0]))
     panel = max(0.0, took[0][0] - STEPS[0] * per_step) / 2  # one to train with, one to fill from
     asked, loci = (index[:ASKED] for index in np.nonzero((some.calls == MISSING).T)[::-1])

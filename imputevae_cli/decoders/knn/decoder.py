@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -28,6 +29,9 @@ from imputevae_cli.runtime.cost import Cost
 from imputevae_cli.runtime.resumable import State
 from imputevae_cli.runtime.search_space import Numbers, whole
 from imputevae_cli.seeds import seed_for
+
+if TYPE_CHECKING:
+    from imputevae_cli.decoders.knn.model import KnnModel
 
 
 class KnnDecoder(PlainDecoder):
@@ -81,7 +85,7 @@ class FittedKnn:
     """
 
     cohort: Cohort
-    model: object = field(repr=False)
+    model: KnnModel = field(repr=False)
     visible: View | None = field(default=None, repr=False)
 
     def gp_of(self, cells: HiddenCells) -> np.ndarray:
@@ -105,7 +109,7 @@ class FittedKnn:
         similarity = None if structure is None else structure.similarity_to(cohort)
         return self._voters(context, structure).new_samples(cohort, similarity=similarity)
 
-    def _voters(self, context: Context, structure: SampleStructure | None):
+    def _voters(self, context: Context, structure: SampleStructure | None) -> KnnModel:
         """The model with all known calls of the fitted cohort as votes."""
         similarity = None if structure is None else structure.similarity()
         self.model.use_neighbours(self.cohort, similarity=similarity, threads=context.options.threads)

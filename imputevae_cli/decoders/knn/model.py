@@ -50,7 +50,7 @@ class KnnModel:
         self.seed = seed
         self.rules = rules or knn_rules.DEFAULT
         self.history: list[float] = []
-        self._votes: NeighbourVotes | None = None
+        self._votes: NeighbourVotes = None  # type: ignore[assignment]  # until it is fitted
         self._overall_of: tuple[Queries, Tensor] | None = None
 
     def fit(
@@ -78,7 +78,9 @@ class KnnModel:
 
     def use_neighbours(self, cohort: Cohort, *, similarity: np.ndarray | None = None, threads: int = 1) -> None:
         """Take these samples as the neighbours and as the queries of `gp`, with the weights as they are; see `fit`."""
-        self._panel = self._members = self._overall_of = None  # those before go before the next come
+        self._panel: Panel = None  # type: ignore[assignment]  # those before go before the next come
+        self._members: Queries = None  # type: ignore[assignment]
+        self._overall_of = None
         self._threads = threads
         self._latent = _as_tensor(similarity)
         self._cohort = cohort
@@ -227,7 +229,9 @@ class KnnModel:
         gp = torch.softmax(logits, -1)
         return torch.where(panel.flipped[loci][:, None], gp.flip(-1), gp)
 
-    def _poll(self, queries: Queries, overall: Tensor, locus: int, asked: Tensor, context: list[Tensor]):
+    def _poll(
+        self, queries: Queries, overall: Tensor, locus: int, asked: Tensor, context: list[Tensor]
+    ) -> tuple[Tensor, Tensor]:
         """Votes (asked, H, C) and effective neighbours (asked, H) at one locus; only what counts is looked at."""
         panel, heads = self._panel, self.settings.heads
         voters = torch.nonzero(panel.votes.calls[locus] != MISSING)[:, 0]

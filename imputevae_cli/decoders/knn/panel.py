@@ -138,7 +138,9 @@ class Panel:
         """The panel's own samples as queries, hidden calls left out. latent: float32 (samples, samples) or None."""
         return self._queries(self.shown, torch.arange(self.n_samples), self.populations, latent, None)
 
-    def new_samples(self, calls: Genotypes, populations, latent: Tensor | None, scale: Tensor) -> Queries:
+    def new_samples(
+        self, calls: Genotypes, populations: np.ndarray | None, latent: Tensor | None, scale: Tensor
+    ) -> Queries:
         """New samples as queries: calls by `genotypes_of`; populations int (Q,) or None; `scale` of the members."""
         own = torch.full((calls.n_samples,), -1)
         codes = None
@@ -146,13 +148,16 @@ class Panel:
             codes = own if populations is None else torch.from_numpy(np.asarray(populations, np.int64))
         return self._queries(calls, own, codes, latent, scale)
 
-    def _queries(self, calls, own, codes, latent, scale) -> Queries:
+    def _queries(
+        self, calls: Tensor, own: Tensor, codes: Tensor | None, latent: Tensor | None, scale: Tensor | None
+    ) -> Queries:
         latent = None if latent is None else latent[:, self.neighbours]
         related = relationship(self, calls).masked_fill_(self.neighbours == own[:, None], 0)
         features = self.structure.features(related, codes)
         similarity, scale = overall_similarity(self, related, calls, own, latent, scale)
         same = None
         if codes is not None:
+            assert self.populations is not None
             same = ((codes[:, None] == self.populations[self.neighbours]) & (codes >= 0)[:, None]).float()
         return Queries(calls, own, codes, similarity, same, features, scale)
 
@@ -176,6 +181,7 @@ class Panel:
         overall = (all_counts + self._expected(minor)) / (n_all + 1)
         population, n_population = overall, torch.zeros_like(n_all)
         if queries.populations is not None:
+            assert self.population_counts is not None
             code = queries.populations[asked]
             of_population = self.population_counts[code.clamp_min(0), loci[:, None]] - left_out
             of_population = torch.where((code >= 0)[..., None], of_population, 0.0)
@@ -227,7 +233,7 @@ class Panel:
         r2, place = r.square_().topk(min(self.linked, r.shape[1]), 1)
         return self.link_candidates[place], r2
 
-    def _standardise_links(self, rng) -> None:
+    def _standardise_links(self, rng: np.random.Generator) -> None:
         self.link_samples = _some(self.n_samples, self.rules.link_samples, rng)
         self.link_candidates = _some(self.n_loci, self.rules.link_candidates, rng)
         self.candidate_links = torch.empty(len(self.link_samples), len(self.link_candidates))
@@ -248,8 +254,8 @@ class Panel:
 
     def _oriented_counts(self, counts: np.ndarray) -> Tensor:
         """Genotype counts of ALT alleles, int64 (L, C), as counts of minor alleles, float32."""
-        counts = torch.from_numpy(counts).float()
-        return torch.where(self.flipped[:, None], counts.flip(1), counts)
+        of_alt = torch.from_numpy(counts).float()
+        return torch.where(self.flipped[:, None], of_alt.flip(1), of_alt)
 
     def _count_populations(self, calls: np.ndarray) -> Tensor | None:
         """Genotype counts, float32 (populations, L, C)."""

@@ -28,7 +28,7 @@ class Neighbours(Protocol):
     neighbours: Tensor
     mean: Tensor
     populations: Tensor | None
-    population_counts: Tensor
+    population_counts: Tensor | None
     ploidy: int
     n_loci: int
     rules: PanelRules
@@ -52,7 +52,7 @@ class Structure:
         self.rules, axes = panel.rules, panel.rules.axes
         values, vectors = values[-axes:].clamp_min(1e-6), vectors[:, -axes:]
         self.basis = vectors / values.sqrt()  # (N, axes)
-        self.n_populations = 0 if panel.populations is None else len(panel.population_counts)
+        self.n_populations = 0 if panel.population_counts is None else len(panel.population_counts)
         codes = None if panel.populations is None else panel.populations[panel.neighbours]
         self.mean, self.scale = panel.mean, _scale(panel)
         self.effects = torch.stack([torch.empty(panel.n_loci, self._width) for _ in self.rules.ridges])
@@ -146,7 +146,7 @@ def overall_similarity(
     if latent is not None:
         channels.append(lambda: latent)
     given = scale is not None
-    scale = scale if given else torch.empty(2, len(channels))
+    scale = torch.empty(2, len(channels)) if scale is None else scale
     similarity = torch.empty(*related.shape, len(channels))
     for s, channel in enumerate(channels):
         values = channel()

@@ -72,7 +72,7 @@ class Training:
         torch.nn.utils.clip_grad_norm_(self._votes.parameters(), rules.max_gradient)
         self._optimizer.step()
         for kept, new in zip(self.average.parameters(), self._votes.parameters(), strict=True):
-            kept += (new.detach() - kept) / min(step + 1, settings.averaged_steps)
+            kept += (new.detach() - kept) / min(step + 1, settings.averaged_steps)  # type: ignore[misc]
         self.losses.append(loss)
         return True
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -38,13 +38,14 @@ class Drawing:
     def __init__(self, rng: np.random.Generator, draw: Callable[[], Examples]):
         """draw: draws examples by `rng`, which others may use as well."""
         self._rng, self._draw = rng, draw
-        self._before: dict[str, Any] | None = None
+        self._before: Mapping[str, Any] | None = None
         self._examples: Examples | None = None
 
     @property
     def examples(self) -> Examples:
         """Those drawn last."""
         if self._examples is None:
+            assert self._before is not None
             now, self._rng.bit_generator.state = self._rng.bit_generator.state, self._before
             self._examples = self._draw()
             self._rng.bit_generator.state = now

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import torch
 
@@ -38,7 +40,7 @@ def training_cost(task: Task) -> Cost:
         return train_members(data, short, RunOptions(device=task.device))[0]
 
     with kernel_threads(task.threads):
-        (one, member), (three, _) = (timed(lambda epochs=epochs: train(epochs)) for epochs in (1, 3))
+        (one, member), (three, _) = (timed(partial(train, epochs)) for epochs in (1, 3))
         seconds = max(0.0, three - one) / 2 * EPOCHS_RUN * config.train.max_epochs
         if thinned is not None:
             seen = torch.arange(len(loci))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 
+from imputevae_cli.config import Config
 from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.data.hidden_calls import HiddenCells
 from imputevae_cli.decoders.base import (
@@ -124,7 +125,7 @@ class FittedVae:
     """
 
     cohort: Cohort
-    config: object = field(repr=False)
+    config: Config = field(repr=False)
     encoder: Member = field(repr=False)
     thinned: np.ndarray | None
     latent: Latent
@@ -230,6 +231,7 @@ def train_in_full(task: Task) -> tuple[list[Member], np.ndarray | None]:
     with kernel_threads(task.threads):
         members = _train(task, data, "vae", together=True)
         if thinned is not None:
+            assert data.loci is not None
             populations = _on_device(data.populations, task.device)
             for member in members:
                 member.wide = WideVae.fit(member.model, data.observed, data.loci, populations, config.train.decoder_l2)
@@ -240,7 +242,7 @@ def _train(task: Task, data: TrainingData, name: str, together: bool) -> list[Me
     return train_members(data, task.config, task.options, task.on_epoch, name, together=together)
 
 
-def posterior_of(members: list[Member], cohort: Cohort, config, *, by_own_calls: bool = False) -> VaePosterior:
+def posterior_of(members: list[Member], cohort: Cohort, config: Config, *, by_own_calls: bool = False) -> VaePosterior:
     """What models say of a cohort. by_own_calls: a sample's draws hang on its own calls, not on its place."""
     everywhere = np.array([[0, 0, cohort.n_loci, cohort.n_loci]])
     return VaePosterior(

@@ -47,7 +47,7 @@ class Objective(NamedTuple):
 
     def mean(self, reconstruction: Tensor | float, kl: Tensor | float = 0.0) -> Tensor:
         """What these samples, (B,) each, in nats, add to the objective: a scalar."""
-        return (reconstruction + self.beta * kl).sum() / self.n_samples
+        return (reconstruction + self.beta * kl).sum() / self.n_samples  # type: ignore[union-attr]  # one is a tensor
 
 
 def class_weights(calls: Tensor, n_classes: int, settings: TrainSettings) -> Tensor:

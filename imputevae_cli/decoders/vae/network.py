@@ -142,6 +142,7 @@ class LinearInLoci(nn.Module):
     shape: VaeShape
     loadings: Tensor
     intercepts: Tensor
+    effects: Tensor
 
     def __init__(self, effects: Tensor):
         super().__init__()
@@ -180,6 +181,10 @@ class LinearInLoci(nn.Module):
         ]
         return torch.stack([torch.zeros_like(rest[0]), *rest])
 
+    def encode(self, calls: Tensor, populations: Tensor | None = None) -> Latent:
+        """See `GenotypeVae.encode`."""
+        raise NotImplementedError
+
     def hidden(self, z: Tensor, populations: Tensor | None = None) -> Tensor:
         """The decoder's last hidden units, float32 (B, H), of z (B, D)."""
         raise NotImplementedError
@@ -187,6 +192,9 @@ class LinearInLoci(nn.Module):
 
 class GenotypeVae(LinearInLoci):
     """Encoder, latent and decoder of one model. Starting weights come from `generator` alone."""
+
+    mean: Tensor
+    scale: Tensor
 
     def __init__(
         self,
@@ -224,7 +232,7 @@ class GenotypeVae(LinearInLoci):
             elif isinstance(module, nn.Embedding):
                 module.weight.normal_(0.0, self.rules.first_weights, generator=generator)
         first = self.encoder.layers[0] if len(self.encoder.layers) else self.to_latent
-        first.weight.normal_(0.0, self.rules.first_weights, generator=generator)
+        first.weight.normal_(0.0, self.rules.first_weights, generator=generator)  # type: ignore[operator]
         # Start as the genotype frequencies of each locus, and let z explain departures from them
         self.loadings.normal_(0.0, self.rules.loadings, generator=generator)
 
@@ -267,7 +275,7 @@ class GenotypeVae(LinearInLoci):
 
 @torch.no_grad()
 def encode_in_batches(
-    model: GenotypeVae, calls: Calls, populations: Tensor | None, loci: Tensor | None = None, size: int = 64
+    model: LinearInLoci, calls: Calls, populations: Tensor | None, loci: Tensor | None = None, size: int = 64
 ) -> Latent:
     """q(z | x) of all samples; calls: (N, L), of which the model sees `loci`, int64, or all.
 

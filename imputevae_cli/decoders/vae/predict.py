@@ -54,6 +54,7 @@ class VaePosterior:
             for z in draws:
                 gp = torch.softmax(model.decode(z, self._populations, slice(start, stop)), 0)  # (C, N, l)
                 total = gp if total is None else total.add_(gp)
+        assert total is not None
         return (total / total.sum(0)).permute(1, 2, 0).cpu().numpy()
 
     @torch.no_grad()
@@ -78,5 +79,5 @@ def _draws(latent: Latent, draws: int, seed: int, identities: np.ndarray | None)
     size = (draws, latent.mu.shape[1])
     noise = [np.random.default_rng([seed, int(identity)]).standard_normal(size) for identity in identities]
     spread = (0.5 * latent.logvar).exp()
-    noise = torch.from_numpy(np.stack(noise, 1)).to(latent.mu)  # (draws, N, D)
-    return [latent.mu + spread * eps for eps in noise]
+    stacked = torch.from_numpy(np.stack(noise, 1)).to(latent.mu)  # (draws, N, D)
+    return [latent.mu + spread * eps for eps in stacked]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,7 @@ def train_members(
     return [
         run(
             f"{name} {index + 1}",
-            lambda index=index: _train_member(index, data, config, options, on_epoch),
+            partial(_train_member, index, data, config, options, on_epoch),
             member_state,
             lambda state: member_from_state(state, *shape),
         )

@@ -117,8 +117,11 @@ def decode_backward(
             loss = loss + penalty.l1 * sum(part.abs().sum() for part in some)
         loss.backward()
         for parameter, part in zip(per_locus, some, strict=True):
+            assert parameter.grad is not None
+            assert part.grad is not None
             parameter.grad[..., loci] = part.grad
         nats += reconstruction.detach()
+    assert top.grad is not None
     return nats, top.grad
 
 

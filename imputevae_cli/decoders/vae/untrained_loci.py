@@ -33,6 +33,9 @@ class WideVae(LinearInLoci):
     basis: float32 (H, axes), from the hidden units of `narrow`, the trained model, to the axes of `loadings`.
     """
 
+    seen: Tensor
+    basis: Tensor
+
     def __init__(self, narrow: GenotypeVae, seen: Tensor, basis: Tensor, loadings: Tensor, intercepts: Tensor):
         super().__init__(narrow.effects)
         self.narrow, self.shape = narrow, narrow.shape._replace(n_loci=loadings.shape[2])
