@@ -68,7 +68,7 @@ def plan(
     """The plan for a file. decoders: by name, each after those it depends on."""
     rules = rules or Rules()
     screened = config.model.decoder == "auto" and data.n_cells > rules.small_cells
-    outdone = _outdone(findings.ratio, decoders, rules) if screened else []
+    outdone = _outdone(findings.ratio, decoders, rules, data) if screened else []
     unfit = [name for name, decoder in decoders.items() if not takes_part(decoder.role, data)]
     wanted = _wanted(config.model.decoder, decoders, {*unfit, *outdone, *(findings.idle or {})})
     trial = wanted if screened and not outdone and findings.idle is None else []
@@ -115,11 +115,12 @@ class _Asked:
         return Step(name, Effort.FULL, False, True) if waits else None
 
 
-def _outdone(ratio: float | None, decoders: Mapping[str, Decoder], rules: Rules) -> list[str]:
+def _outdone(ratio: float | None, decoders: Mapping[str, Decoder], rules: Rules, data: Data) -> list[str]:
     """The decoders that give way to those that were screened first."""
     if ratio is None:
         return []
-    limits = {"linked": rules.linked, "closely linked": rules.closely_linked}
+    closely = rules.closely_linked_uncertain if data.is_uncertain else rules.closely_linked
+    limits = {"linked": rules.linked, "closely linked": closely}
     return [name for name, decoder in decoders.items() if ratio < limits.get(decoder.role.gives_way, 0.0)]
 
 

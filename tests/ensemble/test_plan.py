@@ -92,6 +92,13 @@ def test_where_calls_are_uncertain_those_take_part_that_go_by_likelihoods():
     assert "founders" not in efforts(planned(n_cells=SMALL)), "haplotype copying is better on certain calls"
 
 
+@pytest.mark.parametrize(("ratio", "fitted"), [(0.79, False), (0.81, True)])
+def test_where_calls_are_uncertain_nearest_neighbours_give_way_sooner(ratio, fitted):
+    made = plan(Config(), Data(LARGE, is_uncertain=True), Findings(ratio=ratio), registry.every())
+    assert ("knn" in efforts(made)) == fitted
+    assert efforts(made)["founders"] == (FULL, True)
+
+
 def test_haplotypes_that_copy_from_the_vae_need_it_in_full():
     assert efforts(planned("copying", **{"copying.global_share": 0.2}))["vae"] == (FULL, False)
     assert efforts(planned("copying", **{"copying.global_share": None}))["vae"] == (FULL, False)
