@@ -14,9 +14,9 @@ class Rules:
     the first share of it makes decoders that read structure alone needless, and below the second nearest
     neighbours too; between the two these are trained for `reduced` of their steps. Set after seeing the ratios of the
     eleven cases, none of which lies between 18 and 70 % (bench/results/decoders.json).
-    closely_linked_uncertain: the second share where calls are uncertain: even the truth would leave a part of the loss
-    there, as the held-out reads are noisy. Set after seeing ratios of .46 and .61 on two low-depth files to which nearest
-    neighbours, fitted all the same, added nothing.
+    closely_linked_uncertain: the second share where calls are uncertain: even the truth would leave a part of the
+    loss there, as the held-out reads are noisy. Set after seeing ratios of .46 and .61 on two low-depth files to which
+    nearest neighbours, fitted all the same, added nothing.
     screen_loci, screen_samples: the size of a screen. screen_cells: with fewer held-out calls nothing is decided.
     Of these three there is no measurement; they keep a screen under two seconds.
     global_shares: copying priors of the VAE's own expectation as one more state, tried in this order.

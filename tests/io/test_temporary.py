@@ -45,8 +45,9 @@ def test_what_a_killed_process_left_is_removed_and_what_a_live_one_needs_stays(t
         remove_leftovers(tmp_path / "b.vcf")
         assert len(names(tmp_path)) == 1
     finally:
-        live.kill()
-        live.wait()
+        for process in (killed, live):
+            with process:  # closes its pipes
+                process.kill()
     remove_leftovers(tmp_path / "a.vcf")
     assert names(tmp_path) == []
 

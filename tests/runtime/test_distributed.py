@@ -317,7 +317,7 @@ def test_a_signal_to_any_stops_all_and_any_number_can_go_on(linked, tmp_path, mo
     assert "m.ivae.ckpt holds what was done" in first.stderr
     assert second.stderr == ""
     assert names(tmp_path) == ["m.ivae.ckpt"]
-    assert "haplotypes.at-work.pt" in names(tmp_path / "m.ivae.ckpt")
+    assert "copying.at-work.pt" in names(tmp_path / "m.ivae.ckpt")
     all_well(shared(again, *arguments))
     resumed = out.read_bytes()
     out.unlink()
