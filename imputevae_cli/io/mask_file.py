@@ -55,7 +55,7 @@ def read_mask(path: str | Path, genotypes: GenotypeMatrix) -> np.ndarray:
             continue
         fields = line.split("\t")
         if len(fields) != 5 or not fields[1].isdigit():
-            raise InputError(f"{path}: line {number} is not `{' '.join(HEADER.split())}`, parted by tabs; mend it")
+            raise InputError(f"{path}: line {number} is not `{' '.join(HEADER.split())}`, separated by tabs; fix it")
         chrom, pos, ref, alt, sample = fields
         if (chrom, pos, ref, alt) != place or sample in seen:
             place, seen = (chrom, pos, ref, alt), set()

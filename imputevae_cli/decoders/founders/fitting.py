@@ -1,4 +1,4 @@
-"""All fits of a plan, each of which can be taken up where it was stopped."""
+"""All fits of a plan, each of which can be resumed where it was stopped."""
 
 from __future__ import annotations
 
