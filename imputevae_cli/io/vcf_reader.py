@@ -204,7 +204,9 @@ class _Reading:
             return
         i, column = np.argwhere(states == POLYPLOID)[0]
         sample = int(self.columns[column])
-        *_, ploidy = long_genotype(block.cells(int(wanted[i]))[sample], prefixed=True)
+        genotype = long_genotype(block.cells(int(wanted[i]))[sample], prefixed=True)
+        assert genotype is not None  # it was read as polyploid
+        *_, ploidy = genotype
         raise InputError(
             f"{block.where(int(wanted[i]))}: sample {self.file.header.samples[sample]!r} has a call of ploidy "
             f"{ploidy}, and imputevae handles ploidy 1 and 2; leave such samples out (--samples) or such records"
@@ -255,6 +257,7 @@ class _Reading:
         """uint16 (samples, loci): the evidence beside the matrix, None where there is none."""
         if self.evidence is None or (self.evidence.field is None and not self.evidence.n_half_calls):
             return None
+        assert self.kept is not None  # `matrix` comes first
         return sample_major(self.evidence_blocks, self.kept, len(self.columns), np.uint16)
 
     def _is_near(self, rows: np.ndarray) -> np.ndarray:
