@@ -75,7 +75,8 @@ def bias(
     names, codes = _groups(populations, len(visible))
     sizes = np.bincount(codes)
     largest = np.sort(np.argsort(-sizes, kind="stable")[:MAX_POPULATIONS])
-    pairs = tuple(largest[side] for side in np.triu_indices(len(largest), 1))
+    first, second = np.triu_indices(len(largest), 1)
+    pairs = largest[first], largest[second]
     sums = _sum_over_loci(matrices, codes, pairs, ploidy)
     if not any((view["truth"] == MISSING).any() for view in _blocks_of_views(*matrices)):
         del sums["imputed_same_cells"]
