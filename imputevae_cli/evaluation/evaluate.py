@@ -156,7 +156,8 @@ def guesses_of_model(
 
     model_for: gives a fitted model, from the visible genotypes.
     """
-    guesses, filled = [], None
+    guesses: list[Guess] = []
+    filled: np.ndarray | None = None
     for one in rounds:
         visible = one.visible(genotypes)
         model = model_for(visible)
@@ -167,6 +168,7 @@ def guesses_of_model(
             place = places_in_file(imputed.genotypes, genotypes)
             for loci, block in imputed.blocks():
                 filled[:, place[loci]] = block.calls
+    assert filled is not None  # there is a round
     return guesses, model, filled
 
 
