@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from imputevae_cli.report.canvas import COLOURS, FAINT, HEIGHT, INK, MARKERS, draw, grouped, legend_below, points
 from imputevae_cli.report.labels import MODEL, class_names, is_number, method_name, number, percent
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 LINES = ("-", "--", "-.", ":")
 NRD_MEANS = "NRD, the share wrong among calls that involve an ALT allele"
@@ -42,7 +46,7 @@ def calibration(report: Mapping) -> Figure | None:
     if not ours:
         return None
 
-    def paint(axes):
+    def paint(axes: Axes) -> None:
         axes.plot([0, 1], [0, 1], color=FAINT, linestyle=":", label="right as often as said")
         most = max(b["n"] for b in ours)
         for method, rows in bins.items():
@@ -104,7 +108,7 @@ def _curves(report: Mapping, kind: str, keys: tuple, labels: tuple, title: str, 
     rival = _best_rival(by_method, area)
     names = class_names(_ploidy(report))
 
-    def paint(axes):
+    def paint(axes: Axes) -> None:
         for method, style in ((MODEL, "-"), (rival, "--")):
             for genotype, curve in (by_method.get(method) or {}).items():
                 at = int(genotype)
@@ -149,7 +153,7 @@ def confusion(report: Mapping) -> Figure | None:
     columns = [*names, "left missing"][: len(counts[0])]
     shares = [[n / max(sum(row), 1) for n in row] for row in counts]
 
-    def paint(axes):
+    def paint(axes: Axes) -> None:
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
         for i, row in enumerate(counts):
             for j, n in enumerate(row):
@@ -210,7 +214,7 @@ def _strata_figure(
     if not methods or len(levels) < 2:
         return None
 
-    def paint(axes):
+    def paint(axes: Axes) -> None:
         for method in methods:
             at = [i for i, level in enumerate(levels) if (method, level) in found]
             values = [found[method, levels[i]][key] for i in at]
@@ -236,7 +240,7 @@ def by_population(report: Mapping) -> Figure | None:
     if not levels:
         return None
 
-    def paint(axes):
+    def paint(axes: Axes) -> None:
         for method in _methods(report):
             at = [i for i, level in enumerate(levels) if (method, level) in found]
             look = {**_line(report, method), "linestyle": "none"}
@@ -269,7 +273,7 @@ def by_sample(report: Mapping) -> Figure | None:
         return None
     groups = grouped(row.get("population") for row in rows)
 
-    def paint(axes):
+    def paint(axes: Axes) -> None:
         for k, (name, members) in enumerate(groups.items()):
             x, y = [rows[i]["missing_share"] for i in members], [rows[i]["concordance"] for i in members]
             points(axes, x, y, k, name, len(rows))
@@ -288,7 +292,7 @@ def by_sample(report: Mapping) -> Figure | None:
     )
 
 
-def _intervals(axes, rows: Sequence[tuple[int, Mapping]], key: str, lying: bool = False) -> None:
+def _intervals(axes: Axes, rows: Sequence[tuple[int, Mapping]], key: str, lying: bool = False) -> None:
     """The model's intervals at places along an axis: upright, or lying down."""
     for i, row in rows:
         low, high = row.get(f"{key}_low"), row.get(f"{key}_high")

@@ -6,7 +6,7 @@ None is left out of the page.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from imputevae_cli.io.outputs import atomic_output
@@ -123,9 +123,10 @@ def _facts_of_data(report: Mapping) -> Iterator[tuple[str, str]]:
 def _facts_of_imputation(report: Mapping) -> Iterator[tuple[str, str]]:
     model = _part(report, "model")
     name = model.get("name") if model.get("source") != "fitted" else None
-    source = SOURCES.get(model.get("source"), model.get("source") or "")
+    source, probabilities = str(model.get("source") or ""), str(model.get("probabilities") or "")
+    source = SOURCES.get(source, source)
     yield "Imputation", f"{source} ({name})" if name else source
-    yield "Probabilities", PROBABILITIES.get(model.get("probabilities"), model.get("probabilities") or "")
+    yield "Probabilities", PROBABILITIES.get(probabilities, probabilities)
     if model.get("left_missing"):
         yield "Left missing", f"{model['left_missing']:,} of the scored calls; they count as wrong"
     for method, settings in _part(report, "chosen").items():
@@ -170,7 +171,7 @@ def _metrics_table(report: Mapping, metrics: Mapping[str, labels.Metric]) -> dic
 
 def _sections(report: Mapping) -> list[dict]:
     """The pictures, in the order of the questions that people ask."""
-    plan = [
+    plan: list[tuple[str, str, list[Callable[[Mapping], Figure | list[Figure] | None]]]] = [
         ("accuracy", "Where is it right, and where not?",
          [figures.confusion, figures.by_frequency, figures.by_population, figures.by_sample,
           figures.by_sample_missingness, figures.by_locus_missingness]),

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
+from typing import TypeGuard
 
 MODEL = "model"
 METHODS = {
@@ -119,7 +120,7 @@ def file_name(report: Mapping) -> str:
     return PurePath((report.get("input") or {}).get("name") or "genotypes").name
 
 
-def is_number(thing: object) -> bool:
+def is_number(thing: object) -> TypeGuard[float]:
     """Whether it is a finite number."""
     return isinstance(thing, (int, float)) and not isinstance(thing, bool) and math.isfinite(thing)
 

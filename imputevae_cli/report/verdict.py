@@ -58,7 +58,8 @@ def verdict(report: Mapping) -> Verdict:
 
 def _losses(report: Mapping) -> tuple[list[str], list[str]]:
     """Sentences on the baselines that beat the model: by much, and by little."""
-    much, little = [], []
+    much: list[str] = []
+    little: list[str] = []
     for loss in (report.get("verdict") or {}).get("loses_to") or ():
         ours, theirs = loss.get("model"), loss.get("baseline")
         sentence = (
@@ -102,8 +103,7 @@ def _doubts(report: Mapping) -> list[str]:
 def _strengths(report: Mapping) -> list[str]:
     said = []
     baselines = _baselines(report)
-    compared = {metric: value(report, MODEL, metric) for metric in METRICS}
-    compared = {metric: ours for metric, ours in compared.items() if ours is not None}
+    compared = {metric: ours for metric in METRICS if (ours := value(report, MODEL, metric)) is not None}
     won = [m for m, ours in compared.items() if all(_better(m, ours, value(report, rival, m)) for rival in baselines)]
     if baselines and won:
         share = f"all {len(won)}" if len(won) == len(compared) else f"{len(won)} of {len(compared)}"
