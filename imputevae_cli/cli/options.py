@@ -8,7 +8,7 @@ import inspect
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -180,14 +180,14 @@ def with_common(function: Callable) -> Callable:
     own = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
 
     @functools.wraps(function)
-    def command(**given):
+    def command(**given: Any) -> Any:
         for name, value in given.items():
             if isinstance(value, float) and not math.isfinite(value):
                 raise ConfigError(f"--{name.replace('_', '-')} {value}: is not a finite number")
         common = Common(**{field.name: given.pop(field.name) for field in dataclasses.fields(Common)})
         return function(common, **given)
 
-    command.__signature__ = inspect.Signature([*own, *shared])
+    command.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]  # any function takes one
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in [*own, *shared]}
     del command.__wrapped__  # typer would look through it, at the signature that is not flattened
     return command

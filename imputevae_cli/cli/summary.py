@@ -84,8 +84,8 @@ def show_evaluation(report: dict, output: str | None, clock: Stopwatch, quiet: b
         table.add_column(name.replace("_", " "), justify="left" if name == "method" else "right", no_wrap=True)
     for method in report["methods"]:
         values = [report["metrics"][method].get(name, {}).get("value") for name in names]
-        name = Text(printable(method_name(report, method, short=True)))
-        table.add_row(name, *("-" if v is None else f"{v:.4f}" for v in values))
+        title = Text(printable(method_name(report, method, short=True)))
+        table.add_row(title, *("-" if v is None else f"{v:.4f}" for v in values))
     Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 100).print(table)
     where = f"{printable(output)}: " if output else ""
     print(f"{where}{_duration(clock.seconds())}, {peak_megabytes():,.0f} MB at most", file=sys.stderr)
