@@ -329,7 +329,7 @@ def _read_guesses(asked: Asked, genotypes: GenotypeMatrix, session: Session) -> 
     return Guessed([one], [said.guess], said.filled, source, masking)
 
 
-def _report(guessed: Guessed, genotypes: GenotypeMatrix, session: Session) -> tuple[dict, Evaluation]:
+def _report(guessed: Guessed, genotypes: GenotypeMatrix, session: Session) -> tuple[dict[str, Any], Evaluation]:
     from datetime import datetime, timezone
 
     from imputevae_cli import __version__
@@ -349,7 +349,7 @@ def _write(
     path: str | None,
     json_: str | None,
     asked: Asked,
-    report: dict,
+    report: dict[str, Any],
     evaluation: Evaluation,
     guessed: Guessed,
     genotypes: GenotypeMatrix,

@@ -167,7 +167,7 @@ class Common:
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback on error.", rich_help_panel=MESSAGES)] = False
 
 
-def with_common(function: Callable) -> Callable:
+def with_common(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command whose first parameter is `common: Common` the options of Common, flattened."""
     own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
     hints = inspect.get_annotations(Common, eval_str=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from imputevae_cli.data.genotypes import GenotypeMatrix, missing_per_sample
 from imputevae_cli.log import printable
@@ -13,8 +13,9 @@ from imputevae_cli.log import printable
 if TYPE_CHECKING:
     import numpy as np
 
+    from imputevae_cli.ensemble.fitted import Expected
     from imputevae_cli.imputed import ImputedGenotypes
-    from imputevae_cli.imputer import Expected, ImputeVAE
+    from imputevae_cli.imputer import ImputeVAE
     from imputevae_cli.report.tuning import TuningFiles
     from imputevae_cli.tuning.result import TuningResult
 
@@ -65,7 +66,7 @@ def show_imputation(
     _show("Imputed", rows, quiet)
 
 
-def show_evaluation(report: dict, output: str | None, clock: Stopwatch, quiet: bool) -> None:
+def show_evaluation(report: dict[str, Any], output: str | None, clock: Stopwatch, quiet: bool) -> None:
     """Five lines of `evaluate`: the model and the baselines by the figures that are read together."""
     if quiet:
         return

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from sys import intern
+from typing import Any
 
 import numpy as np
 
@@ -107,12 +108,14 @@ class _Reading:
     region: Region | None
     context: int | None
     evidence: FieldReader | None = None
-    passed: Counter = field(default_factory=Counter)
-    blocks: deque = field(default_factory=deque)  # int8 (b, samples) each
-    evidence_blocks: deque = field(default_factory=deque)  # uint16 (b, samples) each, where there is evidence
+    passed: Counter[str] = field(default_factory=Counter)
+    blocks: deque[np.ndarray] = field(default_factory=deque)  # int8 (b, samples) each
+    evidence_blocks: deque[np.ndarray] = field(
+        default_factory=deque
+    )  # uint16 (b, samples) each, where there is evidence
     ploidies: list[int] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
-    loci: tuple[list, ...] = field(default_factory=lambda: ([], [], [], [], []))  # chrom, pos, ref, alt, id
+    loci: tuple[list[Any], ...] = field(default_factory=lambda: ([], [], [], [], []))  # chrom, pos, ref, alt, id
     own_keys: set[tuple[bytes, bytes]] = field(default_factory=set)
     formats: set[bytes] = field(default_factory=set)
     n_kept: int = 0  # records of the region

@@ -140,7 +140,9 @@ class Splice:
             added = list(map(add, added, old))
         return b"\t".join([*head, *map(add, cells, added)]) + end
 
-    def _tidied(self, line: bytes, head: list, keys: list, cells: list) -> tuple[list[bytes], list[bytes]]:
+    def _tidied(
+        self, line: bytes, head: list[bytes], keys: list[bytes], cells: list[bytes]
+    ) -> tuple[list[bytes], list[bytes]]:
         """FORMAT keys and cells without what is to be added, and with trailing fields that were left out."""
         kept = [i for i, key in enumerate(keys) if key not in self._added]
         if len(kept) < len(keys):

@@ -164,7 +164,7 @@ class Walk:
         """The header of the output, out of the input's and of declarations that it lacks."""
         raise NotImplementedError
 
-    def _loci(self) -> Iterator:
+    def _loci(self) -> Iterator[Any]:
         """What is to be spliced into each modelled record, in order."""
         raise NotImplementedError
 

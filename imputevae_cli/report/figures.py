@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from imputevae_cli.report.canvas import COLOURS, FAINT, HEIGHT, INK, MARKERS, draw, grouped, legend_below, points
 from imputevae_cli.report.labels import MODEL, class_names, is_number, method_name, number, percent
@@ -31,7 +31,7 @@ class Figure:
     svg: str
 
 
-def calibration(report: Mapping) -> Figure | None:
+def calibration(report: Mapping[str, Any]) -> Figure | None:
     """Accuracy of calls by their confidence."""
     bins = {
         method: [
@@ -73,7 +73,7 @@ def calibration(report: Mapping) -> Figure | None:
     return Figure("calibration", "Does “90% sure” mean right 9 times in 10?", reading, alt, draw("calibration", paint))
 
 
-def precision_recall(report: Mapping) -> Figure | None:
+def precision_recall(report: Mapping[str, Any]) -> Figure | None:
     """Precision against recall of each class."""
     return _curves(
         report,
@@ -86,7 +86,7 @@ def precision_recall(report: Mapping) -> Figure | None:
     )
 
 
-def roc(report: Mapping) -> Figure | None:
+def roc(report: Mapping[str, Any]) -> Figure | None:
     """True against false positive rate of each class."""
     return _curves(
         report,
@@ -99,7 +99,9 @@ def roc(report: Mapping) -> Figure | None:
     )
 
 
-def _curves(report: Mapping, kind: str, keys: tuple, labels: tuple, title: str, reading: str) -> Figure | None:
+def _curves(
+    report: Mapping[str, Any], kind: str, keys: tuple[str, str, str], labels: tuple[str, ...], title: str, reading: str
+) -> Figure | None:
     across, up, area = keys
     by_method = (report.get("curves") or {}).get(kind) or {}
     ours = by_method.get(MODEL)
@@ -135,7 +137,7 @@ def _curves(report: Mapping, kind: str, keys: tuple, labels: tuple, title: str, 
     return Figure(kind, title, reading + beside, f"{title}. Area under the model's curve: {areas}.", draw(kind, paint))
 
 
-def _best_rival(by_method: Mapping, area: str) -> str | None:
+def _best_rival(by_method: Mapping[str, Any], area: str) -> str | None:
     def mean_area(method: str) -> float:
         areas = [curve.get(area) for curve in by_method[method].values()]
         areas = [a for a in areas if is_number(a)]
@@ -144,7 +146,7 @@ def _best_rival(by_method: Mapping, area: str) -> str | None:
     return max((method for method in by_method if method != MODEL), key=mean_area, default=None)
 
 
-def confusion(report: Mapping) -> Figure | None:
+def confusion(report: Mapping[str, Any]) -> Figure | None:
     """Truth against call, in cells and in shares of each true class."""
     counts = (report.get("confusion") or {}).get(MODEL)
     if not counts or not any(map(sum, counts)):
@@ -175,7 +177,7 @@ def confusion(report: Mapping) -> Figure | None:
     )
 
 
-def by_frequency(report: Mapping) -> Figure | None:
+def by_frequency(report: Mapping[str, Any]) -> Figure | None:
     """Dosage r2 by minor allele frequency, every method."""
     rows = _stratum(report, "maf")
     key = "dosage_r2" if any(is_number(row.get("dosage_r2")) for row in rows) else "skill_r2"
@@ -187,7 +189,7 @@ def by_frequency(report: Mapping) -> Figure | None:
     )  # fmt: skip
 
 
-def by_locus_missingness(report: Mapping) -> Figure | None:
+def by_locus_missingness(report: Mapping[str, Any]) -> Figure | None:
     """NRD by the share of calls that a locus lacks."""
     return _strata_figure(
         report, _stratum(report, "locus_missingness"), "nrd", "by-locus-missingness",
@@ -196,7 +198,7 @@ def by_locus_missingness(report: Mapping) -> Figure | None:
     )  # fmt: skip
 
 
-def by_sample_missingness(report: Mapping) -> Figure | None:
+def by_sample_missingness(report: Mapping[str, Any]) -> Figure | None:
     """NRD by the share of calls that a sample lacks."""
     return _strata_figure(
         report, _stratum(report, "sample_missingness"), "nrd", "by-sample-missingness",
@@ -206,7 +208,14 @@ def by_sample_missingness(report: Mapping) -> Figure | None:
 
 
 def _strata_figure(
-    report: Mapping, rows: Sequence[Mapping], key: str, name: str, title: str, across: str, up: str, reading: str
+    report: Mapping[str, Any],
+    rows: Sequence[Mapping[str, Any]],
+    key: str,
+    name: str,
+    title: str,
+    across: str,
+    up: str,
+    reading: str,
 ) -> Figure | None:
     levels = list(dict.fromkeys(row["level"] for row in rows))
     found = {(row["method"], row["level"]): row for row in rows if is_number(row.get(key))}
@@ -233,7 +242,7 @@ def _strata_figure(
     )
 
 
-def by_population(report: Mapping) -> Figure | None:
+def by_population(report: Mapping[str, Any]) -> Figure | None:
     """NRD in each population, every method, with the model's interval."""
     found = {(r["method"], r["level"]): r for r in _stratum(report, "population") if is_number(r.get("nrd"))}
     levels = list(dict.fromkeys(level for _, level in found))[:MAX_ROWS]
@@ -263,7 +272,7 @@ def by_population(report: Mapping) -> Figure | None:
     )
 
 
-def by_sample(report: Mapping) -> Figure | None:
+def by_sample(report: Mapping[str, Any]) -> Figure | None:
     """Concordance of each sample against what it lacks."""
     rows = [
         row for row in report.get("samples") or ()
@@ -292,7 +301,7 @@ def by_sample(report: Mapping) -> Figure | None:
     )
 
 
-def _intervals(axes: Axes, rows: Sequence[tuple[int, Mapping]], key: str, lying: bool = False) -> None:
+def _intervals(axes: Axes, rows: Sequence[tuple[int, Mapping[str, Any]]], key: str, lying: bool = False) -> None:
     """The model's intervals at places along an axis: upright, or lying down."""
     for i, row in rows:
         low, high = row.get(f"{key}_low"), row.get(f"{key}_high")
@@ -301,7 +310,7 @@ def _intervals(axes: Axes, rows: Sequence[tuple[int, Mapping]], key: str, lying:
             axes.plot(*ends, color=COLOURS[0], linewidth=2)
 
 
-def _line(report: Mapping, method: str) -> dict:
+def _line(report: Mapping[str, Any], method: str) -> dict[str, Any]:
     """The look of a method, alike in every picture; the model's stands out."""
     at = _methods(report).index(method) if method in _methods(report) else len(_methods(report))
     ours = method == MODEL
@@ -315,16 +324,16 @@ def _line(report: Mapping, method: str) -> dict:
     }
 
 
-def _methods(report: Mapping) -> list[str]:
+def _methods(report: Mapping[str, Any]) -> list[str]:
     return list(report.get("methods") or report.get("metrics") or [MODEL])
 
 
-def _stratum(report: Mapping, stratum: str) -> list[Mapping]:
+def _stratum(report: Mapping[str, Any], stratum: str) -> list[Mapping[str, Any]]:
     rows = (row for row in report.get("strata") or () if row.get("stratum") == stratum)
     return [row for row in rows if (row.get("n") or 0) >= MIN_CELLS]
 
 
-def _ploidy(report: Mapping) -> int:
+def _ploidy(report: Mapping[str, Any]) -> int:
     return (report.get("input") or {}).get("ploidy") or 2
 
 

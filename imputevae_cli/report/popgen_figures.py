@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from imputevae_cli.report.canvas import COLOURS, FAINT, HEIGHT, MANY_POINTS, draw, grouped, legend_below, points
 from imputevae_cli.report.figures import MAX_ROWS, Figure
@@ -25,13 +25,13 @@ _KINDS = {
 }
 
 
-def heterozygosity(report: Mapping) -> list[Figure]:
+def heterozygosity(report: Mapping[str, Any]) -> list[Figure]:
     """Ho, He and F_IS of each population, a picture each."""
     rows = ((report.get("bias") or {}).get("heterozygosity") or ())[:MAX_ROWS]
     return [figure for kind in _KINDS if (figure := _dumbbells(rows, kind))]
 
 
-def _dumbbells(rows: Sequence[Mapping], kind: str) -> Figure | None:
+def _dumbbells(rows: Sequence[Mapping[str, Any]], kind: str) -> Figure | None:
     rows = [row for row in rows if all(is_number(_view(row, view).get(kind)) for view in ("truth", "imputed"))]
     if not rows:
         return None
@@ -62,11 +62,11 @@ def _dumbbells(rows: Sequence[Mapping], kind: str) -> Figure | None:
     )
 
 
-def _view(row: Mapping, view: str) -> Mapping:
+def _view(row: Mapping[str, Any], view: str) -> Mapping[str, Any]:
     return row.get(view) or {}
 
 
-def fst(report: Mapping) -> Figure | None:
+def fst(report: Mapping[str, Any]) -> Figure | None:
     """Fst of every pair of populations, from true against imputed calls."""
     pairs = [
         row for row in (report.get("bias") or {}).get("fst") or ()
@@ -96,7 +96,7 @@ def fst(report: Mapping) -> Figure | None:
     )
 
 
-def spectrum(report: Mapping) -> Figure | None:
+def spectrum(report: Mapping[str, Any]) -> Figure | None:
     """Share of loci by minor allele frequency."""
     shares = (report.get("bias") or {}).get("spectrum") or {}
     views = [view for view in VIEW_LOOKS if shares.get(view)]
@@ -128,7 +128,7 @@ def spectrum(report: Mapping) -> Figure | None:
     )
 
 
-def pca(report: Mapping) -> list[Figure]:
+def pca(report: Mapping[str, Any]) -> list[Figure]:
     """Samples before and after imputation, coloured by population and by missingness."""
     found = (report.get("bias") or {}).get("pca")
     if not found:
@@ -143,7 +143,7 @@ def pca(report: Mapping) -> list[Figure]:
 _WHEN = {"truth": "with the true calls", "visible": "before imputation", "imputed": "after imputation"}
 
 
-def _by_population(found: Mapping, populations: Sequence[str], view: str) -> Figure:
+def _by_population(found: Mapping[str, Any], populations: Sequence[str], view: str) -> Figure:
     groups = grouped(populations)
 
     def paint(axes: Axes) -> None:
@@ -163,7 +163,7 @@ def _by_population(found: Mapping, populations: Sequence[str], view: str) -> Fig
     )
 
 
-def _by_missingness(found: Mapping, view: str) -> Figure:
+def _by_missingness(found: Mapping[str, Any], view: str) -> Figure:
     numbers = found["drift"][view]
 
     def paint(axes: Axes) -> None:
@@ -186,7 +186,7 @@ def _by_missingness(found: Mapping, view: str) -> Figure:
     )
 
 
-def _pca_axes(axes: Axes, found: Mapping, view: str) -> None:
+def _pca_axes(axes: Axes, found: Mapping[str, Any], view: str) -> None:
     """The same limits in every view, the origin marked."""
     every = [point for points in found["coordinates"].values() for point in points]
     setters: tuple[Callable[[float, float], object], ...] = (axes.set_xlim, axes.set_ylim)

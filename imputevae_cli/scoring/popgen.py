@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -61,7 +62,7 @@ def bias(
     hidden: np.ndarray,
     populations: np.ndarray | None,
     ploidy: int,
-) -> dict:
+) -> dict[str, Any]:
     """The analyses above as plain lists and floats, None where undefined, ready for JSON.
 
     truth, visible, imputed: int8 (N, L), -1 missing. hidden: bool (N, L), cells that were hidden from the imputer and
@@ -210,7 +211,7 @@ def _add_spectrum(sums: Sums, counts: Counts, truth: Counts, ploidy: int) -> Non
     sums.spectrum += np.bincount(bins, minlength=len(SPECTRUM_EDGES))
 
 
-def _heterozygosity(sums: Sums, population: int, ploidy: int) -> dict:
+def _heterozygosity(sums: Sums, population: int, ploidy: int) -> dict[str, Any]:
     loci = sums.loci[population]
     ho, he = sums.ho[population], sums.he[population]
     diploid = ploidy > 1
@@ -226,7 +227,7 @@ def _shares(numbers: np.ndarray) -> list[float]:
     return [round(float(share), 6) for share in numbers / max(numbers.sum(), 1)]
 
 
-def _sentences(result: dict) -> list[str]:
+def _sentences(result: dict[str, Any]) -> list[str]:
     rows = result["heterozygosity"]
     words = [
         _change(f"{noun} ({short})", [(row["truth"][key], row["imputed"][key]) for row in rows])
