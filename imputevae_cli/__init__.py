@@ -4,6 +4,15 @@
 """
 
 from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from imputevae_cli.config import Config
+    from imputevae_cli.data.genotypes import GenotypeMatrix
+    from imputevae_cli.data.popmap import PopMap
+    from imputevae_cli.imputed import ImputedGenotypes
+    from imputevae_cli.imputer import ImputeVAE
+    from imputevae_cli.io.vcf_reader import read_vcf
 
 __version__ = "0.2.0"
 """The one place that says so; pyproject.toml reads it, and a test holds CITATION.cff and the recipe of conda to it."""
@@ -19,7 +28,7 @@ _LAZY = {
 __all__ = ["Config", "GenotypeMatrix", "ImputeVAE", "ImputedGenotypes", "PopMap", "__version__", "read_vcf"]
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> Any:
     """Import torch, numpy and pysam only when something that needs them is asked for: `--help` needs none."""
     if name in _LAZY:
         return getattr(import_module(_LAZY[name]), name)

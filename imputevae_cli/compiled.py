@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from numba import njit
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 
-F = TypeVar("F", bound=Callable)
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def compiled(**options: Any) -> Callable[[F], F]:
@@ -44,7 +44,7 @@ class _Files(IndexDataCacheFile):
 class _Cache(FunctionCache):
     """Of one function. What cannot be loaded is compiled, and what cannot be saved is only not saved."""
 
-    def __init__(self, function: Callable):
+    def __init__(self, function: Callable[..., Any]):
         super().__init__(function)
         place, stamp = self._impl.locator.get_cache_path(), self._impl.locator.get_source_stamp()
         self._cache_file = _Files(cache_path=place, filename_base=self._impl.filename_base, source_stamp=stamp)

@@ -437,7 +437,7 @@ def read_yaml(path: str | Path) -> Mapping[str, Any]:
         if not isinstance(values, Mapping):
             raise ConfigError(f"{path}: section {section!r} must hold `key: value` lines")
     return {
-        OLD_SECTIONS.get(s, s): {k: plain_number(v) if k != "prefix" else v for k, v in values.items()}
+        OLD_SECTIONS.get(s) or s: {k: plain_number(v) if k != "prefix" else v for k, v in values.items()}
         for s, values in loaded.items()
     }
 

@@ -140,6 +140,7 @@ class ImputedGenotypes:
     @cached_property
     def _frequencies(self) -> np.ndarray:
         """float32 (loci, classes): genotype frequencies of all samples under the evidence."""
+        assert self.genotypes.evidence is not None  # else none asks for them
         return evidence_frequencies(self.genotypes.evidence)[-1]
 
     def _filled(self, gp: np.ndarray, drawn: np.ndarray | None) -> np.ndarray:
@@ -183,10 +184,10 @@ class ImputedGenotypes:
         """Visible calls that are rewritten; none unless that was asked for."""
         if not self.refines or self.genotypes.evidence is None:
             return 0
-        return sum(int(block.refined.sum()) for _, block in self.blocks())
+        return sum(int(block.refined.sum()) for _, block in self.blocks() if block.refined is not None)
 
     def _gather(self, shape: tuple[int, ...], dtype: type, part: Callable[[ImputedBlock], np.ndarray]) -> np.ndarray:
-        out = np.empty((self.genotypes.n_samples, self.genotypes.n_loci, *shape), dtype)
+        out: np.ndarray = np.empty((self.genotypes.n_samples, self.genotypes.n_loci, *shape), dtype)
         for loci, block in self.blocks():
             out[:, loci] = part(block)
         return out
@@ -239,8 +240,16 @@ class ImputedGenotypes:
         source = self.genotypes.source
         check_output(path, inputs=[source.given or source.path] if source else [], force=force)
         kind = output_type_of(path, output_type)
-        how = {"threads": threads, "progress": progress, "refines": self.refines}
-        return write_vcf(path, self, output_type=kind, command=command, version=__version__, **how)
+        return write_vcf(
+            path,
+            self,
+            output_type=kind,
+            command=command,
+            version=__version__,
+            threads=threads,
+            progress=progress,
+            refines=self.refines,
+        )
 
     def write_phylip(self, path: str | Path, *, names: str = "relaxed", force: bool = False) -> int:
         """Write IUPAC characters of the SNPs; returns their number. names: `relaxed`, or `strict` for 10 characters."""

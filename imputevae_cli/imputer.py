@@ -233,6 +233,8 @@ class ImputeVAE:
         """q(z | x) of samples from their known calls: mu and log variance, float32 (N, D) each."""
         genotypes = self._training_genotypes if genotypes is None else genotypes
         fitted = self._require_fitted()
+        if genotypes is None:
+            raise InputError("latent_of: a loaded model holds no genotypes; give those to place")
         aligned = align_loci(genotypes, fitted.loci, fitted.ploidy, self.name)
         return fitted.ensemble.having("latent_of").latent_of(self._cohort(aligned))
 
@@ -304,7 +306,7 @@ class ImputeVAE:
                 f"{content['software_version']}, use that version or train it again"
             ) from error
         if device is not None:
-            config.train.device = device
+            config.train.device = device  # type: ignore[assignment]  # `choose_device` looks at it
         model = cls(config)
         model.name = str(path)
         try:
@@ -352,7 +354,9 @@ class _View:
             return None
 
         def draw(number: int) -> BlockFunction:
-            drawn = self.mixed.draw(number, len(self.mixed.cohort.calls))[self.rows]
+            drawn = self.mixed.draw(number, len(self.mixed.cohort.calls))
+            assert drawn is not None  # as it was not above
+            drawn = drawn[self.rows]
 
             def at(start: int, stop: int) -> np.ndarray:
                 index, swapped = self.aligned.model_index[start:stop], self.aligned.swapped[start:stop]
@@ -367,7 +371,9 @@ class _View:
         """bool (N, stop - start): whether a heterozygote's ALT comes first, at loci start..stop of the file."""
         index, swapped = self.aligned.model_index[start:stop], self.aligned.swapped[start:stop]
         low, high = int(index.min()), int(index.max()) + 1
-        return self.mixed.phased.alt_first(low, high)[np.ix_(self.rows, index - low)] ^ swapped
+        phased = self.mixed.phased
+        assert phased is not None  # else nobody asks
+        return phased.alt_first(low, high)[np.ix_(self.rows, index - low)] ^ swapped
 
 
 def _evidence_for(genotypes: GenotypeMatrix, config: Config) -> Evidence | None:

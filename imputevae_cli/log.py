@@ -11,10 +11,14 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from imputevae_cli.errors import OutputError, brief
 from imputevae_cli.passwords import hide_passwords
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
+    from rich.progress import TaskID
 
 logger = logging.getLogger("imputevae")
 LONGEST_ESCAPE = 10
@@ -92,11 +96,14 @@ class LogProgress:
 
 
 class _BarTask:
-    def __init__(self, bar, task_id):
+    def __init__(self, bar: RichProgress, task_id: TaskID):
         self._bar, self._id = bar, task_id
 
     def advance(self, steps: float = 1, note: str = "") -> None:
-        self._bar.update(self._id, advance=steps, **({"note": note} if note else {}))
+        if note:
+            self._bar.update(self._id, advance=steps, note=note)
+        else:
+            self._bar.update(self._id, advance=steps)
 
 
 class BarProgress:

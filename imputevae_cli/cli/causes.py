@@ -19,7 +19,8 @@ def describe(error: Exception) -> tuple[str, int]:
         return "too many open files: the limit is too low for a run; raise it, such as with `ulimit -n 1024`", code
     if isinstance(error, ImputeVAEError):
         return str(error), error.exit_code
-    if hasattr(error, "format_message"):  # of typer, for options and arguments that do not hold
+    # Of typer, for options and arguments that do not hold
+    if hasattr(error, "format_message") and hasattr(error, "exit_code"):
         return f"{error.format_message()}; -h lists the options", error.exit_code
     if _is_out_of_memory(error):
         return (

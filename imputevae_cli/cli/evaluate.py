@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
@@ -182,7 +182,12 @@ class Asked:
 
         if (self.imputed is None) != (self.truth is None):
             raise ConfigError("--imputed and --truth go together: the file to score, and the calls that INPUT lacks")
-        own = {"--model": self.model, "--strategy": self.strategy, "--tree": self.tree, "--mask-file": self.mask_file}
+        own: dict[str, object] = {
+            "--model": self.model,
+            "--strategy": self.strategy,
+            "--tree": self.tree,
+            "--mask-file": self.mask_file,
+        }
         own |= {"--write-masked": self.write_masked, "--repeats": self.repeats > 1 or None}
         if self.imputed is not None and (given := [name for name, value in own.items() if value is not None]):
             raise ConfigError(f"{given[0]} has no meaning with --imputed, which scores the calls that INPUT lacks")
@@ -228,9 +233,10 @@ def _check_outputs(path: str | None, json_: str | None, asked: Asked, session: S
 
     common, force = session.common, session.common.force
     outputs = [file for file in (path, json_, asked.write_masked, asked.mask_file) if file is not None]
-    if common.resume and not force and is_written(path or json_, session, command_of_evaluation):
+    place = path or json_ or ""
+    if common.resume and not force and is_written(place, session, command_of_evaluation):
         if all(Path(file).exists() for file in outputs):
-            say_finished(path or json_)
+            say_finished(place)
             return False
         force = True
     if common.resume:
@@ -277,7 +283,7 @@ def _rounds(asked: Asked, genotypes: GenotypeMatrix, session: Session) -> tuple[
     from imputevae_cli.io.mask_file import read_mask
     from imputevae_cli.masking.trees import read_newick
 
-    if asked.mask_is_there:
+    if asked.mask_file is not None and asked.mask_is_there:
         logger.info("%s: its calls are hidden; --strategy and --prop have no effect", asked.mask_file)
         return [Round(HiddenCells.of(read_mask(asked.mask_file, genotypes), genotypes.calls))], "file"
     tree = read_newick(asked.tree, genotypes.samples) if asked.tree else None
@@ -308,6 +314,8 @@ def _read_guesses(asked: Asked, genotypes: GenotypeMatrix, session: Session) -> 
     from imputevae_cli.report.evaluation_report import Masking, Source
     from imputevae_cli.seeds import seed_for
 
+    assert asked.imputed is not None
+    assert asked.truth is not None  # they go together
     seed = session.config.io.seed
     known = read_vcf(asked.truth, region=session.common.region, progress=session.progress)
     one = cells_of_truth(genotypes, known, np.random.default_rng(seed_for(seed, "scored loci")))
@@ -321,7 +329,7 @@ def _read_guesses(asked: Asked, genotypes: GenotypeMatrix, session: Session) -> 
     return Guessed([one], [said.guess], said.filled, source, masking)
 
 
-def _report(guessed: Guessed, genotypes: GenotypeMatrix, session: Session) -> tuple[dict, Evaluation]:
+def _report(guessed: Guessed, genotypes: GenotypeMatrix, session: Session) -> tuple[dict[str, Any], Evaluation]:
     from datetime import datetime, timezone
 
     from imputevae_cli import __version__
@@ -341,7 +349,7 @@ def _write(
     path: str | None,
     json_: str | None,
     asked: Asked,
-    report: dict,
+    report: dict[str, Any],
     evaluation: Evaluation,
     guessed: Guessed,
     genotypes: GenotypeMatrix,
@@ -372,7 +380,7 @@ def _write(
             kind, place = output_type_of(asked.write_masked), asked.write_masked
             if str(place) != STDOUT:
                 place = stack.enter_context(atomic_output(place, INDEXES if kind != "v" else ()))
-            made = {"command": session.command, "version": __version__, "progress": session.progress}
+            made: dict[str, Any] = {"command": session.command, "version": __version__, "progress": session.progress}
             write_masked_vcf(place, genotypes, cells.samples, cells.loci, output_type=kind, **made)
         if folder is not None:
             write_folder(folder, report, evaluation, genotypes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -119,7 +119,7 @@ def impute(
 
     def files(config: Config) -> Files:
         out = this.output_path(output, config, ".vcf.gz")
-        drawn = {}
+        drawn: dict[str, Any] = {}
         for number in range(1, draws + 1):
             drawn |= with_indexes(f"draw {number}", drawn_path(out, number), output_type)
         return Files(
@@ -159,13 +159,18 @@ def impute(
         fitted = fitted or ImputeVAE(session.config).fit(genotypes, session.progress, stages=stages)
         if target_accuracy is not None:
             min_gp = _threshold(fitted, target_accuracy)
-        how = {"min_gp": min_gp, "phased": phased, "refine": refine}
-        imputed = fitted.transform(genotypes, **how, progress=session.progress, stages=stages)
+        imputed = fitted.transform(
+            genotypes, min_gp=min_gp, phased=phased, refine=refine, progress=session.progress, stages=stages
+        )
         written = None
         if kind == "p":
             imputed.write_phylip(path, names=phylip_names, force=force)
         else:
-            settings = {"command": session.command, "threads": session.threads, "progress": session.progress}
+            settings: dict[str, Any] = {
+                "command": session.command,
+                "threads": session.threads,
+                "progress": session.progress,
+            }
             written = imputed.write_vcf(path, kind, force=force, **settings)
             for number in range(1, draws + 1):
                 imputed.draw(number).write_vcf(drawn_path(path, number), kind, force=force, **settings)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -67,8 +67,9 @@ def run() -> None:
         _fail(f"{signals.STOPPED_BY[stopped.number]}; nothing was written", 128 + stopped.number, debug)
     except Exception as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # of typer, which has a copy of click's or click itself
-            error.show()
-            sys.exit(error.exit_code)
+            usage: Any = error
+            usage.show()
+            sys.exit(usage.exit_code)
         _fail(*describe(error), debug)
 
 

@@ -8,7 +8,7 @@ import inspect
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -167,7 +167,7 @@ class Common:
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback on error.", rich_help_panel=MESSAGES)] = False
 
 
-def with_common(function: Callable) -> Callable:
+def with_common(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command whose first parameter is `common: Common` the options of Common, flattened."""
     own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
     hints = inspect.get_annotations(Common, eval_str=True)
@@ -180,14 +180,14 @@ def with_common(function: Callable) -> Callable:
     own = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
 
     @functools.wraps(function)
-    def command(**given):
+    def command(**given: Any) -> Any:
         for name, value in given.items():
             if isinstance(value, float) and not math.isfinite(value):
                 raise ConfigError(f"--{name.replace('_', '-')} {value}: is not a finite number")
         common = Common(**{field.name: given.pop(field.name) for field in dataclasses.fields(Common)})
         return function(common, **given)
 
-    command.__signature__ = inspect.Signature([*own, *shared])
+    command.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]  # any function takes one
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in [*own, *shared]}
     del command.__wrapped__  # typer would look through it, at the signature that is not flattened
     return command

@@ -179,6 +179,7 @@ def read(
         likelihoods=session.config.io.likelihoods,
         progress=session.progress,
     )
+    assert genotypes.source is not None  # they were read from a file
     for reason, count in genotypes.source.passed_through.items():
         records = "1 record passes" if count == 1 else f"{count:,} records pass"
         logger.info("%s: %s through unchanged: %s", genotypes.source.name, records, reason)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from imputevae_cli.data.genotypes import GenotypeMatrix
     from imputevae_cli.runtime.resumable import Stages
 
-STOPPED_BY = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+STOPPED_BY: dict[int, str] = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 STOPPED_BY |= {
     getattr(signal, name): f"stopped by {name}" for name in ("SIGHUP", "SIGQUIT", "SIGUSR1") if hasattr(signal, name)
 }
@@ -82,6 +82,7 @@ def check_run_folder(path: str, common: Common) -> bool:
             raise ConfigError("--resume: a run that writes to standard output cannot be resumed; name a file with -o")
         return False
     folder = run_folder_of(path)
+    assert folder is not None  # it is a file
     there = check_is_ours(folder)
     if there and not (common.resume or common.force):
         raise OutputError(
@@ -104,7 +105,9 @@ def resumable(
     if path == STDOUT:
         yield Stages()
         return
-    folder = RunFolder(run_folder_of(path), identity_of(genotypes, config, model))
+    place = run_folder_of(path)
+    assert place is not None  # it is a file
+    folder = RunFolder(place, identity_of(genotypes, config, model))
     before = _state_of(path)
     if common.resume and folder.is_there:
         folder.check()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from typing import Any
 
 
 def open_closed_streams() -> None:
@@ -39,7 +40,7 @@ def forgive_standard_error() -> None:
 class _Forgiving(io.FileIO):
     """A file that takes whatever is written to it."""
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: Any) -> int:
         try:
             return super().write(data)
         except OSError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from imputevae_cli.data.genotypes import GenotypeMatrix, missing_per_sample
 from imputevae_cli.log import printable
@@ -13,8 +13,9 @@ from imputevae_cli.log import printable
 if TYPE_CHECKING:
     import numpy as np
 
+    from imputevae_cli.ensemble.fitted import Expected
     from imputevae_cli.imputed import ImputedGenotypes
-    from imputevae_cli.imputer import Expected, ImputeVAE
+    from imputevae_cli.imputer import ImputeVAE
     from imputevae_cli.report.tuning import TuningFiles
     from imputevae_cli.tuning.result import TuningResult
 
@@ -65,7 +66,7 @@ def show_imputation(
     _show("Imputed", rows, quiet)
 
 
-def show_evaluation(report: dict, output: str | None, clock: Stopwatch, quiet: bool) -> None:
+def show_evaluation(report: dict[str, Any], output: str | None, clock: Stopwatch, quiet: bool) -> None:
     """Five lines of `evaluate`: the model and the baselines by the figures that are read together."""
     if quiet:
         return
@@ -84,8 +85,8 @@ def show_evaluation(report: dict, output: str | None, clock: Stopwatch, quiet: b
         table.add_column(name.replace("_", " "), justify="left" if name == "method" else "right", no_wrap=True)
     for method in report["methods"]:
         values = [report["metrics"][method].get(name, {}).get("value") for name in names]
-        name = Text(printable(method_name(report, method, short=True)))
-        table.add_row(name, *("-" if v is None else f"{v:.4f}" for v in values))
+        title = Text(printable(method_name(report, method, short=True)))
+        table.add_row(title, *("-" if v is None else f"{v:.4f}" for v in values))
     Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 100).print(table)
     where = f"{printable(output)}: " if output else ""
     print(f"{where}{_duration(clock.seconds())}, {peak_megabytes():,.0f} MB at most", file=sys.stderr)

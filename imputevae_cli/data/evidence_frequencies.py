@@ -171,6 +171,7 @@ def evidence_frequencies(
         overall = _shrunk(tally, HARDY_WEINBERG_WEIGHT * inbred_proportions(alt, ploidy, inbreeding))
         out[-1, loci] = overall
         for population in range(n_populations):
+            assert populations is not None  # there are some
             own = Tally.of(evidence, loci, populations == population)
             out[population, loci] = _shrunk(own, shrinkage * overall)
     return out

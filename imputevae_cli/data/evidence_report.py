@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as of_instance
 
 DOTS, WRONG_LENGTH, NEGATIVE = "missing at a visible call", "of the wrong length", "out of range"
 FLAT_WITH_READS, CONTRADICTS = "equal for all genotypes in spite of reads", "against the call"
@@ -32,7 +33,7 @@ class EvidenceReport:
     agreement: float | None = None
     n_informative: int = 0
     median_depth: float | None = None
-    broken: Mapping[str, int] = field(default_factory=dict)
+    broken: Mapping[str, int] = of_instance(default_factory=dict)
     n_half_calls: int = 0
     error: float | None = None
     overdispersion: float | None = None

@@ -6,13 +6,16 @@ smoothing as an argument.
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from imputevae_cli.data.genotypes import MISSING, genotype_counts
 
-Values = TypeVar("Values")
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Values = TypeVar("Values", float, np.ndarray, "Tensor")
 """A number, or an array of numpy or torch."""
 
 
@@ -82,6 +85,7 @@ def genotype_frequencies(
     """
     counts = np.zeros((n_populations + 1, calls.shape[1], n_classes), np.float32)
     for population in range(n_populations):
+        assert populations is not None  # there are some
         counts[population] = genotype_counts(calls, n_classes, populations == population).T
     counts[-1] = counts[:-1].sum(0)
     rest = slice(None) if populations is None else populations == n_populations

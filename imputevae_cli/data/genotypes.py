@@ -150,8 +150,9 @@ class GenotypeMatrix:
 
     def with_calls(self, calls: np.ndarray) -> GenotypeMatrix:
         """The same samples and loci with other calls, int8 (samples, loci); what is hidden loses its evidence too."""
-        hidden = None if self.evidence is None else (calls == MISSING) & (self.calls != MISSING)
-        evidence = None if self.evidence is None else self.evidence.without(hidden)
+        evidence = self.evidence
+        if evidence is not None:
+            evidence = evidence.without((calls == MISSING) & (self.calls != MISSING))
         return replace(self, calls=calls, evidence=evidence)
 
 

@@ -55,10 +55,12 @@ class HiddenCells:
 
     def and_also(self, other: HiddenCells) -> HiddenCells:
         """These cells and those of `other`, by rising locus."""
-        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
-        columns = [None if one is None or two is None else np.concatenate((one, two)) for one, two in pairs]
-        order = np.lexsort((columns[0], columns[1]))
-        return HiddenCells(*(None if column is None else column[order] for column in columns))
+        samples, loci = np.concatenate((self.samples, other.samples)), np.concatenate((self.loci, other.loci))
+        order = np.lexsort((samples, loci))
+        truth, likelihoods = np.concatenate((self.truth, other.truth))[order], None
+        if self.likelihoods is not None and other.likelihoods is not None:
+            likelihoods = np.concatenate((self.likelihoods, other.likelihoods))[order]
+        return HiddenCells(samples[order], loci[order], truth, likelihoods)
 
     @property
     def target(self) -> np.ndarray:

@@ -18,6 +18,9 @@ from imputevae_cli.errors import CheckpointError
 LEAST_OVERLAP = 0.5
 """A model serves a file only when it knows at least this share of the file's modelled loci."""
 
+Key = tuple[str, int, str, str]
+"""Chromosome, position, REF and ALT."""
+
 
 @dataclass(frozen=True)
 class Alignment:
@@ -156,7 +159,7 @@ class _Names:
                 self.by_id[name].append(i)
 
 
-def _place(i: int, key: tuple, wanted: tuple, mine: _Names, theirs: _Names) -> int | None:
+def _place(i: int, key: Key, wanted: Key, mine: _Names, theirs: _Names) -> int | None:
     """The place of locus i among those of `wanted`, -1 where it is another locus, None where nothing tells."""
     name, there = mine.ids[i], theirs.places[wanted]
     same_id = [place for place in there if theirs.ids[place] == name] if name else []
@@ -174,7 +177,7 @@ def _place(i: int, key: tuple, wanted: tuple, mine: _Names, theirs: _Names) -> i
     return None
 
 
-def _exchanged(key: tuple) -> tuple:
+def _exchanged(key: Key) -> Key:
     chrom, pos, ref, alt = key
     return chrom, pos, alt, ref
 

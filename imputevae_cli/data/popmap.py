@@ -146,7 +146,8 @@ def match_names(wanted: Iterable[str], known: Iterable[str]) -> dict[str, str]:
     Names without a match are left out, and so are those that blanks alone tell from one another in `known`.
     """
     known = list(known)
-    there, stripped = set(known), {}
+    there = set(known)
+    stripped: dict[str, list[str]] = {}
     for name in known:
         stripped.setdefault(name.strip(), []).append(name)
     found = {}

@@ -38,7 +38,7 @@ def check_calls(calls: Any, ploidy: Any, missing: int) -> None:
 def check_lengths(genotypes: GenotypeMatrix) -> None:
     """Raise InputError unless samples, loci and populations are as many as the calls say."""
     n_samples, n_loci = genotypes.calls.shape
-    columns = {"samples": (genotypes.samples, n_samples)}
+    columns: dict[str, tuple[Any, int]] = {"samples": (genotypes.samples, n_samples)}
     columns |= {
         f"loci.{name}": (getattr(genotypes.loci, name), n_loci) for name in ("chrom", "pos", "ref", "alt", "cm")
     }
@@ -71,7 +71,7 @@ def _check_loci(loci: Loci) -> None:
         raise InputError("genotypes: loci.cm are not all finite numbers; give centimorgans, or None without a map")
 
 
-def _check_texts(name: str, column: Sequence | np.ndarray) -> None:
+def _check_texts(name: str, column: Sequence[str] | np.ndarray) -> None:
     for place, value in enumerate(column):
         if not isinstance(value, str) or not value:
             raise InputError(f"genotypes: {name}[{place}] is {value!r}; give a text that is not empty")

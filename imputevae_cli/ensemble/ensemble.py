@@ -125,7 +125,8 @@ class Ensemble:
         if missing := [name for name in self.gate.parts if name not in kept]:
             raise ValueError(", ".join(missing))
         kept = {name: one.without_samples() for name, one in kept.items()}
-        return replace(self, cohort=next(iter(kept.values())).cohort, fitted=kept)
+        first: Any = next(iter(kept.values()))  # what can do without them holds a cohort of none
+        return replace(self, cohort=first.cohort, fitted=kept)
 
     def state(self) -> dict[str, Any]:
         """All but the cohort, as plain types and tensors, for a checkpoint."""

@@ -53,10 +53,10 @@ class Fit:
         findings = Findings()
         first = self.plan(findings)
         for name in first.screens_first:
-            self.screens[name] = self.decoders[name].screen(self.task, None)
-            if self.screens[name] is not None:
+            screen = self.screens[name] = self.decoders[name].screen(self.task, None)
+            if screen is not None:
                 baseline = self.decoders[BASELINE].fit(self.task, Inputs({}))
-                findings = Findings(ratio=loss_ratio(self.task, self.screens[name], baseline))
+                findings = Findings(ratio=loss_ratio(self.task, screen, baseline))
         return (self.plan(findings) if first.screens_first else first), findings
 
     def plan(self, findings: Findings) -> Plan:

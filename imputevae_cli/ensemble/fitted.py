@@ -76,6 +76,7 @@ class Fitted:
         if genotypes.populations is not None:
             code_of = {name: code for code, name in enumerate(self.population_names)}
             return np.array([code_of.get(name, none) for name in genotypes.populations], np.int64)
+        assert cohort.populations is not None  # they have names
         by_sample = dict(zip(self.samples, cohort.populations.tolist(), strict=True))
         return np.array([by_sample.get(name, none) for name in genotypes.samples], np.int64)
 

@@ -6,6 +6,7 @@ Which decoders will be fitted is known only once they are, but the screens that 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from imputevae_cli.decoders.base import Effort, Inputs, Task
 from imputevae_cli.decoders.registry import BASELINE
@@ -31,7 +32,7 @@ def forecast(task: Task) -> Cost:
             decoder = fit.decoders[step.decoder]
             before = {name: fit.fitted[name] for name in decoder.depends_on if name in fit.fitted}
             if step.effort.serves_others:
-                seconds, _ = timed(lambda step=step: fit.carry_out(step))
+                seconds, _ = timed(partial(fit.carry_out, step))
                 total += Cost(seconds, 0)
                 continue
             total += decoder.cost(fit.task, Inputs(before, step.effort))

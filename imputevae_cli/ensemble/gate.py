@@ -8,9 +8,10 @@ part, or a freedom, whose gain is within the noise is left out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,6 +31,9 @@ _UNITS = 8
 _ITERATIONS = 40
 _PENALTY = 2.0  # ridge on the network's weights, in nats over all cells
 _LEAST = 1e-4  # probabilities below this are raised to it, so that no part can veto a call
+
+_Kind = Callable[[Tensor, Tensor, Tensor], dict[str, Tensor]]
+"""Parameters of a mixture, from the parts' stack, the inputs and the target."""
 
 
 @dataclass
@@ -93,12 +97,12 @@ class Gate:
         reasons = "; ".join(f"{name} skipped: {reason}" for name, reason in self.dropped.items())
         return f"{weights}; {reasons}" if reasons else weights
 
-    def state_dict(self) -> dict:
+    def state_dict(self) -> dict[str, Any]:
         """Plain types and tensors from which `from_state_dict` rebuilds the gate."""
         return {**vars(self), "parts": list(self.parts)}
 
     @classmethod
-    def from_state_dict(cls, state: dict) -> Gate:
+    def from_state_dict(cls, state: dict[str, Any]) -> Gate:
         """The gate that `state_dict` describes. Raises CheckpointError when the keys do not fit."""
         try:
             return cls(**{**state, "parts": tuple(state["parts"])})
@@ -120,23 +124,32 @@ class _Cells:
     fold: np.ndarray
 
     @classmethod
-    def of(cls, log_gp, target, features, groups, rng) -> _Cells:
+    def of(
+        cls,
+        log_gp: Mapping[str, np.ndarray],
+        target: np.ndarray,
+        features: np.ndarray,
+        groups: np.ndarray,
+        rng: np.random.Generator,
+    ) -> _Cells:
         codes = np.unique(groups, return_inverse=True)[1]
         fold = rng.permutation(np.arange(codes.max() + 1) % _FOLDS)[codes]
         names = list(log_gp)
         return cls(names, _stack([log_gp[n] for n in names]), _target_of(target), features, fold)
 
-    def part(self, names) -> tuple[Tensor, np.ndarray]:
+    def part(self, names: Sequence[str]) -> tuple[Tensor, np.ndarray]:
         return self.stack[:, [self.names.index(name) for name in names]], self.features
 
 
-def _select(cls, cells: _Cells, fallback: str) -> Gate:
+def _select(cls: type[Gate], cells: _Cells, fallback: str) -> Gate:
     """The simplest gate that no larger one beats by more than the noise."""
     alone = {name: _losses_as_is(cells, name) for name in cells.names}
     best = min(alone, key=lambda name: alone[name].mean())
     if fallback in alone and not _pays(alone[fallback], alone[best]):
         best = fallback
-    parts, kind, losses, dropped = (best,), _as_is, alone[best], {}
+    parts: tuple[str, ...] = (best,)
+    kind: _Kind = _as_is
+    losses = alone[best]
     if len(cells.target) < ENOUGH:
         dropped = {name: "too few hidden calls to weigh it" for name in cells.names if name != best}
     else:
@@ -158,7 +171,13 @@ def _select(cls, cells: _Cells, fallback: str) -> Gate:
     )
 
 
-def _not_taken_in(cells: _Cells, parts, dropped, alone: dict[str, np.ndarray], losses: np.ndarray) -> dict[str, str]:
+def _not_taken_in(
+    cells: _Cells,
+    parts: tuple[str, ...],
+    dropped: Mapping[str, str],
+    alone: Mapping[str, np.ndarray],
+    losses: np.ndarray,
+) -> dict[str, str]:
     """Why each part is left out that was never among those that are mixed."""
     reasons = {}
     for name in cells.names:
@@ -168,9 +187,9 @@ def _not_taken_in(cells: _Cells, parts, dropped, alone: dict[str, np.ndarray], l
     return reasons
 
 
-def _grow(cells: _Cells, parts: tuple[str, ...], losses: np.ndarray):
+def _grow(cells: _Cells, parts: tuple[str, ...], losses: np.ndarray) -> tuple[tuple[str, ...], _Kind, np.ndarray]:
     """Add parts, each with a single weight and the most helpful first; then temperature; then the network."""
-    kind = _as_is
+    kind: _Kind = _as_is
     while rest := [name for name in cells.names if name not in parts]:
         tried = {name: _cross_fit(cells, (*parts, name), _constant) for name in rest}
         name = min(tried, key=lambda n: tried[n].mean())
@@ -184,7 +203,9 @@ def _grow(cells: _Cells, parts: tuple[str, ...], losses: np.ndarray):
     return parts, kind, losses
 
 
-def _without_idle(cells: _Cells, parts: tuple[str, ...], kind: Callable, losses: np.ndarray):
+def _without_idle(
+    cells: _Cells, parts: tuple[str, ...], kind: _Kind, losses: np.ndarray
+) -> tuple[tuple[str, ...], np.ndarray, dict[str, str]]:
     """Leave out each part whose absence costs no more than the noise, the least missed first."""
     dropped = {}
     while len(parts) > 1:
@@ -230,7 +251,7 @@ def _mean_loss(logits: Tensor, target: Tensor) -> Tensor:
     return _losses(torch.log_softmax(logits, -1), target).mean()
 
 
-def _cross_fit(cells: _Cells, parts: tuple[str, ...], kind: Callable) -> np.ndarray:
+def _cross_fit(cells: _Cells, parts: tuple[str, ...], kind: _Kind) -> np.ndarray:
     """Log loss (M,) of each cell under parameters that were fitted without its fold."""
     stack, features = cells.part(parts)
     inputs, _, _ = _standard(stack, features)
@@ -283,6 +304,7 @@ def _minimise(start: dict[str, Tensor], stack: Tensor, inputs: Tensor, target: T
         loss = _mean_loss(_logits(parameters, stack, inputs), target)
         loss = loss + _PENALTY / len(target) * sum(parameters[name].square().sum() for name in shrunk)
         loss.backward()
+        assert flat.grad is not None  # of a leaf, after `backward`
         return loss.item(), flat.grad.numpy()
 
     first = torch.cat([value.reshape(-1) for value in start.values()]).numpy()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -80,10 +81,10 @@ class MethodScore:
     low: dict[str, float]
     high: dict[str, float]
     spread: dict[str, float]
-    strata: list[dict]
-    calibration: list[dict]
-    precision_recall: dict[str, dict]
-    roc: dict[str, dict]
+    strata: list[dict[str, Any]]
+    calibration: list[dict[str, Any]]
+    precision_recall: dict[str, dict[str, Any]]
+    roc: dict[str, dict[str, Any]]
     confusion: list[list[int]]
 
 
@@ -99,7 +100,7 @@ class Evaluation:
     samples: np.ndarray
     loci: np.ndarray
     guess: Guess
-    chosen: dict[str, dict] = field(default_factory=dict)
+    chosen: dict[str, dict[str, Any]] = field(default_factory=dict[str, Any])
 
 
 def draw_rounds(
@@ -156,7 +157,8 @@ def guesses_of_model(
 
     model_for: gives a fitted model, from the visible genotypes.
     """
-    guesses, filled = [], None
+    guesses: list[Guess] = []
+    filled: np.ndarray | None = None
     for one in rounds:
         visible = one.visible(genotypes)
         model = model_for(visible)
@@ -167,6 +169,7 @@ def guesses_of_model(
             place = places_in_file(imputed.genotypes, genotypes)
             for loci, block in imputed.blocks():
                 filled[:, place[loci]] = block.calls
+    assert filled is not None  # there is a round
     return guesses, model, filled
 
 
@@ -176,7 +179,9 @@ def baselines_of(genotypes: GenotypeMatrix) -> list[str]:
     return [MODE, *own, FREQUENCIES, LD_KNNI]
 
 
-def guess_of_baseline(method: str, visible: GenotypeMatrix, cells: HiddenCells, seed: int) -> tuple[Guess, dict]:
+def guess_of_baseline(
+    method: str, visible: GenotypeMatrix, cells: HiddenCells, seed: int
+) -> tuple[Guess, dict[str, Any]]:
     """A baseline's guess from the visible calls, and what it chose."""
     calls, n_classes = visible.calls, visible.n_classes
     if method == LD_KNNI:
@@ -224,7 +229,7 @@ def evaluate(
     return evaluation
 
 
-def downstream_bias(genotypes: GenotypeMatrix, one: Round, filled: np.ndarray) -> dict:
+def downstream_bias(genotypes: GenotypeMatrix, one: Round, filled: np.ndarray) -> dict[str, Any]:
     """What the imputation does to population genetics: `popgen.bias` of one round; filled: int8 (N, L)."""
     cells, truth = one.cells, genotypes.calls.copy()
     truth[cells.samples, cells.loci] = cells.truth
@@ -301,7 +306,7 @@ class _Scorer:
             start += len(one.cells.truth)
 
 
-def _arguments(cells: Cells) -> tuple:
+def _arguments(cells: Cells) -> tuple[Any, ...]:
     return cells.truth, cells.gp, cells.call, cells.locus_mean, cells.locus, cells.dosage
 
 

@@ -49,7 +49,8 @@ def read_mask(path: str | Path, genotypes: GenotypeMatrix) -> np.ndarray:
     hidden = np.zeros(genotypes.calls.shape, bool)
     row_of = {name: i for i, name in enumerate(genotypes.samples)}
     finder = LocusFinder(genotypes.loci)
-    place, locus, seen = None, -1, set()
+    place, locus = None, -1
+    seen: set[str] = set()
     for number, line in enumerate(_lines(path), 1):
         if number == 1 and line == HEADER:
             continue

@@ -11,7 +11,8 @@ import tempfile
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from types import TracebackType
+from typing import Any, BinaryIO
 
 from imputevae_cli.errors import ConfigError, OutputError
 from imputevae_cli.io.temporary import folder_beside
@@ -155,7 +156,9 @@ def undisturbed() -> Iterator[None]:
             if signal.getsignal(number) is note:  # else it was decided within what a signal is to do from now on
                 signal.signal(number, handler)
         if waiting:
-            handlers[waiting[0]](waiting[0], None)
+            handler = handlers[waiting[0]]
+            assert callable(handler)  # else it was never replaced
+            handler(waiting[0], None)
 
 
 def check_output_folder(
@@ -256,7 +259,7 @@ class BgzfFile:
     def __init__(self, path: Path, level: int):
         import pysam
 
-        self._file = pysam.BGZFile(str(path), f"w{level}")
+        self._file: Any = pysam.BGZFile(str(path), f"w{level}")  # type: ignore[call-arg]  # pysam's stub is wrong
 
     def write(self, data: bytes) -> None:
         with quiet_htslib():
@@ -275,7 +278,8 @@ class BgzfFile:
     def _drop(self) -> None:
         """Let go of a file whose close failed: pysam closes it once more and prints that failure itself."""
         hooks = sys.excepthook, sys.unraisablehook
-        sys.excepthook = sys.unraisablehook = lambda *_: None
+        sys.excepthook = lambda *_: None
+        sys.unraisablehook = lambda *_: None
         try:
             with quiet_htslib():
                 self._file = None
@@ -285,7 +289,9 @@ class BgzfFile:
     def __enter__(self) -> BgzfFile:
         return self
 
-    def __exit__(self, kind, error, trace) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if kind is None:
             self.close()
         else:

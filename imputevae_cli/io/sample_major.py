@@ -21,7 +21,9 @@ def mapped(shape: tuple[int, ...], dtype: type) -> np.ndarray:
     return np.frombuffer(pages, dtype, size).reshape(shape)
 
 
-def sample_major(blocks: deque, keep: np.ndarray, n_samples: int, dtype: type, tile: int = 256) -> np.ndarray:
+def sample_major(
+    blocks: deque[np.ndarray], keep: np.ndarray, n_samples: int, dtype: type, tile: int = 256
+) -> np.ndarray:
     """(samples, loci) out of blocks of (b, samples), which are freed on the way. Tiles suit the cache."""
     calls = mapped((n_samples, int(keep.sum())), dtype)
     done = written = 0

@@ -33,7 +33,7 @@ def choose_samples(
         popmap = popmap if isinstance(popmap, PopMap) else PopMap.read(popmap)
         populations = popmap.align(names, where)
     if include_pops is not None:
-        if populations is None:
+        if populations is None or popmap is None:
             raise ConfigError("--include-pops needs a popmap; give --popmap as well")
         present = sorted(set(populations))
         if unknown := [pop for pop in dict.fromkeys(include_pops) if pop not in present]:

@@ -91,7 +91,7 @@ def _take(lock: int) -> bool | None:
     return True
 
 
-def _remove_dead(parent: Path, pattern: re.Pattern) -> None:
+def _remove_dead(parent: Path, pattern: re.Pattern[str]) -> None:
     with contextlib.suppress(OSError):
         for folder in parent.iterdir():
             if pattern.fullmatch(folder.name) and folder.is_dir() and not folder.is_symlink():

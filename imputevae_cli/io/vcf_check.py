@@ -61,8 +61,8 @@ def check_header(lines: Iterable[bytes], name: str, is_bcf: bool = False) -> Hea
         if line.startswith(b"#CHROM"):
             samples = _sample_names(line.removesuffix(b"\r"), number, name)
             return Header(name, samples, None if is_bcf else number, frozenset(contigs), version >= PREFIX_VERSION)
-        found = "is blank" if not line.strip() else "is neither a `##` line nor `#CHROM`"
-        raise InputError(f"{name}: header line {number} {found}; fix or delete that line")
+        wrong = "is blank" if not line.strip() else "is neither a `##` line nor `#CHROM`"
+        raise InputError(f"{name}: header line {number} {wrong}; fix or delete that line")
     if number == 0:
         raise InputError(f"{name}: the file is empty; give a VCF, VCF.gz or BCF with records")
     raise InputError(f"{name}: no `#CHROM` line after {number} lines; the file may be cut short, make it again")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -186,7 +186,7 @@ class FieldReader:
             return np.concatenate([special, likelihoods_of_keys(self.book.keys, ploidy + 1)]), None
         ref, alt = (np.r_[np.zeros(FIRST_FREE, np.int64), counts] for counts in counts_of_keys(self.book.keys))
         rough = Evidence(codes, np.ones((len(ref), ploidy + 1), np.float32))
-        tally = Tally.of(rough, some_loci(*codes.shape, FITTED_CELLS))
+        tally = Tally.of(rough, some_loci(codes.shape[0], codes.shape[1], FITTED_CELLS))
         model = fit_read_model(ref, alt, tally.from_code(FIRST_FREE), ploidy)
         return np.concatenate([special, model.likelihoods(ref, alt, ploidy)[FIRST_FREE:]]), model
 
@@ -217,7 +217,10 @@ def half_calls_alone(
     """The evidence of a file without likelihoods: certain but for its half-calls; None where it has none of these."""
     reason = f"calls alone ({'; '.join(refused)})" if refused else "calls alone"
     n_halves = reader.n_half_calls
-    evidence = _of_half_calls(codes, genotypes.calls, genotypes.ploidy) if n_halves else None
+    evidence = None
+    if n_halves:
+        assert codes is not None  # they hold the half-calls
+        evidence = _of_half_calls(codes, genotypes.calls, genotypes.ploidy)
     return evidence, EvidenceReport(None, n_halves > 0, reason, n_half_calls=n_halves)
 
 
@@ -241,7 +244,7 @@ def conclude(
     n_missing = int(np.count_nonzero(calls == MISSING))
     used = asked != "auto" or wrong >= EXPECTED_WRONG or reader.n_rescued > RESCUED * n_missing
     share = f"{wrong:.2%} of the visible calls are expected to be wrong by {reader.field}"
-    facts = {
+    facts: dict[str, Any] = {
         "n_visible": calls.size - n_missing,
         "n_uncertain": evidence.n_uncertain(calls),
         "expected_wrong": wrong,
@@ -272,8 +275,8 @@ def choose_field(
     """
     if asked == "none":
         return None, []
-    refused = []
-    fields = (asked,)
+    refused: list[str] = []
+    fields: tuple[str, ...] = (asked,)
     if asked == "auto":
         finder = _KeyFinder(None, n_samples, columns)
         probe(finder)
@@ -293,8 +296,8 @@ def choose_field(
 class _KeyFinder(FieldReader):
     """Notes the FORMAT keys of the records."""
 
-    def __init__(self, *given):
-        super().__init__(*given)
+    def __init__(self, field: str | None, n_samples: int, columns: np.ndarray):
+        super().__init__(field, n_samples, columns)
         self.keys: set[str] = set()
 
     def take(self, record: RecordFields) -> None:
@@ -305,8 +308,11 @@ def with_evidence(
     genotypes: GenotypeMatrix, reader: FieldReader, codes: np.ndarray | None, asked: Likelihoods, refused: list[str]
 ) -> GenotypeMatrix:
     """The genotypes with what was read beside the calls; codes: uint16 (N, L), None where nothing was."""
-    end = half_calls_alone if reader.field is None else conclude
-    evidence, report = end(reader, codes, genotypes, asked, refused)
+    if reader.field is None:
+        evidence, report = half_calls_alone(reader, codes, genotypes, asked, refused)
+    else:
+        assert codes is not None  # those of the field
+        evidence, report = conclude(reader, codes, genotypes, asked, refused)
     return replace(genotypes, evidence=evidence, evidence_report=report)
 
 

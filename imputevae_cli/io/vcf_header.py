@@ -81,7 +81,7 @@ def renamed_fields(
     that is renamed keeps its values in all records; one that fits our declaration keeps them in records that pass
     through, and is replaced where calls are imputed. Both are said in the log.
     """
-    declared = {}
+    declared: dict[tuple[bytes, bytes] | None, bytes] = {}
     for line in lines:
         declared.setdefault(declared_by(line), line.removesuffix(b"\r"))
     renamed, replaced = {}, []

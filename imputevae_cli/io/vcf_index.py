@@ -15,6 +15,7 @@ def make_index(file: Path, index: Path) -> str | None:
     """Make `index`, which ends in .tbi or .csi, of a file: why that cannot be, or None."""
     import pysam
     import pysam.bcftools
+    from pysam.utils import SamtoolsError
 
     kind = "-c" if index.suffix == ".csi" else "-t"
     try:
@@ -22,7 +23,7 @@ def make_index(file: Path, index: Path) -> str | None:
             pysam.bcftools.index(kind, "-o", str(index), str(file), catch_stdout=False)
     except BaseException as error:
         index.unlink(missing_ok=True)
-        if not isinstance(error, pysam.SamtoolsError):
+        if not isinstance(error, SamtoolsError):
             raise
         return one_line(error)
     return None

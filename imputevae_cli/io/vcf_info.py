@@ -62,7 +62,7 @@ def count_values(counts: AlleleCounts) -> dict[bytes, bytes]:
 
 def _share(part: int, whole: int) -> bytes:
     """A share at the precision of BCF's floats."""
-    return b"%.6g" % struct.unpack("f", struct.pack("f", part / whole)) if whole else b"."
+    return b"%.6g" % struct.unpack("f", struct.pack("f", part / whole))[0] if whole else b"."
 
 
 def count_alleles(cells: Sequence[bytes], n_alt: int) -> AlleleCounts:

@@ -44,6 +44,7 @@ class _MaskedWalk(Walk):
         version: str,
         progress: Progress | None,
     ):
+        assert genotypes.source is not None  # what is masked is a file
         super().__init__(genotypes, genotypes.source, command, version, progress or NullProgress())
         self._samples, self._edges = samples, np.searchsorted(loci, np.arange(genotypes.n_loci + 1))
 

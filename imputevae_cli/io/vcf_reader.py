@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from sys import intern
+from typing import Any
 
 import numpy as np
 
@@ -107,12 +108,14 @@ class _Reading:
     region: Region | None
     context: int | None
     evidence: FieldReader | None = None
-    passed: Counter = field(default_factory=Counter)
-    blocks: deque = field(default_factory=deque)  # int8 (b, samples) each
-    evidence_blocks: deque = field(default_factory=deque)  # uint16 (b, samples) each, where there is evidence
+    passed: Counter[str] = field(default_factory=Counter)
+    blocks: deque[np.ndarray] = field(default_factory=deque)  # int8 (b, samples) each
+    evidence_blocks: deque[np.ndarray] = field(
+        default_factory=deque
+    )  # uint16 (b, samples) each, where there is evidence
     ploidies: list[int] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
-    loci: tuple[list, ...] = field(default_factory=lambda: ([], [], [], [], []))  # chrom, pos, ref, alt, id
+    loci: tuple[list[Any], ...] = field(default_factory=lambda: ([], [], [], [], []))  # chrom, pos, ref, alt, id
     own_keys: set[tuple[bytes, bytes]] = field(default_factory=set)
     formats: set[bytes] = field(default_factory=set)
     n_kept: int = 0  # records of the region
@@ -204,7 +207,9 @@ class _Reading:
             return
         i, column = np.argwhere(states == POLYPLOID)[0]
         sample = int(self.columns[column])
-        *_, ploidy = long_genotype(block.cells(int(wanted[i]))[sample], prefixed=True)
+        genotype = long_genotype(block.cells(int(wanted[i]))[sample], prefixed=True)
+        assert genotype is not None  # it was read as polyploid
+        *_, ploidy = genotype
         raise InputError(
             f"{block.where(int(wanted[i]))}: sample {self.file.header.samples[sample]!r} has a call of ploidy "
             f"{ploidy}, and imputevae handles ploidy 1 and 2; leave such samples out (--samples) or such records"
@@ -255,6 +260,7 @@ class _Reading:
         """uint16 (samples, loci): the evidence beside the matrix, None where there is none."""
         if self.evidence is None or (self.evidence.field is None and not self.evidence.n_half_calls):
             return None
+        assert self.kept is not None  # `matrix` comes first
         return sample_major(self.evidence_blocks, self.kept, len(self.columns), np.uint16)
 
     def _is_near(self, rows: np.ndarray) -> np.ndarray:

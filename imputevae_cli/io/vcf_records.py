@@ -182,7 +182,7 @@ class VcfFile:
         if b"\r" in text:
             text = text.replace(b"\r\n", b"\n")
         characters = np.frombuffer(text, np.uint8)
-        ends = np.flatnonzero((characters == TAB) | (characters == NEWLINE))
+        ends: np.ndarray = np.flatnonzero((characters == TAB) | (characters == NEWLINE))
         n, n_columns = text.count(b"\n"), self.header.n_columns
         if len(ends) != n * n_columns or (characters[ends[n_columns - 1 :: n_columns]] != NEWLINE).any():
             raise self._misshapen(text, number)

@@ -66,7 +66,7 @@ def filled_loci(imputed: ImputedBlocks) -> Iterator[Locus]:
         for j, end in enumerate(ends):
             phases = None if phased is None else phased[j].tolist()
             ready = Locus(calls[j].tolist(), unknown[done:end], n_imputed[j], ac[j], info[j], phases)
-            if block.uncertain is not None:
+            if block.uncertain is not None and block.refined is not None:
                 refined = frozenset(np.flatnonzero(block.refined[:, j]).tolist())
                 ready = ready._replace(refined=refined, n_uncertain=int(block.uncertain[:, j].sum()))
             yield ready
@@ -79,7 +79,7 @@ def _to_tell(block: ImputedBlock, calls: np.ndarray) -> tuple[np.ndarray, np.nda
     calls: int8 (b, samples), those of the block.
     """
     was_missing = block.imputed.T | (calls == MISSING)
-    if block.uncertain is None:
+    if block.uncertain is None or block.refined is None:
         return was_missing, calls, block.imputed.T
     uncertain, refined = block.uncertain.T, block.refined.T
     flags = np.where(refined, 2, block.imputed.T.astype(np.int8))
@@ -137,10 +137,12 @@ class Splice:
         head[7] = self._info(head[7], cells, locus)
         head[8] = b":".join([*keys, *self._added])
         if self._refines:
-            added = map(add, added, old)
+            added = list(map(add, added, old))
         return b"\t".join([*head, *map(add, cells, added)]) + end
 
-    def _tidied(self, line: bytes, head: list, keys: list, cells: list) -> tuple[list[bytes], list[bytes]]:
+    def _tidied(
+        self, line: bytes, head: list[bytes], keys: list[bytes], cells: list[bytes]
+    ) -> tuple[list[bytes], list[bytes]]:
         """FORMAT keys and cells without what is to be added, and with trailing fields that were left out."""
         kept = [i for i, key in enumerate(keys) if key not in self._added]
         if len(kept) < len(keys):

@@ -15,6 +15,7 @@ import tempfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from imputevae_cli.errors import InputError
 from imputevae_cli.io.bcftools import BcftoolsError, run_bcftools
@@ -160,7 +161,7 @@ def spool(path: str | Path, name: str, folder: Path | None = None) -> Path:
 
 
 @contextlib.contextmanager
-def _temporary(name: str, folder: Path | None, ending: str) -> Iterator:
+def _temporary(name: str, folder: Path | None, ending: str) -> Iterator[Any]:
     """A temporary file, open for bytes, that is deleted at exit. Raises InputError where it cannot be written."""
     try:
         with tempfile.NamedTemporaryFile(prefix="imputevae-input-", suffix=ending, dir=folder, delete=False) as file:

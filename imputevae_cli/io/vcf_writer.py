@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from imputevae_cli.data.genotypes import GenotypeMatrix, ImputedBlocks, VcfSource
 from imputevae_cli.errors import InputError, OutputError
@@ -163,11 +164,11 @@ class Walk:
         """The header of the output, out of the input's and of declarations that it lacks."""
         raise NotImplementedError
 
-    def _loci(self) -> Iterator:
+    def _loci(self) -> Iterator[Any]:
         """What is to be spliced into each modelled record, in order."""
         raise NotImplementedError
 
-    def _spliced(self, splice: Splice, line: bytes, locus) -> bytes:
+    def _spliced(self, splice: Splice, line: bytes, locus: Any) -> bytes:
         """A modelled record's line for the output."""
         raise NotImplementedError
 
@@ -175,7 +176,7 @@ class Walk:
         """A record's line before anything is spliced into it."""
         return line
 
-    def copy_into(self, out, declare_all: bool = False) -> None:
+    def copy_into(self, out: BinaryIO | BgzfFile, declare_all: bool = False) -> None:
         """Write header and records to `out`; `declare_all` adds the declarations that the input lacks."""
         source = self._source
         with vcf_lines(source.path, source.name) as lines:
@@ -267,7 +268,8 @@ class _Order:
 
     def __init__(self) -> None:
         self.is_sorted, self.last = True, 0
-        self._chrom, self._pos, self._seen = b"", 0, set()
+        self._chrom, self._pos = b"", 0
+        self._seen: set[bytes] = set()
 
     def see(self, chrom: bytes, pos: int) -> None:
         if chrom != self._chrom:

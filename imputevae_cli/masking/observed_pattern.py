@@ -122,7 +122,9 @@ def observed_like_hidden_cells(
     """
     shares = np.zeros(1) if populations is None else lost_shares(calls, populations, rules)
     lost = shares.sum() if shares.sum() > rules.lost else 0.0
-    by_locus = _lose_loci(calls, populations, shares, prop * lost, rng) if lost else np.zeros(0, np.int64)
+    by_locus = np.zeros(0, np.int64)
+    if lost and populations is not None:
+        by_locus = _lose_loci(calls, populations, shares, prop * lost, rng)
     prop *= 1.0 - lost
     if clumping(calls, chrom_codes) > rules.clumped:
         cells = _lay_runs(calls, chrom_codes, prop, rng)
@@ -144,7 +146,7 @@ def _lose_loci(
     wanted = prop * (calls.size - int(missing_per_sample(calls).sum()))
     members = [np.flatnonzero(populations == population) for population in range(len(shares))]
     loci, cells = rng.permutation(n_loci), []
-    losers = rng.choice(len(shares), n_loci, p=shares / shares.sum())
+    losers = np.asarray(rng.choice(len(shares), n_loci, p=shares / shares.sum()))
     for locus, loser in zip(loci.tolist(), losers.tolist(), strict=True):
         if wanted <= 0:
             break
@@ -189,7 +191,7 @@ def _lay_runs(calls: np.ndarray, chrom_codes: np.ndarray, prop: float, rng: np.r
             hidden[sample, start : start + length] = True
         for covered, row in zip(hidden, calls, strict=True):
             covered &= row != MISSING
-        n_hidden = np.count_nonzero(hidden)
+        n_hidden = int(np.count_nonzero(hidden))
     return np.flatnonzero(hidden)
 
 

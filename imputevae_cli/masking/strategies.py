@@ -133,6 +133,7 @@ def _draw_dropout(
 
 def _population_codes(genotypes: GenotypeMatrix) -> np.ndarray:
     """int (samples,), from 0 on."""
+    assert genotypes.populations is not None
     return np.unique(genotypes.populations.astype(str), return_inverse=True)[1]
 
 

@@ -139,14 +139,14 @@ def _metrics(score: MethodScore) -> dict[str, dict[str, float | None]]:
 def _histograms(evaluation: Evaluation, genotypes: GenotypeMatrix) -> dict[str, Any]:
     """How many loci have which figure, for the model; `undefined` counts those where it cannot be told."""
     table = per_locus(evaluation, genotypes)
-    out = {"scored": len(table["n"]), "histograms": {}}
+    histograms: dict[str, Any] = {}
     for name in ("concordance", "dosage_r2", "iqs", "info"):
         values = table[name][np.isfinite(table[name])]
         low = 0.0 if name != "iqs" else -1.0
         counts, edges = np.histogram(values.clip(low, 1.0), HISTOGRAM_BINS, (low, 1.0))
         undefined = len(table["n"]) - len(values)
-        out["histograms"][name] = {"edges": edges.tolist(), "counts": counts.tolist(), "undefined": undefined}
-    return out
+        histograms[name] = {"edges": edges.tolist(), "counts": counts.tolist(), "undefined": undefined}
+    return {"scored": len(table["n"]), "histograms": histograms}
 
 
 def plain(value: Any) -> Any:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from imputevae_cli.report.canvas import COLOURS, FAINT, HEIGHT, INK, MARKERS, draw, grouped, legend_below, points
 from imputevae_cli.report.labels import MODEL, class_names, is_number, method_name, number, percent
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 LINES = ("-", "--", "-.", ":")
 NRD_MEANS = "NRD, the share wrong among calls that involve an ALT allele"
@@ -27,7 +31,7 @@ class Figure:
     svg: str
 
 
-def calibration(report: Mapping) -> Figure | None:
+def calibration(report: Mapping[str, Any]) -> Figure | None:
     """Accuracy of calls by their confidence."""
     bins = {
         method: [
@@ -42,7 +46,7 @@ def calibration(report: Mapping) -> Figure | None:
     if not ours:
         return None
 
-    def paint(axes):
+    def paint(axes: Axes) -> None:
         axes.plot([0, 1], [0, 1], color=FAINT, linestyle=":", label="right as often as said")
         most = max(b["n"] for b in ours)
         for method, rows in bins.items():
@@ -69,7 +73,7 @@ def calibration(report: Mapping) -> Figure | None:
     return Figure("calibration", "Does “90% sure” mean right 9 times in 10?", reading, alt, draw("calibration", paint))
 
 
-def precision_recall(report: Mapping) -> Figure | None:
+def precision_recall(report: Mapping[str, Any]) -> Figure | None:
     """Precision against recall of each class."""
     return _curves(
         report,
@@ -82,7 +86,7 @@ def precision_recall(report: Mapping) -> Figure | None:
     )
 
 
-def roc(report: Mapping) -> Figure | None:
+def roc(report: Mapping[str, Any]) -> Figure | None:
     """True against false positive rate of each class."""
     return _curves(
         report,
@@ -95,7 +99,9 @@ def roc(report: Mapping) -> Figure | None:
     )
 
 
-def _curves(report: Mapping, kind: str, keys: tuple, labels: tuple, title: str, reading: str) -> Figure | None:
+def _curves(
+    report: Mapping[str, Any], kind: str, keys: tuple[str, str, str], labels: tuple[str, ...], title: str, reading: str
+) -> Figure | None:
     across, up, area = keys
     by_method = (report.get("curves") or {}).get(kind) or {}
     ours = by_method.get(MODEL)
@@ -104,7 +110,7 @@ def _curves(report: Mapping, kind: str, keys: tuple, labels: tuple, title: str, 
     rival = _best_rival(by_method, area)
     names = class_names(_ploidy(report))
 
-    def paint(axes):
+    def paint(axes: Axes) -> None:
         for method, style in ((MODEL, "-"), (rival, "--")):
             for genotype, curve in (by_method.get(method) or {}).items():
                 at = int(genotype)
@@ -131,7 +137,7 @@ def _curves(report: Mapping, kind: str, keys: tuple, labels: tuple, title: str, 
     return Figure(kind, title, reading + beside, f"{title}. Area under the model's curve: {areas}.", draw(kind, paint))
 
 
-def _best_rival(by_method: Mapping, area: str) -> str | None:
+def _best_rival(by_method: Mapping[str, Any], area: str) -> str | None:
     def mean_area(method: str) -> float:
         areas = [curve.get(area) for curve in by_method[method].values()]
         areas = [a for a in areas if is_number(a)]
@@ -140,7 +146,7 @@ def _best_rival(by_method: Mapping, area: str) -> str | None:
     return max((method for method in by_method if method != MODEL), key=mean_area, default=None)
 
 
-def confusion(report: Mapping) -> Figure | None:
+def confusion(report: Mapping[str, Any]) -> Figure | None:
     """Truth against call, in cells and in shares of each true class."""
     counts = (report.get("confusion") or {}).get(MODEL)
     if not counts or not any(map(sum, counts)):
@@ -149,7 +155,7 @@ def confusion(report: Mapping) -> Figure | None:
     columns = [*names, "left missing"][: len(counts[0])]
     shares = [[n / max(sum(row), 1) for n in row] for row in counts]
 
-    def paint(axes):
+    def paint(axes: Axes) -> None:
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
         for i, row in enumerate(counts):
             for j, n in enumerate(row):
@@ -171,7 +177,7 @@ def confusion(report: Mapping) -> Figure | None:
     )
 
 
-def by_frequency(report: Mapping) -> Figure | None:
+def by_frequency(report: Mapping[str, Any]) -> Figure | None:
     """Dosage r2 by minor allele frequency, every method."""
     rows = _stratum(report, "maf")
     key = "dosage_r2" if any(is_number(row.get("dosage_r2")) for row in rows) else "skill_r2"
@@ -183,7 +189,7 @@ def by_frequency(report: Mapping) -> Figure | None:
     )  # fmt: skip
 
 
-def by_locus_missingness(report: Mapping) -> Figure | None:
+def by_locus_missingness(report: Mapping[str, Any]) -> Figure | None:
     """NRD by the share of calls that a locus lacks."""
     return _strata_figure(
         report, _stratum(report, "locus_missingness"), "nrd", "by-locus-missingness",
@@ -192,7 +198,7 @@ def by_locus_missingness(report: Mapping) -> Figure | None:
     )  # fmt: skip
 
 
-def by_sample_missingness(report: Mapping) -> Figure | None:
+def by_sample_missingness(report: Mapping[str, Any]) -> Figure | None:
     """NRD by the share of calls that a sample lacks."""
     return _strata_figure(
         report, _stratum(report, "sample_missingness"), "nrd", "by-sample-missingness",
@@ -202,7 +208,14 @@ def by_sample_missingness(report: Mapping) -> Figure | None:
 
 
 def _strata_figure(
-    report: Mapping, rows: Sequence[Mapping], key: str, name: str, title: str, across: str, up: str, reading: str
+    report: Mapping[str, Any],
+    rows: Sequence[Mapping[str, Any]],
+    key: str,
+    name: str,
+    title: str,
+    across: str,
+    up: str,
+    reading: str,
 ) -> Figure | None:
     levels = list(dict.fromkeys(row["level"] for row in rows))
     found = {(row["method"], row["level"]): row for row in rows if is_number(row.get(key))}
@@ -210,7 +223,7 @@ def _strata_figure(
     if not methods or len(levels) < 2:
         return None
 
-    def paint(axes):
+    def paint(axes: Axes) -> None:
         for method in methods:
             at = [i for i, level in enumerate(levels) if (method, level) in found]
             values = [found[method, levels[i]][key] for i in at]
@@ -229,14 +242,14 @@ def _strata_figure(
     )
 
 
-def by_population(report: Mapping) -> Figure | None:
+def by_population(report: Mapping[str, Any]) -> Figure | None:
     """NRD in each population, every method, with the model's interval."""
     found = {(r["method"], r["level"]): r for r in _stratum(report, "population") if is_number(r.get("nrd"))}
     levels = list(dict.fromkeys(level for _, level in found))[:MAX_ROWS]
     if not levels:
         return None
 
-    def paint(axes):
+    def paint(axes: Axes) -> None:
         for method in _methods(report):
             at = [i for i, level in enumerate(levels) if (method, level) in found]
             look = {**_line(report, method), "linestyle": "none"}
@@ -259,7 +272,7 @@ def by_population(report: Mapping) -> Figure | None:
     )
 
 
-def by_sample(report: Mapping) -> Figure | None:
+def by_sample(report: Mapping[str, Any]) -> Figure | None:
     """Concordance of each sample against what it lacks."""
     rows = [
         row for row in report.get("samples") or ()
@@ -269,7 +282,7 @@ def by_sample(report: Mapping) -> Figure | None:
         return None
     groups = grouped(row.get("population") for row in rows)
 
-    def paint(axes):
+    def paint(axes: Axes) -> None:
         for k, (name, members) in enumerate(groups.items()):
             x, y = [rows[i]["missing_share"] for i in members], [rows[i]["concordance"] for i in members]
             points(axes, x, y, k, name, len(rows))
@@ -288,7 +301,7 @@ def by_sample(report: Mapping) -> Figure | None:
     )
 
 
-def _intervals(axes, rows: Sequence[tuple[int, Mapping]], key: str, lying: bool = False) -> None:
+def _intervals(axes: Axes, rows: Sequence[tuple[int, Mapping[str, Any]]], key: str, lying: bool = False) -> None:
     """The model's intervals at places along an axis: upright, or lying down."""
     for i, row in rows:
         low, high = row.get(f"{key}_low"), row.get(f"{key}_high")
@@ -297,7 +310,7 @@ def _intervals(axes, rows: Sequence[tuple[int, Mapping]], key: str, lying: bool 
             axes.plot(*ends, color=COLOURS[0], linewidth=2)
 
 
-def _line(report: Mapping, method: str) -> dict:
+def _line(report: Mapping[str, Any], method: str) -> dict[str, Any]:
     """The look of a method, alike in every picture; the model's stands out."""
     at = _methods(report).index(method) if method in _methods(report) else len(_methods(report))
     ours = method == MODEL
@@ -311,16 +324,16 @@ def _line(report: Mapping, method: str) -> dict:
     }
 
 
-def _methods(report: Mapping) -> list[str]:
+def _methods(report: Mapping[str, Any]) -> list[str]:
     return list(report.get("methods") or report.get("metrics") or [MODEL])
 
 
-def _stratum(report: Mapping, stratum: str) -> list[Mapping]:
+def _stratum(report: Mapping[str, Any], stratum: str) -> list[Mapping[str, Any]]:
     rows = (row for row in report.get("strata") or () if row.get("stratum") == stratum)
     return [row for row in rows if (row.get("n") or 0) >= MIN_CELLS]
 
 
-def _ploidy(report: Mapping) -> int:
+def _ploidy(report: Mapping[str, Any]) -> int:
     return (report.get("input") or {}).get("ploidy") or 2
 
 

@@ -6,8 +6,9 @@ None is left out of the page.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from imputevae_cli.io.outputs import atomic_output
 from imputevae_cli.report import figures, labels, popgen_figures
@@ -24,14 +25,14 @@ SOURCES = {"fitted": "fitted on this file", "checkpoint": "read from a checkpoin
 PROBABILITIES = {"GT": "none, the file has calls alone", "DS": "from dosages (DS)", "GP": "genotype probabilities (GP)"}
 
 
-def write_html(path: str | Path, report: Mapping) -> None:
+def write_html(path: str | Path, report: Mapping[str, Any]) -> None:
     """Write the page. The same report gives the same bytes. Raises OutputError where it cannot be written."""
     page = render_html(report)
     with atomic_output(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
 
 
-def render_html(report: Mapping) -> str:
+def render_html(report: Mapping[str, Any]) -> str:
     """The page's text."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -46,7 +47,7 @@ def render_html(report: Mapping) -> str:
     return environment.get_template("evaluation.html.jinja").render(**_context(report))
 
 
-def _context(report: Mapping) -> dict:
+def _context(report: Mapping[str, Any]) -> dict[str, Any]:
     """What the template names, each complete whatever the report lacks."""
     software = _part(report, "software")
     return {
@@ -68,11 +69,11 @@ def _context(report: Mapping) -> dict:
     }
 
 
-def _part(report: Mapping, key: str) -> Mapping:
+def _part(report: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     return report.get(key) or {}
 
 
-def _cards(report: Mapping) -> list[dict]:
+def _cards(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The three figures that are read first: what it is, the value, and the best baseline's."""
     cards = [
         ("concordance", "of the hidden calls filled in right", lambda v: percent(v)),
@@ -90,18 +91,18 @@ def _cards(report: Mapping) -> list[dict]:
     return shown
 
 
-def _best_baseline(report: Mapping, metric: str) -> float | None:
+def _best_baseline(report: Mapping[str, Any], metric: str) -> float | None:
     values = [value(report, method, metric) for method in report.get("methods") or () if method != MODEL]
     choose = max if METRICS[metric].rises else min
     return choose((v for v in values if v is not None), default=None)
 
 
-def _facts(report: Mapping) -> list[tuple[str, str]]:
+def _facts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What was scored and how, as pairs of a name and a text."""
     return [fact for fact in (*_facts_of_data(report), *_facts_of_imputation(report)) if fact[1]]
 
 
-def _facts_of_data(report: Mapping) -> Iterator[tuple[str, str]]:
+def _facts_of_data(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     source, masking = _part(report, "input"), _part(report, "masking")
     if source.get("samples"):
         loci, ploidy = source.get("loci") or 0, source.get("ploidy") or 2
@@ -120,12 +121,13 @@ def _facts_of_data(report: Mapping) -> Iterator[tuple[str, str]]:
         yield "Seed", str(masking["seed"])
 
 
-def _facts_of_imputation(report: Mapping) -> Iterator[tuple[str, str]]:
+def _facts_of_imputation(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     model = _part(report, "model")
     name = model.get("name") if model.get("source") != "fitted" else None
-    source = SOURCES.get(model.get("source"), model.get("source") or "")
+    source, probabilities = str(model.get("source") or ""), str(model.get("probabilities") or "")
+    source = SOURCES.get(source, source)
     yield "Imputation", f"{source} ({name})" if name else source
-    yield "Probabilities", PROBABILITIES.get(model.get("probabilities"), model.get("probabilities") or "")
+    yield "Probabilities", PROBABILITIES.get(probabilities, probabilities)
     if model.get("left_missing"):
         yield "Left missing", f"{model['left_missing']:,} of the scored calls; they count as wrong"
     for method, settings in _part(report, "chosen").items():
@@ -135,7 +137,7 @@ def _facts_of_imputation(report: Mapping) -> Iterator[tuple[str, str]]:
         )
 
 
-def _metrics_table(report: Mapping, metrics: Mapping[str, labels.Metric]) -> dict | None:
+def _metrics_table(report: Mapping[str, Any], metrics: Mapping[str, labels.Metric]) -> dict[str, Any] | None:
     """Rows of metrics by columns of methods, the best of each row marked; None where there is no number at all."""
     methods = list(report.get("methods") or report.get("metrics") or ())
     rows = []
@@ -168,9 +170,9 @@ def _metrics_table(report: Mapping, metrics: Mapping[str, labels.Metric]) -> dic
     return {"methods": [{"name": labels.method_name(report, m), "ours": m == MODEL} for m in methods], "rows": rows}
 
 
-def _sections(report: Mapping) -> list[dict]:
+def _sections(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The pictures, in the order of the questions that people ask."""
-    plan = [
+    plan: list[tuple[str, str, list[Callable[[Mapping[str, Any]], Figure | list[Figure] | None]]]] = [
         ("accuracy", "Where is it right, and where not?",
          [figures.confusion, figures.by_frequency, figures.by_population, figures.by_sample,
           figures.by_sample_missingness, figures.by_locus_missingness]),
@@ -194,7 +196,7 @@ def _as_list(made: Figure | list[Figure] | None) -> list[Figure]:
     return made if isinstance(made, list) else [made]
 
 
-def _bias_tables(report: Mapping) -> dict | None:
+def _bias_tables(report: Mapping[str, Any]) -> dict[str, Any] | None:
     """Sentences and tables of what happens to population genetics; a column a view."""
     bias = report.get("bias")
     if not bias:
@@ -228,14 +230,14 @@ def _bias_tables(report: Mapping) -> dict | None:
     }
 
 
-def _worst_samples(report: Mapping) -> Sequence[Mapping]:
+def _worst_samples(report: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     rows = [row for row in report.get("samples") or () if is_number(row.get("concordance"))]
     keys = ("sample", "population", "missing_share", "n", "concordance", "nrd", "log_loss")
     worst = sorted(rows, key=lambda row: row["concordance"])[:WORST_SAMPLES]
     return [{key: row.get(key) for key in keys} for row in worst]
 
 
-def _settings(report: Mapping) -> list[tuple[str, str]]:
+def _settings(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Dotted settings and their values, where the report holds them under `settings`."""
     flat: list[tuple[str, str]] = []
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
+from typing import Any, TypeGuard
 
 MODEL = "model"
 METHODS = {
@@ -82,7 +83,7 @@ MORE_METRICS = {
 }
 
 
-def method_name(report: Mapping, method: str, short: bool = False) -> str:
+def method_name(report: Mapping[str, Any], method: str, short: bool = False) -> str:
     """What a method is called; the model of another tool's file has the file's name, an unknown method its own."""
     model = report.get("model") or {}
     if method == MODEL and model.get("source") == "file" and model.get("name"):
@@ -108,18 +109,18 @@ def class_names(ploidy: int) -> list[str]:
     return ["REF", "ALT"] if ploidy == 1 else ["hom. REF", "het.", "hom. ALT"]
 
 
-def value(report: Mapping, method: str, metric: str) -> float | None:
+def value(report: Mapping[str, Any], method: str, metric: str) -> float | None:
     """A metric's value in the report, None where it has none."""
     found = (report.get("metrics") or {}).get(method, {}).get(metric) or {}
     return found.get("value") if is_number(found.get("value")) else None
 
 
-def file_name(report: Mapping) -> str:
+def file_name(report: Mapping[str, Any]) -> str:
     """What was imputed: the file's name without its folder."""
     return PurePath((report.get("input") or {}).get("name") or "genotypes").name
 
 
-def is_number(thing: object) -> bool:
+def is_number(thing: object) -> TypeGuard[float]:
     """Whether it is a finite number."""
     return isinstance(thing, (int, float)) and not isinstance(thing, bool) and math.isfinite(thing)
 

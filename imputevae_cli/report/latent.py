@@ -41,7 +41,7 @@ def draw_latent(path: str | Path, genotypes: GenotypeMatrix, mu: np.ndarray, set
     axes_2d = np.pad(left * scale, ((0, 0), (0, max(0, 2 - mu.shape[1]))))[:, :2]  # (samples, 2)
     share = scale**2 / max(float((scale**2).sum()), 1e-12)
     populations, missing = _populations(genotypes), _missing_share(genotypes)
-    with pyplot.rc_context({"font.size": settings.fontsize} | PLAIN_TEXT), warnings.catch_warnings():
+    with pyplot.rc_context({"font.size": settings.fontsize, **PLAIN_TEXT}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # a population may have any name
         figure, (by_population, by_missing) = pyplot.subplots(1, 2, figsize=(16, 7), layout="constrained")
         names, codes = np.unique(populations, return_inverse=True)

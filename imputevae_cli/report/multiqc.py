@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from imputevae_cli.io.outputs import atomic_output
 from imputevae_cli.report.labels import METRICS, MODEL, file_name, method_name, value
@@ -18,7 +19,7 @@ GENERAL = ("concordance", "nrd", "skill_r2")
 """Metrics in MultiQC's table of general statistics."""
 
 
-def write_multiqc(path: str | Path, report: Mapping) -> None:
+def write_multiqc(path: str | Path, report: Mapping[str, Any]) -> None:
     """The section `imputevae`: a table of METRICS, a row a method. Name the file `..._mqc.json`.
 
     Raises OutputError where it cannot be written.
@@ -26,7 +27,7 @@ def write_multiqc(path: str | Path, report: Mapping) -> None:
     _write(path, table_section(report))
 
 
-def write_multiqc_general(path: str | Path, report: Mapping) -> None:
+def write_multiqc_general(path: str | Path, report: Mapping[str, Any]) -> None:
     """Columns for MultiQC's general statistics, of the model alone. Name the file `..._mqc.json`.
 
     Raises OutputError where it cannot be written.
@@ -34,7 +35,7 @@ def write_multiqc_general(path: str | Path, report: Mapping) -> None:
     _write(path, general_section(report))
 
 
-def table_section(report: Mapping) -> dict:
+def table_section(report: Mapping[str, Any]) -> dict[str, Any]:
     """The section as MultiQC reads it."""
     name = file_name(report)
     rows = {}
@@ -59,7 +60,7 @@ def table_section(report: Mapping) -> dict:
     }
 
 
-def general_section(report: Mapping) -> dict:
+def general_section(report: Mapping[str, Any]) -> dict[str, Any]:
     """The columns as MultiQC reads them."""
     return {
         "id": "imputevae_general",
@@ -69,18 +70,18 @@ def general_section(report: Mapping) -> dict:
     }
 
 
-def _model_name(report: Mapping) -> str:
+def _model_name(report: Mapping[str, Any]) -> str:
     """The file that was imputed, or, where another tool imputed it, that tool's file."""
     theirs = (report.get("model") or {}).get("source") == "file"
     return method_name(report, MODEL) if theirs else file_name(report)
 
 
-def _values(report: Mapping, method: str, metrics: tuple[str, ...]) -> dict[str, float]:
+def _values(report: Mapping[str, Any], method: str, metrics: tuple[str, ...]) -> dict[str, float]:
     found = {metric: value(report, method, metric) for metric in metrics}
     return {metric: round(v, 6) for metric, v in found.items() if v is not None}
 
 
-def _column(metric: str) -> dict:
+def _column(metric: str) -> dict[str, Any]:
     words = METRICS[metric]
     column = {
         "title": words.name.split(" (")[0],
@@ -92,6 +93,6 @@ def _column(metric: str) -> dict:
     return column | ({"max": 1} if metric in SHARES else {})
 
 
-def _write(path: str | Path, section: dict) -> None:
+def _write(path: str | Path, section: dict[str, Any]) -> None:
     with atomic_output(path) as temporary:
         temporary.write_text(json.dumps(section, indent=1, allow_nan=False) + "\n", encoding="utf-8")

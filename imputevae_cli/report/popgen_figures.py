@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 from imputevae_cli.report.canvas import COLOURS, FAINT, HEIGHT, MANY_POINTS, draw, grouped, legend_below, points
 from imputevae_cli.report.figures import MAX_ROWS, Figure
 from imputevae_cli.report.labels import is_number, number, percent
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 VIEW_LOOKS = {
     "truth": ("o", "#000000", "true calls"),
@@ -21,19 +25,19 @@ _KINDS = {
 }
 
 
-def heterozygosity(report: Mapping) -> list[Figure]:
+def heterozygosity(report: Mapping[str, Any]) -> list[Figure]:
     """Ho, He and F_IS of each population, a picture each."""
     rows = ((report.get("bias") or {}).get("heterozygosity") or ())[:MAX_ROWS]
     return [figure for kind in _KINDS if (figure := _dumbbells(rows, kind))]
 
 
-def _dumbbells(rows: Sequence[Mapping], kind: str) -> Figure | None:
+def _dumbbells(rows: Sequence[Mapping[str, Any]], kind: str) -> Figure | None:
     rows = [row for row in rows if all(is_number(_view(row, view).get(kind)) for view in ("truth", "imputed"))]
     if not rows:
         return None
     name, title = _KINDS[kind]
 
-    def paint(axes):
+    def paint(axes: Axes) -> None:
         for i, row in enumerate(rows):
             axes.plot([row["truth"][kind], row["imputed"][kind]], [i, i], color=FAINT, linewidth=1.5)
         for view, (marker, colour, label) in VIEW_LOOKS.items():
@@ -58,11 +62,11 @@ def _dumbbells(rows: Sequence[Mapping], kind: str) -> Figure | None:
     )
 
 
-def _view(row: Mapping, view: str) -> Mapping:
+def _view(row: Mapping[str, Any], view: str) -> Mapping[str, Any]:
     return row.get(view) or {}
 
 
-def fst(report: Mapping) -> Figure | None:
+def fst(report: Mapping[str, Any]) -> Figure | None:
     """Fst of every pair of populations, from true against imputed calls."""
     pairs = [
         row for row in (report.get("bias") or {}).get("fst") or ()
@@ -71,7 +75,7 @@ def fst(report: Mapping) -> Figure | None:
     if not pairs:
         return None
 
-    def paint(axes):
+    def paint(axes: Axes) -> None:
         every = [row[view] for row in pairs for view in VIEW_LOOKS if is_number(row.get(view))]
         ends = min(0.0, *every) * 1.05, max(*every, 0.01) * 1.05
         axes.plot(ends, ends, ":", color=FAINT, label="unchanged")
@@ -92,7 +96,7 @@ def fst(report: Mapping) -> Figure | None:
     )
 
 
-def spectrum(report: Mapping) -> Figure | None:
+def spectrum(report: Mapping[str, Any]) -> Figure | None:
     """Share of loci by minor allele frequency."""
     shares = (report.get("bias") or {}).get("spectrum") or {}
     views = [view for view in VIEW_LOOKS if shares.get(view)]
@@ -101,7 +105,7 @@ def spectrum(report: Mapping) -> Figure | None:
     edges = shares["edges"]
     names = ["0", *(f"{low:g}–\n{high:g}" for low, high in pairwise(edges))]
 
-    def paint(axes):
+    def paint(axes: Axes) -> None:
         for k, view in enumerate(views):
             _, colour, label = VIEW_LOOKS[view]
             axes.bar([i + 0.27 * (k - 1) for i in range(len(names))], shares[view], 0.25, color=colour, label=label)
@@ -124,7 +128,7 @@ def spectrum(report: Mapping) -> Figure | None:
     )
 
 
-def pca(report: Mapping) -> list[Figure]:
+def pca(report: Mapping[str, Any]) -> list[Figure]:
     """Samples before and after imputation, coloured by population and by missingness."""
     found = (report.get("bias") or {}).get("pca")
     if not found:
@@ -139,10 +143,10 @@ def pca(report: Mapping) -> list[Figure]:
 _WHEN = {"truth": "with the true calls", "visible": "before imputation", "imputed": "after imputation"}
 
 
-def _by_population(found: Mapping, populations: Sequence[str], view: str) -> Figure:
+def _by_population(found: Mapping[str, Any], populations: Sequence[str], view: str) -> Figure:
     groups = grouped(populations)
 
-    def paint(axes):
+    def paint(axes: Axes) -> None:
         for k, (name, members) in enumerate(groups.items()):
             x, y = zip(*(found["coordinates"][view][i] for i in members), strict=True)
             points(axes, x, y, k, name, len(populations))
@@ -159,10 +163,10 @@ def _by_population(found: Mapping, populations: Sequence[str], view: str) -> Fig
     )
 
 
-def _by_missingness(found: Mapping, view: str) -> Figure:
+def _by_missingness(found: Mapping[str, Any], view: str) -> Figure:
     numbers = found["drift"][view]
 
-    def paint(axes):
+    def paint(axes: Axes) -> None:
         x, y = zip(*found["coordinates"][view], strict=True)
         many = len(x) > MANY_POINTS
         dots = axes.scatter(
@@ -182,10 +186,11 @@ def _by_missingness(found: Mapping, view: str) -> Figure:
     )
 
 
-def _pca_axes(axes, found: Mapping, view: str) -> None:
+def _pca_axes(axes: Axes, found: Mapping[str, Any], view: str) -> None:
     """The same limits in every view, the origin marked."""
     every = [point for points in found["coordinates"].values() for point in points]
-    for k, set_limits in enumerate((axes.set_xlim, axes.set_ylim)):
+    setters: tuple[Callable[[float, float], object], ...] = (axes.set_xlim, axes.set_ylim)
+    for k, set_limits in enumerate(setters):
         low, high = min(p[k] for p in every), max(p[k] for p in every)
         set_limits(low - 0.05 * (high - low), high + 0.05 * (high - low))
     axes.locator_params(nbins=5)

@@ -214,7 +214,7 @@ def _save(path: Path, paint: Painter, result: TuningResult, plot: PlotSettings) 
     import matplotlib
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context({"font.size": plot.fontsize, "svg.hashsalt": "imputevae"} | PLAIN_TEXT):
+    with matplotlib.rc_context({"font.size": plot.fontsize, "svg.hashsalt": "imputevae", **PLAIN_TEXT}):
         figure = Figure(figsize=(10 * len(result.metrics), 7), layout="constrained")
         panels = figure.subplots(1, len(result.metrics), squeeze=False)[0]
         for axes, metric in zip(panels, result.metrics, strict=True):
@@ -239,7 +239,10 @@ def _page(result: TuningResult, command: str) -> str:
     environment.filters["figures"] = _number
 
     def drawn(name: str, paint: Painter) -> list[str]:
-        return [draw(f"{name}-{metric}", lambda axes, m=metric: paint(axes, result, m)) for metric in result.metrics]
+        def panel(metric: str) -> str:
+            return draw(f"{name}-{metric}", lambda axes: paint(axes, result, metric))
+
+        return [panel(metric) for metric in result.metrics]
 
     return environment.get_template("tuning.html.jinja").render(
         result=result,

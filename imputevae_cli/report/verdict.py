@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from imputevae_cli.report.labels import METRICS, MODEL, is_number, method_name, metric_in_words, number, percent, value
 
@@ -38,7 +39,7 @@ class Verdict:
     reasons: tuple[str, ...]
 
 
-def verdict(report: Mapping) -> Verdict:
+def verdict(report: Mapping[str, Any]) -> Verdict:
     """The level that RULE gives the report, and why: lost comparisons first, other doubts, what speaks for it.
 
     The report's own sentences stand for what would be said here of baselines and probabilities.
@@ -56,9 +57,10 @@ def verdict(report: Mapping) -> Verdict:
     return Verdict(level, headline, (*reasons, *_weak_spots(report)))
 
 
-def _losses(report: Mapping) -> tuple[list[str], list[str]]:
+def _losses(report: Mapping[str, Any]) -> tuple[list[str], list[str]]:
     """Sentences on the baselines that beat the model: by much, and by little."""
-    much, little = [], []
+    much: list[str] = []
+    little: list[str] = []
     for loss in (report.get("verdict") or {}).get("loses_to") or ():
         ours, theirs = loss.get("model"), loss.get("baseline")
         sentence = (
@@ -70,21 +72,21 @@ def _losses(report: Mapping) -> tuple[list[str], list[str]]:
     return much, little
 
 
-def _useless(report: Mapping) -> list[str]:
+def _useless(report: Mapping[str, Any]) -> list[str]:
     skill = value(report, MODEL, "skill_r2")
     if skill is None or skill > 0:
         return []
     return [f"Its dosages are no better than the mean of each locus (skill r² {number(skill, 2)})."]
 
 
-def _uncalibrated(report: Mapping) -> list[str]:
+def _uncalibrated(report: Mapping[str, Any]) -> list[str]:
     ece = value(report, MODEL, "ece")
     if ece is None or ece <= MAX_ECE:
         return []
     return [f"Its probabilities are off by {100 * ece:.0f} points in a hundred on average."]
 
 
-def _doubts(report: Mapping) -> list[str]:
+def _doubts(report: Mapping[str, Any]) -> list[str]:
     skill, nrd = (value(report, MODEL, metric) for metric in ("skill_r2", "nrd"))
     doubts = []
     if skill is not None and 0 < skill < MIN_SKILL_R2:
@@ -99,11 +101,10 @@ def _doubts(report: Mapping) -> list[str]:
     return doubts
 
 
-def _strengths(report: Mapping) -> list[str]:
+def _strengths(report: Mapping[str, Any]) -> list[str]:
     said = []
     baselines = _baselines(report)
-    compared = {metric: value(report, MODEL, metric) for metric in METRICS}
-    compared = {metric: ours for metric, ours in compared.items() if ours is not None}
+    compared = {metric: ours for metric in METRICS if (ours := value(report, MODEL, metric)) is not None}
     won = [m for m, ours in compared.items() if all(_better(m, ours, value(report, rival, m)) for rival in baselines)]
     if baselines and won:
         share = f"all {len(won)}" if len(won) == len(compared) else f"{len(won)} of {len(compared)}"
@@ -119,7 +120,7 @@ def _strengths(report: Mapping) -> list[str]:
     return said
 
 
-def _weak_spots(report: Mapping) -> list[str]:
+def _weak_spots(report: Mapping[str, Any]) -> list[str]:
     """What is much worse than the whole, though it sets no level: the rarest alleles, and one population."""
     rows = [
         row for row in report.get("strata") or () if row.get("method") == MODEL and (row.get("n") or 0) >= MIN_CELLS
@@ -142,7 +143,7 @@ def _weak_spots(report: Mapping) -> list[str]:
     return said
 
 
-def _baselines(report: Mapping) -> list[str]:
+def _baselines(report: Mapping[str, Any]) -> list[str]:
     methods = report.get("methods") or report.get("metrics") or ()
     return [method for method in methods if method != MODEL and value(report, method, "concordance") is not None]
 

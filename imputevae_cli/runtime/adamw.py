@@ -38,14 +38,18 @@ class AdamW:
         for parameters, decay in self._groups:
             places = range(place, place + len(parameters))
             place += len(parameters)
-            moved = [(p, self._moments_of(i, p)) for i, p in zip(places, parameters, strict=True) if p.grad is not None]
-            for parameter, (steps, first, second) in moved:
+            for i, parameter in zip(places, parameters, strict=True):
+                if parameter.grad is None:
+                    continue
+                steps, first, second = self._moments_of(i, parameter)
                 whole = (parameter.view(-1), parameter.grad.reshape(-1), first.view(-1), second.view(-1))
-                for piece in zip(*(tensor.split(AT_ONCE) for tensor in whole), strict=True):
-                    self._move(*piece, steps.clone(), decay)
+                for p, gradient, m, v in zip(*(tensor.split(AT_ONCE) for tensor in whole), strict=True):
+                    self._move(p, gradient, m, v, steps.clone(), decay)
                 steps += 1
 
-    def _move(self, parameter, gradient, first, second, steps: Tensor, decay: float) -> None:
+    def _move(
+        self, parameter: Tensor, gradient: Tensor, first: Tensor, second: Tensor, steps: Tensor, decay: float
+    ) -> None:
         """Torch's update of one tensor, or of a piece of it."""
         adamw(
             [parameter],

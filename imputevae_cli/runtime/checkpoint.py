@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import torch
 
@@ -58,7 +58,8 @@ def save_plain(path: str | Path, content: Any, label: str = "") -> None:
     with atomic_output(path) as temporary, open(temporary, "wb") as file:
         hashing = _Hashing(file, label)
         try:
-            torch.save(canonical(content), hashing)  # given a path, it would write the temporary name into the file
+            # Given a path, it would write the temporary name into the file; it only writes and flushes
+            torch.save(canonical(content), cast(BinaryIO, hashing))
         except RuntimeError as error:  # which is what torch makes of a full disk
             raise OSError("the disk is full, or it fails") from error
         file.write(SEAL + hashing.digest.hexdigest().encode())

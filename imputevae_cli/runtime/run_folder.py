@@ -128,15 +128,15 @@ def _digest(genotypes: GenotypeMatrix) -> str:
     region = None if genotypes.source is None else genotypes.source.region
     digest.update(f"{genotypes.calls.shape} {genotypes.ploidy} {region}".encode())
     for row in genotypes.calls:
-        digest.update(np.ascontiguousarray(row))
+        digest.update(np.ascontiguousarray(row).data)
     if genotypes.evidence is not None:
         for row in (*genotypes.evidence.codes, genotypes.evidence.table):
-            digest.update(np.ascontiguousarray(row))
+            digest.update(np.ascontiguousarray(row).data)
     loci, populations = genotypes.loci, genotypes.populations
     for column in (genotypes.samples, loci.chrom, loci.ref, loci.alt, () if populations is None else populations):
         digest.update("\n".join(map(str, column)).encode() + b"\0")
     for numbers in (loci.pos, loci.cm, genotypes.is_context):
-        digest.update(b"" if numbers is None else np.ascontiguousarray(numbers))
+        digest.update(b"" if numbers is None else np.ascontiguousarray(numbers).data)
     return digest.hexdigest()
 
 

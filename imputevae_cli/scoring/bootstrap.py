@@ -25,7 +25,7 @@ def sums_by_locus(cells: Cells, n_loci: int) -> dict[str, np.ndarray]:
     iqs, iqs_calls: score times cells; iqs_cells, iqs_calls_cells: those cells; loci without a score are left out.
     """
     n_classes = cells.gp.shape[1]
-    locus, truth, dosage = cells.locus, cells.truth, cells.dosage.astype(np.float64)
+    locus, truth, dosage = cells.known_locus, cells.truth, cells.dosage.astype(np.float64)
 
     def total(values: np.ndarray) -> np.ndarray:
         return np.bincount(locus, values, minlength=n_loci)
@@ -53,7 +53,7 @@ def sums_by_locus(cells: Cells, n_loci: int) -> dict[str, np.ndarray]:
 def _sums_of_probabilities(cells: Cells, n_loci: int) -> dict[str, np.ndarray]:
     there = np.isfinite(cells.gp[:, 0])
     truth, gp = cells.with_probabilities()
-    locus = cells.locus[there]
+    locus = cells.known_locus[there]
 
     def total(values: np.ndarray) -> np.ndarray:
         return np.bincount(locus, values, minlength=n_loci)

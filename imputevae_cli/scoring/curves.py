@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from imputevae_cli.scoring.metrics import bounded
@@ -31,7 +33,7 @@ def calibration(truth: np.ndarray, gp: np.ndarray, n_bins: int = 15) -> list[dic
     ]
 
 
-def precision_recall(truth: np.ndarray, gp: np.ndarray) -> dict[str, dict]:
+def precision_recall(truth: np.ndarray, gp: np.ndarray) -> dict[str, dict[str, Any]]:
     """Of each class against the rest: precision, recall (falling), and the area, by class as text."""
     from sklearn.metrics import precision_recall_curve
 
@@ -47,7 +49,7 @@ def precision_recall(truth: np.ndarray, gp: np.ndarray) -> dict[str, dict]:
     return out
 
 
-def roc(truth: np.ndarray, gp: np.ndarray) -> dict[str, dict]:
+def roc(truth: np.ndarray, gp: np.ndarray) -> dict[str, dict[str, Any]]:
     """Of each class against the rest: false and true positive rates (rising), and the area, by class as text."""
     from sklearn.metrics import auc, roc_curve
 

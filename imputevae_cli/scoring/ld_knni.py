@@ -62,18 +62,18 @@ def _choose(
     seen = np.where(hidden, np.int8(MISSING), calls)
     most = min(max(LOCI_TRIED), calls.shape[1] - 1)
     near = correlated_loci(seen, most)
-    tried = {n: [] for n in LOCI_TRIED if n <= most} or {most: []}
-    truth, frequency = [], []
+    tried: dict[int, list[np.ndarray]] = {n: [] for n in LOCI_TRIED if n <= most} or {most: []}
+    truth, expected = [], []
     shares = baselines.genotype_frequencies(seen, n_classes)[-1]
     for locus in rng.permutation(np.flatnonzero(hidden.any(0)))[:LOCI_SCORED].tolist():
         rows = np.flatnonzero(hidden[:, locus])
         truth.append(calls[rows, locus])
-        frequency.append(np.repeat(shares[locus][None], len(rows), 0))
+        expected.append(np.repeat(shares[locus][None], len(rows), 0))
         for n, found in tried.items():
             found.append(votes_at(seen, locus, rows, near[locus, :n], NEIGHBOURS_TRIED, n_classes))
     if not truth:  # too little to hide any of it
         return near, min(tried), NEIGHBOURS_TRIED[1], SHARES_TRIED[2]
-    y, frequency = np.concatenate(truth), np.concatenate(frequency)
+    y, frequency = np.concatenate(truth), np.concatenate(expected)
     votes = {n: np.concatenate(found, axis=1) for n, found in tried.items()}  # (k, cells, C)
     right = {(n, k): (votes[n][k].argmax(1) == y).mean() for n in votes for k in range(len(NEIGHBOURS_TRIED))}
     n, k = max(right, key=right.__getitem__)
@@ -146,7 +146,7 @@ def votes_at(
 
 
 @compiled(nogil=True)
-def _count_votes(ours, theirs, genotype, ks, votes):
+def _count_votes(ours: np.ndarray, theirs: np.ndarray, genotype: np.ndarray, ks: np.ndarray, votes: np.ndarray) -> None:
     """votes float64 (K, rows, C) += those of the ks[i] nearest donors, ties by their order; ks int (K,), rising.
 
     ours int8 (rows, l); theirs int8 (l, donors); genotype int8 (donors,), known.

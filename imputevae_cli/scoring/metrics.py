@@ -254,11 +254,18 @@ class Cells:
         there = np.isfinite(self.gp[:, 0])
         return (self.truth, self.gp) if there.all() else (self.truth[there], self.gp[there])
 
-    def take(self, index: np.ndarray) -> Cells:
+    @property
+    def known_locus(self) -> np.ndarray:
+        """`locus`, for what cannot do without."""
+        assert self.locus is not None
+        return self.locus
+
+    def take(self, index: np.ndarray | slice) -> Cells:
         """The cells at `index`, int or bool."""
         locus = None if self.locus is None else self.locus[index]
-        arrays = (self.truth, self.gp, self.call, self.locus_mean)
-        return Cells(*(array[index] for array in arrays), locus, self.dosage[index])
+        return Cells(
+            self.truth[index], self.gp[index], self.call[index], self.locus_mean[index], locus, self.dosage[index]
+        )
 
 
 class Metric(NamedTuple):
@@ -273,7 +280,7 @@ METRICS: dict[str, Metric] = {
     "nrd": Metric(lambda c: non_reference_discordance(c.truth, c.call), True),
     "f1": Metric(lambda c: f1(c.truth, c.call), False),
     "skill_r2": Metric(lambda c: skill_r2(c.truth, c.dosage, c.locus_mean), False),
-    "iqs": Metric(lambda c: imputation_quality_score(c.truth, np.nan_to_num(c.gp), c.locus), False),
+    "iqs": Metric(lambda c: imputation_quality_score(c.truth, np.nan_to_num(c.gp), c.known_locus), False),
     "log_loss": Metric(_of_probabilities(log_loss), True),
     "dosage_r2": Metric(lambda c: dosage_r2(c.truth, c.dosage), False),
     "mcc": Metric(lambda c: matthews(c.truth, c.call), False),
@@ -285,7 +292,9 @@ METRICS: dict[str, Metric] = {
     "brier": Metric(_of_probabilities(brier), True),
     "hellinger": Metric(_of_probabilities(hellinger_score), False),
     "ece": Metric(_of_probabilities(lambda truth, gp: expected_calibration_error(truth, bounded(gp))), True),
-    "iqs_calls": Metric(lambda c: imputation_quality_score(c.truth, certain(c.call, c.gp.shape[1]), c.locus), False),
+    "iqs_calls": Metric(
+        lambda c: imputation_quality_score(c.truth, certain(c.call, c.gp.shape[1]), c.known_locus), False
+    ),
 }
 """Every figure by name. `iqs` goes by the posteriors, `iqs_calls` by the hard calls; both need `locus`."""
 

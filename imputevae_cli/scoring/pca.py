@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ Blocks = Callable[[], Iterable[Mapping[str, np.ndarray]]]
 """A function that walks the loci: view -> its calls at a run of loci, int8 (N, b), -1 missing."""
 
 
-def pca_of_views(blocks: Blocks, codes: np.ndarray, names: list[str], ploidy: int) -> dict | None:
+def pca_of_views(blocks: Blocks, codes: np.ndarray, names: list[str], ploidy: int) -> dict[str, Any] | None:
     """PCA of each view, rotated onto the view `truth`; None with fewer than three samples or without variation.
 
     codes: int64 (N,), each sample's population among `names`. Every view is scaled as in Patterson et al. (2006), a
@@ -98,7 +99,7 @@ def rotated_onto(axes: np.ndarray, reference: np.ndarray) -> np.ndarray:
 
 def drift(
     coordinates: Mapping[str, np.ndarray], missing: Mapping[str, np.ndarray], codes: np.ndarray
-) -> dict[str, dict | str]:
+) -> dict[str, dict[str, Any] | str]:
     """Whether samples that lack many visible calls lie nearer to the origin, for the views `visible` and `imputed`.
 
     coordinates: view -> float64 (N, axes). missing: view -> float64 (N,), shares. codes: int64 (N,), populations.
@@ -150,7 +151,7 @@ def _distance_correlation(axes: np.ndarray, missing: np.ndarray, codes: np.ndarr
     return round(float(np.corrcoef(relative, missing)[0, 1]), 4)
 
 
-def _drift_sentence(before: dict, after: dict) -> str:
+def _drift_sentence(before: dict[str, Any], after: dict[str, Any]) -> str:
     if before["pull"] is None or after["pull"] is None:
         return "No sample lacks a call, so none can be drawn to the origin of the PCA."
     if max(before["pull_error"], after["pull_error"]) > 0.25:

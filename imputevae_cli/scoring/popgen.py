@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -61,7 +62,7 @@ def bias(
     hidden: np.ndarray,
     populations: np.ndarray | None,
     ploidy: int,
-) -> dict:
+) -> dict[str, Any]:
     """The analyses above as plain lists and floats, None where undefined, ready for JSON.
 
     truth, visible, imputed: int8 (N, L), -1 missing. hidden: bool (N, L), cells that were hidden from the imputer and
@@ -75,7 +76,8 @@ def bias(
     names, codes = _groups(populations, len(visible))
     sizes = np.bincount(codes)
     largest = np.sort(np.argsort(-sizes, kind="stable")[:MAX_POPULATIONS])
-    pairs = tuple(largest[side] for side in np.triu_indices(len(largest), 1))
+    first, second = np.triu_indices(len(largest), 1)
+    pairs = largest[first], largest[second]
     sums = _sum_over_loci(matrices, codes, pairs, ploidy)
     if not any((view["truth"] == MISSING).any() for view in _blocks_of_views(*matrices)):
         del sums["imputed_same_cells"]
@@ -209,7 +211,7 @@ def _add_spectrum(sums: Sums, counts: Counts, truth: Counts, ploidy: int) -> Non
     sums.spectrum += np.bincount(bins, minlength=len(SPECTRUM_EDGES))
 
 
-def _heterozygosity(sums: Sums, population: int, ploidy: int) -> dict:
+def _heterozygosity(sums: Sums, population: int, ploidy: int) -> dict[str, Any]:
     loci = sums.loci[population]
     ho, he = sums.ho[population], sums.he[population]
     diploid = ploidy > 1
@@ -225,7 +227,7 @@ def _shares(numbers: np.ndarray) -> list[float]:
     return [round(float(share), 6) for share in numbers / max(numbers.sum(), 1)]
 
 
-def _sentences(result: dict) -> list[str]:
+def _sentences(result: dict[str, Any]) -> list[str]:
     rows = result["heterozygosity"]
     words = [
         _change(f"{noun} ({short})", [(row["truth"][key], row["imputed"][key]) for row in rows])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -80,7 +81,9 @@ def _crossed(a: Stratum, b: Stratum) -> Stratum:
     return Stratum(f"{a.name} x {b.name}", levels, codes, crossed=True)
 
 
-def rows_of(strata: list[Stratum], cells: Cells, draws: np.ndarray, method: str, has_probabilities: bool) -> list[dict]:
+def rows_of(
+    strata: list[Stratum], cells: Cells, draws: np.ndarray, method: str, has_probabilities: bool
+) -> list[dict[str, Any]]:
     """A row for each level that has cells: stratum, level, method, n, and FIGURES with `_low` and `_high`."""
     n_loci, n_classes = draws.shape[1], cells.gp.shape[1]
     names = [name for name in FIGURES if has_probabilities or name not in OF_PROBABILITIES]

@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from imputevae_cli.config import Config
 from imputevae_cli.data.hidden_calls import HiddenCells
-from imputevae_cli.decoders.vae.training_state import EpochResult
+from imputevae_cli.decoders.base import EpochResult
 from imputevae_cli.errors import ConfigError, TrainingError
 from imputevae_cli.imputer import ImputeVAE
 from imputevae_cli.log import Progress, logger

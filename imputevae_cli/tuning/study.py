@@ -6,6 +6,7 @@ import hashlib
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import optuna
 from optuna.trial import Trial, TrialState
@@ -35,7 +36,12 @@ def open_study(
 ) -> optuna.Study:
     """The study of this name, made with its first trials where it is not there. metrics: none to maximise a gain."""
     lower = [METRICS[name].lower_is_better for name in metrics] or [False]
-    settings = {"sampler": sampler, "pruner": _pruner(run.base), "storage": run.storage, "study_name": name}
+    settings: dict[str, Any] = {
+        "sampler": sampler,
+        "pruner": _pruner(run.base),
+        "storage": run.storage,
+        "study_name": name,
+    }
     try:
         study = optuna.create_study(directions=["minimize" if low else "maximize" for low in lower], **settings)
     except optuna.exceptions.DuplicatedStudyError:
@@ -85,9 +91,9 @@ def _pruner(base: Config) -> optuna.pruners.BasePruner:
     tune = base.tune
     if tune.pruner == "none":
         return optuna.pruners.NopPruner()
-    median = optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=base.train.warmup_epochs)
+    pruner: optuna.pruners.BasePruner
     if tune.pruner == "median":
-        pruner = median
+        pruner = optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=base.train.warmup_epochs)
     else:
         pruner = optuna.pruners.HyperbandPruner(min_resource=5, max_resource=base.train.max_epochs)
     with warnings.catch_warnings():

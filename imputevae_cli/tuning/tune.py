@@ -129,7 +129,9 @@ def _test(run: Run, chosen: FrozenTrial | None, number: int | None) -> TestScore
         return [outcome.gain]
 
     work_off(run, study, [Queued(label)], run_test, "test")
-    return TestScore(**labelled(study, label).user_attrs[OUTCOME])
+    tested = labelled(study, label)
+    assert tested is not None  # `work_off` ends when it is there
+    return TestScore(**tested.user_attrs[OUTCOME])
 
 
 def _compare(run: Run, config: Config) -> TestScore:
@@ -159,7 +161,6 @@ def _result(
     number: int | None,
     test: TestScore,
 ) -> TuningResult:
-    won = test.won and chosen is not None
     stages = [("search", search)] + ([("whole", final)] if final is not search else [])
     calls = None if run.part is None else run.part.genotypes.calls.shape
     return TuningResult(
@@ -173,7 +174,7 @@ def _result(
         params={} if chosen is None else dict(chosen.params),
         test=test,
         on_part=calls,
-        config=run.base.replace(chosen.params) if won else run.base,
+        config=run.base.replace(chosen.params) if test.won and chosen is not None else run.base,
     )
 
 
