@@ -67,7 +67,7 @@ def own_imports(module: str) -> set[str]:
 
 def part_of(module: str) -> str:
     """The part that a module is of. Settings of decoders, and their names, are on the floor: `config` reads them."""
-    if module == "decoders.registry" or (module.startswith("decoders.") and module.endswith(".settings")):
+    if module == "decoders.registry" or module.endswith(".settings"):
         return "settings"
     return module.split(".")[0]
 
