@@ -97,16 +97,9 @@ class Fitted:
 
     def state(self) -> dict[str, Any]:
         """Plain types and tensors."""
-        cohort, loci = self.ensemble.cohort, self.loci
+        cohort = self.ensemble.cohort
         return {
-            "loci": {
-                "chrom": [str(c) for c in loci.chrom],
-                "pos": torch.from_numpy(np.ascontiguousarray(loci.pos)),
-                "ref": [str(a) for a in loci.ref],
-                "alt": [str(a) for a in loci.alt],
-                "cm": None if loci.cm is None else torch.from_numpy(np.ascontiguousarray(loci.cm)),
-                "ids": None if loci.ids is None else [str(name) for name in loci.ids],
-            },
+            "loci": _loci_state(self.loci),
             "ploidy": cohort.ploidy,
             "samples": list(self.samples),
             "population_names": list(self.population_names),
@@ -125,17 +118,7 @@ class Fitted:
     @classmethod
     def from_state(cls, state: dict[str, Any], config: Config) -> Fitted:
         """What `state` took down. Raises KeyError, TypeError, ValueError and the like where it does not fit."""
-        places = state["loci"]
-        if len({len(column) for column in places.values() if column is not None}) != 1:
-            raise ValueError("the loci's columns are not of one length")
-        loci = Loci(
-            np.array(places["chrom"], object),
-            places["pos"].numpy(),
-            np.array(places["ref"], object),
-            np.array(places["alt"], object),
-            None if places["cm"] is None else places["cm"].numpy(),
-            None if places.get("ids") is None else np.array(places["ids"], object),
-        )
+        loci = _loci_of(state["loci"])
         shape = (len(state["samples"]), len(loci))
         names, codes = tuple(state["population_names"]), state["population_codes"]
         calls = unpack_calls(state["calls"].numpy(), shape)
@@ -154,6 +137,32 @@ class Fitted:
             expected=Expected(**{name: Accuracy(**figures) for name, figures in state["expected"].items()}),
             curve=[ConfidencePoint(**point) for point in state["curve"]],
         )
+
+
+def _loci_state(loci: Loci) -> dict[str, Any]:
+    """Columns of the loci, as plain types and tensors."""
+    return {
+        "chrom": [str(c) for c in loci.chrom],
+        "pos": torch.from_numpy(np.ascontiguousarray(loci.pos)),
+        "ref": [str(a) for a in loci.ref],
+        "alt": [str(a) for a in loci.alt],
+        "cm": None if loci.cm is None else torch.from_numpy(np.ascontiguousarray(loci.cm)),
+        "ids": None if loci.ids is None else [str(name) for name in loci.ids],
+    }
+
+
+def _loci_of(state: dict[str, Any]) -> Loci:
+    """What `_loci_state` took down. Raises ValueError where the columns are not of one length."""
+    if len({len(column) for column in state.values() if column is not None}) != 1:
+        raise ValueError("the loci's columns are not of one length")
+    return Loci(
+        np.array(state["chrom"], object),
+        state["pos"].numpy(),
+        np.array(state["ref"], object),
+        np.array(state["alt"], object),
+        None if state["cm"] is None else state["cm"].numpy(),
+        None if state.get("ids") is None else np.array(state["ids"], object),
+    )
 
 
 def pack_calls(calls: np.ndarray) -> np.ndarray:

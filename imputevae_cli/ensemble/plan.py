@@ -67,13 +67,12 @@ def plan(
 ) -> Plan:
     """The plan for a file. decoders: by name, each after those it depends on."""
     rules = rules or Rules()
-    screened = config.model.decoder == "auto" and data.n_cells > rules.small_cells
+    screened = _is_screened(config, data, rules)
     outdone = _outdone(findings.ratio, decoders, rules, data) if screened else []
-    unfit = [name for name, decoder in decoders.items() if not takes_part(decoder.role, data)]
+    unfit = _unfit(decoders, data)
     wanted = _wanted(config.model.decoder, decoders, {*unfit, *outdone, *(findings.idle or {})})
     trial = wanted if screened and not outdone and findings.idle is None else []
-    needed = decoders[wanted[0]].needs_in_full(config) if len(wanted) == 1 else ()
-    asked = _Asked(wanted, needed, trial, outdone)
+    asked = _Asked(wanted, _needed(config, decoders, wanted), trial, outdone)
     steps = [asked.step(name, decoder.role) for name, decoder in decoders.items()]
     first = _screened_first(decoders, unfit) if screened and findings == Findings() else ()
     return Plan(tuple(filter(None, steps)), _notes(findings, outdone), first)
@@ -82,6 +81,21 @@ def plan(
 def takes_part(role: Role, data: Data) -> bool:
     """Whether a decoder can take part on these data."""
     return role.on_evidence != "never" if data.is_uncertain else role.on_evidence != "only"
+
+
+def _is_screened(config: Config, data: Data, rules: Rules) -> bool:
+    """Whether screens have a say: in large files, where no decoder is asked for by name."""
+    return config.model.decoder == "auto" and data.n_cells > rules.small_cells
+
+
+def _unfit(decoders: Mapping[str, Decoder], data: Data) -> list[str]:
+    """The decoders that cannot take part on these data."""
+    return [name for name, decoder in decoders.items() if not takes_part(decoder.role, data)]
+
+
+def _needed(config: Config, decoders: Mapping[str, Decoder], wanted: Sequence[str]) -> Sequence[str]:
+    """The decoders that the one that is wanted, where it is alone, needs in full."""
+    return decoders[wanted[0]].needs_in_full(config) if len(wanted) == 1 else ()
 
 
 def _screened_first(decoders: Mapping[str, Decoder], unfit: Sequence[str]) -> tuple[str, ...]:

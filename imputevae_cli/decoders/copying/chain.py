@@ -66,7 +66,7 @@ class Chain:
         """kernel: None for the compiled one; where calls are uncertain there is one alone. ranks: the processes that
         all run this chain, and part its work among them."""
         self.inputs, self.cohort, self.schedule = inputs, inputs.cohort, schedule
-        self.kernel, self.ranks, self.rules = kernel or CompiledKernel(), ranks or Ranks(), rules or DEFAULT
+        self.ranks, self.rules = ranks or Ranks(), rules or DEFAULT
         cohort, self.key = inputs.cohort, np.uint64(seed)
         self.frame = inputs.frame_by(schedule, self.rules.inbreeding)
         self.windows, self.paths = self.frame.windows, self.frame.paths
@@ -75,12 +75,7 @@ class Chain:
         self.rate = schedule.start_rate
         given = inputs.switch
         self.switch = self._smooth_switch(self.rate).astype(np.float32) if given is None else given
-        if cohort.evidence is None:
-            self.haplotypes = initial_haplotypes(cohort.calls, cohort.ploidy, inputs.frequency)
-        else:
-            codes = np.ascontiguousarray(cohort.evidence.codes)
-            self.kernel = LikelihoodKernel(codes, cohort.evidence.table, inputs.frequency)
-            self.haplotypes = uncertain.initial_haplotypes(cohort.evidence, inputs.frequency)
+        self.kernel, self.haplotypes = _start(inputs, kernel)
         fewest = int(self._n_candidates.min()) - (inputs.panel is None) * cohort.ploidy
         n_donors = max(1, min(schedule.donors, fewest))
         self.donors = np.zeros((len(self.windows), len(cohort.calls), n_donors), np.int32)
@@ -357,6 +352,17 @@ class Chain:
         switch = np.clip(switch, rules.least, rules.most)
         switch[self.starts] = 1.0
         self.switch = switch.astype(np.float32)
+
+
+def _start(inputs: ChainInputs, kernel: Kernel | None) -> tuple[Kernel, np.ndarray]:
+    """The kernel, see `Chain`, and the haplotypes that a chain starts from, uint8 (N * ploidy, L)."""
+    cohort, frequency = inputs.cohort, inputs.frequency
+    if cohort.evidence is None:
+        return kernel or CompiledKernel(), initial_haplotypes(cohort.calls, cohort.ploidy, frequency)
+    assert frequency is not None
+    codes = np.ascontiguousarray(cohort.evidence.codes)
+    haplotypes = uncertain.initial_haplotypes(cohort.evidence, frequency)
+    return LikelihoodKernel(codes, cohort.evidence.table, frequency), haplotypes
 
 
 def initial_haplotypes(calls: np.ndarray, ploidy: int, frequency: np.ndarray | None = None) -> np.ndarray:

@@ -64,6 +64,7 @@ class ChainInputs:
         windows = copying_windows.windows(cohort.chrom_codes, schedule.core, schedule.halo)
         keys, evidence = sample_keys.places if self.panel is None else sample_keys.digests, cohort.evidence
         if evidence is not None:
+            assert self.frequency is not None
             paths = uncertain.paths(evidence, windows, self.frequency, rules)
             return Frame(windows, paths, keys(uncertain.comparable(evidence), windows))
         paths = inbreeding.paths(cohort.calls, windows, cohort.ploidy, self.frequency, rules)

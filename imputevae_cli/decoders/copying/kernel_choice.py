@@ -50,7 +50,7 @@ class LikelihoodKernel(NamedTuple):
 
     def sweep(self, block: SweepBlock) -> None:
         """See `Kernel`."""
-        kernel_likelihood.sweep(*self, *block)
+        kernel_likelihood.sweep(self.codes, self.table, self.frequency, *block)
 
 
 class TorchKernel(NamedTuple):

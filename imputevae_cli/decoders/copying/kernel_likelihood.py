@@ -37,7 +37,9 @@ FADING = F(0.8)
 
 
 @inner
-def gather_likelihoods(calls, codes, table, first, likelihoods, kinds):
+def gather_likelihoods(
+    calls: np.ndarray, codes: np.ndarray, table: np.ndarray, first: int, likelihoods: np.ndarray, kinds: np.ndarray
+) -> None:
     """likelihoods float32 (T, C) <- of one sample's cells from locus `first` on, kinds uint8 (T,) <- what is known.
 
     calls int8 (L,): certain genotypes, -1 elsewhere; codes uint16 (L,): rows of table float32 (K, C), 0 for nothing.
@@ -55,7 +57,11 @@ def gather_likelihoods(calls, codes, table, first, likelihoods, kinds):
 
 
 @inner
-def backward_pair(likelihoods, kinds, first, theta, own, switch, error, first_pass, frequency, pi, b, sums, work):
+def backward_pair(
+    likelihoods: np.ndarray, kinds: np.ndarray, first: int, theta: np.ndarray, own: np.ndarray, switch: np.ndarray,
+    error: float, first_pass: bool, frequency: np.ndarray, pi: np.ndarray, b: np.ndarray, sums: np.ndarray,
+    work: np.ndarray,
+) -> None:  # fmt: skip
     """b float32 (T, 2, K) of a diploid sample, and sums float32 (T, 2): the chance of ALT from the right alone.
 
     own uint8 (2, L): its haplotypes so far; in the first pass, where none is drawn, the other allele is ALT by the
@@ -104,7 +110,7 @@ def backward_pair(likelihoods, kinds, first, theta, own, switch, error, first_pa
 
 
 @inner
-def weigh_alleles(theta, t, error, m, b, chances):
+def weigh_alleles(theta: np.ndarray, t: int, error: float, m: np.ndarray, b: np.ndarray, chances: np.ndarray) -> None:
     """chances float32 (2, 4) <- of (left haplotype, slot of the right part): sum_k m b in the first row, and the part
     of it with ALT; columns 0-0, 1-1, 0-1, 1-0."""
     t00 = t01 = t10 = t11 = F(0)
@@ -133,7 +139,7 @@ def weigh_alleles(theta, t, error, m, b, chances):
 
 
 @inner
-def draw_alleles(likelihood, chances, u):
+def draw_alleles(likelihood: np.ndarray, chances: np.ndarray, u: np.float32) -> tuple[int, int, int]:
     """Draw a cell's alleles and phase: (v0, v1, swap), each 0 or 1. chances: of `weigh_alleles`; u: a uniform draw."""
     total = F(0)
     for swap in range(2):
@@ -156,7 +162,7 @@ def draw_alleles(likelihood, chances, u):
 
 
 @inner
-def write_chances(chances, likelihood, doses, unit, at):
+def write_chances(chances: np.ndarray, likelihood: np.ndarray, doses: np.ndarray, unit: int, at: int) -> None:
     """Write what is expected of an open cell, given its likelihoods too, to row `at` of doses, where it has rows."""
     if doses.shape[0] == 0:
         return
@@ -173,7 +179,10 @@ def write_chances(chances, likelihood, doses, unit, at):
 
 
 @inner
-def advance(theta, t, lines, m, b, swap, rho, pi, work):
+def advance(
+    theta: np.ndarray, t: int, lines: tuple[np.float32, np.float32, np.float32, np.float32], m: np.ndarray,
+    b: np.ndarray, swap: int, rho: np.float32, pi: np.ndarray, work: np.ndarray,
+) -> None:  # fmt: skip
     """m <- the forward weights at the next locus, whose switch probability is rho; work[2, 2:4] <- sum_k m e b.
 
     lines: (base, slope) of each haplotype's emission, one after the other.
@@ -202,9 +211,11 @@ def advance(theta, t, lines, m, b, swap, rho, pi, work):
 
 @inner
 def forward_pair(
-    calls, likelihoods, kinds, window, theta, own, switch, error, first_pass, pi, b, sums, m, work, chances, key, out0,
-    out1, origin, jumps, usage, doses, unit, at,
-):  # fmt: skip
+    calls: np.ndarray, likelihoods: np.ndarray, kinds: np.ndarray, window: np.ndarray, theta: np.ndarray,
+    own: np.ndarray, switch: np.ndarray, error: float, first_pass: bool, pi: np.ndarray, b: np.ndarray,
+    sums: np.ndarray, m: np.ndarray, work: np.ndarray, chances: np.ndarray, key: np.uint64, out0: np.ndarray,
+    out1: np.ndarray, origin: int, jumps: np.ndarray, usage: np.ndarray, doses: np.ndarray, unit: int, at: int,
+) -> tuple[int, int]:  # fmt: skip
     """Draw alleles and phases left to right and write the core of a window; see `kernel.forward_pair`."""
     first, core_first, core_stop, stop = window[0], window[1], window[2], window[3]
     middle = (core_first + core_stop) // 2
@@ -260,9 +271,12 @@ def forward_pair(
 
 @fast
 def sweep(
-    codes, table, frequency, calls, paths, panel, state, donors, prior, global_share, switch, error, keys, first_pass,
-    window, samples, at, doses, unit, out, origin, flips, jumps, usage,
-):  # fmt: skip
+    codes: np.ndarray, table: np.ndarray, frequency: np.ndarray, calls: np.ndarray, paths: np.ndarray,
+    panel: np.ndarray, state: np.ndarray, donors: np.ndarray, prior: np.ndarray, global_share: float,
+    switch: np.ndarray, error: float, keys: np.ndarray, first_pass: bool, window: np.ndarray, samples: np.ndarray,
+    at: np.ndarray, doses: np.ndarray, unit: int, out: np.ndarray, origin: int, flips: np.ndarray, jumps: np.ndarray,
+    usage: np.ndarray,
+) -> None:  # fmt: skip
     """As `kernel.sweep`. codes uint16 (N, L): rows of table float32 (K, C), likelihoods; calls: -1 where they leave the
     genotype open, and those cells are the rows of doses; frequency float32 (L,), of ALT."""
     ploidy = state.shape[0] // calls.shape[0]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from imputevae_cli.decoders.copying.kernel_numerics import BYTE, TINY, F, byte, inner, next_switch, sloped
 from imputevae_cli.decoders.copying.kernel_one_path import record_usage_one, write_missing_one
 
 
 @inner
-def emission_one(likelihood):
+def emission_one(likelihood: np.ndarray) -> tuple[np.float32, np.float32]:
     """What a cell's likelihoods say of REF and of ALT on one path, summing to 1; a heterozygote says nothing."""
     ref, alt = likelihood[0], likelihood[likelihood.shape[0] - 1]
     total = ref + alt
@@ -15,7 +17,10 @@ def emission_one(likelihood):
 
 
 @inner
-def backward_one(likelihoods, first, theta, switch, error, pi, b, sums, work):
+def backward_one(
+    likelihoods: np.ndarray, first: int, theta: np.ndarray, switch: np.ndarray, error: float, pi: np.ndarray,
+    b: np.ndarray, sums: np.ndarray, work: np.ndarray,
+) -> None:  # fmt: skip
     """As `backward_pair` for one haplotype."""
     n_loci, n_donors = theta.shape
     span = F(1.0 - 2.0 * error) * BYTE
@@ -39,8 +44,10 @@ def backward_one(likelihoods, first, theta, switch, error, pi, b, sums, work):
 
 @inner
 def forward_one(
-    calls, likelihoods, window, theta, switch, error, pi, b, sums, m, out, origin, jumps, usage, doses, unit, at
-):
+    calls: np.ndarray, likelihoods: np.ndarray, window: np.ndarray, theta: np.ndarray, switch: np.ndarray, error: float,
+    pi: np.ndarray, b: np.ndarray, sums: np.ndarray, m: np.ndarray, out: np.ndarray, origin: int, jumps: np.ndarray,
+    usage: np.ndarray, doses: np.ndarray, unit: int, at: int,
+) -> None:  # fmt: skip
     """As `forward_pair` for one haplotype: out uint8 from locus `origin` on; doses those of REF and ALT."""
     first, core_first, core_stop, stop = window[0], window[1], window[2], window[3]
     span = F(1.0 - 2.0 * error) * BYTE

@@ -47,7 +47,7 @@ def line(alt: bool, error: float, span: np.float32) -> tuple[np.float32, np.floa
 
 
 @inner
-def emission(likelihood, facing):
+def emission(likelihood: np.ndarray, facing: np.float32) -> tuple[np.float32, np.float32]:
     """What a cell's likelihoods, float32 (3,), say of a haplotype's REF and ALT, summing to 1, where the other's allele
     is ALT by the chance `facing`; one half each where they say nothing."""
     ref = (F(1) - facing) * likelihood[0] + facing * likelihood[1]
@@ -57,7 +57,7 @@ def emission(likelihood, facing):
 
 
 @inner
-def sloped(ref, alt, error, span):
+def sloped(ref: np.float32, alt: np.float32, error: np.float32, span: np.float32) -> tuple[np.float32, np.float32]:
     """(base, slope) as in `line`, of an emission that is `ref` for REF and `alt` for ALT."""
     return ref + (alt - ref) * error, (alt - ref) * span
 

@@ -128,14 +128,14 @@ class CopyingModel:
         frame = whole.frame_by(schedule, self.rules.inbreeding)
         windows = copying_windows.near(frame.windows, *(wanted or (0, cohort.n_loci)), self.rules.beside)
         start, stop = int(frame.windows[windows[0], 1]), int(frame.windows[windows[1] - 1, 2])
-        part = slice(start, stop)
+        part, evidence = slice(start, stop), cohort.evidence
         inputs = ChainInputs(
             Cohort(
                 np.ascontiguousarray(calls[:, part]),
                 cohort.chrom_codes[part],
                 cohort.positions[part],
                 ploidy,
-                evidence=None if cohort.evidence is None else cohort.evidence.at_loci(part),
+                evidence=None if evidence is None else replace(evidence, codes=evidence.codes[:, part]),
             ),
             panel=panel.stretch(start, stop),
             frequency=frequency[part],
@@ -197,9 +197,7 @@ class CopyingModel:
                     chain.iterate(pool, doses if before >= schedule.burn_in else doses[:0], at, unit, stages.is_due)
                     task.advance(chain.iteration - before, f"switch rate {chain.rate:.4f}")
         stages.ranks.add_counts(doses)
-        for start in range(0, len(doses), SCALED_AT_ONCE):
-            some = doses[start : start + SCALED_AT_ONCE]
-            some[:] = np.rint(some * np.float32(DOSE_UNIT / (unit * n_kept)))
+        _scale(doses, DOSE_UNIT / (unit * n_kept))
         assert chain is not None
         if inputs.cohort.evidence is not None and inputs.cohort.ploidy == 2:
             uncertain.before_own(doses, inputs.cohort, chain.paths == 2, chain.windows)
@@ -212,6 +210,13 @@ def _state(number: int, chain: Chain, doses: np.ndarray, ranks: Ranks) -> dict[s
     if not ranks.leads:
         doses[:] = 0
     return {"chain": number, "state": chain.state(), "doses": torch.from_numpy(doses)}
+
+
+def _scale(doses: np.ndarray, factor: float) -> None:
+    """Multiply doses, uint16, by a factor, in place, rounded."""
+    for start in range(0, len(doses), SCALED_AT_ONCE):
+        some = doses[start : start + SCALED_AT_ONCE]
+        some[:] = np.rint(some * np.float32(factor))
 
 
 def _posterior(
@@ -239,6 +244,7 @@ def _residual_coefficients(inputs: ChainInputs, frame: Frame) -> np.ndarray:
     """F where samples follow one path, float32 (N,)."""
     cohort, frequency = inputs.cohort, inputs.frequency
     if cohort.evidence is not None:
+        assert frequency is not None
         return uncertain.residual_coefficients(cohort.evidence, frame.windows, frame.paths, frequency)
     return inbreeding.residual_coefficients(cohort.calls, frame.windows, frame.paths, cohort.ploidy, frequency)
 

@@ -111,6 +111,7 @@ def before_own(doses: np.ndarray, cohort: Cohort, is_two: np.ndarray, windows: n
     over L[g]: the mean of what is expected without the own reads, over states drawn with them, would count them twice.
     is_two: bool (W, N), windows of two paths. cohort: as the chain was given it.
     """
+    assert cohort.evidence is not None
     evidence, first = cohort.evidence, 0
     window = np.repeat(np.arange(len(windows)), windows[:, 2] - windows[:, 1])
     for calls, codes, two in zip(cohort.calls, evidence.codes, is_two.T, strict=True):

@@ -99,7 +99,7 @@ def sharper(fit: Fit, power: float) -> Fit:
 
 
 def draw_sample(
-    lik: np.ndarray, fit: Fit, sample: int, distance: np.ndarray, key: int, stray: float | None
+    lik: np.ndarray, fit: Fit, sample: int, distance: np.ndarray, key: np.uint64, stray: float | None
 ) -> np.ndarray:
     """int8 (L,): one draw of a sample's genotypes given all its evidence.
 

@@ -122,6 +122,7 @@ class Panel:
 
     def likelihoods(self, loci: Tensor, samples: Tensor) -> Tensor:
         """Of the genotypes of single cells under their own evidence, float32 (..., C); int64 of one shape each."""
+        assert self.evidence is not None
         found = torch.from_numpy(self.evidence.of_cells(samples.numpy(), loci.numpy()))
         return torch.where(self.flipped[loci][..., None], found.flip(-1), found)
 
@@ -149,7 +150,7 @@ class Panel:
         return self._queries(calls, own, codes, latent, scale)
 
     def _queries(
-        self, calls: Tensor, own: Tensor, codes: Tensor | None, latent: Tensor | None, scale: Tensor | None
+        self, calls: Genotypes, own: Tensor, codes: Tensor | None, latent: Tensor | None, scale: Tensor | None
     ) -> Queries:
         latent = None if latent is None else latent[:, self.neighbours]
         related = relationship(self, calls).masked_fill_(self.neighbours == own[:, None], 0)

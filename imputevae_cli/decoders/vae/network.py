@@ -78,8 +78,8 @@ def genotype_totals(calls: Tensor, n_classes: int, loci: Tensor | None = None, a
     Some samples at a time, to hold little.
     """
     total = torch.zeros(calls.shape[1] if loci is None else len(loci), n_classes, dtype=torch.int64)
-    for some in calls.split(at_once):
-        some = at_loci(some, loci)
+    for rows in calls.split(at_once):
+        some = rows if loci is None else rows.index_select(1, loci)
         for genotype in range(n_classes):
             total[:, genotype] += (some == genotype).sum(0)
     return total
@@ -181,7 +181,7 @@ class LinearInLoci(nn.Module):
         ]
         return torch.stack([torch.zeros_like(rest[0]), *rest])
 
-    def encode(self, calls: Tensor, populations: Tensor | None = None) -> Latent:
+    def encode(self, calls: Calls, populations: Tensor | None = None) -> Latent:
         """See `GenotypeVae.encode`."""
         raise NotImplementedError
 
@@ -195,6 +195,7 @@ class GenotypeVae(LinearInLoci):
 
     mean: Tensor
     scale: Tensor
+    prior: Tensor  # None where it is trained on certain calls
 
     def __init__(
         self,

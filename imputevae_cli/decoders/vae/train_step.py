@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
@@ -58,9 +59,7 @@ def training_step(
     others = shared_by_loci(model)
     for parameter in others:
         parameter.grad = None
-    rest = objective.mean(0.0, kl)
-    if penalty.l1:
-        rest = rest + penalty.l1 * sum(p.abs().sum() for p in others)
+    rest = penalty.with_l1(objective.mean(0.0, kl), others)
     # Its gradient by the hidden units is `slope`; to hand `slope` to torch as a gradient would import sympy, 20 MB
     ((hidden * slope).sum() + rest).backward()
     sums = torch.stack([reconstruction.sum(), kl.detach().sum()])
@@ -82,6 +81,10 @@ class Penalty(NamedTuple):
 
     loadings_l2: float
     l1: float
+
+    def with_l1(self, loss: Tensor, parameters: Iterable[Tensor]) -> Tensor:
+        """A loss and the penalty on the absolute values of some parameters."""
+        return loss + self.l1 * sum(part.abs().sum() for part in parameters) if self.l1 else loss
 
 
 class Decoding(NamedTuple):
@@ -113,9 +116,7 @@ def decode_backward(
             logits = model.logits(top, *some)  # (C, b, l)
         reconstruction = objective.reconstruction(logits.float(), calls[:, loci])
         loss = objective.mean(reconstruction) + penalty.loadings_l2 * some[0].square().sum()
-        if penalty.l1:
-            loss = loss + penalty.l1 * sum(part.abs().sum() for part in some)
-        loss.backward()
+        penalty.with_l1(loss, some).backward()
         for parameter, part in zip(per_locus, some, strict=True):
             assert parameter.grad is not None
             assert part.grad is not None
