@@ -97,7 +97,7 @@ class ImputeVAE:
     ) -> tuple[Mask, tuple[str, ...], Task]:
         """What there is to fit, with the hidden calls and the populations' names."""
         config = self.config = self.config.checked()
-        _check_ploidy(_checked(genotypes), config)
+        check_ploidy(_checked(genotypes), config.io.ploidy)
         device = choose_device(config.train.device)
         check_precision(device, config.train.precision)
         generator = np.random.default_rng(seed_for(config.io.seed, "mask"))
@@ -403,12 +403,6 @@ def _checked(genotypes: GenotypeMatrix) -> GenotypeMatrix:
         raise InputError(f"{type(genotypes).__name__} are no genotypes; give a GenotypeMatrix, such as of read_vcf")
     genotypes.check()
     return genotypes
-
-
-def _check_ploidy(genotypes: GenotypeMatrix, config: Config) -> None:
-    if config.io.ploidy not in (None, genotypes.ploidy):
-        name = genotypes.source.name if genotypes.source else "genotypes"
-        raise InputError(f"{name}: ploidy is {genotypes.ploidy}, io.ploidy says {config.io.ploidy}; fix the setting")
 
 
 def _population_codes(populations: np.ndarray | None) -> tuple[tuple[str, ...], np.ndarray | None]:

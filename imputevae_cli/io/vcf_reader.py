@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from imputevae_cli.data.genotypes import GenotypeMatrix, Loci, VcfSource
+from imputevae_cli.data.ploidy import PLOIDY_NAMES, commonest_ploidy
 from imputevae_cli.data.popmap import PopMap
 from imputevae_cli.data.region import Region
 from imputevae_cli.errors import InputError
@@ -34,7 +35,6 @@ MIXED = "haploid and diploid calls together"
 OUTSIDE = -1
 """The row of a locus that is read as context of the region: see `VcfSource.rows`."""
 
-PLOIDY_NAMES = {1: "haploid", 2: "diploid"}
 PROBED = 500
 """Records at the beginning of a file that tell which of its fields is evidence."""
 HALF_OF = np.array([0] * HALF_REF + [1, 2] + [0] * 3, np.int8)
@@ -228,7 +228,7 @@ class _Reading:
         """The matrix of all that was read. Raises InputError where there is too little to model."""
         self._check_content()
         rows = np.array(self.rows, np.int64)
-        ploidy = 1 if self.ploidies.count(1) > len(self.ploidies) / 2 else 2
+        ploidy = commonest_ploidy(self.ploidies)
         keep = np.array(self.ploidies) == ploidy
         self.passed[PLOIDY_NAMES[3 - ploidy]] += int((~keep & (rows != OUTSIDE)).sum())
         keep &= self._is_near(rows)

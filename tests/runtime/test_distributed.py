@@ -36,7 +36,7 @@ from imputevae_cli.cli import session
 from imputevae_cli.cli.processes import OWN_VARIABLES, process_count
 from imputevae_cli.config import Config
 from imputevae_cli.decoders.copying import rules as copying_rules
-from imputevae_cli.decoders.copying.chain import Chain
+from imputevae_cli.decoders.copying.phasing import Chain
 from imputevae_cli.decoders.rules import Rules
 from imputevae_cli.decoders.vae.loss import Objective
 from imputevae_cli.decoders.vae.train import train_members

@@ -16,9 +16,9 @@ from imputevae_cli.data.genotypes import MISSING
 from imputevae_cli.data.subsets import some_samples
 from imputevae_cli.decoders.copying import inbreeding
 from imputevae_cli.decoders.copying import windows as copying_windows
-from imputevae_cli.decoders.copying.chain import Chain
 from imputevae_cli.decoders.copying.inputs import ChainInputs
 from imputevae_cli.decoders.copying.kernel_choice import Kernel
+from imputevae_cli.decoders.copying.phasing import Chain
 from imputevae_cli.decoders.copying.rules import CopyingRules, TrialRules
 from imputevae_cli.decoders.copying.schedule import DOSE_UNIT, Schedule
 from imputevae_cli.decoders.copying.window_frame import cell_offsets

@@ -10,9 +10,9 @@ from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.data.genotypes import MISSING, missing_per_sample
 from imputevae_cli.decoders.base import Task
 from imputevae_cli.decoders.copying import windows as copying_windows
-from imputevae_cli.decoders.copying.chain import Chain
 from imputevae_cli.decoders.copying.kernel_choice import Kernel, kernel_for
 from imputevae_cli.decoders.copying.model import CopyingModel, plain_inputs
+from imputevae_cli.decoders.copying.phasing import Chain
 from imputevae_cli.decoders.copying.schedule import Schedule
 from imputevae_cli.decoders.copying.window_frame import cell_offsets
 from imputevae_cli.runtime.cost import MOMENT_CELLS, Cost, timed

@@ -22,9 +22,9 @@ from imputevae_cli.data.hidden_calls import HiddenCells
 from imputevae_cli.decoders.copying import choose_schedule, copying_prior, inbreeding, uncertain
 from imputevae_cli.decoders.copying import rules as copying_rules
 from imputevae_cli.decoders.copying import windows as copying_windows
-from imputevae_cli.decoders.copying.chain import Chain
 from imputevae_cli.decoders.copying.inputs import NO_PRIOR, ChainInputs, CopyingGuides
 from imputevae_cli.decoders.copying.kernel_choice import KernelName, kernel_for
+from imputevae_cli.decoders.copying.phasing import Chain
 from imputevae_cli.decoders.copying.posterior import HaplotypePanel, HaplotypePosterior, Stretch
 from imputevae_cli.decoders.copying.rules import CopyingRules
 from imputevae_cli.decoders.copying.schedule import DOSE_UNIT, Schedule

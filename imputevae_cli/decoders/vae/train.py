@@ -7,13 +7,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 
 from imputevae_cli.config import Config
 from imputevae_cli.decoders.base import EpochResult
+from imputevae_cli.decoders.vae.early_stopping import is_finished, keep_best, validation_loss
 from imputevae_cli.decoders.vae.loss import class_weights
-from imputevae_cli.decoders.vae.network import encode_in_batches
 from imputevae_cli.decoders.vae.rules import DEFAULT
 from imputevae_cli.decoders.vae.soft_calls import n_known
 from imputevae_cli.decoders.vae.train_data import TrainingData
@@ -29,7 +28,6 @@ from imputevae_cli.decoders.vae.training_state import (
 from imputevae_cli.errors import TrainingError
 from imputevae_cli.log import logger
 from imputevae_cli.runtime.learning_rate import warm_up_then_cosine
-from imputevae_cli.runtime.processes import Ranks
 from imputevae_cli.runtime.run_options import RunOptions
 
 
@@ -71,7 +69,7 @@ def _train_member(
     name = "Training" if config.train.ensemble == 1 else f"Training {index + 1}/{config.train.ensemble}"
     with options.progress.task(name, config.train.max_epochs) as task:
         task.advance(member.epoch)
-        while not _finished(member, config):
+        while not is_finished(member, config):
             result = _run_epoch(member, data, config, options)
             task.advance(1, f"log loss {result.validation_loss:.4f}")
             logger.debug(
@@ -107,14 +105,6 @@ def _begun_member(
     return member
 
 
-def _finished(member: Member, config: Config) -> bool:
-    settings = config.train
-    if member.epoch >= settings.max_epochs:
-        return True
-    stale = member.epoch - 1 - member.best_epoch >= settings.early_stop_gen
-    return stale and member.epoch >= settings.min_epochs
-
-
 def _run_epoch(member: Member, data: TrainingData, config: Config, options: RunOptions) -> EpochResult:
     """One pass over all samples in random order, then the score on the validation cells."""
     settings, n, stages = config.train, len(data.calls), options.stages
@@ -140,39 +130,9 @@ def _run_epoch(member: Member, data: TrainingData, config: Config, options: RunO
         member.epoch,
         epoch.reconstruction / max(epoch.n_calls, 1),
         epoch.kl / n,
-        _validation_loss(member, data, options.device, stages.ranks),
+        validation_loss(member, data, options.device, stages.ranks),
         rate,
     )
-    _keep_best(member, result)
+    keep_best(member, result)
     member.running = None
     return result
-
-
-@torch.no_grad()
-def _validation_loss(member: Member, data: TrainingData, device: torch.device, ranks: Ranks) -> float:
-    """Log loss in nats per validation cell, z at its posterior mean; each process takes some of the samples."""
-    some = ranks.part(len(data.calls))
-    populations = None if data.populations is None else data.populations[some].to(device)
-    latent = encode_in_batches(member.model, data.observed[some], populations, data.loci)
-    cells = data.validation
-    cells = cells.take(np.flatnonzero((cells.samples >= some.start) & (cells.samples < some.stop)))
-    rows, loci = torch.from_numpy(cells.samples - some.start).to(device), torch.from_numpy(cells.loci).to(device)
-    log_gp = torch.log_softmax(member.model.decode_cells(latent.mu, populations, rows, loci), 0).cpu()  # (C, M)
-    if cells.likelihoods is None:
-        loss = -log_gp.gather(0, torch.from_numpy(cells.truth)[None]).sum()
-    else:
-        loss = -torch.logsumexp(log_gp + torch.from_numpy(cells.likelihoods).t().clamp_min(1e-30).log(), 0).sum()
-    ranks.add(loss)
-    return float(loss / len(data.validation.truth))
-
-
-def _keep_best(member: Member, result: EpochResult) -> None:
-    if result.validation_loss < member.best_loss:
-        member.best_loss, member.best_epoch = result.validation_loss, result.epoch
-        for name, value in member.model.state_dict().items():
-            if name in member.best_state:
-                member.best_state[name].copy_(value)  # in place: the weights are most of the memory
-            else:
-                member.best_state[name] = value.detach().clone()
-    member.epoch = result.epoch + 1
-    member.history.append(result)

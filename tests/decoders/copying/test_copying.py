@@ -11,10 +11,10 @@ from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.data.hidden_calls import HiddenCells
 from imputevae_cli.decoders.copying import window_frame as copying_frame
 from imputevae_cli.decoders.copying import windows as copying_windows
-from imputevae_cli.decoders.copying.chain import Chain
 from imputevae_cli.decoders.copying.inputs import ChainInputs, CopyingGuides
 from imputevae_cli.decoders.copying.kernel_choice import CompiledKernel, TorchKernel, kernel_for
 from imputevae_cli.decoders.copying.model import CopyingModel
+from imputevae_cli.decoders.copying.phasing import Chain
 from imputevae_cli.decoders.copying.posterior import HaplotypePanel
 from imputevae_cli.decoders.copying.rules import CopyingRules, WorkSizes
 from imputevae_cli.decoders.copying.schedule import Schedule

@@ -8,11 +8,11 @@ import pytest
 
 from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.decoders.copying import calibration, choose_schedule, inbreeding
-from imputevae_cli.decoders.copying.chain import Chain
 from imputevae_cli.decoders.copying.copying_prior import correlations, fit_steepness
 from imputevae_cli.decoders.copying.inputs import ChainInputs, CopyingGuides
 from imputevae_cli.decoders.copying.kernel_choice import CompiledKernel
 from imputevae_cli.decoders.copying.model import CopyingModel
+from imputevae_cli.decoders.copying.phasing import Chain
 from imputevae_cli.decoders.copying.rules import (
     CalibrationRules,
     ChoiceRules,

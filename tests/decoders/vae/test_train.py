@@ -90,7 +90,7 @@ def script_validation(monkeypatch, losses):
         seen.append({name: value.clone() for name, value in weights_of(member).items()})
         return losses[len(seen) - 1]
 
-    monkeypatch.setattr(trainer, "_validation_loss", scripted)
+    monkeypatch.setattr(trainer, "validation_loss", scripted)
     return seen
 
 
