@@ -20,6 +20,7 @@ from imputevae_cli.data.evidence_frequencies import posterior
 from imputevae_cli.data.genotypes import GenotypeMatrix, missing_per_sample
 from imputevae_cli.data.hidden_calls import HiddenCells
 from imputevae_cli.data.match_loci import Alignment, align_loci
+from imputevae_cli.data.ploidy import check_ploidy
 from imputevae_cli.decoders import registry
 from imputevae_cli.decoders.base import Context, EpochResult, Task
 from imputevae_cli.decoders.frequencies.decoder import FrequencyTable
