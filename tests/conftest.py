@@ -19,7 +19,7 @@ REPOSITORY = Path(__file__).parents[1]
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 
-# A shell that runs the tests in the background, or nohup, has signals ignored, and what the tests start would inherit that
+# A shell that runs the tests in the background has signals ignored, and what the tests start would inherit that
 signal.signal(signal.SIGINT, signal.default_int_handler)
 for number in (signal.SIGHUP, signal.SIGQUIT):
     signal.signal(number, signal.SIG_DFL)
