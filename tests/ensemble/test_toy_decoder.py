@@ -12,7 +12,9 @@ from imputevae_cli.decoders.base import PlainDecoder, Role
 from imputevae_cli.runtime.cost import Cost
 from imputevae_cli.runtime.search_space import Numbers
 from imputevae_cli.tuning.memory import depends_on
+from imputevae_cli.tuning.opening import open_storage
 from imputevae_cli.tuning.space import make_space
+from imputevae_cli.tuning.tune import tune
 
 TRUTH: dict[str, np.ndarray] = {}
 SECONDS = 1234.0
@@ -87,6 +89,16 @@ def test_a_study_searches_its_settings(genotypes):
     space = make_space(None, (), Config())
     assert space.of_parts(["oracle"]) == Oracle.search_space
     assert set(depends_on("oracle")) >= {"sim"}
+
+
+def test_a_study_runs_with_it(genotypes, tmp_path):
+    settings = {"model.decoder": "oracle", "tune.n_trials": 2, "tune.sampler_startup": 1, "tune.max_hidden": 200}
+    config = Config().replace({**QUICK_VAE, **QUICK_PARTS, **settings})
+    storage = open_storage(f"journal:{tmp_path / 'journal'}")
+    result = tune(genotypes, config, make_space(None, (), config), storage, "study", join=False)
+    searched = [row for row in result.rows if row.stage == "search"]
+    assert len(searched) == 2
+    assert all(set(row.params) == {"sim.sim_prop"} for row in searched)
 
 
 def test_without_it_a_model_that_has_it_is_refused(genotypes, tmp_path):
