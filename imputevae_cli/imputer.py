@@ -380,8 +380,8 @@ class _View:
 def _evidence_for(genotypes: GenotypeMatrix, config: Config) -> Evidence | None:
     """What the fit goes by beside the calls: nothing where these are certain, or the decoder that is asked for goes by
     calls alone."""
-    report, decoder = genotypes.evidence_report, config.model.decoder
-    if genotypes.evidence is None or (report is not None and not report.used):
+    decoder = config.model.decoder
+    if not genotypes.calls_are_uncertain:
         return None
     if decoder != "auto" and registry.get(decoder).role.on_evidence == "never":
         logger.warning("model.decoder=%s takes each call as certain; use auto, to go by the reads", decoder)

@@ -258,6 +258,11 @@ def _fill_hidden(asked: Asked, genotypes: GenotypeMatrix, session: Session, cloc
     from imputevae_cli.report.evaluation_report import Masking, Source
 
     loaded = ImputeVAE.load(asked.model, session.common.device) if asked.model else None
+    if genotypes.calls_are_uncertain:
+        logger.warning(
+            "the hidden calls rest on a few reads each, and the scores take them for the truth: they are lower than "
+            "the filled calls deserve; `impute` gives the accuracy expected over what the reads leave open"
+        )
     rounds, strategy = _rounds(asked, genotypes, session)
     if session.common.dry_run:
         from imputevae_cli.cli.summary import show_estimate

@@ -140,6 +140,11 @@ class GenotypeMatrix:
         return replace(self, calls=self.calls[:, keep], loci=self.loci.take(keep), source=source, evidence=evidence)
 
     @property
+    def calls_are_uncertain(self) -> bool:
+        """Whether calls are to be read with their evidence; half-calls alone do not make the others uncertain."""
+        return self.evidence is not None and (self.evidence_report is None or self.evidence_report.used)
+
+    @property
     def n_classes(self) -> int:
         """Genotype classes: 3 when diploid, 2 when haploid."""
         return self.ploidy + 1
