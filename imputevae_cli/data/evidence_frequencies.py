@@ -193,26 +193,3 @@ def posterior(frequencies: np.ndarray, likelihoods: np.ndarray) -> np.ndarray:
     """
     joint = (np.asarray(frequencies, np.float32) + np.float32(1e-12)) * likelihoods
     return joint / np.maximum(joint.sum(-1, keepdims=True), np.float32(_TINY))
-
-
-def expected_dosage(
-    evidence: Evidence, frequencies: np.ndarray, start: int = 0, stop: int | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Expected ALT alleles of each cell and how certain they are, float32 (N, l) each, at loci start..stop.
-
-    frequencies: float (L, C), the prior of each locus, or (N, L, C). Certainty is 1 less the entropy of the posterior
-    over that of the prior, at least 0: 1 where the genotype is certain, 0 where nothing is known.
-    """
-    stop = evidence.codes.shape[1] if stop is None else stop
-    prior = frequencies[..., start:stop, :]
-    post = posterior(prior, evidence.block(slice(None), start, stop))
-    before = _entropy(prior)
-    certainty = np.clip(1 - _entropy(post) / np.maximum(before, np.float32(1e-6)), 0, 1)
-    certainty[~evidence.known(slice(None), start, stop)] = 0.0
-    dose = np.arange(evidence.n_classes, dtype=np.float32)
-    return post @ dose, certainty.astype(np.float32)
-
-
-def _entropy(probabilities: np.ndarray) -> np.ndarray:
-    p = np.maximum(probabilities, np.float32(1e-12))
-    return -(p * np.log(p)).sum(-1)

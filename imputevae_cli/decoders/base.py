@@ -115,14 +115,13 @@ class Effort(Enum):
 class Role:
     """What the plan of a fit has to know of a decoder.
 
-    is_free: it needs no fit. serves: others, and the user, want what it knows of samples even where it is not mixed.
+    serves: others, and the user, want what it knows of samples even where it is not mixed.
     screens_first: its screen is run before all else, and may show others to be needless. gives_way: where it does, see
     `Rules`. on_trial: in large files it is fitted only if a cheap run adds to those that are fitted anyway.
     on_evidence: whether it takes part where calls are uncertain, "also" or "only" there, or "never".
     trusted: it is fitted where that cannot be judged. reports_epochs: its fit calls `Task.on_epoch`.
     """
 
-    is_free: bool = False
     serves: bool = False
     screens_first: bool = False
     gives_way: Literal["never", "linked", "closely linked"] = "never"

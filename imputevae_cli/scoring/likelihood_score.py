@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from imputevae_cli.data.evidence import Evidence
-from imputevae_cli.data.hidden_calls import HiddenCells
 from imputevae_cli.scoring.metrics import bounded
 
 
@@ -20,10 +18,3 @@ def likelihood_losses(gp: np.ndarray, likelihoods: np.ndarray) -> np.ndarray:
 def likelihood_loss(gp: np.ndarray, likelihoods: np.ndarray) -> float:
     """The mean of `likelihood_losses`; NaN for no cells."""
     return float(likelihood_losses(gp, likelihoods).mean()) if len(gp) else float("nan")
-
-
-def likelihoods_of(evidence: Evidence | None, cells: HiddenCells, n_classes: int) -> np.ndarray:
-    """Likelihoods of hidden cells, float32 (M, C), before they are hidden; one-hot at the calls without evidence."""
-    if evidence is None:
-        return np.eye(n_classes, dtype=np.float32)[cells.truth]
-    return evidence.of_cells(cells.samples, cells.loci)

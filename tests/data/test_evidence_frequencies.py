@@ -6,7 +6,6 @@ from imputevae_cli.data.evidence_frequencies import (
     Tally,
     allele_frequencies,
     evidence_frequencies,
-    expected_dosage,
     inbred_proportions,
     inbreeding_of_samples,
     posterior,
@@ -80,19 +79,6 @@ def test_haploid_frequencies():
 def test_a_posterior_is_prior_times_likelihood():
     assert posterior(np.array([0.5, 0.5, 0.0]), np.array([1.0, 0.5, 1.0])) == pytest.approx([2 / 3, 1 / 3, 0], abs=1e-9)
     assert posterior(np.array([1.0, 0, 0]), np.array([0.0, 1, 0])) == pytest.approx([0, 1, 0], abs=1e-9)
-
-
-def test_expected_dosage_and_certainty():
-    rows = np.array([[1, 0.5, 0.0]], np.float32)
-    codes = np.array([[0, 3, 4, 5, 12]], np.uint16)  # nothing, 0/0, 0/1, 1/1, something
-    evidence = Evidence(codes, np.concatenate([special_table(2, 0.0), rows]))
-    frequencies = np.tile(np.array([0.25, 0.5, 0.25], np.float32), (5, 1))
-    dosage, certainty = expected_dosage(evidence, frequencies)
-    assert dosage[0] == pytest.approx([1, 0, 1, 2, 0.5], abs=1e-5)
-    assert certainty[0, :4] == pytest.approx([0, 1, 1, 1], abs=1e-5)
-    assert 0 < certainty[0, 4] < 1
-    part = expected_dosage(evidence, frequencies, 3, 5)
-    assert np.array_equal(part[0], dosage[:, 3:])
 
 
 def test_inbred_proportions_of_any_ploidy():

@@ -1,9 +1,7 @@
 import numpy as np
 import pytest
 
-from imputevae_cli.data.evidence import Evidence
-from imputevae_cli.data.hidden_calls import HiddenCells
-from imputevae_cli.scoring.likelihood_score import likelihood_loss, likelihood_losses, likelihoods_of
+from imputevae_cli.scoring.likelihood_score import likelihood_loss, likelihood_losses
 from imputevae_cli.scoring.metrics import log_loss
 
 GP = np.array([[0.7, 0.2, 0.1], [0.05, 0.9, 0.05], [0.0, 0.0, 1.0]])
@@ -18,11 +16,3 @@ def test_reads_that_say_nothing_cost_nothing_and_others_by_hand():
     losses = likelihood_losses(GP[:2], np.array([[1, 1, 1], [1, 0.5, 0.01]]))
     assert losses == pytest.approx([0, -np.log(0.05 + 0.45 + 0.0005)])
     assert np.isnan(likelihood_loss(GP[:0], GP[:0]))
-
-
-def test_likelihoods_of_hidden_cells():
-    calls = np.array([[0, 2]], np.int8)
-    cells = HiddenCells.at(np.array([0, 1]), calls)
-    one_hot = likelihoods_of(None, cells, 3)
-    assert one_hot.tolist() == [[1, 0, 0], [0, 0, 1]]
-    assert np.array_equal(likelihoods_of(Evidence.certain(calls), cells, 3), one_hot)

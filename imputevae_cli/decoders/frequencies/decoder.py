@@ -53,7 +53,7 @@ class FrequencyDecoder(PlainDecoder):
     """See `Decoder`."""
 
     name, title = "frequencies", "genotype frequencies"
-    role = Role(is_free=True, on_evidence="also")
+    role = Role(on_evidence="also")
 
     def cost(self, task: Task, inputs: Inputs) -> Cost:
         """See `Decoder`."""
