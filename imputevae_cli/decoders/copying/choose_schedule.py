@@ -15,7 +15,6 @@ from imputevae_cli.config import CopyingSettings
 from imputevae_cli.data.genotypes import MISSING
 from imputevae_cli.data.subsets import some_samples
 from imputevae_cli.decoders.copying import inbreeding
-from imputevae_cli.decoders.copying import windows as copying_windows
 from imputevae_cli.decoders.copying.inputs import ChainInputs
 from imputevae_cli.decoders.copying.kernel_choice import Kernel
 from imputevae_cli.decoders.copying.phasing import Chain
@@ -78,9 +77,7 @@ class Trial:
             chain.iterate(self.pool, doses if iteration >= schedule.burn_in else doses[:0], at, unit)
         ranks.add_counts(doses)
         low, high = doses[self.hidden[missing]].T / (unit * n_kept)
-        samples, loci = np.nonzero(self.hidden)
-        two_paths = chain.paths[copying_windows.window_of(chain.windows)[loci], samples] == 2
-        middle = np.where(two_paths, 1 - low - high, 0.0)
+        middle = 1 - low - high if cohort.ploidy == 2 else np.zeros_like(low)
         called = np.stack([low, middle, high]).argmax(0)
         scored = self.truth[self.hidden] * (1 if cohort.ploidy == 2 else 2)
         return float((called != scored).mean()), chain.rate

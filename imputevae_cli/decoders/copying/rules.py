@@ -83,14 +83,18 @@ class InbreedingRules:
     """Where a sample's two haplotypes are one. No measurement; chosen by hand, checked on the maize lines of
     `bench/results/ld.json`.
 
-    least: samples of a lower F are outbred everywhere. most: the F that a window's odds start from at most. residual:
-    heterozygosity left in a stretch that is homozygous by descent, as a share of the expected. mostly: a cohort whose
-    median F is above is one of lines.
+    least: samples of a lower F are outbred everywhere. most: the share of a sample's loci that is homozygous by descent
+    at most. residual: heterozygosity left there, as a share of the expected, at the start. start_rate, least_rate:
+    changes of state per mean distance between loci, at the start and at least. steps: of expectation-maximisation.
+    mostly: a cohort whose median F is above is one of lines.
     """
 
     least: float = 0.3
     most: float = 0.99
     residual: float = 0.05
+    start_rate: float = 0.02
+    least_rate: float = 1e-4
+    steps: int = 6
     mostly: float = 0.5
 
 

@@ -121,8 +121,9 @@ def test_a_cohort_is_inbred_above_the_median_and_tries_other_schedules():
 def test_samples_above_the_least_inbreeding_may_follow_one_path(least, paths):
     calls = np.random.default_rng(0).binomial(2, 0.5, (20, 200)).astype(np.int8)
     calls[0] = np.where(calls[0] == 1, 2, calls[0])  # a line: F is 1
-    found = inbreeding.paths(calls, np.array([[0, 0, 200, 200]]), 2, rules=InbreedingRules(least=least))
-    assert found[0, 0] == paths
+    distances = np.r_[0.0, np.ones(199)]
+    found = inbreeding.by_descent(calls, distances, 2, rules=InbreedingRules(least=least))
+    assert inbreeding.paths(found, np.array([[0, 0, 200, 200]]), len(calls), 2)[0, 0] == paths
 
 
 @pytest.mark.parametrize(("n_cells", "few"), [(99, True), (100, False)])
