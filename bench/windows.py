@@ -2,7 +2,7 @@
 
 usage: python bench/windows.py [--seeds 1,2] [--densities 3,20,...] [--out bench/results/windows.json]
 
-Each density is simulated afresh: 200 samples of a population that has been small for 30 generations, as breeds and crops
+Each density is simulated afresh: 200 samples of a population that has been small for 30 generations, as breeds
 have, at so many loci per centimorgan, in chromosomes of up to 100 cM; 5 % of the calls are missing and 15 % hidden. One
 chain without a trial is run at each length of the windows, so that nothing else differs; then one with the trial. Needs
 msprime (`pip install imputevae[bench]`).

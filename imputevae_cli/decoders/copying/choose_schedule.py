@@ -22,7 +22,8 @@ from imputevae_cli.decoders.copying.rules import CopyingRules, TrialRules
 from imputevae_cli.decoders.copying.schedule import DOSE_UNIT, Schedule
 from imputevae_cli.decoders.copying.window_frame import cell_offsets
 from imputevae_cli.runtime.processes import Ranks
-from imputevae_cli.runtime.resumable import Stages
+from imputevae_cli.runtime.resumable import Stages, State
+from imputevae_cli.runtime.serialise import as_arrays, as_tensors
 
 
 def overlaid(schedule: Schedule, settings: CopyingSettings) -> Schedule:
@@ -31,6 +32,23 @@ def overlaid(schedule: Schedule, settings: CopyingSettings) -> Schedule:
     given = {name: value for name in names if (value := getattr(settings, name)) is not None}
     schedule = replace(schedule, **given, error=settings.error, global_share=settings.global_share or 0.0)
     return replace(schedule, burn_in=min(schedule.burn_in, schedule.iterations - 1))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """wrong: bool (M,), which of the hidden calls a chain gets wrong. rate: its switch rate."""
+
+    wrong: np.ndarray
+    rate: float
+
+    def state(self) -> State:
+        """As plain types and tensors."""
+        return as_tensors({"wrong": self.wrong, "rate": self.rate})
+
+    @classmethod
+    def of(cls, state: State) -> Outcome:
+        """The outcome that `state` took down."""
+        return cls(**as_arrays(state))
 
 
 @dataclass(frozen=True)
@@ -64,8 +82,13 @@ class Trial:
         inbred = bool(np.median(f) > rules.inbreeding.mostly)
         return cls(small.with_calls(calls), truth, hidden, inbred, seed, pool, kernel, rules)
 
-    def outcome(self, schedule: Schedule, ranks: Ranks) -> tuple[float, float]:
-        """(share of hidden calls that a chain gets wrong, its switch rate)."""
+    @property
+    def longest(self) -> int:
+        """Loci of the longest chromosome, or the stretch of one, that schedules are tried on."""
+        return int(np.bincount(self.inputs.cohort.chrom_codes).max())
+
+    def outcome(self, schedule: Schedule, ranks: Ranks) -> Outcome:
+        """How a chain does that follows the schedule."""
         cohort = self.inputs.cohort
         chain = Chain(self.inputs, schedule, self.seed, self.kernel, ranks, self.rules)
         missing = cohort.calls == MISSING
@@ -80,26 +103,63 @@ class Trial:
         middle = 1 - low - high if cohort.ploidy == 2 else np.zeros_like(low)
         called = np.stack([low, middle, high]).argmax(0)
         scored = self.truth[self.hidden] * (1 if cohort.ploidy == 2 else 2)
-        return float((called != scored).mean()), chain.rate
+        return Outcome(called != scored, chain.rate)
 
 
-def by_trial(trial: Trial, schedule: Schedule, stages: Stages) -> Schedule:
-    """`schedule` with the cooling, rate floor and copying prior that do best on hidden calls of a few stretches."""
-    rules, n_hidden = trial.rules.trial, trial.hidden.sum()
-    if n_hidden < rules.least_hidden:
+def by_trial(trial: Trial, schedule: Schedule, stages: Stages, settings: CopyingSettings | None = None) -> Schedule:
+    """`schedule` with the cooling, rate floor, copying prior and windows that do best on calls that are hidden.
+
+    settings: what the user has set, which is not varied.
+    """
+    rules = trial.rules.trial
+    if trial.hidden.sum() < rules.least_hidden:
         return schedule
+    race = _Race(trial, schedule, stages, settings or CopyingSettings())
+    for change in _changes(trial, rules):
+        race.try_out(replace(race.best, **change))
+    shorter = False
+    while race.best.core > rules.least_core and race.try_out(_resized(race.best, 0.5)):
+        shorter = True
+    if not shorter and race.best.core < trial.longest:
+        race.try_out(_resized(race.best, 2.0))
+    return for_sparse_loci(race.best, race.outcome.rate, trial.inbred, rules)
 
-    def outcome(number: int, candidate: Schedule) -> tuple[float, float]:
-        short = replace(candidate, iterations=rules.iterations, burn_in=rules.burn_in, chains=1)
-        return stages.run_together(f"trial {number}", lambda: trial.outcome(short, stages.ranks))
 
-    error, rate = outcome(0, schedule)
-    for number, change in enumerate(_changes(trial, rules), 1):
-        candidate = replace(schedule, **change)
-        new_error, new_rate = outcome(number, candidate)
-        if new_error < error - rules.standard_errors * np.sqrt(error / n_hidden):
-            schedule, error, rate = candidate, new_error, new_rate
-    return for_sparse_loci(schedule, rate, trial.inbred, rules)
+class _Race:
+    """A trial as it goes on. best: the schedule that has won so far, with its outcome."""
+
+    def __init__(self, trial: Trial, schedule: Schedule, stages: Stages, settings: CopyingSettings):
+        self._trial, self._stages, self._settings, self._runs = trial, stages, settings, 0
+        self.best, self.outcome = schedule, self._run(schedule)
+
+    def _run(self, schedule: Schedule) -> Outcome:
+        rules, ranks = self._trial.rules.trial, self._stages.ranks
+        short = replace(schedule, iterations=rules.iterations, burn_in=rules.burn_in, chains=1)
+        name = f"trial {self._runs}"
+        self._runs += 1
+        return self._stages.run_together(name, lambda: self._trial.outcome(short, ranks), Outcome.state, Outcome.of)
+
+    def try_out(self, schedule: Schedule) -> bool:
+        """Run another schedule, and keep it if it is better by so many standard errors; whether it is."""
+        schedule = overlaid(schedule, self._settings)
+        if schedule == self.best:
+            return False
+        outcome = self._run(schedule)
+        gain = self.outcome.wrong.astype(np.int64) - outcome.wrong  # of the same calls, so that most differences are 0
+        is_better = bool(gain.sum() > self._trial.rules.trial.standard_errors * np.sqrt(np.square(gain).sum()))
+        if is_better:
+            self.best, self.outcome = schedule, outcome
+        return is_better
+
+
+def _resized(schedule: Schedule, factor: float) -> Schedule:
+    """The schedule with windows, and the stretches over which donors are compared, of other lengths."""
+    return replace(
+        schedule,
+        core=round(schedule.core * factor),
+        halo=round(schedule.halo * factor),
+        scales=tuple(round(scale * factor) for scale in schedule.scales),
+    )
 
 
 def _changes(trial: Trial, rules: TrialRules) -> list[dict]:

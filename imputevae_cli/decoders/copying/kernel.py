@@ -8,8 +8,9 @@ switch probability before a locus, the scaled recursions are
     forward   m[l+1] = (1 - rho[l+1]) * f / sum_k f + rho[l+1] * pi,   f = m[l] * e[l]
 
 so that sum_k m = sum_k pi b = 1 at every locus and float32 never underflows. Phase is drawn left to right at each
-heterozygous call. Where a sample is homozygous by descent its two paths are one (kernel_one_path.py), which either of
-them may go on from on the right, and either may have led to on the left. Alleles are stored as bytes: 0 is REF, 255 is ALT, and between them the probability of ALT.
+heterozygous call. Where a sample is homozygous by descent its two paths are one (kernel_one_path.py): the one that it
+comes from, and that it goes on as, is drawn too. Alleles are stored as bytes: 0 is REF, 255 is ALT, and between them
+the probability of ALT.
 kernel_torch.py states the same recursions in torch; the two are tested equal.
 """
 
@@ -312,11 +313,12 @@ def forward(
 ) -> tuple[int, int]:  # fmt: skip
     """Draw phases left to right and write the core of a window; returns the window's frame (see `sweep`).
 
-    one, top: see `backward`. inbreeding float32 (T,): F where one path is followed. window: (first, core_first, core_stop, stop) loci. out0, out1 uint8: the new haplotypes from locus `origin` on, in
-    the frame of the window's left edge. jumps float32: expected switches are added, from `origin` on. usage: see
-    `record_usage`. doses uint16 (cells, 2): at each missing call of the core, from row `at` on, `unit` times the
-    chances of 0 and of 2 ALT alleles are added, when doses has rows. A kernel takes its arrays one by one: numba
-    compiles no struct of them that costs nothing.
+    one, top: see `backward`. inbreeding float32 (T,): F where one path is followed. window: (first, core_first,
+    core_stop, stop) loci. out0, out1 uint8: the new haplotypes from locus `origin` on, in the frame of the window's
+    left edge. jumps float32: expected switches are added, from `origin` on. usage: see `record_usage`. doses uint16
+    (cells, 2): at each missing call of the core, from row `at` on, `unit` times the chances of 0 and of 2 ALT alleles
+    are added, when doses has rows. A kernel takes its arrays one by one: numba compiles no struct of them that costs
+    nothing.
     """
     first, core_first, core_stop, stop = window[0], window[1], window[2], window[3]
     middle = (core_first + core_stop) // 2
@@ -377,10 +379,10 @@ def forward(
 
 @fast
 def sweep(
-    calls: np.ndarray, by_descent: np.ndarray, panel: np.ndarray, state: np.ndarray, donors: np.ndarray, prior: np.ndarray,
-    global_share: float, switch: np.ndarray, error: float, keys: np.ndarray, first_pass: bool, window: np.ndarray,
-    samples: np.ndarray, at: np.ndarray, doses: np.ndarray, unit: int, out: np.ndarray, origin: int, flips: np.ndarray,
-    jumps: np.ndarray, usage: np.ndarray,
+    calls: np.ndarray, by_descent: np.ndarray, panel: np.ndarray, state: np.ndarray, donors: np.ndarray,
+    prior: np.ndarray, global_share: float, switch: np.ndarray, error: float, keys: np.ndarray, first_pass: bool,
+    window: np.ndarray, samples: np.ndarray, at: np.ndarray, doses: np.ndarray, unit: int, out: np.ndarray,
+    origin: int, flips: np.ndarray, jumps: np.ndarray, usage: np.ndarray,
 ) -> None:  # fmt: skip
     """One window of the samples `samples[0]` .. `samples[1]` (exclusive): new haplotypes, switches, doses.
 

@@ -303,8 +303,8 @@ def sweep(
                 inbreeding[:] = by_descent[n, first:stop]
             backward_one(likelihoods, first, theta, switch, error, pi, b, sums, work)
             forward_one(
-                calls[n], inbreeding, likelihoods, window, theta, switch, error, pi, b, sums, m, out[row], origin, jumps,
-                usage[n], doses, unit, at[n],
+                calls[n], inbreeding, likelihoods, window, theta, switch, error, pi, b, sums, m, out[row], origin,
+                jumps, usage[n], doses, unit, at[n],
             )  # fmt: skip
             if ploidy == 2:
                 core = slice(window[1] - origin, window[2] - origin)

@@ -181,7 +181,10 @@ def _prior_of(block: SweepBlock, ploidy: int) -> np.ndarray:
 
 
 def _add_doses(block: SweepBlock, one: np.ndarray, alts: np.ndarray) -> None:
-    """Add `unit` times the chances at the missing calls of a core to the block's doses; one bool (N, t), alts (t, 2, N)."""
+    """Add `unit` times the chances at the missing calls of a core to the block's doses.
+
+    one bool (N, t), alts (t, 2, N).
+    """
     if not len(block.doses):
         return
     core = slice(*block.window[1:3])

@@ -98,7 +98,8 @@ class CopyingModel:
             return schedule
         options = options or RunOptions()
         trial = choose_schedule.Trial.of(inputs, self.seed, pool, kernel_for(options.device, self.kernel), self.rules)
-        return choose_schedule.overlaid(choose_schedule.by_trial(trial, schedule, options.stages), self.settings)
+        found = choose_schedule.by_trial(trial, schedule, options.stages, self.settings)
+        return choose_schedule.overlaid(found, self.settings)
 
     def impute_new(
         self,

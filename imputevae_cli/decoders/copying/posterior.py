@@ -65,9 +65,10 @@ class HaplotypePosterior:
     """The filled cohort.
 
     calls: int8 (N, L), all known calls. hidden: those of them that the decoder did not see. doses: uint16 (cells that
-    the decoder did not see, 2), sample by sample, 65535 times the chances of 0 and of `ploidy` ALT alleles. packed: uint8 (N * ploidy, ceil(L / 8)), a
-    bit per allele, 1 is ALT. ahead: uint8 (N, ceil(L / 8)), a bit where ALT is likelier on the first haplotype.
-    switch: float32 (L,), the switch probability before each locus. frequencies: float32 (L, ploidy + 1).
+    the decoder did not see, 2), sample by sample, 65535 times the chances of 0 and of `ploidy` ALT alleles. packed:
+    uint8 (N * ploidy, ceil(L / 8)), a bit per allele, 1 is ALT. ahead: uint8 (N, ceil(L / 8)), a bit where ALT is
+    likelier on the first haplotype. switch: float32 (L,), the switch probability before each locus. frequencies:
+    float32 (L, ploidy + 1).
     """
 
     calls: np.ndarray

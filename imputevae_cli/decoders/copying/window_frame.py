@@ -15,8 +15,8 @@ class Frame:
     """The windows of some loci, and what of the samples goes with each.
 
     windows: int64 (W, 4), see `windows.windows`. by_descent: uint8 (N, L) or (0, 0), see `inbreeding.by_descent`.
-    paths: uint8 (W, N), see `inbreeding.paths`. identities: uint64 (W, N), by which samples draw apart. first: the number of the first window, where these are
-    some of the windows of more loci.
+    paths: uint8 (W, N), see `inbreeding.paths`. identities: uint64 (W, N), by which samples draw apart. first: the
+    number of the first window, where these are some of the windows of more loci.
     """
 
     windows: np.ndarray
