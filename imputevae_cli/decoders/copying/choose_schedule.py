@@ -28,9 +28,9 @@ from imputevae_cli.runtime.serialise import as_arrays, as_tensors
 
 def overlaid(schedule: Schedule, settings: CopyingSettings) -> Schedule:
     """`schedule` with what the user has set."""
-    names = ("iterations", "burn_in", "chains", "donors", "core", "halo")
+    names = ("iterations", "burn_in", "chains", "donors", "core", "halo", "error")
     given = {name: value for name in names if (value := getattr(settings, name)) is not None}
-    schedule = replace(schedule, **given, error=settings.error, global_share=settings.global_share or 0.0)
+    schedule = replace(schedule, **given, global_share=settings.global_share or 0.0)
     return replace(schedule, burn_in=min(schedule.burn_in, schedule.iterations - 1))
 
 
@@ -163,12 +163,13 @@ def _resized(schedule: Schedule, factor: float) -> Schedule:
 
 
 def _changes(trial: Trial, rules: TrialRules) -> list[dict]:
-    """What the trial tries, one after the other, on top of what it has kept."""
+    """What the trial tries, one after the other, on top of what it has kept; lengths of windows come after."""
     plain = [{"cooling": None, "iterations": rules.plain_iterations, "burn_in": rules.plain_burn_in}]
     warm = [{"cooling": None, "start_rate": rules.warm_start_rate, "refresh": 1}]
     related = [{"relatedness": True}] if trial.inputs.similarity is not None else []
     floors = [{"rate_floor": floor, "cooling": None} for floor in rules.rate_floors]
-    return warm + related + floors if trial.inbred else plain + warm + related
+    exact = [{"error": rules.least_error}]
+    return [*warm, *related, *floors, *exact] if trial.inbred else [*plain, *warm, *related, *exact]
 
 
 def for_sparse_loci(schedule: Schedule, rate: float, inbred: bool, rules: TrialRules) -> Schedule:

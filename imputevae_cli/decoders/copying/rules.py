@@ -53,9 +53,9 @@ class TrialRules:
 
     cells, samples: the size of the part. hidden: share of its known calls that are hidden; under `least_hidden` of them
     nothing is tried. iterations, burn_in: of the one chain of each trial. standard_errors: by so many a schedule has to
-    be better. warm_start_rate, rate_floors: what is tried. least_core: loci of a window that is not halved. sparse:
-    switches per mean distance above which loci are far apart: then `more_donors` times the donors are copied, and
-    outbred cohorts follow the rest of the `sparse_` numbers.
+    be better. warm_start_rate, rate_floors, least_error: what is tried. least_core: loci of a window that is not
+    halved. sparse: switches per mean distance above which loci are far apart: then `more_donors` times the donors are
+    copied, and outbred cohorts follow the rest of the `sparse_` numbers.
     """
 
     cells: int = 400_000
@@ -69,6 +69,7 @@ class TrialRules:
     plain_burn_in: int = 8
     warm_start_rate: float = 0.05
     rate_floors: tuple[float, ...] = (0.1, 0.25)
+    least_error: float = 5e-5
     least_core: int = 64
     sparse: float = 0.014
     more_donors: int = 2
