@@ -107,7 +107,7 @@ class Trial:
 
 
 def by_trial(trial: Trial, schedule: Schedule, stages: Stages, settings: CopyingSettings | None = None) -> Schedule:
-    """`schedule` with the cooling, rate floor, copying prior and windows that do best on calls that are hidden.
+    """`schedule` with the cooling, rate floor, prior, windows and donors that do best on calls that are hidden.
 
     settings: what the user has set, which is not varied.
     """
@@ -122,6 +122,8 @@ def by_trial(trial: Trial, schedule: Schedule, stages: Stages, settings: Copying
         shorter = True
     if not shorter and race.best.core < trial.longest:
         race.try_out(_resized(race.best, 2.0))
+    if race.best.cooling is None and not trial.inbred and race.outcome.rate <= rules.sparse:
+        race.try_out(replace(race.best, donors=rules.more_donors * race.best.donors))
     return for_sparse_loci(race.best, race.outcome.rate, trial.inbred, rules)
 
 
@@ -174,18 +176,17 @@ def _changes(trial: Trial, rules: TrialRules) -> list[dict]:
 
 def for_sparse_loci(schedule: Schedule, rate: float, inbred: bool, rules: TrialRules) -> Schedule:
     """The schedule for loci so far apart that a chain without cooling switches at this rate: more donors, and where
-    phase is drawn, shorter windows and more iterations."""
+    phase is drawn, one long chain with windows that are not long."""
     if schedule.cooling is not None or rate <= rules.sparse:
         return schedule
-    schedule = replace(schedule, donors=rules.more_donors * schedule.donors)
     if inbred:  # no phase is drawn, so that chains hardly differ
-        return replace(schedule, chains=1)
+        return replace(schedule, donors=rules.more_donors * schedule.donors, chains=1)
+    if schedule.core > rules.sparse_core:
+        schedule = replace(schedule, core=rules.sparse_core, halo=rules.sparse_halo, scales=rules.sparse_scales)
     return replace(
         schedule,
-        core=rules.sparse_core,
-        halo=rules.sparse_halo,
-        scales=rules.sparse_scales,
+        donors=rules.sparse_donors,
         iterations=rules.sparse_iterations,
         burn_in=rules.sparse_burn_in,
-        chains=rules.sparse_chains,
+        chains=1,
     )

@@ -52,13 +52,14 @@ class TrialRules:
     """The trial of a few schedules on a part of the data. No measurement; all chosen by hand.
 
     cells, samples: the size of the part. hidden: share of its known calls that are hidden; under `least_hidden` of them
-    nothing is tried. iterations, burn_in: of the one chain of each trial. standard_errors: by so many a schedule has to
-    be better. warm_start_rate, rate_floors, least_error: what is tried. least_core: loci of a window that is not
-    halved. sparse: switches per mean distance above which loci are far apart: then `more_donors` times the donors are
-    copied, and outbred cohorts follow the rest of the `sparse_` numbers.
+    nothing is tried. iterations, burn_in: of the one chain of each trial. standard_errors: by so many, of the
+    difference on the same calls, a schedule has to be better. warm_start_rate, rate_floors, least_error: what is tried;
+    and, without cooling, `more_donors` times the donors. least_core: loci of a window that is not halved. sparse:
+    switches per mean distance above which loci are far apart: then lines copy `more_donors` times the donors, and
+    outbred cohorts follow the rest of the `sparse_` numbers.
     """
 
-    cells: int = 400_000
+    cells: int = 300_000
     samples: int = 500
     hidden: float = 0.1
     least_hidden: int = 200
@@ -76,9 +77,9 @@ class TrialRules:
     sparse_core: int = 256
     sparse_halo: int = 64
     sparse_scales: tuple[int, ...] = (100, 250)
-    sparse_iterations: int = 18
-    sparse_burn_in: int = 8
-    sparse_chains: int = 2
+    sparse_donors: int = 128
+    sparse_iterations: int = 40
+    sparse_burn_in: int = 14
 
 
 @dataclass(frozen=True)

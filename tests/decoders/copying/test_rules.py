@@ -86,7 +86,7 @@ def test_a_trial_takes_some_samples_and_loci():
     trial, _, _ = tried(TrialRules(samples=10, cells=600), some_cohort())
     assert trial.truth.shape == (10, 60)
     assert TrialRules().samples == 500
-    assert TrialRules().cells == 400_000
+    assert TrialRules().cells == 300_000
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_windows_are_halved_as_long_as_it_pays_and_else_doubled_once(monkeypatch
         return choose_schedule.Outcome(np.arange(1000) < n_wrong[schedule.core], 0.001)
 
     monkeypatch.setattr(choose_schedule.Trial, "outcome", outcome)
-    before = Schedule(core=512, halo=96)
+    before = Schedule(core=512, halo=96, cooling=0.6)
     with ThreadPoolExecutor(1) as pool:
         inputs = ChainInputs(some_cohort(n_loci=1200))
         trial = choose_schedule.Trial.of(inputs, 1, pool, CompiledKernel(), CopyingRules())
@@ -119,12 +119,18 @@ def test_a_better_schedule_has_to_be_better_by_a_standard_error():
 
 @pytest.mark.parametrize(
     ("cooling", "rate", "inbred", "donors", "core", "chains"),
-    [(None, 0.014, False, 48, 512, 3), (None, 0.0141, False, 96, 256, 2), (None, 0.0141, True, 96, 512, 1),
+    [(None, 0.014, False, 48, 512, 3), (None, 0.0141, False, 128, 256, 1), (None, 0.0141, True, 96, 512, 1),
      (0.6, 0.5, False, 48, 512, 3)],
 )  # fmt: skip
 def test_sparse_loci_get_more_donors(cooling, rate, inbred, donors, core, chains):
     schedule = choose_schedule.for_sparse_loci(Schedule(cooling=cooling, chains=3), rate, inbred, TrialRules())
     assert (schedule.donors, schedule.core, schedule.chains) == (donors, core, chains)
+
+
+def test_windows_that_are_short_already_stay_so_where_loci_are_far_apart():
+    before = Schedule(core=128, halo=24, scales=(75, 150))
+    schedule = choose_schedule.for_sparse_loci(before, 0.1, False, TrialRules())
+    assert (schedule.core, schedule.halo, schedule.scales) == (128, 24, (75, 150))
 
 
 def test_a_cohort_is_inbred_above_the_median_and_tries_other_schedules():
