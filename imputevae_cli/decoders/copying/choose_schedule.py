@@ -117,11 +117,7 @@ def by_trial(trial: Trial, schedule: Schedule, stages: Stages, settings: Copying
     race = _Race(trial, schedule, stages, settings or CopyingSettings())
     for change in _changes(trial, rules):
         race.try_out(replace(race.best, **change))
-    shorter = False
-    while race.best.core > rules.least_core and race.try_out(_resized(race.best, 0.5)):
-        shorter = True
-    if not shorter and race.best.core < trial.longest:
-        race.try_out(_resized(race.best, 2.0))
+    _try_lengths(race, rules.least_core, trial.longest)
     if race.best.cooling is None and not trial.inbred and race.outcome.rate <= rules.sparse:
         race.try_out(replace(race.best, donors=rules.more_donors * race.best.donors))
     return for_sparse_loci(race.best, race.outcome.rate, trial.inbred, rules)
@@ -152,6 +148,16 @@ class _Race:
         if is_better:
             self.best, self.outcome = schedule, outcome
         return is_better
+
+
+def _try_lengths(race: _Race, least: int, longest: int) -> None:
+    """Halve the windows as long as that is better, or else double them once. longest: loci of the longest stretch, on
+    which windows of more do not differ."""
+    shorter = False
+    while least < race.best.core < 2 * longest and race.try_out(_resized(race.best, 0.5)):
+        shorter = True
+    if not shorter and race.best.core < longest:
+        race.try_out(_resized(race.best, 2.0))
 
 
 def _resized(schedule: Schedule, factor: float) -> Schedule:

@@ -110,6 +110,21 @@ def test_windows_are_halved_as_long_as_it_pays_and_else_doubled_once(monkeypatch
     assert own.core == 512
 
 
+def test_windows_longer_than_what_they_are_tried_on_are_not_varied(monkeypatch):
+    lengths = []
+
+    def outcome(self, schedule, ranks):
+        lengths.append(schedule.core)
+        return choose_schedule.Outcome(np.ones(1000, bool), 0.001)
+
+    monkeypatch.setattr(choose_schedule.Trial, "outcome", outcome)
+    with ThreadPoolExecutor(1) as pool:
+        inputs = ChainInputs(some_cohort(n_loci=120))
+        trial = choose_schedule.Trial.of(inputs, 1, pool, CompiledKernel(), CopyingRules())
+        choose_schedule.by_trial(trial, Schedule(core=512), Stages())
+    assert set(lengths) == {512}
+
+
 def test_a_better_schedule_has_to_be_better_by_a_standard_error():
     """Where errors have to halve many times over, nothing is taken; where any gain will do, something may be."""
     cohort = some_cohort(seed=3)
