@@ -175,14 +175,13 @@ def _changes(trial: Trial, rules: TrialRules) -> list[dict]:
     plain = [{"cooling": None, "iterations": rules.plain_iterations, "burn_in": rules.plain_burn_in}]
     warm = [{"cooling": None, "start_rate": rules.warm_start_rate, "refresh": 1}]
     related = [{"relatedness": True}] if trial.inputs.similarity is not None else []
-    floors = [{"rate_floor": floor, "cooling": None} for floor in rules.rate_floors]
-    exact = [{"error": rules.least_error}]
-    return [*warm, *related, *floors, *exact] if trial.inbred else [*plain, *warm, *related, *exact]
+    floors = [{"rate_floor": floor, "cooling": None} for floor in rules.rate_floors] if trial.inbred else []
+    return [*plain, *warm, *related, *floors, {"error": rules.least_error}]
 
 
 def for_sparse_loci(schedule: Schedule, rate: float, inbred: bool, rules: TrialRules) -> Schedule:
     """The schedule for loci so far apart that a chain without cooling switches at this rate: more donors, and where
-    phase is drawn, one long chain with windows that are not long."""
+    phase is drawn, one long chain with windows that are not long. It starts hot, whatever did better in a short one."""
     if schedule.cooling is not None or rate <= rules.sparse:
         return schedule
     if inbred:  # no phase is drawn, so that chains hardly differ
@@ -192,6 +191,8 @@ def for_sparse_loci(schedule: Schedule, rate: float, inbred: bool, rules: TrialR
     return replace(
         schedule,
         donors=rules.sparse_donors,
+        start_rate=rules.sparse_start_rate,
+        refresh=rules.sparse_refresh,
         iterations=rules.sparse_iterations,
         burn_in=rules.sparse_burn_in,
         chains=1,

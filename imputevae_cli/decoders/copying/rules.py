@@ -78,6 +78,8 @@ class TrialRules:
     sparse_halo: int = 64
     sparse_scales: tuple[int, ...] = (100, 250)
     sparse_donors: int = 128
+    sparse_start_rate: float = 0.1
+    sparse_refresh: int = 2
     sparse_iterations: int = 40
     sparse_burn_in: int = 14
 
