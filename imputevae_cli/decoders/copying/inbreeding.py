@@ -54,17 +54,23 @@ def by_descent(
     """uint8 (N, L): 255 times the chance that a sample is homozygous at a locus by descent; (0, 0) where nobody is
     inbred, or all are haploid.
 
-    It never says 255: what is left is the heterozygosity that lines show by error. distances: float64 (L,), of
+    It never says 255: what is left is the heterozygosity that lines show by error. Unless most samples are lines, what
+    the median one lacks of heterozygosity is structure and counts for nobody, and a sample has to lack nearly all of the
+    rest: one path is wrong where two haplotypes are merely alike. distances: float64 (L,), of
     `windows.relative_distances`, 0 at a chromosome's first locus. How often the state changes, how inbred each sample
     is and how common errors are is learned by expectation-maximisation.
     """
     rules = rules or InbreedingRules()
-    f = coefficients(calls, ploidy, frequency)
-    inbred = np.flatnonzero(f > rules.least)
+    f = coefficients(calls, ploidy, frequency).astype(np.float64)
+    typical = float(np.median(f)) if len(f) else 0.0
+    are_lines = typical > rules.mostly
+    common = 0.0 if are_lines else typical
+    f = 1 - (1 - f) / (1 - common)
+    inbred = np.flatnonzero((f > rules.least) | are_lines)
     if ploidy == 1 or not len(inbred):
         return NOBODY
-    het = np.clip(expected_heterozygosity(calls, frequency), 1e-4, 0.5)  # (L,)
-    f = np.clip(f[inbred], rules.least, rules.most).astype(np.float64)
+    het = np.clip((1 - common) * expected_heterozygosity(calls, frequency), 1e-4, 0.5)  # (L,)
+    f = np.clip(f[inbred], rules.fewest, rules.most)
     found = np.zeros(calls.shape, np.uint8)
     residual, rate = np.full(len(inbred), rules.residual), rules.start_rate
     for step in range(rules.steps):
@@ -72,7 +78,7 @@ def by_descent(
         last = step == rules.steps - 1
         sums = _each(calls, inbred, het, distances, f, rate, error, residual, found if last else NOBODY)
         inside, changes, hets, expected = sums.T
-        f = np.clip(inside / calls.shape[1], rules.least, rules.most)
+        f = np.clip(inside / calls.shape[1], rules.fewest, rules.most)
         rate = max(changes.sum() / (len(inbred) * max(distances.sum(), 1.0)), rules.least_rate)
         residual = np.clip((rules.residual + hets) / (1 + expected), 0.0, 0.5)
     return found

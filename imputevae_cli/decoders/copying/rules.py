@@ -89,19 +89,21 @@ class InbreedingRules:
     """Where a sample's two haplotypes are one. No measurement; chosen by hand, checked on the maize lines of
     `bench/results/ld.json`.
 
-    least: samples of a lower F are outbred everywhere. most: the share of a sample's loci that is homozygous by descent
-    at most. residual: heterozygosity left there, as a share of the expected, at the start. start_rate, least_rate:
-    changes of state per mean distance between loci, at the start and at least. steps: of expectation-maximisation.
-    mostly: a cohort whose median F is above is one of lines.
+    least: samples of a lower F are outbred everywhere, where the cohort is not one of lines. fewest, most: the share of
+    a sample's loci that is homozygous by descent at least and at most. residual: heterozygosity left there, as a share
+    of the expected, at the start. start_rate, least_rate: changes of state per mean distance between loci, at the start
+    and at least. steps: of expectation-maximisation. mostly: a cohort whose median F is above is one of lines; two
+    species beside each other come to .5.
     """
 
-    least: float = 0.3
+    least: float = 0.8
+    fewest: float = 0.01
     most: float = 0.99
     residual: float = 0.05
     start_rate: float = 0.02
     least_rate: float = 1e-4
     steps: int = 6
-    mostly: float = 0.5
+    mostly: float = 0.7
 
 
 @dataclass(frozen=True)
