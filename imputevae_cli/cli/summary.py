@@ -76,11 +76,16 @@ def show_evaluation(report: dict[str, Any], output: str | None, clock: Stopwatch
 
     from imputevae_cli.report.labels import method_name
 
-    names = ("concordance", "nrd", "f1", "skill_r2", "iqs", "log_loss")
+    by_reads = report["masking"]["scored_by"] == "reads"
+    names: tuple[str, ...] = ("concordance", "nrd", "f1", "skill_r2", "iqs", "log_loss")
+    if by_reads:
+        names = ("read_loss", "estimated_concordance", "estimated_nrd", "estimated_ece")
     verdict = report["verdict"]
     print(printable(f"{verdict['headline']}. {verdict['sentences'][0]}"), file=sys.stderr)
     cells = report["masking"]["cells"]
-    table = Table(title=f"Scored on {cells:,} calls that were hidden", title_justify="left")
+    hidden = " that were hidden" if report["masking"]["strategy"] else ""
+    how = ", by their reads" if by_reads else ""
+    table = Table(title=f"Scored on {cells:,} calls{hidden}{how}", title_justify="left")
     for name in ("method", *names):
         table.add_column(name.replace("_", " "), justify="left" if name == "method" else "right", no_wrap=True)
     for method in report["methods"]:
@@ -88,6 +93,8 @@ def show_evaluation(report: dict[str, Any], output: str | None, clock: Stopwatch
         title = Text(printable(method_name(report, method, short=True)))
         table.add_row(title, *("-" if v is None else f"{v:.4f}" for v in values))
     Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 100).print(table)
+    for sentence in report["bias"]["sentences"] if report["bias"]["draws"] else ():
+        print(printable(sentence), file=sys.stderr)
     where = f"{printable(output)}: " if output else ""
     print(f"{where}{_duration(clock.seconds())}, {peak_megabytes():,.0f} MB at most", file=sys.stderr)
 

@@ -1,4 +1,4 @@
-"""Scoring a file that any tool wrote: its cells are those missing in the file it was given and known in a truth."""
+"""Scoring against a truth from elsewhere: the cells that are missing in the input, and uncertain calls too."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from imputevae_cli.data.hidden_calls import HiddenCells
 from imputevae_cli.data.match_loci import match_loci
 from imputevae_cli.data.popmap import match_names
 from imputevae_cli.errors import InputError
-from imputevae_cli.evaluation.evaluate import Guess, Round
+from imputevae_cli.evaluation.guess import Guess, Round
 from imputevae_cli.io.imputed_reader import ImputedCells, read_imputed
 from imputevae_cli.log import Progress, logger
 from imputevae_cli.scoring.metrics import certain
@@ -23,7 +23,8 @@ MAX_SCORED = 5_000_000
 
 @dataclass(frozen=True)
 class FromFile:
-    """What a file says. filled: int8 (N, L), the input's calls with what the file filled in; -1 where it did not.
+    """What a file says. filled: int8 (N, L), the input's calls with what the file filled in, or rewrote where calls are
+    uncertain; -1 where it did not.
 
     source: GP, DS or GT, what stands for the genotype probabilities. notes: what is amiss with the file, in sentences.
     """
@@ -37,7 +38,8 @@ class FromFile:
 def cells_of_truth(genotypes: GenotypeMatrix, truth: GenotypeMatrix, rng: np.random.Generator) -> Round:
     """The cells that are missing in `genotypes` and known in `truth`, samples matched by name.
 
-    Loci are matched as `match_loci` does. Of more than MAX_SCORED cells, those of some loci are scored, drawn by `rng`.
+    Where calls are uncertain, all cells that `truth` knows are scored, visible ones too. Loci are matched as
+    `match_loci` does. Of more than MAX_SCORED cells, those of some loci are scored, drawn by `rng`.
     Raises InputError where the ploidies differ, where no sample or no locus is in both, and where no such cell is left.
     """
     name, given = _name(truth), _name(genotypes)
@@ -65,15 +67,18 @@ def cells_of_truth(genotypes: GenotypeMatrix, truth: GenotypeMatrix, rng: np.ran
         logger.warning(
             "%s: %d of its loci are not in %s, or without a call there, and are not scored", name, extra, given
         )
-    where = (genotypes.calls == MISSING) & (row >= 0)[:, None] & (place >= 0)
+    where = (row >= 0)[:, None] & (place >= 0)
+    if not genotypes.calls_are_uncertain:
+        where &= genotypes.calls == MISSING
     _thin_out(where, rng)
     cells = HiddenCells.of(where, genotypes.calls)
     call = truth.calls[row[cells.samples], place[cells.loci]].astype(np.int64)
     known = call != MISSING
     if not known.any():
-        raise InputError(f"{name}: no call that is missing in {given} is known in it; there is nothing to score")
+        wanted = "call" if genotypes.calls_are_uncertain else f"call that is missing in {given}"
+        raise InputError(f"{name}: no {wanted} is known in it; there is nothing to score")
     call = np.where(swapped[cells.loci], truth.ploidy - call, call)
-    return Round(HiddenCells(cells.samples[known], cells.loci[known], call[known]))
+    return Round(HiddenCells(cells.samples[known], cells.loci[known], call[known]), hides=False)
 
 
 def _thin_out(where: np.ndarray, rng: np.random.Generator) -> None:
@@ -92,7 +97,9 @@ def read_guess(path: str | Path, genotypes: GenotypeMatrix, cells: HiddenCells, 
     """What the file says of the cells. Errors as in `read_imputed`."""
     said = read_imputed(path, genotypes, cells.samples, cells.loci, progress)
     notes = []
-    if said.n_changed:
+    if said.n_changed and genotypes.calls_are_uncertain:
+        notes.append(f"The file rewrites {said.n_changed:,} visible calls, as uncertain calls may be.")
+    elif said.n_changed:
         notes.append(f"The file changed {said.n_changed:,} calls that were known in the input.")
     if said.n_lost:
         notes.append(f"The file lacks {said.n_lost:,} loci with scored calls, which count as left missing.")

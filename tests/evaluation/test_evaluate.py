@@ -5,19 +5,10 @@ from conftest import simulate, simulate_linked, tiny_config
 from imputevae_cli import ImputeVAE
 from imputevae_cli.data.frequencies import locus_means
 from imputevae_cli.data.genotypes import MISSING
-from imputevae_cli.evaluation.evaluate import (
-    FREQUENCIES,
-    LD_KNNI,
-    MODE,
-    MODEL,
-    POPULATION_MODE,
-    Guess,
-    draw_rounds,
-    evaluate,
-    guess_of,
-    guess_of_baseline,
-    guesses_of_model,
-)
+from imputevae_cli.evaluation.baselines import FREQUENCIES, LD_KNNI, MODE, POPULATION_MODE, guess_of_baseline
+from imputevae_cli.evaluation.evaluate import draw_rounds, evaluate, guess_of, guess_with_model
+from imputevae_cli.evaluation.guess import Guess
+from imputevae_cli.evaluation.score import MODEL
 from imputevae_cli.report.findings import findings_of
 from imputevae_cli.scoring.metrics import certain, score_cells
 
@@ -31,7 +22,8 @@ def evaluated():
     """Genotypes, one mask, what a tiny model says of it, and the scores."""
     genotypes, _ = simulate(40, 80)
     rounds = draw_rounds(genotypes, "random", 0.1, 1, seed=1)
-    guesses, model, filled = guesses_of_model(genotypes, rounds, lambda g: ImputeVAE(tiny_config()).fit(g))
+    guessed, model = guess_with_model(genotypes, rounds, lambda g: ImputeVAE(tiny_config()).fit(g))
+    guesses, filled = guessed.guesses, guessed.filled
     return genotypes, rounds, guesses, model, filled, evaluate(genotypes, rounds, guesses, seed=1)
 
 
@@ -59,8 +51,8 @@ def test_the_model_never_sees_a_hidden_call(evaluated):
     cells = rounds[0].cells
     other = genotypes.calls.copy()
     other[cells.samples, cells.loci] = 2 - other[cells.samples, cells.loci]
-    again, _, _ = guesses_of_model(genotypes.with_calls(other), rounds, lambda g: ImputeVAE(tiny_config()).fit(g))
-    assert np.array_equal(again[0].gp, guesses[0].gp)
+    again, _ = guess_with_model(genotypes.with_calls(other), rounds, lambda g: ImputeVAE(tiny_config()).fit(g))
+    assert np.array_equal(again.guesses[0].gp, guesses[0].gp)
 
 
 def test_what_the_model_says_of_a_cell_is_what_it_fills_in(evaluated):
