@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from imputevae_cli.errors import ConfigError
 from imputevae_cli.log import logger
@@ -137,7 +137,8 @@ def _of_truth(path: Path, genotypes: GenotypeMatrix, session: Session) -> Round:
     from imputevae_cli.io.vcf_reader import read_vcf
     from imputevae_cli.seeds import seed_for
 
-    known = read_vcf(path, region=session.common.region, likelihoods="none", progress=session.progress)
+    likelihoods: Literal["none", "auto"] = "none" if session.config.io.likelihoods == "none" else "auto"
+    known = read_vcf(path, region=session.common.region, likelihoods=likelihoods, progress=session.progress)
     rng = np.random.default_rng(seed_for(session.config.io.seed, "scored loci"))
     return cells_of_truth(genotypes, known, rng)
 

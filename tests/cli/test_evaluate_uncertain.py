@@ -228,3 +228,23 @@ def test_draws_without_a_truth_have_none_to_stand_beside(by_reads):
     assert report["bias"]["views"] == ["visible", "imputed", "drawn"]
     assert report["bias"]["pca"] is None
     assert "no truth to compare with" in (folder / "report.html").read_text()
+
+
+def test_a_truth_that_is_itself_uncertain_is_scored_by_its_reads(by_reads, low_depth, tmp_path):
+    """The file with hidden calls, imputed by any tool, and the whole file in place of a truth."""
+    folder, expected, _ = by_reads
+    popmap = ("--popmap", low_depth.folder / "pops.popmap")
+    masked = tmp_path / "masked.vcf"
+    evaluated(low_depth, tmp_path / "first", "--mask-file", folder.parent / "mask.tsv.gz", "--write-masked", masked)
+    run = imputevae("impute", masked, *popmap, "-o", tmp_path / "out.vcf", "--threads", 1, *TINY_FLAGS)
+    assert run.returncode == 0, run.stderr.decode()
+    run = imputevae(
+        "evaluate", masked, *popmap, "--imputed", tmp_path / "out.vcf", "--truth", low_depth.folder / "in.vcf",
+        "--json", "-",
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr.decode()
+    assert "expected to be wrong by PL, so calls are scored by its reads" in run.stderr.decode()
+    report = json.loads(run.stdout)
+    assert report["masking"]["scored_by"] == "reads"
+    theirs, ours = (one["metrics"]["model"]["read_loss"]["value"] for one in (report, expected))
+    assert theirs == pytest.approx(ours, abs=2e-3)
