@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from copy import copy
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +53,7 @@ class ImputedGenotypes:
         posterior; without it each cell is drawn by itself.
         """
         self.genotypes = genotypes
-        self._gp = gp
+        self._gp = lru_cache(maxsize=1)(gp)  # draws ask for a block again
         self._phase = phase
         if not 0 <= min_gp <= 1:
             raise ConfigError(f"min_gp is {min_gp}; give a probability from 0 to 1")

@@ -6,7 +6,7 @@ after the other, over the cells of all rounds, so that memory holds the probabil
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,7 @@ from imputevae_cli.errors import InputError
 from imputevae_cli.evaluation.baselines import baselines_of, guess_of_baseline
 from imputevae_cli.evaluation.guess import Guess, Round, joined
 from imputevae_cli.evaluation.score import MODEL, MethodScore, Scorer
-from imputevae_cli.imputed import ImputedGenotypes
+from imputevae_cli.imputed import BLOCK, ImputedGenotypes
 from imputevae_cli.imputer import ImputeVAE
 from imputevae_cli.io.read_depths import read_depths
 from imputevae_cli.log import NullProgress, Progress, logger
@@ -111,13 +111,13 @@ class Guessed:
     """What was said of the cells of each round, and the whole matrix that came of the first.
 
     filled: int8 (N, L), the first round's visible calls with all that was filled in or refined. drawn: the same with
-    genotypes drawn from the posterior, a matrix a draw, made one after the other.
+    genotypes drawn from the posterior, a matrix a draw.
     """
 
     rounds: list[Round]
     guesses: list[Guess]
     filled: np.ndarray
-    drawn: Iterable[np.ndarray] = ()
+    drawn: Sequence[np.ndarray] = ()
 
 
 def guess_with_model(
@@ -140,17 +140,22 @@ def guess_with_model(
         guesses.append(guess_of(imputed, visible, one.cells))
         first = first or imputed
     assert first is not None  # there is a round
-    visible = rounds[0].visible(genotypes)
-    drawn = (_in_place(first.draw(number), visible) for number in range(1, n_draws + 1))
-    return Guessed(rounds, guesses, _in_place(first, visible), drawn), model
+    drawn = [first.draw(number) for number in range(1, n_draws + 1)]
+    filled, *rest = _in_place([first, *drawn], rounds[0].visible(genotypes))
+    return Guessed(rounds, guesses, filled, rest), model
 
 
-def _in_place(imputed: ImputedGenotypes, visible: GenotypeMatrix) -> np.ndarray:
-    """Imputed calls at the loci of `visible`, int8 (N, L); those of loci that a model lacks are as they are visible."""
-    filled = visible.calls.copy()
-    place = places_in_file(imputed.genotypes, visible)
-    for loci, block in imputed.blocks():
-        filled[:, place[loci]] = block.calls
+def _in_place(imputed: list[ImputedGenotypes], visible: GenotypeMatrix) -> list[np.ndarray]:
+    """Imputed calls at the loci of `visible`, int8 (N, L) each; those of loci that a model lacks are as they are there.
+
+    imputed: an imputation and draws from it. Block by block, so that the model works out each block once.
+    """
+    filled = [visible.calls.copy() for _ in imputed]
+    place = places_in_file(imputed[0].genotypes, visible)
+    for start in range(0, len(place), BLOCK):
+        stop = min(start + BLOCK, len(place))
+        for one, calls in zip(imputed, filled, strict=True):
+            calls[:, place[start:stop]] = one.block(start, stop).calls
     return filled
 
 
