@@ -273,13 +273,14 @@ def _depth_table(report: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _draws_table(report: Mapping[str, Any]) -> dict[str, Any] | None:
-    """A row a statistic: with the true calls, as visible, filled with the likeliest genotypes, and drawn."""
+    """A row a statistic, a column a view: true calls, those left visible, the likeliest genotypes, and draws."""
     found = _part(_part(report, "bias"), "draws")
     if not found:
         return None
-    keys = ("truth", "visible", "imputed", "drawn", "spread")
+    names = {view: labels.VIEWS[view] for view in VIEW_ORDER} | {"spread": "spread between draws"}
+    keys = [key for key in names if any(is_number(row.get(key)) for row in found["rows"])]
     rows = [{"name": STATISTICS[row["statistic"]], "values": [row.get(key) for key in keys]} for row in found["rows"]]
-    return {"n": found["n"], "rows": rows}
+    return {"n": found["n"], "columns": [names[key] for key in keys], "rows": rows}
 
 
 def _worst_samples(report: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:

@@ -46,21 +46,22 @@ def _add_means(result: dict[str, Any], each: Sequence[dict[str, Any]]) -> None:
 
 
 def _summary_of_draws(result: dict[str, Any], each: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """What the likeliest genotypes and draws do to each statistic, a row a statistic.
+    """What the likeliest genotypes and draws do to each statistic, a row a statistic with a value of each view.
 
     Ho, He and FIS are means over populations, Fst over pairs of them; monomorphic and rare are the shares of loci with
     a minor allele frequency of 0 and of at most RARE, over all samples. drawn: the mean over draws, spread: its
-    standard deviation from draw to draw, None for one. Only cells that truth knows count, where it is known.
+    standard deviation from draw to draw, None for one. truth is None where it is not known.
     """
-    same = "imputed_same_cells" if "imputed_same_cells" in result["views"] else "imputed"
-    drawn = [{key: of_view[same] for key, of_view in _summary(one).items()} for one in each]
+    drawn = [_summary(one) for one in each]
     rows = []
     for key, of_view in _summary(result).items():
-        values = [value for one in drawn if (value := one[key]) is not None]
+        row = {"statistic": key, "truth": None, **of_view}
+        for view in [view for view in of_view if view in DRAWN]:
+            row[DRAWN[view]] = _mean([one[key][view] for one in drawn])
+        values = [value for one in drawn if (value := one[key]["imputed"]) is not None]
+        row["spread"] = round(float(np.std(values, ddof=1)), 6) if len(values) > 1 else None
         if values:
-            spread = round(float(np.std(values, ddof=1)), 6) if len(values) > 1 else None
-            row = {"statistic": key, "truth": of_view.get("truth"), "visible": of_view["visible"]}
-            rows.append(row | {"imputed": of_view[same], "drawn": _mean(values), "spread": spread})
+            rows.append(row)
     return {"n": len(each), "rows": rows}
 
 

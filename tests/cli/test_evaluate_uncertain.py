@@ -214,7 +214,7 @@ def test_draws_stand_beside_the_likeliest_genotypes_and_the_truth(by_truth):
     assert set(found) == {"ho", "he", "fis", "fst", "monomorphic", "rare"}
     for row in found.values():
         assert None not in row.values()
-    means = [row["drawn_same_cells"]["he"] for row in report["bias"]["heterozygosity"]]
+    means = [row["drawn"]["he"] for row in report["bias"]["heterozygosity"]]
     assert found["he"]["drawn"] == pytest.approx(np.mean(means), abs=1e-6)
     page = (folder / "report.html").read_text()
     assert "The likeliest genotypes, or draws?" in page
