@@ -79,6 +79,7 @@ def show_evaluation(report: dict[str, Any], output: str | None, clock: Stopwatch
     from rich.text import Text
 
     from imputevae_cli.report.labels import method_name
+    from imputevae_cli.scoring.popgen_draws import draws_in_words
 
     by_reads = report["masking"]["scored_by"] == "reads"
     names: tuple[str, ...] = ("concordance", "nrd", "f1", "skill_r2", "iqs", "log_loss")
@@ -97,8 +98,8 @@ def show_evaluation(report: dict[str, Any], output: str | None, clock: Stopwatch
         title = Text(printable(method_name(report, method, short=True)))
         table.add_row(title, *("-" if v is None else f"{v:.4f}" for v in values))
     Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 100).print(table)
-    for sentence in report["bias"]["sentences"] if report["bias"]["draws"] else ():
-        print(printable(sentence), file=sys.stderr)
+    if drawn := draws_in_words(report["bias"]["draws"]):
+        print(drawn, file=sys.stderr)
     where = f"{printable(output)}: " if output else ""
     print(f"{where}{_duration(clock.seconds())}, {peak_megabytes():,.0f} MB at most", file=sys.stderr)
 

@@ -21,7 +21,6 @@ from imputevae_cli.evaluation.guess import Guess, Round, joined
 from imputevae_cli.evaluation.score import MODEL, MethodScore, Scorer
 from imputevae_cli.imputed import BLOCK, ImputedGenotypes
 from imputevae_cli.imputer import ImputeVAE
-from imputevae_cli.io.read_depths import read_depths
 from imputevae_cli.log import NullProgress, Progress, logger
 from imputevae_cli.masking.strategies import hide
 from imputevae_cli.masking.trees import Clades, distances, neighbour_joining
@@ -170,9 +169,7 @@ def evaluate(
 
     genotypes: the input; a round's cells are missing in it, or are hidden by the round, or are scored by a truth.
     """
-    depths = [read_depths(genotypes, one.cells.samples, one.cells.loci) for one in rounds]
-    known = [of_round for of_round in depths if of_round is not None]
-    scorer = Scorer(genotypes, rounds, seed, np.concatenate(known) if known else None)
+    scorer = Scorer(genotypes, rounds, seed)
     others = baselines_of(genotypes)
     with (progress or NullProgress()).task("scoring", 1 + len(others)) as task:
         first = scorer.pooled(model)

@@ -12,6 +12,7 @@ from imputevae_cli.data.frequencies import locus_means
 from imputevae_cli.data.genotypes import GenotypeMatrix
 from imputevae_cli.data.hidden_calls import HiddenCells
 from imputevae_cli.evaluation.guess import Guess, Round, joined
+from imputevae_cli.io.read_depths import read_depths
 from imputevae_cli.scoring import curves
 from imputevae_cli.scoring.bootstrap import draws_of_loci, intervals, sums_by_locus
 from imputevae_cli.scoring.likelihood_score import estimated_calibration, estimated_figures, likelihood_loss
@@ -52,8 +53,7 @@ class MethodScore:
 class Scorer:
     """Scores guesses of the same cells: what does not depend on the method is computed once."""
 
-    def __init__(self, genotypes: GenotypeMatrix, rounds: list[Round], seed: int, depths: np.ndarray | None = None):
-        """depths: int (M,), reads of each cell of all rounds, -1 unknown; None where the file does not tell."""
+    def __init__(self, genotypes: GenotypeMatrix, rounds: list[Round], seed: int):
         self._rounds = rounds
         self.samples, self.loci, self._truth = (
             np.concatenate([getattr(one.cells, name) for one in rounds]) for name in ("samples", "loci", "truth")
@@ -66,6 +66,7 @@ class Scorer:
         self._means = np.concatenate([locus_means(one.visible(genotypes).calls)[one.cells.loci] for one in rounds])
         truth = genotypes.calls.copy()
         truth[self.samples, self.loci] = self._truth
+        depths = read_depths(genotypes, self.samples, self.loci)
         cells = HiddenCells(self.samples, self.loci, self._truth, self._likelihoods)
         self._strata = strata_of(truth, visible, genotypes.ploidy, genotypes.populations, cells, depths)
         generator = np.random.default_rng(seed_for(seed, "bootstrap"))

@@ -13,17 +13,18 @@ FIELDS = ("AD", "CATG", "DP")
 """The first that a cell has tells its reads. DP comes last: some callers count reads in it that they do not use."""
 
 
-def read_depths(genotypes: GenotypeMatrix, samples: np.ndarray, loci: np.ndarray) -> np.ndarray | None:
-    """Reads of each cell, int64 (M,), -1 where unknown; samples, loci: int (M,), loci rising.
+def read_depths(genotypes: GenotypeMatrix, samples: np.ndarray, loci: np.ndarray) -> np.ndarray:
+    """Reads of each cell, int64 (M,), -1 where unknown; samples, loci: int (M,), in any order.
 
-    The genotypes' file is read again. None where it has no such field at these cells, or where there is no file.
+    The genotypes' file is read again. Genotypes that are of no file have unknown depths.
     """
-    source = genotypes.source
-    if source is None or not len(loci):
-        return None
-    edges = np.searchsorted(loci, np.arange(genotypes.n_loci + 1))
-    locus_of = {int(row): locus for locus, row in enumerate(source.rows.tolist()) if row >= 0}
     depths = np.full(len(loci), -1, np.int64)
+    source = genotypes.source
+    if source is None:
+        return depths
+    order = np.argsort(loci, kind="stable")
+    edges = np.searchsorted(loci[order], np.arange(genotypes.n_loci + 1))
+    locus_of = {row: locus for locus, row in enumerate(source.rows.tolist()) if row >= 0}
     number = -1  # of the record among those of the region
     for block in open_vcf(source.path, source.name, again=True).blocks():
         for i, fixed in enumerate(block.fixed):
@@ -32,9 +33,9 @@ def read_depths(genotypes: GenotypeMatrix, samples: np.ndarray, loci: np.ndarray
             number += 1
             locus = locus_of.get(number, -1)
             if locus >= 0 and edges[locus + 1] > edges[locus]:
-                cells = slice(edges[locus], edges[locus + 1])
+                cells = order[edges[locus] : edges[locus + 1]]
                 depths[cells] = _depths(RecordFields(block, i), source.columns[samples[cells]])
-    return depths if (depths >= 0).any() else None
+    return depths
 
 
 def _depths(record: RecordFields, columns: np.ndarray) -> np.ndarray:

@@ -47,7 +47,7 @@ def strata_of(
     ploidy: int,
     populations: np.ndarray | None,
     cells: HiddenCells,
-    depths: np.ndarray | None = None,
+    depths: np.ndarray,
 ) -> list[Stratum]:
     """The strata of M scored cells.
 
@@ -60,9 +60,7 @@ def strata_of(
     maf = _binned("maf", minor_allele_frequencies(truth, ploidy), MAF_EDGES)
     of_sample = _binned("sample_missingness", missing.mean(1), MISSING_EDGES)
     of_locus = _binned("locus_missingness", missing.mean(0), MISSING_EDGES)
-    strata = [_at(maf, loci), _at(of_sample, samples), _at(of_locus, loci)]
-    if depths is not None:
-        strata.append(by_depth(depths))
+    strata = [_at(maf, loci), _at(of_sample, samples), _at(of_locus, loci), by_depth(depths)]
     if populations is not None:
         names, codes, sizes = np.unique(populations.astype(str), return_inverse=True, return_counts=True)
         kept = np.sort(np.argsort(-sizes, kind="stable")[:MOST_POPULATIONS])

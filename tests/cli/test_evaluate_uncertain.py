@@ -154,6 +154,13 @@ def test_hidden_cells_are_counted_by_depth(by_reads, low_depth):
     assert "expected accuracy" in page
 
 
+def test_repeats_pool_their_cells_and_have_a_spread(low_depth, tmp_path):
+    report, _ = evaluated(low_depth, tmp_path / "out", "--repeats", 2, "--prop", "0.05")
+    assert report["masking"]["cells"] == sum(row["n"] for row in depth_rows(report))
+    for name in ("read_loss", "estimated_concordance", "estimated_nrd", "estimated_ece"):
+        assert report["metrics"]["model"][name]["spread"] > 0
+
+
 def test_with_a_truth_every_cell_that_it_knows_is_scored(by_truth, low_depth):
     folder, report, _ = by_truth
     assert report["masking"]["scored_by"] == "truth"
