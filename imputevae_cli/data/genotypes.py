@@ -145,6 +145,13 @@ class GenotypeMatrix:
         return self.evidence is not None and (self.evidence_report is None or self.evidence_report.used)
 
     @property
+    def visible_calls_are_uncertain(self) -> bool:
+        """Whether the evidence leaves any visible call open, so that the calls are no truth to score against."""
+        if self.evidence is None or not self.calls_are_uncertain:
+            return False
+        return self.evidence.n_uncertain(self.calls) > 0
+
+    @property
     def n_classes(self) -> int:
         """Genotype classes: 3 when diploid, 2 when haploid."""
         return self.ploidy + 1

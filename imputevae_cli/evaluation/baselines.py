@@ -46,7 +46,7 @@ def guess_of_baseline(
     place = populations[cells.samples], cells.loci
     if method == FREQUENCIES:
         gp = _frequencies(visible, populations, n_populations)[place]
-        if visible.calls_are_uncertain:
+        if visible.visible_calls_are_uncertain:
             assert visible.evidence is not None  # as they are
             gp = posterior(gp, visible.evidence.of_cells(cells.samples, cells.loci))
         return Guess(gp.argmax(1).astype(np.int8), gp), {}
@@ -57,7 +57,7 @@ def guess_of_baseline(
 
 def _frequencies(visible: GenotypeMatrix, populations: np.ndarray, n_populations: int) -> np.ndarray:
     """float32 (populations + 1, loci, C)."""
-    if visible.calls_are_uncertain:
+    if visible.visible_calls_are_uncertain:
         assert visible.evidence is not None  # as they are
         return evidence_frequencies(visible.evidence, populations, n_populations)
     return frequencies.genotype_frequencies(visible.calls, visible.n_classes, populations, n_populations)

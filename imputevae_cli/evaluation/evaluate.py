@@ -69,7 +69,7 @@ def round_of(hidden: np.ndarray, genotypes: GenotypeMatrix) -> Round:
 
     A call without any read is no evidence of anything, and is left out then.
     """
-    if not genotypes.calls_are_uncertain:
+    if not genotypes.visible_calls_are_uncertain:
         return Round(HiddenCells.of(hidden, genotypes.calls))
     evidence = genotypes.evidence
     assert evidence is not None  # else calls were certain
@@ -135,7 +135,7 @@ def guess_with_model(
     for one in rounds:
         visible = one.visible(genotypes)
         model = model_for(visible)
-        imputed = model.transform(visible, refine=genotypes.calls_are_uncertain, progress=progress)
+        imputed = model.transform(visible, refine=genotypes.visible_calls_are_uncertain, progress=progress)
         guesses.append(guess_of(imputed, visible, one.cells))
         first = first or imputed
     assert first is not None  # there is a round
@@ -194,7 +194,7 @@ def downstream_bias(genotypes: GenotypeMatrix, guessed: Guessed) -> dict[str, An
     one = guessed.rounds[0]
     cells, truth = one.cells, None
     if cells.likelihoods is None:
-        uncertain = genotypes.calls_are_uncertain
+        uncertain = genotypes.visible_calls_are_uncertain
         truth = np.full_like(genotypes.calls, MISSING) if uncertain else genotypes.calls.copy()
         truth[cells.samples, cells.loci] = cells.truth
     visible = one.visible(genotypes).calls

@@ -72,7 +72,7 @@ def cells_of_truth(genotypes: GenotypeMatrix, truth: GenotypeMatrix, rng: np.ran
         )
     where = (row >= 0)[:, None] & (place >= 0)
     by_reads = _is_no_truth(truth)
-    if by_reads or not genotypes.calls_are_uncertain:
+    if by_reads or not genotypes.visible_calls_are_uncertain:
         where &= genotypes.calls == MISSING
     _thin_out(where, rng)
     cells = HiddenCells.of(where, genotypes.calls)
@@ -91,7 +91,7 @@ def cells_of_truth(genotypes: GenotypeMatrix, truth: GenotypeMatrix, rng: np.ran
 def _is_no_truth(truth: GenotypeMatrix) -> bool:
     """Whether the calls are too uncertain to be scored against, which is said."""
     report = truth.evidence_report
-    if not truth.calls_are_uncertain or report is None:
+    if not truth.visible_calls_are_uncertain or report is None:
         return False
     too_many = report.expected_wrong > MOST_WRONG
     then = "so calls are scored by its reads" if too_many else "so figures are a little lower than they should be"
@@ -125,7 +125,7 @@ def read_guess(path: str | Path, genotypes: GenotypeMatrix, cells: HiddenCells, 
     """What the file says of the cells. Errors as in `read_imputed`."""
     said = read_imputed(path, genotypes, cells.samples, cells.loci, progress)
     notes = []
-    if said.n_changed and genotypes.calls_are_uncertain:
+    if said.n_changed and genotypes.visible_calls_are_uncertain:
         notes.append(f"The file rewrites {said.n_changed:,} visible calls, as uncertain calls may be.")
     elif said.n_changed:
         notes.append(f"The file changed {said.n_changed:,} calls that were known in the input.")

@@ -109,7 +109,7 @@ class _Reading:
     ):
         n_cells = len(loci)
         self._name, self._ploidy, self._filled = name, genotypes.ploidy, genotypes.calls.copy()
-        self._may_change = genotypes.calls_are_uncertain
+        self._may_change = genotypes.visible_calls_are_uncertain
         self._columns, self._samples = columns, samples
         self._edges = np.searchsorted(loci, np.arange(genotypes.n_loci + 1))
         self._found = np.zeros(genotypes.n_loci, bool)

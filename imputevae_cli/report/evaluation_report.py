@@ -120,7 +120,7 @@ def _input(genotypes: GenotypeMatrix) -> dict[str, Any]:
         "ploidy": genotypes.ploidy,
         "missing_share": float((genotypes.calls == MISSING).mean()),
         "evidence": genotypes.evidence_report.reason
-        if genotypes.calls_are_uncertain and genotypes.evidence_report
+        if genotypes.visible_calls_are_uncertain and genotypes.evidence_report
         else None,
         "populations": None if populations is None else dict(sorted(Counter(populations.tolist()).items())),
     }
