@@ -313,6 +313,7 @@ def _read_guesses(asked: Asked, genotypes: GenotypeMatrix, session: Session) -> 
     """What the file says of the calls that INPUT lacks and the truth knows."""
     import numpy as np
 
+    from imputevae_cli.cli.session import chosen_regions
     from imputevae_cli.data.genotypes import MISSING
     from imputevae_cli.evaluation.truth import cells_of_truth, read_guess
     from imputevae_cli.io.vcf_reader import read_vcf
@@ -322,7 +323,7 @@ def _read_guesses(asked: Asked, genotypes: GenotypeMatrix, session: Session) -> 
     assert asked.imputed is not None
     assert asked.truth is not None  # they go together
     seed = session.config.io.seed
-    known = read_vcf(asked.truth, region=session.common.region, progress=session.progress)
+    known = read_vcf(asked.truth, region=chosen_regions(session.common), progress=session.progress)
     one = cells_of_truth(genotypes, known, np.random.default_rng(seed_for(seed, "scored loci")))
     n_known = int((genotypes.calls != MISSING).sum()) + len(one.cells.truth)
     if session.common.dry_run:

@@ -202,7 +202,7 @@ class Walk:
     def _records(self, lines: Iterator[bytes]) -> Iterator[bytes]:
         """Every record of the output, without its newline."""
         source, genotypes = self._source, self._genotypes
-        region = source.region
+        regions = source.regions
         place = _Order()
         loci = self._loci()
         splice = Splice(genotypes.ploidy, self._columns, self.refines)
@@ -211,7 +211,7 @@ class Walk:
         number = -1
         for line in lines:
             chrom, pos, _ = line.split(b"\t", 2)
-            if region and (chrom.decode(), int(pos)) not in region:
+            if regions and (chrom.decode(), int(pos)) not in regions:
                 continue
             number += 1
             place.see(chrom, int(pos))
