@@ -26,7 +26,7 @@ from imputevae_cli.io.vcf_genotypes import CALL_OF, HALF_REF, PLOIDY_OF, POLYPLO
 from imputevae_cli.io.vcf_header import REFINED_FORMAT
 from imputevae_cli.io.vcf_records import Fixed, RecordBlock, VcfFile, open_vcf
 from imputevae_cli.io.vcf_text import is_stream, spool
-from imputevae_cli.log import NullProgress, Progress
+from imputevae_cli.log import ProgressOption, chosen_progress
 
 MULTIALLELIC, NO_ALT, SYMBOLIC, NO_GT, NO_CALL = "multiallelic", "no ALT", "symbolic or * ALT", "no GT", "no call"
 MIXED = "haploid and diploid calls together"
@@ -52,7 +52,7 @@ def read_vcf(
     region: str | Sequence[str | Region] | None = None,
     context: int | None = 0,
     likelihoods: Likelihoods = "auto",
-    progress: Progress | None = None,
+    progress: ProgressOption = None,
     spool_dir: Path | None = None,
 ) -> GenotypeMatrix:
     """Read the calls of the biallelic records; a half-call is missing, and the allele seen is evidence.
@@ -79,7 +79,7 @@ def read_vcf(
 
     evidence, refused = choose_field(likelihoods, name, len(file.header.samples), columns, probe)
     reading = _Reading(file, given, columns, within, context, evidence)
-    with (progress or NullProgress()).task("reading", 0) as task:
+    with chosen_progress(progress).task("reading", 0) as task:
         for block in file.blocks():
             reading.take(block)
             task.advance(len(block))
