@@ -100,11 +100,13 @@ class Remaining:
 
 
 class _Done(ProgressColumn):
-    """The share that is done, or where the whole is not known, how much."""
+    """The steps that are done, of how many where that is known; of the whole run, the share."""
 
     def render(self, task: Line) -> Text:
-        text = f"{task.completed:,.0f}" if task.total is None else f"{task.percentage:3.0f} %"
-        return Text(f"{text:>6}")
+        if task.fields["remaining"] is not None:
+            return Text(f"{task.percentage:.0f} %", justify="right")
+        of = "" if task.total is None else f"/{task.total:,.0f}"
+        return Text(f"{task.completed:,.0f}{of}", justify="right")
 
 
 class _Note(ProgressColumn):
