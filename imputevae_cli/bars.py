@@ -70,19 +70,23 @@ class Remaining:
         self._now, self._share = None, 0.0
 
     def seconds(self, now: float) -> float | None:
-        """What is left, None where nothing tells. A stage's own speed counts more than what was expected of it."""
-        ahead = [*self._planned, *self._at_end]
-        if self._share >= LEAST_SHARE:
-            here: float | None = (now - self._task_since) * (1 - self._share) / self._share
-        elif self._now is None:
-            here = 0.0
-        else:
-            expected = self._as_they_go(self._now, None)
-            here = None if expected is None else max(expected - (now - self._since), 0.0)
-        whole = None if here is None or self._now is None else here + now - self._since
-        times = [here, *(self._as_they_go(stage, whole) for stage in ahead)]
+        """What is left, None where nothing tells."""
+        ahead, here = [*self._planned, *self._at_end], self._left_of_stage(now)
+        if here is None or (not ahead and self._now is None):
+            return None
+        whole = None if self._now is None else here + now - self._since
+        times = [self._as_they_go(stage, whole) for stage in ahead]
         known = [time for time in times if time is not None]
-        return sum(known) if len(known) == len(times) and (ahead or self._now) else None
+        return here + sum(known) if len(known) == len(times) else None
+
+    def _left_of_stage(self, now: float) -> float | None:
+        """Of the stage at work, whose own speed counts more than what was expected of it."""
+        if self._share >= LEAST_SHARE:
+            return (now - self._task_since) * (1 - self._share) / self._share
+        if self._now is None:
+            return 0.0
+        expected = self._as_they_go(self._now, None)
+        return None if expected is None else max(expected - (now - self._since), 0.0)
 
     def _as_they_go(self, stage: Stage, now: float | None) -> float | None:
         """What a stage will take, as others went. now: what the one at work will take, where that is known."""

@@ -39,11 +39,11 @@ class Region:
             return cls(text)
         ends = [(digits or "").replace(",", "") for digits in (found[2], found[4])]
         if not ends[0] or (found[4] and not ends[1]) or max(map(len, ends)) > MOST_DIGITS:
-            raise ConfigError(f"region {text}: is no stretch of a chromosome; write chrom:start-end")
+            raise ConfigError(f"--region {text}: is no stretch of a chromosome; write chrom:start-end")
         start = int(ends[0])
         end = int(ends[1] or 2**62) if found[3] else start
         if end < start:
-            raise ConfigError(f"region {text}: the end is before the start; write chrom:start-end")
+            raise ConfigError(f"--region {text}: the end is before the start; write chrom:start-end")
         return cls(found[1], start, end)
 
     def __str__(self) -> str:
@@ -84,7 +84,7 @@ class Regions:
     @property
     def title(self) -> str:
         """What a message calls them."""
-        return f"region {self}" if len(self.parts) == 1 else f"any of the {len(self.parts):,} regions"
+        return f"--region {self}" if len(self.parts) == 1 else f"any of the {len(self.parts):,} regions"
 
     def __str__(self) -> str:
         return ",".join(map(str, self.parts))

@@ -281,7 +281,7 @@ class _Reading:
     def _check_content(self) -> None:
         name = self.file.name
         if self.regions is not None and not self.n_kept and not self._may_be_empty(self.regions):
-            raise InputError(f"{name}: no record lies in {self.regions.title}; check the names of chromosomes")
+            raise InputError(f"{name}: no record lies in {self.regions.title}; check the chromosome's name")
         if not self.n_with_gt:
             raise InputError(f"{name}: no record has GT in its FORMAT; give a file with genotypes")
         if not self.rows and self.passed[NO_CALL] == self.n_with_gt:

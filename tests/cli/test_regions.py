@@ -237,5 +237,5 @@ def test_a_fit_in_a_region_sees_beyond_it_and_writes_no_more(folder, tmp_path):
 
 
 def test_a_region_that_is_context_alone_is_no_reason_to_fit(folder):
-    with pytest.raises(InputError, match="no record lies in region 2:9000-"):
+    with pytest.raises(InputError, match="no record lies in --region 2:9000-"):
         read_vcf(folder / "in.vcf.gz", region="2:9000-", context=10)

@@ -29,6 +29,6 @@ def test_texts_and_regions_together():
     assert ("HLA:01", 3) in regions
 
 
-@pytest.mark.parametrize(("texts", "title"), [(["1:5-9"], "region 1:5-9"), (["1", "2", "3"], "any of the 3 regions")])
+@pytest.mark.parametrize(("texts", "title"), [(["1:5-9"], "--region 1:5-9"), (["1", "2", "3"], "any of the 3 regions")])
 def test_what_a_message_calls_them(texts, title):
     assert Regions.parse(texts).title == title
