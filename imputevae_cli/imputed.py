@@ -18,7 +18,7 @@ from imputevae_cli.errors import ConfigError, TrainingError
 from imputevae_cli.io.outputs import check_output, output_type_of
 from imputevae_cli.io.phylip import iupac, write_phylip
 from imputevae_cli.io.vcf_writer import WriteSummary, write_vcf
-from imputevae_cli.log import Progress
+from imputevae_cli.log import ProgressOption
 
 BlockFunction = Callable[[int, int], np.ndarray]
 """(start, stop) -> values of the cells at these loci, (samples, stop - start, ...)."""
@@ -230,7 +230,7 @@ class ImputedGenotypes:
         force: bool = False,
         command: str = "",
         threads: int = 1,
-        progress: Progress | None = None,
+        progress: ProgressOption = None,
     ) -> WriteSummary:
         """Write the input's records with missing calls filled; `-` is standard output.
 

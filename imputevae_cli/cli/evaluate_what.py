@@ -133,12 +133,14 @@ def _rounds(asked: Asked, genotypes: GenotypeMatrix, session: Session) -> tuple[
 def _of_truth(path: Path, genotypes: GenotypeMatrix, session: Session) -> Round:
     import numpy as np
 
+    from imputevae_cli.cli.session import chosen_regions
     from imputevae_cli.evaluation.truth import cells_of_truth
     from imputevae_cli.io.vcf_reader import read_vcf
     from imputevae_cli.seeds import seed_for
 
     likelihoods: Literal["none", "auto"] = "none" if session.config.io.likelihoods == "none" else "auto"
-    known = read_vcf(path, region=session.common.region, likelihoods=likelihoods, progress=session.progress)
+    region = chosen_regions(session.common)
+    known = read_vcf(path, region=region, likelihoods=likelihoods, progress=session.progress)
     rng = np.random.default_rng(seed_for(session.config.io.seed, "scored loci"))
     return cells_of_truth(genotypes, known, rng)
 

@@ -104,6 +104,11 @@ def show_evaluation(report: dict[str, Any], output: str | None, clock: Stopwatch
     print(f"{where}{_duration(clock.seconds())}, {peak_megabytes():,.0f} MB at most", file=sys.stderr)
 
 
+def writing_seconds(genotypes: GenotypeMatrix) -> float:
+    """What filling and writing will take, about."""
+    return WRITE_SECONDS * genotypes.calls.size + FILL_SECONDS * float(missing_per_sample(genotypes.calls).sum())
+
+
 def show_estimate(model: ImputeVAE, genotypes: GenotypeMatrix, clock: Stopwatch, runs: int = 1) -> None:
     """What --dry-run says: sizes, and time and memory as a short run of each part suggests. clock: since the start.
 
@@ -112,11 +117,10 @@ def show_estimate(model: ImputeVAE, genotypes: GenotypeMatrix, clock: Stopwatch,
     to_here = clock.seconds()
     ahead = model.forecast(genotypes)
     n_missing = missing_per_sample(genotypes.calls).sum()
-    writing = WRITE_SECONDS * genotypes.calls.size + FILL_SECONDS * n_missing
     rows = [
         *_size_rows(genotypes),
         ("Missing calls", f"{n_missing / genotypes.calls.size:.1%}"),
-        ("Time, about", _duration(to_here + runs * ahead.seconds + writing)),
+        ("Time, about", _duration(to_here + runs * ahead.seconds + writing_seconds(genotypes))),
         ("Peak memory, about", f"{peak_megabytes() + ahead.bytes / 1e6:,.0f} MB"),
     ]
     _show("Dry run: nothing was written", rows, quiet=False)
