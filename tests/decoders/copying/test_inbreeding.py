@@ -56,9 +56,7 @@ def test_single_heterozygotes_are_errors_and_stay_possible_on_one_path():
 def test_structure_is_no_inbreeding():
     rng = np.random.default_rng(3)
     # two populations that hardly share alleles
-    frequency = np.where(np.arange(40)[:, None] < 20, 0.95, 0.05) * np.ones(
-        200
-    )
+    frequency = np.where(np.arange(40)[:, None] < 20, 0.95, 0.05) * np.ones(200)
     calls = (rng.random((2, 40, 200)) < frequency).sum(0).astype(np.int8)
     assert np.median(inbreeding.coefficients(calls, 2)) > 0.6
     apart = InbreedingRules(mostly=0.9)
