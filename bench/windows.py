@@ -15,6 +15,7 @@ import json
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msprime
 import numpy as np
@@ -54,7 +55,7 @@ def chromosomes(per_cm: float, seed: int) -> tuple[np.ndarray, np.ndarray, np.nd
     return np.ascontiguousarray(calls), chrom_codes.astype(np.int32), pos.astype(np.int64)
 
 
-def run(cohort: Cohort, truth: np.ndarray, hidden: np.ndarray, schedule: Schedule | None) -> dict:
+def run(cohort: Cohort, truth: np.ndarray, hidden: np.ndarray, schedule: Schedule | None) -> dict[str, Any]:
     """Scores of one fit on the hidden calls; schedule: None for what rules and trial choose."""
     start = time.process_time()
     posterior = CopyingModel(CopyingSettings(), seed=1).fit(cohort, schedule=schedule)
@@ -75,7 +76,7 @@ def run(cohort: Cohort, truth: np.ndarray, hidden: np.ndarray, schedule: Schedul
     }
 
 
-def rows_of(per_cm: float, seed: int) -> list[dict]:
+def rows_of(per_cm: float, seed: int) -> list[dict[str, Any]]:
     """All lengths, and what rules and trial choose, at one density."""
     truth, chrom_codes, pos = chromosomes(per_cm, seed)
     rng = np.random.default_rng(seed + 1000)
@@ -96,7 +97,7 @@ def main() -> None:
     parser.add_argument("--densities", default="3,15,75,1500")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "windows.json")
     args = parser.parse_args()
-    rows: list[dict] = []
+    rows: list[dict[str, Any]] = []
     for per_cm in map(float, args.densities.split(",")):
         for seed in map(int, args.seeds.split(",")):
             rows += rows_of(per_cm, seed)
