@@ -269,7 +269,7 @@ class ImputeVAE:
     def parts_screened_out(self) -> tuple[str, ...]:
         """Parts that suit the data and were left out before they were fitted in full."""
         ensemble = self._require_fitted().ensemble
-        data = Data(ensemble.cohort.calls.size, ensemble.cohort.evidence is not None)
+        data = Data(ensemble.cohort.calls.size, ensemble.cohort.evidence is not None, ensemble.cohort.ploidy)
         known = (*self.part_names, *self.parts_left_out)
         return tuple(n for n, one in registry.every().items() if takes_part(one.role, data) and n not in known)
 

@@ -8,7 +8,7 @@ from math import comb
 
 import numpy as np
 
-from imputevae_cli.data.evidence import FLAT, Evidence
+from imputevae_cli.data.evidence import FIRST_FREE, FLAT, Evidence
 from imputevae_cli.data.subsets import even_stretches
 
 TALLY_CELLS = 1 << 22
@@ -56,6 +56,10 @@ class Tally:
         keep = self.codes >= first
         return replace(self, loci=self.loci[keep], codes=self.codes[keep], counts=self.counts[keep])
 
+    def of_counts(self) -> Tally:
+        """Only the cells whose codes stand for read counts."""
+        return self.from_code(FIRST_FREE)
+
     def with_table(self, table: np.ndarray) -> Tally:
         """The same cells under other likelihoods."""
         return replace(self, table=table)
@@ -83,6 +87,10 @@ class Tally:
         """ln P(data) at these allele frequencies, float (L,)."""
         joint = self._joint(inbred_proportions(alt, ploidy, inbreeding))
         return float((np.log(joint.sum(0)) * self.counts).sum())
+
+    def log_likelihoods(self, frequencies: np.ndarray) -> np.ndarray:
+        """ln P(data) of each locus, float64 (L,), at these genotype frequencies, float (L, C)."""
+        return np.bincount(self.loci, np.log(self._joint(frequencies).sum(0)) * self.counts, self.n_loci)
 
 
 def inbred_proportions(alt: np.ndarray, ploidy: int, inbreeding: float = 0.0) -> np.ndarray:

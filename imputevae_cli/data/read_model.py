@@ -23,15 +23,18 @@ GOLDEN = (5**0.5 - 1) / 2
 @dataclass(frozen=True)
 class ReadModel:
     """error: the chance that a read shows the other allele. overdispersion: correlation of the reads of a cell, 0 for
-    independent ones."""
+    independent ones. log_bias: logarithm of how much likelier a REF read is to be seen than an ALT read."""
 
     error: float = 0.01
     overdispersion: float = 0.0
+    log_bias: float = 0.0
 
     def log_likelihoods(self, ref: np.ndarray, alt: np.ndarray, ploidy: int) -> np.ndarray:
         """ln P(reads | g), float64 (K, ploidy + 1), but for the binomial coefficient; ref, alt: int (K,)."""
         dose = np.arange(ploidy + 1) / ploidy
         p = dose * (1 - self.error) + (1 - dose) * self.error  # of an ALT read
+        if self.log_bias:
+            p = p / (p + np.exp(self.log_bias) * (1 - p))
         if not self.overdispersion:
             return ref[:, None] * np.log(1 - p) + alt[:, None] * np.log(p)
         size = (1 - self.overdispersion) / self.overdispersion

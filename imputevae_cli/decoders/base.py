@@ -19,6 +19,7 @@ import torch
 from imputevae_cli.config import Config
 from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.data.hidden_calls import HiddenCells
+from imputevae_cli.data.ploidy import MOST_PLOIDY
 from imputevae_cli.decoders.rules import Rules
 from imputevae_cli.errors import ConfigError
 from imputevae_cli.log import Progress
@@ -119,7 +120,8 @@ class Role:
     screens_first: its screen is run before all else, and may show others to be needless. gives_way: where it does, see
     `Rules`. on_trial: in large files it is fitted only if a cheap run adds to those that are fitted anyway.
     on_evidence: whether it takes part where calls are uncertain, "also" or "only" there, or "never".
-    trusted: it is fitted where that cannot be judged. reports_epochs: its fit calls `Task.on_epoch`.
+    trusted: it is fitted where that cannot be judged. reports_epochs: its fit calls `Task.on_epoch`. ploidies: the
+    lowest and the highest that it serves.
     """
 
     serves: bool = False
@@ -129,6 +131,7 @@ class Role:
     trusted: bool = False
     on_evidence: Literal["never", "also", "only"] = "never"
     reports_epochs: bool = False
+    ploidies: tuple[int, int] = (1, MOST_PLOIDY)
 
 
 @dataclass(frozen=True)

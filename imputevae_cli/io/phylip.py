@@ -72,7 +72,7 @@ def phylip_names(samples: Sequence[str], names: str) -> list[str]:
 def iupac(calls: np.ndarray, ref: np.ndarray, alt: np.ndarray, ploidy: int = 2) -> np.ndarray:
     """IUPAC characters, `U1` (samples, loci), of calls int8 (samples, loci); N where missing or not a SNP.
 
-    ref, alt: object (loci,) of str. A heterozygote's is an ambiguity code (Cornish-Bowden 1985).
+    ref, alt: object (loci,) of str. A heterozygote's, of any ploidy, is an ambiguity code (Cornish-Bowden 1985).
     """
     return iupac_bytes(calls, base_pairs(ref, alt), ploidy).view("S1").astype("U1")
 
@@ -87,8 +87,9 @@ def base_pairs(ref: np.ndarray, alt: np.ndarray) -> np.ndarray:
 def iupac_bytes(calls: np.ndarray, pairs: np.ndarray, ploidy: int) -> np.ndarray:
     """ASCII codes, uint8 (samples, loci), of calls at loci of `base_pairs`; N where missing or not a SNP."""
     shifted = (np.maximum(pairs, 0) << 2).astype(np.uint8)
+    calls = np.where(calls <= 0, calls, 1 + (calls == ploidy)) if ploidy > 2 else calls
     states = np.where((calls == MISSING) | (pairs < 0), _MISSING_STATE, calls).astype(np.uint8)
-    codes = (states | shifted).tobytes().translate(TABLES[ploidy])
+    codes = (states | shifted).tobytes().translate(TABLES[min(ploidy, 2)])
     return np.frombuffer(codes, np.uint8).reshape(calls.shape)
 
 

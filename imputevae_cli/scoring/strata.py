@@ -11,6 +11,7 @@ import numpy as np
 from imputevae_cli.data.frequencies import alt_frequencies_of
 from imputevae_cli.data.genotypes import MISSING
 from imputevae_cli.data.hidden_calls import HiddenCells
+from imputevae_cli.data.ploidy import genotype_texts
 from imputevae_cli.scoring.bootstrap import added_up, figures, intervals, sums_by_locus
 from imputevae_cli.scoring.metrics import OF_PROBABILITIES, Cells
 
@@ -18,7 +19,6 @@ MAF_EDGES = (0.0, 0.01, 0.05, 0.1, 0.2, 0.3, 0.5)
 MISSING_EDGES = (0.0, 0.05, 0.1, 0.2, 0.4, 0.6, 1.0)
 FIGURES = ("concordance", "nrd", "f1", "skill_r2", "dosage_r2", "iqs", "log_loss")
 """What is reported of a stratum, each with its interval."""
-GENOTYPES = {1: ("0", "1"), 2: ("0/0", "0/1", "1/1")}
 MOST_POPULATIONS = 50
 """Of more, the largest."""
 
@@ -52,7 +52,7 @@ def strata_of(
     maf = _binned("maf", minor_allele_frequencies(truth, ploidy), MAF_EDGES)
     of_sample = _binned("sample_missingness", missing.mean(1), MISSING_EDGES)
     of_locus = _binned("locus_missingness", missing.mean(0), MISSING_EDGES)
-    true = Stratum("class", GENOTYPES[ploidy], genotypes)
+    true = Stratum("class", genotype_texts(ploidy), genotypes)
     strata = [_at(maf, loci), _at(of_sample, samples), _at(of_locus, loci), true]
     if populations is not None:
         names, codes, sizes = np.unique(populations.astype(str), return_inverse=True, return_counts=True)

@@ -34,7 +34,7 @@ class FoundersDecoder(PlainDecoder):
     """See `Decoder`."""
 
     name, title = "founders", "founder haplotypes"
-    role = Role(on_evidence="only", trusted=True)
+    role = Role(on_evidence="only", trusted=True, ploidies=(1, 2))
     sections = ("founders",)
     search_space = {  # noqa: RUF012
         "founders.founders": whole(2, 24, log=True),
