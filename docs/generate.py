@@ -55,6 +55,15 @@ LOW_DEPTH = {
     "lowdepth_turtle": "214 x 2,616, box turtle ddRAD, reads thinned to 3",
 }
 """The cases of low depth: samples x loci, and what they are."""
+POLYPLOIDS = {
+    "potato4x_d12": "85 x 1,511, tetraploid potatoes, a diallel, reads thinned to 12",
+    "diallel4x": "100 x 960, simulated tetraploid diallel, depth 12",
+    "outbred4x": "120 x 360, simulated tetraploids, outbred, depth 20",
+    "diallel6x": "100 x 960, simulated hexaploid diallel, depth 20",
+    "cross3x": "100 x 960, simulated triploids of 4x and 2x parents, depth 8",
+    "outbred3x": "120 x 500, simulated triploids of two populations, depth 5",
+}
+"""The polyploid cases, likewise."""
 METHODS = {"imputevae haplotype": "haplotype copying alone", "imputevae copying": "haplotype copying alone"}
 METHODS |= {"beagle": "Beagle 5.4", "PG-SUI ImputeVAE": "PG-SUI 1.8.7"}
 
@@ -296,9 +305,11 @@ def decoders() -> str:
     from imputevae_cli.decoders import registry
     from imputevae_cli.ensemble.plan import Data, takes_part
 
-    lines = ["| decoder | `model.decoder` | where calls are certain | where they are uncertain |", "|---|---|---|---|"]
+    heads = ["decoder", "`model.decoder`", "where calls are certain", "where they are uncertain", "polyploids"]
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    data = (Data(0), Data(0, is_uncertain=True), Data(0, is_uncertain=True, ploidy=4))
     for name, decoder in registry.every().items():
-        parts = [takes_part(decoder.role, Data(0, is_uncertain)) for is_uncertain in (False, True)]
+        parts = [takes_part(decoder.role, one) for one in data]
         said = ["takes part" if part else "no" for part in parts]
         lines.append(f"| {decoder.title} | `{name}` | {' | '.join(said)} |")
     return "\n".join(lines)
@@ -401,6 +412,19 @@ def bench_lowdepth() -> str:
     return "\n".join(lines)
 
 
+def bench_polyploids() -> str:
+    """Every cell that the truth knows, visible ones too, from bench/results/polyploids.json."""
+    lines = ["| data | tool | concordance | RMSE | RMSE, hidden cells | log loss | ECE |", "|---|---|---|---|---|---|---|"]
+    for case, data in POLYPLOIDS.items():
+        for number, row in enumerate(row for row in _rows("polyploids") if row["case"] == case):
+            ours = row["method"].startswith("imputevae")
+            name = f"**imputevae** ({row['cpu_s']:.0f} CPU s)" if ours else row["method"]
+            cells = [_figure(row["all"]["concordance"], 3), _figure(row["all"]["rmse"], 3)]
+            cells += [_figure(row["hidden"]["rmse"], 3), *(_figure(row["all"][key], 3) for key in ("log_loss", "ece"))]
+            lines.append(f"| {data if number == 0 else ''} | {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def bench_scale() -> str:
     """Time and memory along samples and along loci, from bench/results/scale.json."""
     runs = json.loads((RESULTS / "scale.json").read_text())["runs"]
@@ -422,6 +446,7 @@ TABLES: dict[str, Callable[[], str]] = {
         bench_accuracy,
         bench_decoders,
         bench_lowdepth,
+        bench_polyploids,
         bench_scale,
     )
 }

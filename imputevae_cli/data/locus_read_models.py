@@ -2,9 +2,9 @@
 
 The more copies of an allele there may be, the less do genotypes differ in their shares of ALT reads, and the more
 does it matter that reads of one allele are preferred (a primer or a restriction site that it lacks, a read mapper), and
-that they are not independent. As in updog (Gerard et al. 2018, eqs. 3-6; Gerard & Ferrao 2020), the share p of ALT reads that a
-genotype gives, with the error rate in it, becomes p / (p + h (1 - p)) under a bias h, and reads are beta-binomial;
-polyRAD (Clark et al. 2019) likewise takes over-dispersed reads. Other than there, bias and over-dispersion are
+that they are not independent. As in updog (Gerard et al. 2018), the share p of ALT reads that a genotype gives, with the
+error rate in it, becomes p / (p + h (1 - p)) under a bias h, and reads are beta-binomial; polyRAD (Clark et al. 2019)
+likewise takes over-dispersed reads. Other than there, bias and over-dispersion are
 chosen from a grid, the bias with a normal prior on its logarithm, and genotypes have Hardy-Weinberg proportions, with the
 inbreeding coefficient of the file where heterozygotes lack: structure would else pass for bias.
 """
