@@ -22,6 +22,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import msprime
@@ -67,7 +68,7 @@ def offspring(
         pool = pool[:, :, 0]
         common = np.flatnonzero(np.abs(pool.mean(1) - 0.5) < 0.42)
         typed = np.sort(rng.choice(common, min(n_loci, len(common)), replace=False))
-        parents = [pool[typed][:, a:b] for a, b in zip(edges[:-1], edges[1:], strict=True)]
+        parents = [pool[typed][:, a:b] for a, b in pairwise(edges)]
         people = [
             np.concatenate([gamete(rng, parents[p], pos[typed], length) for p in pair], axis=1) for pair in crosses
         ]
@@ -154,9 +155,10 @@ def write_case(folder: Path, case: Polyploids, rng: np.random.Generator) -> None
         '##FORMAT=<ID=PL,Number=G,Type=Integer,Description="Phred-scaled likelihoods">',
         "\t".join([*FIXED, *samples]),
     ]
-    with pysam.BGZFile(str(folder / "truth.vcf.gz"), "w") as truth, pysam.BGZFile(
-        str(folder / "masked.vcf.gz"), "w"
-    ) as masked:
+    with (
+        pysam.BGZFile(str(folder / "truth.vcf.gz"), "w") as truth,
+        pysam.BGZFile(str(folder / "masked.vcf.gz"), "w") as masked,
+    ):
         for file in (truth, masked):
             file.write(("\n".join(head) + "\n").encode())
         for i in kept:
@@ -171,7 +173,9 @@ def write_case(folder: Path, case: Polyploids, rng: np.random.Generator) -> None
             masked.write(("\t".join([*fixed, "GT:AD:DP:PL", *cells]) + "\n").encode())
     read = calls[kept] <= ploidy
     wrong = (calls[kept] != dosage[kept])[read].mean()
-    print(f"{folder.name}: {dosage.shape[1]} samples x {len(kept)} loci, {1 - read.mean():.3f} missing, {wrong:.3f} wrong")
+    print(
+        f"{folder.name}: {dosage.shape[1]} samples x {len(kept)} loci, {1 - read.mean():.3f} missing, {wrong:.3f} wrong"
+    )
 
 
 def diallel(ploidy: int, n_parents: int, depth: float) -> Callable[[np.random.Generator, float], Polyploids]:

@@ -3,8 +3,8 @@
 usage: python bench/polyploids.py CASE ... [--seed 1] [--threads 1] [--out bench/results/polyploids.json]
 
 A case is a folder with truth.vcf.gz and masked.vcf.gz, which has AD and PL (bench/make_polyploids.py makes such). A
-real one is the tetraploid potato diallel of polyBreedR's vignette (Endelman 2024), its reads thinned to a depth of 12 and
-a fifth of its cells hidden. All methods are given the same file, and are scored on the same cells:
+real one is the tetraploid potato diallel of polyBreedR's vignette, its reads thinned to a depth of 12 and a fifth of
+its cells hidden. All methods are given the same file, and are scored on the same cells:
 
 - frequencies x PL: allele frequencies by EM, Hardy-Weinberg proportions, times PL: the least that a tool must beat;
 - frequencies x AD: the same with the likelihoods that imputevae makes of AD;
@@ -13,9 +13,9 @@ a fifth of its cells hidden. All methods are given the same file, and are scored
 - random forest (scikit-learn, 50 trees): trained at each locus on the visible calls, with the expected dosages at
   those 40 loci as features; out-of-bag for visible calls; times PL.
 
-The last two are shrunk towards the frequencies by a tenth, as votes of none are no proof. Figures: exact concordance, the
-root mean squared error of the dosage (in alleles), its r2, log loss and expected calibration error (bounded at .001);
-over all cells, and over the hidden ones alone. Expected dosages and probabilities of imputevae are DS and GP.
+The last two are shrunk towards the frequencies by a tenth, as votes of none are no proof. Figures: exact concordance,
+the root mean squared error of the dosage (in alleles), its r2, log loss and expected calibration error (bounded at
+.001); over all cells, and over the hidden ones alone. Expected dosages and probabilities of imputevae are DS and GP.
 """
 
 from __future__ import annotations

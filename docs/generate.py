@@ -414,7 +414,10 @@ def bench_lowdepth() -> str:
 
 def bench_polyploids() -> str:
     """Every cell that the truth knows, visible ones too, from bench/results/polyploids.json."""
-    lines = ["| data | tool | concordance | RMSE | RMSE, hidden cells | log loss | ECE |", "|---|---|---|---|---|---|---|"]
+    lines = [
+        "| data | tool | concordance | RMSE | RMSE, hidden cells | log loss | ECE |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for case, data in POLYPLOIDS.items():
         for number, row in enumerate(row for row in _rows("polyploids") if row["case"] == case):
             ours = row["method"].startswith("imputevae")

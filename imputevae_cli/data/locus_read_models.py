@@ -1,12 +1,12 @@
 """Read models of polyploids: each locus has an allelic bias and an over-dispersion of its own.
 
-The more copies of an allele there may be, the less do genotypes differ in their shares of ALT reads, and the more
-does it matter that reads of one allele are preferred (a primer or a restriction site that it lacks, a read mapper), and
-that they are not independent. As in updog (Gerard et al. 2018), the share p of ALT reads that a genotype gives, with the
-error rate in it, becomes p / (p + h (1 - p)) under a bias h, and reads are beta-binomial; polyRAD (Clark et al. 2019)
-likewise takes over-dispersed reads. Other than there, bias and over-dispersion are
-chosen from a grid, the bias with a normal prior on its logarithm, and genotypes have Hardy-Weinberg proportions, with the
-inbreeding coefficient of the file where heterozygotes lack: structure would else pass for bias.
+The more copies of an allele there may be, the less do genotypes differ in their shares of ALT reads, and the more does
+it matter that reads of one allele are preferred (by a primer, a restriction site or a read mapper), and that they are
+not independent. As in updog (Gerard et al. 2018), the share p of ALT reads that a genotype gives, with the error rate
+in it, becomes p / (p + h (1 - p)) under a bias h, and reads are beta-binomial; polyRAD (Clark et al. 2019) likewise
+takes over-dispersed reads. Other than there, bias and over-dispersion are chosen from a grid, the bias with a normal
+prior on its logarithm, and genotypes have Hardy-Weinberg proportions, with the inbreeding coefficient of the file
+where heterozygotes lack: structure would else pass for bias.
 """
 
 from __future__ import annotations
@@ -52,13 +52,11 @@ def evidence_of_counts(
     """
     rules, ploidy = rules or LocusRules(), special.shape[1] - 1
     counts = Evidence(codes, np.ones((len(ref), ploidy + 1), np.float32))
-    some = Tally.of(counts, some_loci(*codes.shape, FITTED_CELLS)).of_counts()
+    some = Tally.of(counts, some_loci(codes.shape[0], codes.shape[1], FITTED_CELLS)).of_counts()
     whole = fit_read_model(ref, alt, some, ploidy)
     alike = some.with_table(whole.likelihoods(ref, alt, ploidy))
     _, inbreeding = allele_frequencies(alike, ploidy)
-    models = [
-        ReadModel(whole.error, rho, bias) for bias, rho in product(rules.log_biases, rules.overdispersions)
-    ]
+    models = [ReadModel(whole.error, rho, bias) for bias, rho in product(rules.log_biases, rules.overdispersions)]
     chosen = _likeliest(ref, alt, counts, models, inbreeding, rules)
     used, places = np.unique(chosen, return_inverse=True)
     while True:

@@ -9,6 +9,7 @@ import numpy as np
 
 from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix, Loci
 from imputevae_cli.data.match_loci import match_loci
+from imputevae_cli.data.ploidy import MOST_PLOIDY
 from imputevae_cli.data.popmap import match_names, unknown_names
 from imputevae_cli.errors import InputError
 from imputevae_cli.io.vcf_genotypes import CALL_OF, PLOIDY_OF, POLYPLOID

@@ -185,7 +185,7 @@ class FieldReader:
         if self.field in COUNTS:
             counts = np.where(in_range[..., None], values, 0)
             if batch.ploidy > 2:
-                logs = NOMINAL.log_likelihoods(*counts.reshape(-1, 2).T, batch.ploidy)
+                logs = NOMINAL.log_likelihoods(counts[..., 0].ravel(), counts[..., 1].ravel(), batch.ploidy)
                 phred = np.rint(-10 / np.log(10) * (logs - logs.max(1, keepdims=True))).astype(np.int64)
                 return phred.reshape(*in_range.shape, -1), np.where(in_range, counts.sum(-1), -1)
             ref, alt = counts_of_keys(keys_of_counts(counts[..., 0], counts[..., 1]))

@@ -27,7 +27,8 @@ def _polyploid_states() -> tuple[dict[tuple[int, int], int], list[tuple[int, int
     Shown are a call's ALT alleles, or ploidy + 1 + one of: some alleles are missing and the others are all REF, all
     ALT, or both; all are missing; there is an allele beyond 1.
     """
-    places, rows = {}, []
+    places: dict[tuple[int, int], int] = {}
+    rows: list[tuple[int, int, int]] = []
     for ploidy in range(3, MOST_PLOIDY + 1):
         bit = 1 << (ploidy - 1)
         shown = [(call, bit, 0) for call in range(ploidy + 1)]

@@ -211,7 +211,8 @@ class _Reading:
         *_, ploidy = genotype
         raise InputError(
             f"{block.where(int(wanted[i]))}: sample {self.file.header.samples[sample]!r} has a call of ploidy "
-            f"{ploidy}, and imputevae handles ploidy 1 to {MOST_PLOIDY}; leave such samples out (--samples) or such records"
+            f"{ploidy}, and imputevae handles ploidy 1 to {MOST_PLOIDY}; leave such samples out (--samples) or such "
+            "records"
         )
 
     def _forget_early_loci(self) -> None:

@@ -86,7 +86,9 @@ def _to_tell(block: ImputedBlock, calls: np.ndarray) -> tuple[np.ndarray, np.nda
     return was_missing | uncertain, np.where(uncertain & ~refined, KEPT, calls), flags
 
 
-DECIMALS = [f"{thousandths / 1000:.3f}".rstrip("0").rstrip(".").encode() for thousandths in range(1000 * MOST_PLOIDY + 1)]
+DECIMALS = [
+    f"{thousandths / 1000:.3f}".rstrip("0").rstrip(".").encode() for thousandths in range(1000 * MOST_PLOIDY + 1)
+]
 """0 to MOST_PLOIDY in thousandths, as text without trailing zeros."""
 FIRST, NEXT, LAST = (
     [before + text + after for text in DECIMALS] for before, after in ((b":", b","), (b"", b","), (b"", b":"))

@@ -166,7 +166,10 @@ def _sum_over_loci(
 
 
 def _count(calls: np.ndarray, codes: np.ndarray, ploidy: int) -> Counts:
-    """Counts by population; `het` of a polyploid is its gametic heterozygosity (Moody et al. 1993). calls: int8 (N, b); codes: int64 (N,), each of 0..P-1 taken by a sample."""
+    """Counts by population. calls: int8 (N, b); codes: int64 (N,), each of 0..P-1 taken by a sample.
+
+    `het` of a polyploid is its gametic heterozygosity (Moody et al. 1993).
+    """
     order = np.argsort(codes, kind="stable")
     starts = np.searchsorted(codes[order], np.arange(codes.max() + 1))
     calls = calls[order]

@@ -58,7 +58,7 @@ def test_a_bias_shifts_the_share_of_alt_reads():
 
 
 def test_where_codes_run_out_loci_share_models(monkeypatch):
-    ref, alt, codes, truth = reads_of(np.tile([-0.6, 0.0, 0.6], 20))
+    ref, alt, codes, _ = reads_of(np.tile([-0.6, 0.0, 0.6], 20))
     special = special_table(4)
     whole, _ = evidence_of_counts(ref, alt, codes, special)
     monkeypatch.setattr(locus_read_models, "MOST_CODES", len(whole.table) // 2)

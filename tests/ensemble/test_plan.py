@@ -114,7 +114,9 @@ def test_decoders_of_haplotypes_sit_out_with_polyploids_and_it_is_said(ploidy, n
     wanted = {step.decoder for step in made.steps if step.is_mixed or step.on_trial}
     assert wanted == {"frequencies", "vae", "knn", "regression"}
     assert made.screens_first == ()
-    assert f"copying and founders left out: they model the haplotypes of ploidy 2 at most, not of {ploidy}" in made.notes
+    assert (
+        f"copying and founders left out: they model the haplotypes of ploidy 2 at most, not of {ploidy}" in made.notes
+    )
 
 
 @pytest.mark.parametrize(("decoder", "ploidy"), [("founders", 4), ("copying", 3), ("regression", 2)])

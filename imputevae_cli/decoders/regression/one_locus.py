@@ -18,7 +18,7 @@ LEAST = 1e-9
 
 
 class Sites(NamedTuple):
-    """What stands in for the likelihoods of cells: precision, and precision times the dosage, float64 (N,) or (N, L)."""
+    """What stands in for the likelihoods of cells: precision, and precision times dosage, float (N,) or (N, L)."""
 
     precision: np.ndarray
     weighted: np.ndarray
