@@ -13,7 +13,7 @@ from imputevae_cli.data.evidence_frequencies import evidence_frequencies
 from imputevae_cli.data.hidden_calls import HiddenCells
 from imputevae_cli.data.ploidy import MOST_PLOIDY
 from imputevae_cli.decoders.base import Context, Inputs, PlainDecoder, Role, Setting, Task
-from imputevae_cli.decoders.regression.model import BLOCK, Predicted, Samples, predict
+from imputevae_cli.decoders.regression.model import BLOCK, Passes, Predicted, Samples, next_pass
 from imputevae_cli.decoders.regression.rules import DEFAULT
 from imputevae_cli.runtime.cost import Cost, timed
 from imputevae_cli.runtime.resumable import State
@@ -35,7 +35,7 @@ class RegressionDecoder(PlainDecoder):
         cohort = task.cohort
         n_tried = min(2 * BLOCK, cohort.n_loci)
         some = cohort.subset(np.arange(len(cohort.calls)), np.arange(n_tried))
-        seconds, _ = timed(lambda: _predictions(some, DEFAULT.residuals[0]))
+        seconds, _ = timed(lambda: _passes(some, DEFAULT.residuals[0]))
         runs = len(DEFAULT.residuals) + 1
         return Cost(seconds * runs * cohort.n_loci / n_tried, 28 * cohort.calls.size)
 
@@ -63,7 +63,7 @@ class _Visible:
 
     def __call__(self) -> Predicted:
         if self.made is None:
-            self.made = _predictions(self.cohort, self.residual)
+            self.made = _passes(self.cohort, self.residual).known
         return self.made
 
 
@@ -88,14 +88,12 @@ class FittedRegression:
 
     def for_cohort(self, context: Context) -> Predicted:
         """See `FittedDecoder`."""
-        return _predictions(self.cohort, self.residual)
+        return _passes(self.cohort, self.residual).known
 
     def for_samples(self, cohort: Cohort, context: Context) -> Predicted:
         """See `FittedDecoder`."""
-        frequencies = _frequencies(self.cohort)
-        fitted, others = (Samples(_evidence(one), frequencies) for one in (self.cohort, cohort))
-        _, predicted = predict(fitted, others, self.cohort.chrom_codes, self.residual)
-        assert predicted is not None  # others were given
+        predicted = _passes(self.cohort, self.residual, cohort).others
+        assert predicted is not None  # there are others
         return predicted
 
     def state(self) -> State:
@@ -105,23 +103,42 @@ class FittedRegression:
 
 def _choose_residual(task: Task) -> float:
     """The share of unexplained variance under which the validation cells are likeliest."""
-    cohort, cells = task.cohort, task.validation
-    losses: list[float] = task.stages.resumed() or []
+    cohort, cells, stages = task.cohort, task.validation, task.stages
+    begun = stages.resumed() or {"losses": [], "passes": None}
+    losses: list[float] = begun["losses"]
+    passes = Passes.from_state(begun["passes"]) if begun["passes"] else None
+
+    def safe_point(done: Passes | None) -> None:
+        stages.safe_point(lambda: {"losses": list(losses), "passes": done and done.state()})
+
     with task.progress.task("choosing regressions", len(DEFAULT.residuals)) as progress:
         progress.advance(len(losses))
         for residual in DEFAULT.residuals[len(losses) :]:
-            task.stages.safe_point(lambda: list(losses))
-            gp = _predictions(cohort, residual, lambda _: task.stages.safe_point(lambda: list(losses))).gp_of(cells)
-            likelihoods = cells.likelihoods
+            gp = _passes(cohort, residual, done=passes, before_each=safe_point).known.gp_of(cells)
+            likelihoods, passes = cells.likelihoods, None
             losses.append(log_loss(cells.truth, gp) if likelihoods is None else likelihood_loss(gp, likelihoods))
             progress.advance(1)
     return DEFAULT.residuals[int(np.argmin(losses))]
 
 
-def _predictions(cohort: Cohort, residual: float, advance: Callable[[int], object] = lambda _: None) -> Predicted:
-    """Of the samples of a cohort, from all that is known of it now."""
-    samples = Samples(_evidence(cohort), _frequencies(cohort))
-    return predict(samples, None, cohort.chrom_codes, residual, advance=advance)[0]
+def _passes(
+    cohort: Cohort,
+    residual: float,
+    others: Cohort | None = None,
+    done: Passes | None = None,
+    before_each: Callable[[Passes | None], object] = lambda _: None,
+) -> Passes:
+    """All passes over the loci of a cohort, and of others, from what is known of them now.
+
+    done: those that were made before. before_each: called with those so far before each that is to be made.
+    """
+    frequencies = _frequencies(cohort)
+    fitted = Samples(_evidence(cohort), frequencies)
+    beside = None if others is None else Samples(_evidence(others), frequencies)
+    while done is None or done.number < DEFAULT.passes:
+        before_each(done)
+        done = next_pass(fitted, beside, cohort.chrom_codes, residual, done)
+    return done
 
 
 def _evidence(cohort: Cohort) -> Evidence:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from imputevae_cli.data.evidence import Evidence
 from imputevae_cli.data.hidden_calls import HiddenCells
@@ -20,6 +21,7 @@ from imputevae_cli.decoders.regression.one_locus import (
 )
 from imputevae_cli.decoders.regression.regressors import Regressors
 from imputevae_cli.decoders.regression.rules import DEFAULT, RegressionRules
+from imputevae_cli.runtime.resumable import State
 
 BLOCK = 256
 """Loci at a time, where all cells of a block are looked up."""
@@ -64,64 +66,71 @@ class Samples:
         return out
 
 
-def predict(
+@dataclass(frozen=True)
+class Passes:
+    """What `number` passes over the loci have come to: predictions of the samples that are fitted, and of others, and
+    the sites of the former, float32 (N, L) each."""
+
+    number: int
+    known: Predicted
+    others: Predicted | None
+    sites: Sites
+
+    def state(self) -> State:
+        """Plain types and tensors; without the others."""
+        arrays = (self.known.mean, self.known.variance, *self.sites)
+        tensors = [torch.from_numpy(array.copy()) for array in arrays]
+        return {"number": self.number, "n_classes": self.known.n_classes, "arrays": tensors}
+
+    @classmethod
+    def from_state(cls, state: State) -> Passes:
+        """What `state` wrote."""
+        mean, variance, *sites = (tensor.numpy() for tensor in state["arrays"])
+        return cls(state["number"], Predicted(mean, variance, state["n_classes"]), None, Sites(*sites))
+
+
+def next_pass(
     fitted: Samples,
     others: Samples | None,
     chrom_codes: np.ndarray,
     residual: float,
+    before: Passes | None = None,
     rules: RegressionRules = DEFAULT,
-    advance: Callable[[int], object] = lambda _: None,
-) -> tuple[Predicted, Predicted | None]:
-    """Predictions of the samples that are fitted, and of others, which teach nothing.
+) -> Passes:
+    """A pass over the loci: of the samples that are fitted, and of others, which teach nothing.
 
-    residual: share of the variance that regressors do not explain. advance: called with the loci done, BLOCK or fewer.
+    residual: share of the variance that regressors do not explain. before: the passes before it; their sites are
+    renewed in place.
     """
-    known = others_known = None
-    sites = Sites(*np.zeros((2, *fitted.evidence.codes.shape), np.float32))
-    for number in range(rules.passes):
-        dosages = fitted.dosages(known, rules.floor)
-        of_others = None if others is None else others.dosages(others_known, rules.floor)
-        regressors = Regressors.of(dosages, of_others, chrom_codes, rules)
-        del dosages, of_others
-        known, others_known = _pass(fitted, others, regressors, residual, sites, number == 0, advance)
-    assert known is not None  # there is a pass
-    return known, others_known
-
-
-def _pass(
-    fitted: Samples,
-    others: Samples | None,
-    regressors: Regressors,
-    residual: float,
-    sites: Sites,
-    is_first: bool,
-    advance: Callable[[int], object],
-) -> tuple[Predicted, Predicted | None]:
-    """One pass over the loci; `sites`, float32 (N, L) each, are renewed in place."""
-    rules, (n_rows, n_loci) = regressors.rules, regressors.standard.shape
+    dosages = fitted.dosages(before and before.known, rules.floor)
+    dosages_of_others = None if others is None else others.dosages(before and before.others, rules.floor)
+    regressors = Regressors.of(dosages, dosages_of_others, chrom_codes, rules)
+    del dosages, dosages_of_others
+    n_rows, n_loci = regressors.standard.shape
     n, n_classes = regressors.n_fitted, fitted.evidence.n_classes
+    sites = before.sites if before else Sites(*np.zeros((2, n, n_loci), np.float32))
     mean, variance = np.empty((2, n_rows, n_loci), np.float32)
-    for locus, likelihoods in _by_locus(fitted.evidence, advance):
+    for locus, likelihoods in _by_locus(fitted.evidence):
         prior = Prior(float(regressors.mean[locus]), residual * float(regressors.variance[locus]))
-        if is_first:
+        if before is None:
             alone = Prediction(np.full(n, prior.mean), np.full(n, regressors.variance[locus]))
             own = sites_beside(alone, likelihoods, rules.floor)
         else:
             own = Sites(sites.precision[:, locus].astype(np.float64), sites.weighted[:, locus].astype(np.float64))
         columns = regressors.at(locus) * np.sqrt(1 - residual)
-        predicted, own, of_others = regress(columns, prior, likelihoods, own, rules.updates, rules.floor)
+        predicted, own, beside = regress(columns, prior, likelihoods, own, rules.updates, rules.floor)
         sites.precision[:, locus], sites.weighted[:, locus] = own
         mean[:n, locus], variance[:n, locus] = predicted
-        mean[n:, locus], variance[n:, locus] = of_others
-    found = Predicted(mean[:n], variance[:n], n_classes)
-    return found, None if others is None else Predicted(mean[n:], variance[n:], n_classes)
+        mean[n:, locus], variance[n:, locus] = beside
+    known = Predicted(mean[:n], variance[:n], n_classes)
+    of_others = None if others is None else Predicted(mean[n:], variance[n:], n_classes)
+    return Passes(before.number + 1 if before else 1, known, of_others, sites)
 
 
-def _by_locus(evidence: Evidence, advance: Callable[[int], object]) -> Iterator[tuple[int, np.ndarray]]:
+def _by_locus(evidence: Evidence) -> Iterator[tuple[int, np.ndarray]]:
     """Each locus with the likelihoods of its cells, float64 (N, C)."""
     n_loci = evidence.codes.shape[1]
     for start in range(0, n_loci, BLOCK):
         block = evidence.block(slice(None), start, min(start + BLOCK, n_loci))
         for i in range(block.shape[1]):
             yield start + i, block[:, i].astype(np.float64)
-        advance(block.shape[1])
