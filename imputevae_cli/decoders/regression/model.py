@@ -102,8 +102,8 @@ def next_pass(
     residual: share of the variance that regressors do not explain. before: the passes before it; their sites are
     renewed in place.
     """
-    dosages = fitted.dosages(before and before.known, rules.floor)
-    dosages_of_others = None if others is None else others.dosages(before and before.others, rules.floor)
+    dosages = fitted.dosages(before.known if before else None, rules.floor)
+    dosages_of_others = None if others is None else others.dosages(before.others if before else None, rules.floor)
     regressors = Regressors.of(dosages, dosages_of_others, chrom_codes, rules)
     del dosages, dosages_of_others
     n_rows, n_loci = regressors.standard.shape
