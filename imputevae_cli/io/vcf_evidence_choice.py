@@ -84,7 +84,8 @@ class _Beside(FieldReader):
         phred, reads = (values_of(record, field) for field in self._fields)
         if phred is None or reads is None or phred.shape[1] != 3 or reads.shape[1] != 2:
             return
-        phred, reads = self._own(phred), self._own(reads)
+        if self._columns is not None:
+            phred, reads = phred[self._columns], reads[self._columns]
         both = (phred >= 0).all(1) & (reads >= 0).all(1) & (reads.sum(1) > 0)
         self._cells.append((phred[both], reads[both]))
 

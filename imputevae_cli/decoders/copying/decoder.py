@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -14,6 +15,7 @@ import numpy as np
 
 from imputevae_cli.config import Config
 from imputevae_cli.data.cohort import Cohort
+from imputevae_cli.data.evidence import Evidence
 from imputevae_cli.data.genotypes import missing_per_sample
 from imputevae_cli.data.hidden_calls import HiddenCells, pick
 from imputevae_cli.decoders.base import (
@@ -43,6 +45,7 @@ from imputevae_cli.runtime.serialise import as_arrays, as_tensors
 from imputevae_cli.seeds import seed_for
 
 if TYPE_CHECKING:
+    from imputevae_cli.decoders.copying.draws import HaplotypeDraws
     from imputevae_cli.decoders.copying.model import CopyingModel
 
 
@@ -139,7 +142,7 @@ class FittedCopying:
 
     def for_cohort(self, context: Context) -> Shown:
         """See `FittedDecoder`."""
-        return Shown(self.posterior)
+        return Shown(self.posterior, self.cohort.evidence)
 
     def for_samples(self, cohort: Cohort, context: Context) -> Stretch:
         """See `FittedDecoder`: they are read against the cohort's haplotypes."""
@@ -160,9 +163,13 @@ class FittedCopying:
 
 @dataclass(frozen=True)
 class Shown:
-    """A posterior in which a call that was hidden from the fit has what the fit makes of it."""
+    """A posterior in which a call that was hidden from the fit has what the fit makes of it.
+
+    evidence: of the cohort, None where its calls are certain.
+    """
 
     posterior: HaplotypePosterior
+    evidence: Evidence | None
 
     def gp(self, start: int, stop: int) -> np.ndarray:
         """See `Posterior`."""
@@ -171,6 +178,16 @@ class Shown:
     def alt_first(self, start: int, stop: int) -> np.ndarray:
         """See `Phased`."""
         return self.posterior.alt_first(start, stop)
+
+    def draw(self, number: int, start: int, stop: int) -> np.ndarray:
+        """See `Drawing`."""
+        return self._draws.draw(number, start, stop)
+
+    @cached_property
+    def _draws(self) -> HaplotypeDraws:
+        from imputevae_cli.decoders.copying.draws import HaplotypeDraws  # brings the compiler
+
+        return HaplotypeDraws(self.posterior, self.evidence, copying_rules.DEFAULT)
 
 
 def copying_model(settings: CopyingSettings, seed: int) -> CopyingModel:
