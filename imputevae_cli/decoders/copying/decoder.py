@@ -140,6 +140,19 @@ class FittedCopying:
         again = fit.run("copying with all calls", HiddenCells.none(), self.posterior.schedule, with_state)
         return replace(self, posterior=replace(again, calibration=self.posterior.calibration))
 
+    @property
+    def n_haplotypes(self) -> int:
+        """See `PhasedCohort`."""
+        return len(self.posterior.packed)
+
+    def haplotypes(self, numbers: np.ndarray) -> np.ndarray:
+        """See `PhasedCohort`."""
+        posterior = self.posterior
+        alleles = np.uint8(255) * np.unpackbits(posterior.packed[numbers], axis=1, count=self.cohort.n_loci)
+        for own, number in zip(alleles, numbers, strict=True):
+            own[posterior.hidden.loci[posterior.hidden.samples == number // posterior.ploidy]] = 128
+        return alleles
+
     def for_cohort(self, context: Context) -> Shown:
         """See `FittedDecoder`."""
         return Shown(self.posterior, self.cohort.evidence)

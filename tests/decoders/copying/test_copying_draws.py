@@ -6,8 +6,9 @@ from test_copying import QUICK, cohort, mosaics
 
 from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.data.evidence import CALL, Evidence, special_table
-from imputevae_cli.decoders.base import Drawing
-from imputevae_cli.decoders.copying.decoder import Shown
+from imputevae_cli.data.hidden_calls import HiddenCells
+from imputevae_cli.decoders.base import Drawing, PhasedCohort
+from imputevae_cli.decoders.copying.decoder import FittedCopying, Shown
 from imputevae_cli.decoders.copying.draws import allele_chances
 from imputevae_cli.decoders.copying.model import CopyingModel
 
@@ -86,3 +87,20 @@ def test_the_chances_of_alleles_are_found_in_those_of_genotypes():
     doses = np.stack([(1 - p) * (1 - q), p * q], 1).astype(np.float32)
     got = allele_chances(doses, np.array([True, True, False]))
     assert got == pytest.approx(np.stack([p, q]), abs=1e-3)
+
+
+def test_others_get_the_haplotypes_without_what_was_held_out():
+    truth, calls, chrom, pos = cohort(6, missing=0.0)
+    hidden = HiddenCells.at(np.array([3, 240 + 7]), calls)
+    with hidden.hidden_in(calls):
+        posterior = CopyingModel(QUICK).fit(Cohort(calls, chrom, pos, 2), hidden=hidden)
+    fitted = FittedCopying(Cohort(calls, chrom, pos, 2), posterior)
+    assert isinstance(fitted, PhasedCohort)
+    assert fitted.n_haplotypes == 80
+    pairs = fitted.haplotypes(np.arange(80)).reshape(40, 2, 240)
+    assert (pairs[0, :, 3] == 128).all()
+    assert (pairs[1, :, 7] == 128).all()
+    pairs[0, :, 3] = pairs[1, :, 7] = 0
+    truth[0, 3] = truth[1, 7] = 0
+    assert np.array_equal(pairs.sum(1, dtype=int), 255 * truth.astype(int))
+    assert np.array_equal(fitted.haplotypes(np.array([8, 5])), pairs.reshape(80, 240)[[8, 5]])
