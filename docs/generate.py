@@ -53,6 +53,8 @@ LOW_DEPTH = {
     "lowdepth_cross": "250 x 1,524, simulated four-founder cross, depth 0.65",
     "lowdepth_rad": "198 x 7,091, simulated RAD, depth 3",
     "lowdepth_turtle": "214 x 2,616, box turtle ddRAD, reads thinned to 3",
+    "fresh_cross_11": "250 x 1,529, another simulated four-founder cross, mean depth 0.4",
+    "fresh_wgs60_11": "60 x 2,500, simulated region, depth 0.9",
 }
 """The cases of low depth: samples x loci, and what they are."""
 METHODS = {"imputevae haplotype": "haplotype copying alone", "imputevae copying": "haplotype copying alone"}
