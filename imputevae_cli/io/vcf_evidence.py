@@ -217,7 +217,7 @@ def half_calls_alone(
     if n_halves:
         assert codes is not None  # they hold the half-calls
         evidence = _of_half_calls(codes, genotypes.calls, genotypes.ploidy)
-    return evidence, EvidenceReport(None, n_halves > 0, reason, n_half_calls=n_halves)
+    return evidence, EvidenceReport(None, False, reason, n_half_calls=n_halves)
 
 
 def _of_half_calls(codes: np.ndarray, calls: np.ndarray, ploidy: int) -> Evidence:
