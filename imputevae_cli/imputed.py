@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from copy import copy
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,9 +14,10 @@ from imputevae_cli.data.evidence_frequencies import evidence_frequencies, poster
 from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix, ImputedBlock, missing_per_sample
 from imputevae_cli.data.validate import check_calls
 from imputevae_cli.errors import ConfigError, TrainingError
-from imputevae_cli.io.outputs import check_output, output_type_of
-from imputevae_cli.io.phylip import iupac, write_phylip
-from imputevae_cli.io.vcf_writer import WriteSummary, write_vcf
+from imputevae_cli.io.formats.base import Writing
+from imputevae_cli.io.formats.phylip import iupac, write_phylip
+from imputevae_cli.io.formats.registry import format_of
+from imputevae_cli.io.vcf_writer import WriteSummary
 from imputevae_cli.log import Progress
 
 BlockFunction = Callable[[int, int], np.ndarray]
@@ -220,7 +222,7 @@ class ImputedGenotypes:
         loci = self.genotypes.loci
         return iupac(self.calls, loci.ref, loci.alt, self.genotypes.ploidy)
 
-    def write_vcf(
+    def write(
         self,
         path: str | Path,
         output_type: str | None = None,
@@ -229,31 +231,40 @@ class ImputedGenotypes:
         command: str = "",
         threads: int = 1,
         progress: Progress | None = None,
-    ) -> WriteSummary:
-        """Write the input's records with missing calls filled; `-` is standard output.
+        names: str = "relaxed",
+    ) -> WriteSummary | None:
+        """Write to a file of any kind, by its ending: .vcf, .vcf.gz, .bcf, .bed, .str, .gen, .phy, .012, .tsv, .vcz.
 
-        output_type: v, z or b; by the ending when None. command: what made it, for the header.
-        Raises OutputError where `path` cannot be written, or exists without `force`.
+        output_type: the kind's key, as `--output-type` takes it; by the ending when None. command: what made it, where
+        the kind has room for that. names: of samples in PHYLIP, `relaxed`, or `strict` for 10 characters. The counts
+        are those of a VCF, None of another kind. Raises OutputError where `path` cannot be written, exists without
+        `force`, or is of a kind that cannot hold these genotypes.
         """
         from imputevae_cli import __version__
 
         source = self.genotypes.source
-        check_output(path, inputs=[source.given or source.path] if source else [], force=force)
-        kind = output_type_of(path, output_type)
-        return write_vcf(
-            path,
-            self,
-            output_type=kind,
-            command=command,
-            version=__version__,
-            threads=threads,
-            progress=progress,
-            refines=self.refines,
-        )
+        kind = format_of(path, output_type)
+        kind.check_place(path, inputs=[source.given or source.path] if source else [], force=force)
+        how = Writing(kind.key, command, __version__, threads, progress, names, self.refines)
+        kind.writer().check(path, self.genotypes, how)
+        return kind.writer().write(path, self, how)
+
+    def write_vcf(self, path: str | Path, output_type: str | None = None, **options: Any) -> WriteSummary:
+        """Write the input's records with missing calls filled; `-` is standard output.
+
+        output_type: v, z or b; by the ending when None. options: see `write`. Genotypes that were not read from a file
+        get records of their own.
+        """
+        kind = format_of(path, output_type)
+        if not kind.is_vcf:
+            raise ConfigError(f"{path}: is no VCF; name a .vcf, .vcf.gz or .bcf, or use write()")
+        summary = self.write(path, kind.key, **options)
+        assert summary is not None  # of a VCF
+        return summary
 
     def write_phylip(self, path: str | Path, *, names: str = "relaxed", force: bool = False) -> int:
         """Write IUPAC characters of the SNPs; returns their number. names: `relaxed`, or `strict` for 10 characters."""
-        check_output(path, force=force)
+        format_of(path, "p").check_place(path, force=force)
         return write_phylip(path, self, names=names)
 
 
