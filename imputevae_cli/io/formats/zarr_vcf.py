@@ -140,9 +140,9 @@ def _region_index(loci: Loci, contigs: np.ndarray, lengths: np.ndarray) -> np.nd
 
 
 def _add(store: Any, name: str, values: np.ndarray, dimensions: tuple[str, ...]) -> None:
-    dtype = str if values.dtype == object else values.dtype
+    dtype, fill = (str, "") if values.dtype == object else (values.dtype, None)  # any fill value is NaN in xarray
     chunks = tuple(min(n, CHUNK_LOCI) if d == "variants" else n for n, d in zip(values.shape, dimensions, strict=True))
-    array = store.create_array(name, shape=values.shape, dtype=dtype, chunks=chunks)
+    array = store.create_array(name, shape=values.shape, dtype=dtype, chunks=chunks, fill_value=fill)
     array.attrs["_ARRAY_DIMENSIONS"] = list(dimensions)
     array[...] = values
 
@@ -155,7 +155,7 @@ def _write_calls(store: Any, imputed: ImputedBlocks, held: np.ndarray) -> None:
     for name, (dtype, third, description) in CALL_ARRAYS.items():
         more = () if third is None else (sizes[third],)
         chunks = (min(CHUNK_LOCI, shape[0]), min(CHUNK_SAMPLES, shape[1]), *more)
-        array = store.create_array(name, shape=(*shape, *more), dtype=dtype, chunks=chunks)
+        array = store.create_array(name, shape=(*shape, *more), dtype=dtype, chunks=chunks, fill_value=None)
         dimensions = ["variants", "samples"] + ([] if third is None else [third])
         array.attrs.update({"_ARRAY_DIMENSIONS": dimensions, "description": description})
     for first in range(0, len(held), CHUNK_LOCI):

@@ -33,7 +33,7 @@ def write_as_vcf(path: Path, name: str, out: Path) -> None:
     """Write a store as a VCF.gz at `out`. Raises InputError where it cannot be used, ConfigError without zarr."""
     zarr = optional("zarr", f"{name}: reading Zarr VCF", "zarr")
     try:
-        store = zarr.open_group(str(path), mode="r")
+        store = zarr.open_group(str(path), mode="r", use_consolidated=False)
         lacking = [array for array in NEEDED if array not in store]
     except Exception as error:  # of zarr, of whatever kind
         raise InputError(f"{name}: the Zarr store cannot be read ({error}); make it again") from error
@@ -55,7 +55,7 @@ class _Store:
         self._keys = ["GT", *(key for key in MADE_OF if f"call_{key}" in store)]
 
     def copy_into(self, out: Path) -> None:
-        n_loci = len(self._store["variant_position"])
+        n_loci = self._store["variant_position"].shape[0]
         size = self._store["call_genotype"].chunks[0] or CHUNK
         with BgzfFile(out, 1) as file:
             file.write(header(self._samples.tolist(), self._contigs.tolist(), self._keys))
