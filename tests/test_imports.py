@@ -17,7 +17,7 @@ LAYERS = [
     ["runtime"],
     ["decoders"],
     ["ensemble"],
-    ["imputed"],
+    ["imputed", "estimator"],
     ["imputer"],
     ["evaluation", "tuning"],
     ["report"],

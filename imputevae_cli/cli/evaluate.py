@@ -271,7 +271,7 @@ def _fill_hidden(asked: Asked, genotypes: GenotypeMatrix, session: Session, cloc
         return None
 
     def model_for(visible: GenotypeMatrix) -> ImputeVAE:
-        return loaded or ImputeVAE(session.config).fit(visible, session.progress)
+        return loaded or ImputeVAE(session.config).fit(visible, progress=session.progress)
 
     guesses, model, filled = guesses_of_model(genotypes, rounds, model_for, session.progress)
     kind, name = ("checkpoint", str(asked.model)) if loaded else ("fitted", "imputevae")

@@ -155,7 +155,7 @@ def impute(
         show_estimate(fitted or ImputeVAE(session.config), genotypes, clock)
         return
     with resumable(outputs.first, common, genotypes, (fitted or session).config, model) as stages:
-        fitted = fitted or ImputeVAE(session.config).fit(genotypes, session.progress, stages=stages)
+        fitted = fitted or ImputeVAE(session.config).fit(genotypes, progress=session.progress, stages=stages)
         if target_accuracy is not None:
             min_gp = _threshold(fitted, target_accuracy)
         imputed = fitted.transform(

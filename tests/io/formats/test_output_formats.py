@@ -108,7 +108,7 @@ def test_the_files_beside_it_are_the_ones_that_are_declared(tmp_path, kind, impu
 @pytest.mark.parametrize("kind", [one for one in FORMATS if one.key in ("bed", "genepop")], ids=lambda one: one.key)
 def test_ploidies_that_a_kind_does_not_hold_are_refused_before_the_fit(kind):
     genotypes, _ = simulate(5, 8, ploidy=4)
-    with pytest.raises(OutputError, match="of ploidy 4, and .* holds haploid and diploid ones"):
+    with pytest.raises(OutputError, match=r"of ploidy 4, and .* holds haploid and diploid ones"):
         kind.writer().check("out", genotypes, Writing(kind.key))
 
 

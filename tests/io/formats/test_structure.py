@@ -1,6 +1,5 @@
 """STRUCTURE files, read back by adegenet's read.structure and by a parser."""
 
-import numpy as np
 import pytest
 from conftest import simulate
 from readers import adegenet, numbers_of

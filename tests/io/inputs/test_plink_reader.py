@@ -56,14 +56,14 @@ def test_samples_regions_and_records_are_chosen_as_in_a_vcf(made):
 def test_an_imputed_vcf_of_a_bed_holds_its_calls(made, tmp_path):
     from imputevae_cli.io.vcf_writer import write_vcf
 
-    genotypes, path = made
+    _genotypes, path = made
     imputed = Filled(read_vcf(path))
     write_vcf(tmp_path / "out.vcf", imputed, output_type="v", command="c", version="1")
     assert np.array_equal(calls_of_vcf((tmp_path / "out.vcf").read_text()), imputed.block(0, 30).calls)
 
 
 def test_alleles_that_plink_does_not_know(made):
-    genotypes, path = made
+    _genotypes, path = made
     data = bytearray(path.read_bytes())
     data[3:5] = b"\xff\xff"  # all are homozygous for A2 at the first locus
     path.write_bytes(data)
@@ -98,7 +98,7 @@ def test_files_that_do_not_belong_together(made):
 
 
 def test_names_that_repeat_have_the_family_before_them(made):
-    genotypes, path = made
+    _genotypes, path = made
     fam = path.with_suffix(".fam")
     fam.write_text(fam.read_text().replace("s01", "s02"))
     assert read_vcf(path).samples[1:3] == ("pop1_s02", "pop2_s02")

@@ -20,7 +20,18 @@ zarr = pytest.importorskip("zarr")
 def converted(source, path):
     """The store that bio2zarr makes of a VCF."""
     pytest.importorskip("bio2zarr")
-    command = [sys.executable, "-W", "ignore", "-m", "bio2zarr", "vcf2zarr", "convert", "-p0", "--no-progress", "--force"]
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-m",
+        "bio2zarr",
+        "vcf2zarr",
+        "convert",
+        "-p0",
+        "--no-progress",
+        "--force",
+    ]
     done = subprocess.run([*command, str(source), str(path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return path
@@ -40,9 +51,11 @@ def test_likelihoods_of_a_store_are_read(tmp_path):
     records = [
         record("0/0:0,3,40:3,0 0/1:20,0,30:4,5 ./.:.:. 1|1:60,9,0:0,3", pos=pos, fmt="GT:PL:AD") for pos in (10, 20, 30)
     ]
-    header = vcf().replace(
-        "#CHROM", '##FORMAT=<ID=PL,Number=G,Type=Integer,Description="Likelihoods">\n#CHROM', 1
-    ).partition("#CHROM")[0]
+    header = (
+        vcf()
+        .replace("#CHROM", '##FORMAT=<ID=PL,Number=G,Type=Integer,Description="Likelihoods">\n#CHROM', 1)
+        .partition("#CHROM")[0]
+    )
     source = write(tmp_path / "in.vcf.gz", vcf(*records, samples="abcd", header=header), "bgzf")
     import pysam
 
