@@ -242,7 +242,7 @@ class ImputeVAE(Estimator):
 
     def latent_of(self, genotypes: GenotypeMatrix | None = None) -> Latent:
         """q(z | x) of samples from their known calls: mu and log variance, float32 (N, D) each."""
-        genotypes = self._training_genotypes if genotypes is None else genotypes
+        genotypes = self._training_genotypes if genotypes is None else GenotypeMatrix.of(genotypes)
         fitted = self._require_fitted()
         if genotypes is None:
             raise InputError("latent_of: a loaded model holds no genotypes; give those to place")

@@ -54,22 +54,19 @@ def _lines(imputed: ImputedBlocks) -> Iterator[bytes]:
     columns = zip(loci.chrom, loci.pos.tolist(), loci.ref, loci.alt, strict=True)
     names = [f"{chrom}:{pos}:{ref}:{alt}" for chrom, pos, ref, alt in columns]
     yield "\t".join([FIRST, *names]).encode() + b"\n"
-    thousandths = _thousandths(imputed)
-    texts = np.array(
-        [f"{value / 1000:.3f}".rstrip("0").rstrip(".") for value in range(1000 * genotypes.ploidy + 1)] + [UNKNOWN],
-        object,
-    )
-    for sample, row in zip(genotypes.samples, thousandths, strict=True):
+    n = 1000 * genotypes.ploidy
+    texts = np.array([*(f"{value / 1000:.3f}".rstrip("0").rstrip(".") for value in range(n + 1)), UNKNOWN], object)
+    for sample, row in zip(genotypes.samples, _thousandths(imputed), strict=True):
         yield "\t".join([sample, *texts[row].tolist()]).encode() + b"\n"
 
 
 def _thousandths(imputed: ImputedBlocks) -> np.ndarray:
-    """int32 (samples, loci): dosages in thousandths, -1 where nothing is known of the cell."""
+    """uint16 (samples, loci): dosages in thousandths, and one more than the most where nothing is known of the cell."""
     genotypes = imputed.genotypes
-    dose = np.arange(genotypes.n_classes, dtype=np.int32)
-    out = np.empty((genotypes.n_samples, genotypes.n_loci), np.int32)
+    dose = np.arange(genotypes.n_classes, dtype=np.uint16)
+    out = np.empty((genotypes.n_samples, genotypes.n_loci), np.uint16)
     for start in range(0, genotypes.n_loci, BLOCK_LOCI):
         stop = min(start + BLOCK_LOCI, genotypes.n_loci)
         gp = imputed.block(start, stop).gp
-        out[:, start:stop] = np.where(gp.any(2), gp @ dose, -1)
+        out[:, start:stop] = np.where(gp.any(2), gp @ dose, 1000 * genotypes.ploidy + 1)
     return out

@@ -29,11 +29,11 @@ def check_ploidy_at_most(path: str | Path, genotypes: GenotypeMatrix, most: int,
 
 
 def held_loci(path: str | Path, genotypes: GenotypeMatrix, title: str) -> np.ndarray:
-    """int64 (held,): the loci that have a record of their own; the others, several of one record, are logged.
+    """int64 (held,): the biallelic loci; the others, whose ALT lists several alleles, are counted in the log.
 
     Raises OutputError where there is none.
     """
-    held = np.flatnonzero(_has_own_record(genotypes))
+    held = np.flatnonzero(["," not in alt for alt in genotypes.loci.alt])
     n_left_out = genotypes.n_loci - len(held)
     if not len(held):
         raise OutputError(f"{path}: no locus is biallelic, and {title} holds no others; write a VCF")
@@ -42,15 +42,6 @@ def held_loci(path: str | Path, genotypes: GenotypeMatrix, title: str) -> np.nda
             "%s: %d loci of multiallelic records are left out, which %s cannot hold", path, n_left_out, title
         )
     return held
-
-
-def _has_own_record(genotypes: GenotypeMatrix) -> np.ndarray:
-    """bool (loci,): False for loci that are ALT alleles of one record, each counted beside all others."""
-    if genotypes.source is None:
-        return np.ones(genotypes.n_loci, bool)
-    rows = genotypes.source.rows
-    same = rows[1:] == rows[:-1]
-    return ~(np.r_[same, False] | np.r_[False, same])
 
 
 def held_block(imputed: ImputedBlocks, held: np.ndarray, start: int, stop: int) -> tuple[np.ndarray, ImputedBlock]:

@@ -1,11 +1,12 @@
 """Every kind of output: how it is found, and what all of them keep to."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from conftest import simulate
 from vcf_maker import Filled
 
-from imputevae_cli.data.genotypes import VcfSource
 from imputevae_cli.errors import ConfigError, OutputError
 from imputevae_cli.io.formats.base import Writing
 from imputevae_cli.io.formats.registry import FORMATS, format_of, output_type_of
@@ -128,9 +129,10 @@ def test_other_kinds_hold_any_ploidy(tmp_path, key):
 
 @pytest.mark.parametrize("key", ["bed", "structure", "genepop", "012"])
 def test_loci_of_one_record_are_left_out_and_counted(tmp_path, key, imputed, caplog):
-    rows = np.arange(20)
-    rows[5] = 4  # a second ALT allele
-    imputed.genotypes = with_rows(imputed.genotypes, rows)
+    loci = imputed.genotypes.loci
+    alt = loci.alt.copy()
+    alt[4:6] = ["T,G", "G,T"]  # one record, each of its ALT alleles a locus
+    imputed.genotypes = replace(imputed.genotypes, loci=replace(loci, alt=alt))
     path = written(format_of("x", key), tmp_path / "out.bed", imputed)
     assert "2 loci of multiallelic records are left out" in caplog.text
     n_loci = {
@@ -140,18 +142,12 @@ def test_loci_of_one_record_are_left_out_and_counted(tmp_path, key, imputed, cap
         "012": lambda: len((tmp_path / "out.bed.pos").read_text().splitlines()),
     }
     assert n_loci[key]() == 18
-
-
-def with_rows(genotypes, rows):
-    from dataclasses import replace
-
-    source = VcfSource("x", "x", int(rows.max()) + 1, rows, np.arange(genotypes.n_samples))
-    return replace(genotypes, source=source)
+    imputed.genotypes = replace(imputed.genotypes, loci=replace(loci, alt=np.full(20, "T,G", object)))
+    with pytest.raises(OutputError, match="no locus is biallelic"):
+        written(format_of("x", key), tmp_path / "other", imputed)
 
 
 def test_names_that_become_one_are_refused(imputed):
-    from dataclasses import replace
-
     samples = ("a b", "a_b", *imputed.genotypes.samples[2:])
     for key in ("bed", "structure", "genepop"):
         with pytest.raises(OutputError, match="'a b' and 'a_b' would both be named 'a_b'"):
