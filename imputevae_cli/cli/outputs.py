@@ -34,6 +34,8 @@ class Outputs:
     @classmethod
     def of(cls, paths: Sequence[str], output_type: str | None, n_draws: int, names: str) -> Outputs:
         """Raises ConfigError where a kind is not told, and for what cannot be combined."""
+        from imputevae_cli.io.formats.phylip import check_name_style
+
         if output_type is not None and len(paths) > 1:
             raise ConfigError("--output-type is for one -o; give each of several an ending that tells its kind")
         if STDOUT in paths[1:]:
@@ -41,8 +43,7 @@ class Outputs:
         kinds = tuple(format_of(path, output_type) for path in paths)
         if n_draws and (not kinds[0].is_vcf or paths[0] == STDOUT):
             raise ConfigError("--draws writes VCF or BCF files beside OUT; give the first -o with such an ending")
-        if names not in ("relaxed", "strict"):
-            raise ConfigError(f"--phylip-names cannot be {names!r}; give relaxed or strict")
+        check_name_style(names)
         return cls(tuple(paths), kinds, n_draws, names)
 
     @property

@@ -137,7 +137,7 @@ class GenotypeMatrix:
         """Counts of ALT alleles, a 2-D array (samples, loci) of whole numbers; NaN, -1 and -9 are missing.
 
         samples: names; `sample1` and so on by default. loci: `Loci`, or for each `CHROM:POS`, `CHROM:POS:REF:ALT`,
-        `CHROM_POS`, (chrom, pos), (chrom, pos, ref, alt) or a mere name. Where positions are not given, the loci are
+        (chrom, pos), (chrom, pos, ref, alt) or a mere name. Where positions are not given, the loci are
         taken to lie 1,000 base pairs apart on one chromosome, in their order. populations: one name per sample, or a
         mapping from sample to population. Raises InputError, naming the cell, for what is no count from 0 to `ploidy`.
         """

@@ -26,7 +26,7 @@ MISSING_VALUES = (-1, -9)
 SPACING = 1000
 """Base pairs between loci whose positions are not given."""
 UNKNOWN_CHROM, UNKNOWN_REF, UNKNOWN_ALT = "1", "1", "2"
-_PLACE = re.compile(r"(?P<chrom>[^:]+):(?P<pos>\d+)(?::(?P<ref>[^:]+):(?P<alt>[^:]+))?|(?P<c2>.+)_(?P<p2>\d+)")
+_PLACE = re.compile(r"(?P<chrom>[^:]+):(?P<pos>\d+)(?::(?P<ref>[^:]+):(?P<alt>[^:]+))?")
 
 
 def calls_of(values: Any, ploidy: int, missing: int) -> np.ndarray:
@@ -75,9 +75,9 @@ def population_names(populations: Any, samples: Sequence[str]) -> np.ndarray | N
 def locus_columns(loci: Sequence[Any] | None, n_loci: int) -> dict[str, np.ndarray]:
     """chrom, pos, ref, alt and ids of loci that are given as texts or tuples.
 
-    `CHROM:POS`, `CHROM:POS:REF:ALT`, `CHROM_POS`, (chrom, pos) or (chrom, pos, ref, alt). Texts of another form are
-    names. Loci without positions lie SPACING apart on one chromosome, in their order; alleles that are not given are
-    called 1 and 2. Raises InputError where their number is not that of the calls.
+    `CHROM:POS`, `CHROM:POS:REF:ALT`, (chrom, pos) or (chrom, pos, ref, alt). Texts of another form are names. Loci
+    without positions lie SPACING apart on one chromosome, in their order; alleles that are not given are called 1 and
+    2. Raises InputError where their number is not that of the calls.
     """
     given = list(range(1, n_loci + 1)) if loci is None else list(loci)
     if len(given) != n_loci:
@@ -102,8 +102,7 @@ def _place(locus: Any) -> tuple[str, int, str, str] | None:
     found = _PLACE.fullmatch(locus) if isinstance(locus, str) else None
     if found is None:
         return None
-    chrom, pos = found["chrom"] or found["c2"], found["pos"] or found["p2"]
-    return chrom, int(pos), found["ref"] or UNKNOWN_REF, found["alt"] or UNKNOWN_ALT
+    return found["chrom"], int(found["pos"]), found["ref"] or UNKNOWN_REF, found["alt"] or UNKNOWN_ALT
 
 
 def values_of_frame(frame: Any, populations: Any) -> tuple[np.ndarray, list[str], list[Any], Any]:

@@ -116,9 +116,5 @@ def _by_ending(path: str) -> OutputFormat:
         if path.lower().endswith((*one.endings, *one.replaced)):
             return one
     known = ", ".join(ending for one in FORMATS for ending in one.endings)
-    raise ConfigError(
-        f"{path}: the ending does not tell the output's type ({known}); give --output-type {'|'.join(KEYS)}"
-    )
-
-
-KEYS = tuple(one.key for one in FORMATS)
+    keys = "|".join(one.key for one in FORMATS)
+    raise ConfigError(f"{path}: the ending does not tell the output's type ({known}); give --output-type {keys}")
