@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from copy import copy
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 
 from imputevae_cli.data import interchange
 from imputevae_cli.data.evidence_frequencies import evidence_frequencies, posterior
+from imputevae_cli.data.fill_bias import Watched
 from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix, ImputedBlock, missing_per_sample
 from imputevae_cli.data.validate import check_calls
 from imputevae_cli.errors import ConfigError, TrainingError
@@ -294,7 +296,9 @@ class ImputedGenotypes:
         kind.check_place(path, inputs=[source.given or source.path] if source else [], force=force)
         how = Writing(kind.key, command, __version__, threads, progress, names, self.refines)
         kind.writer().check(path, self.genotypes, how)
-        return kind.writer().write(path, self, how)
+        watched = Watched(self)
+        summary = kind.writer().write(path, watched, how)
+        return None if summary is None else replace(summary, bias=watched.bias)
 
     def write_vcf(self, path: str | Path, output_type: str | None = None, **options: Any) -> WriteSummary:
         """Write the input's records with missing calls filled; `-` is standard output.

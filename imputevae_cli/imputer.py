@@ -133,6 +133,7 @@ class ImputeVAE(Estimator):
             stages or Stages(),
             self.rules,
             genotypes.samples,
+            names,
         )
         return mask, names, Task(cohort, validation, test, *how)
 

@@ -16,7 +16,9 @@ from imputevae_cli.cli.options import (
     Likelihoods,
     MapFile,
     Overlap,
+    Parents,
     Popmap,
+    names_of,
     with_common,
 )
 from imputevae_cli.errors import ConfigError
@@ -51,6 +53,7 @@ def impute(
     popmap: Popmap = None,
     map_: MapFile = None,
     likelihoods: Likelihoods = None,
+    parents: Parents = None,
     overlap: Overlap = OVERLAP,
     output_type: Annotated[
         str | None,
@@ -137,7 +140,7 @@ def impute(
         )
 
     clock = Stopwatch()
-    session = this.start(common, files, {"io.likelihoods": likelihoods})
+    session = this.start(common, files, {"io.likelihoods": likelihoods, "founders.parents": names_of(parents)})
     outputs = outputs_of(session.config)
     if target_accuracy is not None and min_gp:
         raise ConfigError("give --min-gp or --target-accuracy, not both")
@@ -163,8 +166,7 @@ def impute(
         )
         written = outputs.write(imputed, session, force)
         this.write_latent(latent, fitted, genotypes)
-    n_refined = imputed.n_refined if written is None else written.refined
-    show_imputation(fitted, imputed, ", ".join(outputs.paths), clock, common.quiet, n_refined)
+    show_imputation(fitted, imputed, ", ".join(outputs.paths), clock, common.quiet, written)
 
 
 def _threshold(fitted: ImputeVAE, accuracy: float) -> float:

@@ -89,8 +89,10 @@ class Outputs:
         for path, kind in zip(self.paths, self.kinds, strict=True):
             kind.writer().check(path, genotypes, Writing(kind.key, version=__version__, names=self.names))
 
-    def write(self, imputed: ImputedGenotypes, session: Session, force: bool) -> WriteSummary | None:
-        """Write all; returns the counts of the first VCF, or None without one."""
+    def write(self, imputed: ImputedGenotypes, session: Session, force: bool) -> WriteSummary:
+        """Write all; returns the counts of the first VCF, or without one of what was refined alone."""
+        from imputevae_cli.io.vcf_writer import WriteSummary
+
         how: dict[str, Any] = {
             "force": force,
             "command": session.command,
@@ -101,7 +103,8 @@ class Outputs:
         written = [imputed.write(path, kind.key, **how) for path, kind in zip(self.paths, self.kinds, strict=True)]
         for number in range(1, self.n_draws + 1):
             imputed.draw(number).write(drawn_path(self.first, number), self.kinds[0].key, **how)
-        return next((summary for summary in written if summary is not None), None)
+        counted = next((summary for summary in written if summary is not None), None)
+        return counted or WriteSummary(refined=imputed.n_refined)
 
 
 def drawn_path(path: str | Path, number: int) -> str:
