@@ -12,7 +12,7 @@ E = TypeVar("E", bound="Estimator")
 
 
 class Estimator:
-    """A class with `config`, `rules`, `fit` and `transform` as an estimator of scikit-learn.
+    """What `ImputeVAE` has as an estimator of scikit-learn.
 
     Its parameters are `config`, `rules` and every setting, `__` standing for the dot: `vae__kl_beta`.
     """
