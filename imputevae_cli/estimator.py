@@ -44,8 +44,8 @@ class Estimator:
 
     def __repr__(self) -> str:
         """The settings that are not the defaults, and whether there is a fit."""
-        defaults = dict(leaves(Config().to_dict()))
-        changed = {key: value for key, value in leaves(self.config.to_dict()) if value != defaults[key]}
+        defaults = dict(leaves(Config().to_share()))
+        changed = {key: value for key, value in leaves(self.config.to_share()) if value != defaults[key]}
         settings = ", ".join(f"{key}={value!r}" for key, value in changed.items()) or "default settings"
         return f"<{type(self).__name__}: {settings}; {'fitted' if self.__sklearn_is_fitted__() else 'not fitted'}>"
 

@@ -79,6 +79,7 @@ def test_reprs_are_short(array):
     model = ImputeVAE(Config().replace({"vae.kl_beta": 1.5}))
     assert repr(model) == "<ImputeVAE: vae.kl_beta=1.5; not fitted>"
     assert repr(ImputeVAE()) == "<ImputeVAE: default settings; not fitted>"
+    assert "secret" not in repr(ImputeVAE(Config().replace({"tune.storage": "postgresql://user:secret@host/base"})))
     imputed = ImputeVAE(tiny_config()).fit_transform(array)
     n_missing = int(np.isnan(array).sum())
     assert repr(imputed) == f"<ImputedGenotypes: 24 samples x 60 loci, {n_missing} calls were missing>"

@@ -23,8 +23,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Outputs:
-    """paths: of -o, in the order given; a stopped run is known by the first. kinds: of each. n_draws: further VCFs with
-    drawn genotypes. names: of samples in PHYLIP."""
+    """The files of one run.
+
+    paths: of -o, in the order given; a stopped run is known by the first. kinds: of each. n_draws: further VCFs with
+    drawn genotypes, beside the first. names: of samples in PHYLIP, `relaxed` or `strict`.
+    """
 
     paths: tuple[str, ...]
     kinds: tuple[OutputFormat, ...]

@@ -22,6 +22,8 @@ TITLE = "Zarr VCF"
 VERSION = "0.4"
 CHUNK_LOCI, CHUNK_SAMPLES = 1000, 10_000
 """As bio2zarr cuts its arrays."""
+WHOLE = {"write_empty_chunks": True}
+"""Chunks of zeros are written too: there is no fill value, and zarr 2 reads anything in place of one that is absent."""
 SOURCE, COMMAND, METADATA = "source", "imputevae_command", ".zattrs"
 CALL_ARRAYS = {
     "call_genotype": ("int8", "ploidy", "Genotype"),
@@ -52,7 +54,7 @@ OWN = (*CALL_ARRAYS, *OTHER_ARRAYS, ".zgroup", ".zattrs", ".zmetadata")
 
 def check(path: str | Path, genotypes: GenotypeMatrix, how: Writing) -> None:
     """See `Writer`. Any ploidy will do. Raises ConfigError where there is no zarr."""
-    optional("zarr", "writing Zarr VCF", "zarr")
+    optional("zarr", "writing Zarr VCF", "zarr", least=3)
 
 
 def check_place(path: str | Path, *, force: bool) -> None:
@@ -64,7 +66,7 @@ def check_place(path: str | Path, *, force: bool) -> None:
 
 def write(path: str | Path, imputed: ImputedBlocks, how: Writing) -> None:
     """See `Writer`. The store is a folder."""
-    zarr = optional("zarr", "writing Zarr VCF", "zarr")
+    zarr = optional("zarr", "writing Zarr VCF", "zarr", least=3)
     genotypes = imputed.genotypes
     held = held_loci(path, genotypes, TITLE)
     with atomic_folder(path, OWN) as folder:
@@ -142,7 +144,7 @@ def _region_index(loci: Loci, contigs: np.ndarray, lengths: np.ndarray) -> np.nd
 def _add(store: Any, name: str, values: np.ndarray, dimensions: tuple[str, ...]) -> None:
     dtype, fill = (str, "") if values.dtype == object else (values.dtype, None)  # any fill value is NaN in xarray
     chunks = tuple(min(n, CHUNK_LOCI) if d == "variants" else n for n, d in zip(values.shape, dimensions, strict=True))
-    array = store.create_array(name, shape=values.shape, dtype=dtype, chunks=chunks, fill_value=fill)
+    array = store.create_array(name, shape=values.shape, dtype=dtype, chunks=chunks, fill_value=fill, config=WHOLE)
     array.attrs["_ARRAY_DIMENSIONS"] = list(dimensions)
     array[...] = values
 
@@ -155,7 +157,9 @@ def _write_calls(store: Any, imputed: ImputedBlocks, held: np.ndarray) -> None:
     for name, (dtype, third, description) in CALL_ARRAYS.items():
         more = () if third is None else (sizes[third],)
         chunks = (min(CHUNK_LOCI, shape[0]), min(CHUNK_SAMPLES, shape[1]), *more)
-        array = store.create_array(name, shape=(*shape, *more), dtype=dtype, chunks=chunks, fill_value=None)
+        array = store.create_array(
+            name, shape=(*shape, *more), dtype=dtype, chunks=chunks, fill_value=None, config=WHOLE
+        )
         dimensions = ["variants", "samples"] + ([] if third is None else [third])
         array.attrs.update({"_ARRAY_DIMENSIONS": dimensions, "description": description})
     for first in range(0, len(held), CHUNK_LOCI):

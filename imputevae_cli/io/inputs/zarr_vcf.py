@@ -31,7 +31,7 @@ def is_store(path: Path) -> bool:
 
 def write_as_vcf(path: Path, name: str, out: Path) -> None:
     """Write a store as a VCF.gz at `out`. Raises InputError where it cannot be used, ConfigError without zarr."""
-    zarr = optional("zarr", f"{name}: reading Zarr VCF", "zarr")
+    zarr = optional("zarr", f"{name}: reading Zarr VCF", "zarr", least=3)
     try:
         store = zarr.open_group(str(path), mode="r", use_consolidated=False)
         lacking = [array for array in NEEDED if array not in store]

@@ -57,6 +57,19 @@ def test_xarray_opens_it_with_the_names_of_sgkit(tmp_path, zarr, imputed):
         assert data.contig_id.values[data.variant_contig.values].tolist() == imputed.genotypes.loci.chrom.tolist()
 
 
+def test_no_chunk_is_left_to_a_fill_value(tmp_path, zarr, imputed):
+    """Zarr 2, which sgkit uses, reads whatever is in memory in place of a chunk that is not there."""
+    zarr_vcf.write(tmp_path / "out.vcz", imputed, HOW)
+    for name, array in zarr.open_group(tmp_path / "out.vcz", mode="r").arrays():
+        assert array.nchunks_initialized == array.nchunks, name
+
+
+def test_an_older_zarr_is_told(monkeypatch, zarr, imputed):
+    monkeypatch.setattr("importlib.metadata.version", lambda name: "2.18.7")
+    with pytest.raises(ConfigError, match=r"needs zarr 3 or newer; pip install --upgrade 'imputevae\[zarr\]'"):
+        zarr_vcf.check("out.vcz", imputed.genotypes, HOW)
+
+
 def test_a_store_appears_whole_and_only_ours_is_replaced(tmp_path, zarr, imputed):
     path, kind = tmp_path / "out.vcz", format_of("out.vcz")
     zarr_vcf.write(path, imputed, HOW)
