@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from copy import copy
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from imputevae_cli.io.formats.base import Writing
 from imputevae_cli.io.formats.phylip import iupac, write_phylip
 from imputevae_cli.io.formats.registry import format_of
 from imputevae_cli.io.vcf_writer import WriteSummary
-from imputevae_cli.log import Progress, logger
+from imputevae_cli.log import ProgressOption, logger
 
 BlockFunction = Callable[[int, int], np.ndarray]
 """(start, stop) -> values of the cells at these loci, (samples, stop - start, ...)."""
@@ -56,7 +56,7 @@ class ImputedGenotypes:
         posterior; without it each cell is drawn by itself.
         """
         self.genotypes = genotypes
-        self._gp = gp
+        self._gp = lru_cache(maxsize=1)(gp)  # draws ask for a block again
         self._phase = phase
         if not 0 <= min_gp <= 1:
             raise ConfigError(f"min_gp is {min_gp}; give a probability from 0 to 1")
@@ -276,7 +276,7 @@ class ImputedGenotypes:
         force: bool = False,
         command: str = "",
         threads: int = 1,
-        progress: Progress | None = None,
+        progress: ProgressOption = None,
         names: str = "relaxed",
     ) -> WriteSummary | None:
         """Write to a file of any kind, by its ending: .vcf, .vcf.gz, .bcf, .bed, .str, .gen, .phy, .012, .tsv, .vcz.

@@ -9,7 +9,7 @@ from conftest import REPOSITORY
 
 PACKAGE = REPOSITORY / "imputevae_cli"
 LAYERS = [
-    ["errors", "schema", "settings", "config", "seeds", "log", "passwords", "compiled", "optional"],
+    ["errors", "schema", "settings", "config", "seeds", "log", "bars", "passwords", "compiled", "optional"],
     ["data"],
     ["io"],
     ["masking"],

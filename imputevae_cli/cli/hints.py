@@ -9,7 +9,7 @@ _INPUT = "INPUT is given without an option: imputevae COMMAND cohort.vcf.gz -o O
 _OUTPUT = "-o OUT names the output, and its ending the kind"
 _THREADS = "--threads N"
 _SAMPLES = "--samples A,B or --samples-file FILE keep samples"
-_REGION = "--region CHR:A-B"
+_REGION = "--region CHR:A-B, or --regions-file FILE"
 _LOCI = "every biallelic record is modelled; filter the file before, such as with `bcftools view`"
 HINTS = {
     **dict.fromkeys(("--vcf", "--gzvcf", "--bcf", "--input", "--in", "--infile", "-i", "-I", "--gt", "-g"), _INPUT),

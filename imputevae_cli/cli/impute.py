@@ -124,7 +124,7 @@ def impute(
     from imputevae_cli.cli import session as this
     from imputevae_cli.cli.outputs import Outputs
     from imputevae_cli.cli.signals import resumable, run_folder_of
-    from imputevae_cli.cli.summary import Stopwatch, show_estimate, show_imputation
+    from imputevae_cli.cli.summary import Stopwatch, show_estimate, show_imputation, writing_seconds
     from imputevae_cli.io.paths import Files
 
     def outputs_of(config: Config) -> Outputs:
@@ -157,7 +157,11 @@ def impute(
     if common.dry_run:
         show_estimate(fitted or ImputeVAE(session.config), genotypes, clock)
         return
-    with resumable(outputs.first, common, genotypes, (fitted or session).config, model) as stages:
+    ends = [("writing", writing_seconds(genotypes))]
+    with (
+        session.progress.whole(ends),
+        resumable(outputs.first, common, genotypes, (fitted or session).config, model) as stages,
+    ):
         fitted = fitted or ImputeVAE(session.config).fit(genotypes, progress=session.progress, stages=stages)
         if target_accuracy is not None:
             min_gp = _threshold(fitted, target_accuracy)

@@ -8,7 +8,7 @@ from imputevae_cli.config import Config
 from imputevae_cli.data.genotypes import GenotypeMatrix
 from imputevae_cli.evaluation import evaluate as scoring
 from imputevae_cli.imputer import ImputeVAE
-from imputevae_cli.log import Progress
+from imputevae_cli.log import ProgressOption, chosen_progress
 
 
 def evaluate(
@@ -19,7 +19,7 @@ def evaluate(
     strategy: str = "observed",
     prop: float = 0.1,
     repeats: int = 1,
-    progress: Progress | None = None,
+    progress: ProgressOption = None,
 ) -> scoring.Evaluation:
     """Hide known calls, fill them, and score the model beside the baselines; `.figures` has a row for each method.
 
@@ -32,10 +32,11 @@ def evaluate(
     genotypes.check()
     config = config or (Config() if model is None else model.config)
     seed = config.io.seed
+    bars = chosen_progress(progress)
     rounds = scoring.draw_rounds(genotypes, strategy, prop, repeats, seed)
 
     def model_for(visible: GenotypeMatrix) -> ImputeVAE:
-        return model or ImputeVAE(config).fit(visible, progress=progress)
+        return model or ImputeVAE(config).fit(visible, progress=bars)
 
-    guesses, _, _ = scoring.guesses_of_model(genotypes, rounds, model_for, progress)
-    return scoring.evaluate(genotypes, rounds, guesses, seed, progress)
+    guessed, _ = scoring.guess_with_model(genotypes, rounds, model_for, bars)
+    return scoring.evaluate(genotypes, rounds, guessed.guesses, seed, bars)

@@ -10,7 +10,7 @@ from optuna.storages import InMemoryStorage
 
 from imputevae_cli.config import Config
 from imputevae_cli.data.genotypes import GenotypeMatrix
-from imputevae_cli.log import Progress
+from imputevae_cli.log import ProgressOption, chosen_progress
 from imputevae_cli.tuning.opening import open_storage, storage_at_work
 from imputevae_cli.tuning.result import TuningResult
 from imputevae_cli.tuning.space import make_space
@@ -26,7 +26,7 @@ def tune(
     fix: Iterable[str] = (),
     storage: str | None = None,
     study: str = "study",
-    progress: Progress | None = None,
+    progress: ProgressOption = None,
 ) -> TuningResult:
     """Search the settings under which missing calls are filled best; `.config` of the result has them.
 
@@ -41,9 +41,9 @@ def tune(
     config = config or Config()
     if n_trials is not None:
         config = config.replace({"tune.n_trials": n_trials})
-    searched = make_space(space, fix, config)
+    searched, bars = make_space(space, fix, config), chosen_progress(progress)
     if storage is None:
-        return run_study(genotypes, config, searched, InMemoryStorage(), study, join=False, progress=progress)
+        return run_study(genotypes, config, searched, InMemoryStorage(), study, join=False, progress=bars)
     with storage_at_work(storage):
         kept = open_storage(storage)
-        return run_study(genotypes, config, searched, kept, study, join=True, progress=progress)
+        return run_study(genotypes, config, searched, kept, study, join=True, progress=bars)

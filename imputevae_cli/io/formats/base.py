@@ -8,7 +8,7 @@ from typing import Protocol
 
 from imputevae_cli.data.genotypes import GenotypeMatrix, ImputedBlocks
 from imputevae_cli.io.vcf_writer import WriteSummary
-from imputevae_cli.log import Progress
+from imputevae_cli.log import ProgressOption
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Writing:
     command: str = ""
     version: str = ""
     threads: int = 1
-    progress: Progress | None = None
+    progress: ProgressOption = None
     names: str = "relaxed"
     refines: bool = False
 
