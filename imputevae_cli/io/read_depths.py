@@ -25,10 +25,10 @@ def read_depths(genotypes: GenotypeMatrix, samples: np.ndarray, loci: np.ndarray
     order = np.argsort(loci, kind="stable")
     edges = np.searchsorted(loci[order], np.arange(genotypes.n_loci + 1))
     locus_of = {row: locus for locus, row in enumerate(source.rows.tolist()) if row >= 0}
-    number = -1  # of the record among those of the region
+    number = -1  # of the record among those of the regions
     for block in open_vcf(source.path, source.name, again=True).blocks():
         for i, fixed in enumerate(block.fixed):
-            if source.region is not None and (fixed.chrom, fixed.pos) not in source.region:
+            if source.regions is not None and (fixed.chrom, fixed.pos) not in source.regions:
                 continue
             number += 1
             locus = locus_of.get(number, -1)
