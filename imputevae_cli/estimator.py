@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from imputevae_cli.config import Config, leaves
 from imputevae_cli.errors import ConfigError
+from imputevae_cli.log import ProgressOption
 
 E = TypeVar("E", bound="Estimator")
 
@@ -37,10 +38,10 @@ class Estimator:
         self.rules = own.get("rules", self.rules)
         return self
 
-    def fit_transform(self, genotypes: Any, y: Any = None, **options: Any) -> Any:
+    def fit_transform(self, genotypes: Any, y: Any = None, *, progress: ProgressOption = None, **options: Any) -> Any:
         """Fit on genotypes and fill their missing calls. y: not used. options: of `transform`."""
-        fitted: Any = self
-        return fitted.fit(genotypes).transform(**options)
+        model: Any = self
+        return model.fit(genotypes, progress=progress).transform(progress=progress, **options)
 
     def __repr__(self) -> str:
         """The settings that are not the defaults, and whether there is a fit."""
