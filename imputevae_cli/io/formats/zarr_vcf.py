@@ -154,10 +154,11 @@ def _write_calls(store: Any, imputed: ImputedBlocks, held: np.ndarray) -> None:
     genotypes = imputed.genotypes
     sizes = {"ploidy": genotypes.ploidy, "genotypes": genotypes.n_classes}
     shape = (len(held), genotypes.n_samples)
+    arrays = {}
     for name, (dtype, third, description) in CALL_ARRAYS.items():
         more = () if third is None else (sizes[third],)
         chunks = (min(CHUNK_LOCI, shape[0]), min(CHUNK_SAMPLES, shape[1]), *more)
-        array = store.create_array(
+        arrays[name] = array = store.create_array(
             name, shape=(*shape, *more), dtype=dtype, chunks=chunks, fill_value=None, config=WHOLE
         )
         dimensions = ["variants", "samples"] + ([] if third is None else [third])
@@ -166,7 +167,7 @@ def _write_calls(store: Any, imputed: ImputedBlocks, held: np.ndarray) -> None:
         chunk = held[first : first + CHUNK_LOCI]
         columns, block = held_block(imputed, chunk, int(chunk[0]), int(chunk[-1]) + 1)
         for name, values in _cells(block, columns, genotypes.ploidy).items():
-            store[name][first : first + len(chunk)] = values
+            arrays[name][first : first + len(chunk)] = values
 
 
 def _cells(block: ImputedBlock, columns: np.ndarray, ploidy: int) -> dict[str, np.ndarray]:
