@@ -101,16 +101,23 @@ def _values(values: np.ndarray) -> np.ndarray:
     -1 and NaN are missing, -2 and NaN at the end are no value.
     """
     cells = values[..., None] if values.ndim == 2 else values
-    is_number = cells.dtype.kind == "f"
+    text_of = _text_of_whole
+    if cells.dtype.kind == "f":
+        cells, text_of = np.where(np.isnan(cells), np.inf, cells), _text_of_numbers  # NaN is not even equal to itself
+    known: dict[tuple[Any, ...], str] = {}
     texts = np.empty(cells.shape[:2], object)
     for i, row in enumerate(cells.tolist()):
-        for j, cell in enumerate(row):
-            kept = ["." if v != v else f"{v:.6g}" for v in cell] if is_number else _whole(cell)
-            while is_number and len(kept) > 1 and kept[-1] == ".":
-                kept.pop()
-            texts[i, j] = ",".join(kept) or "."
+        texts[i] = [known.get(cell) or known.setdefault(cell, text_of(cell)) for cell in map(tuple, row)]
     return texts
 
 
-def _whole(cell: list[Any]) -> list[str]:
-    return ["." if v == -1 else str(v) for v in cell if v != -2]
+def _text_of_whole(cell: tuple[int, ...]) -> str:
+    return ",".join("." if number == -1 else str(number) for number in cell if number != -2) or "."
+
+
+def _text_of_numbers(cell: tuple[float, ...]) -> str:
+    """Infinity stands for NaN."""
+    kept = ["." if number == np.inf else f"{number:.6g}" for number in cell]
+    while len(kept) > 1 and kept[-1] == ".":
+        kept.pop()
+    return ",".join(kept)

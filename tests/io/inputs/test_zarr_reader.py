@@ -11,6 +11,7 @@ from vcf_maker import Filled, record, vcf, write
 from imputevae_cli.errors import ConfigError, InputError
 from imputevae_cli.io.formats import zarr_vcf as zarr_out
 from imputevae_cli.io.formats.base import Writing
+from imputevae_cli.io.inputs import zarr_vcf as zarr_in
 from imputevae_cli.io.inputs.vcf_text_of_arrays import texts_of_alleles
 from imputevae_cli.io.vcf_reader import read_vcf
 
@@ -104,3 +105,11 @@ def test_without_zarr_the_error_says_what_to_install(tmp_path, monkeypatch):
     (tmp_path / ".zgroup").write_text('{"zarr_format": 2}')
     monkeypatch.setitem(sys.modules, "zarr", None)
     refused(tmp_path, r"reading Zarr VCF needs zarr, which is not installed; pip install", ConfigError)
+
+
+def test_numbers_of_cells_as_vcf_has_them():
+    whole = np.array([[[3, 0], [-1, -1], [7, -2]]])
+    assert zarr_in._values(whole).tolist() == [["3,0", ".,.", "7"]]
+    numbers = np.array([[[0.25, 0.75, np.nan], [np.nan] * 3, [0.5, np.nan, 1e-7]]], np.float32)
+    assert zarr_in._values(numbers).tolist() == [["0.25,0.75", ".", "0.5,.,1e-07"]]
+    assert zarr_in._values(np.array([[4, -1]])).tolist() == [["4", "."]]
