@@ -15,7 +15,6 @@ import numpy as np
 
 from imputevae_cli.config import Config
 from imputevae_cli.data.cohort import Cohort
-from imputevae_cli.data.evidence import Evidence
 from imputevae_cli.data.genotypes import missing_per_sample
 from imputevae_cli.data.hidden_calls import HiddenCells, pick
 from imputevae_cli.decoders.base import (
@@ -155,7 +154,7 @@ class FittedCopying:
 
     def for_cohort(self, context: Context) -> Shown:
         """See `FittedDecoder`."""
-        return Shown(self.posterior, self.cohort.evidence)
+        return Shown(self.posterior, self.cohort)
 
     def for_samples(self, cohort: Cohort, context: Context) -> Stretch:
         """See `FittedDecoder`: they are read against the cohort's haplotypes."""
@@ -176,13 +175,10 @@ class FittedCopying:
 
 @dataclass(frozen=True)
 class Shown:
-    """A posterior in which a call that was hidden from the fit has what the fit makes of it.
-
-    evidence: of the cohort, None where its calls are certain.
-    """
+    """The posterior of a cohort, in which a call that was hidden from the fit has what the fit makes of it."""
 
     posterior: HaplotypePosterior
-    evidence: Evidence | None
+    cohort: Cohort
 
     def gp(self, start: int, stop: int) -> np.ndarray:
         """See `Posterior`."""
@@ -200,7 +196,7 @@ class Shown:
     def _draws(self) -> HaplotypeDraws:
         from imputevae_cli.decoders.copying.draws import HaplotypeDraws  # brings the compiler
 
-        return HaplotypeDraws(self.posterior, self.evidence, copying_rules.DEFAULT)
+        return HaplotypeDraws(self.posterior, self.cohort, copying_rules.DEFAULT)
 
 
 def copying_model(settings: CopyingSettings, seed: int) -> CopyingModel:

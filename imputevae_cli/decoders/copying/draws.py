@@ -13,32 +13,50 @@ from functools import cached_property
 
 import numpy as np
 
+from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.data.evidence import FLAT, Evidence
 from imputevae_cli.data.genotypes import MISSING
 from imputevae_cli.decoders.copying import select_haplotypes
 from imputevae_cli.decoders.copying import windows as copying_windows
+from imputevae_cli.decoders.copying.inbreeding import ONE_PATH
 from imputevae_cli.decoders.copying.kernel_numerics import TINY, F, fast, mix, mix_each, sloped, uniform
+from imputevae_cli.decoders.copying.model import plain_inputs
 from imputevae_cli.decoders.copying.posterior import HaplotypePosterior
 from imputevae_cli.decoders.copying.rules import CopyingRules
 from imputevae_cli.decoders.copying.schedule import DOSE_UNIT
 from imputevae_cli.decoders.copying.select_haplotypes import Candidates, Packed
+from imputevae_cli.decoders.copying.window_frame import Frame
 
 NOBODY = -1
 
 
 @dataclass(frozen=True)
 class HaplotypeDraws:
-    """Draws of the genotypes of a cohort. evidence: of its cells, or None where calls are certain."""
+    """Draws of the genotypes of the cohort that the posterior is of."""
 
     posterior: HaplotypePosterior
-    evidence: Evidence | None
+    cohort: Cohort
     rules: CopyingRules
+
+    @property
+    def evidence(self) -> Evidence | None:
+        """Of the cohort's cells, or None where calls are certain."""
+        return self.cohort.evidence
+
+    @cached_property
+    def _frame(self) -> Frame:
+        return plain_inputs(self.cohort).frame_by(self.posterior.schedule, self.rules)
+
+    def _is_one(self, n: int, loci: np.ndarray | slice) -> np.ndarray:
+        """bool, of the loci: where a sample is homozygous by descent; all False where nobody is inbred."""
+        by_descent = self._frame.by_descent
+        return by_descent[n, loci] >= ONE_PATH if len(by_descent) else np.zeros(self.cohort.n_loci, bool)[loci]
 
     def draw(self, number: int, start: int, stop: int) -> np.ndarray:
         """int8 (stop - start, L): draw `number` of the genotypes of samples start..stop, joint along each chromosome.
 
-        The same number gives the same draw, whatever samples are asked for. Where a sample follows one path, it is
-        homozygous.
+        The same number gives the same draw, whatever samples are asked for. Where a sample is homozygous by descent,
+        so are its draws.
         """
         ploidy, n_loci = self.posterior.ploidy, len(self.posterior.switch)
         out = np.empty((stop - start, n_loci), np.int8)
@@ -58,7 +76,7 @@ class HaplotypeDraws:
         posterior, (core, core_stop, stop) = self.posterior, self._windows[w].tolist()
         part, ploidy = slice(core, stop), posterior.ploidy
         likelihoods, pair = self._likelihoods(n, part), self._haplotypes[n * ploidy : (n + 1) * ploidy, part] / F(255)
-        two = posterior.paths[w, n] == 2
+        two = self._frame.paths[w, n] == 2
         copied = copied.copy()
         for h in range(2 if two else 1):
             donors = self._donors[w, n].copy()
@@ -75,6 +93,8 @@ class HaplotypeDraws:
             pair[h, : core_stop - core] = drawn
         if not two:
             alleles[:, core:core_stop], copied[:] = alleles[0, core:core_stop], copied[0]
+        one = core + np.flatnonzero(self._is_one(n, slice(core, core_stop)))
+        alleles[-1, one] = alleles[0, one]
         return copied
 
     def _likelihoods(self, n: int, part: slice) -> np.ndarray:
@@ -87,10 +107,7 @@ class HaplotypeDraws:
     @cached_property
     def _windows(self) -> np.ndarray:
         """int64 (W, 3): the first locus of each core, one past its last, and the end of what is read to the right."""
-        window_of, n_loci = self.posterior.window_of, len(self.posterior.switch)
-        starts = np.flatnonzero(np.diff(window_of, prepend=-1))
-        stops = np.append(starts[1:], n_loci)
-        return np.stack([starts, stops, np.minimum(stops + self.posterior.schedule.halo, n_loci)], 1)
+        return self._frame.windows[:, 1:]
 
     @cached_property
     def _haplotypes(self) -> np.ndarray:
@@ -108,8 +125,9 @@ class HaplotypeDraws:
             if self.evidence is not None:
                 nothing &= self.evidence.codes[n, unseen] == FLAT
             loci, doses, pair = unseen[nothing], doses[nothing], haplotypes[n * ploidy : (n + 1) * ploidy]
-            one = posterior.paths[posterior.window_of[loci], n] == 1
-            chances = np.where(one, doses[:, 1], allele_chances(doses, pair[0, loci] > pair[-1, loci]))  # (2, M)
+            mean = (1 - doses[:, 0] + doses[:, 1]) / 2
+            one, apart = self._is_one(n, loci) | (ploidy == 1), allele_chances(doses, pair[0, loci] > pair[-1, loci])
+            chances = np.where(one, mean if ploidy == 2 else doses[:, 1], apart)  # (2, M)
             pair[:, loci] = np.rint(255 * chances[:ploidy])
         return haplotypes
 
@@ -118,12 +136,12 @@ class HaplotypeDraws:
         """int32 (W, N, K): the haplotypes that each sample copies in each window."""
         posterior, schedule, rules = self.posterior, self.posterior.schedule, self.rules.choice
         n_samples, n_loci = posterior.calls.shape
-        fewest = int(posterior.paths.sum(1, dtype=np.int64).min()) - posterior.ploidy
+        paths = self._frame.paths
+        fewest = int(paths.sum(1, dtype=np.int64).min()) - posterior.ploidy
         donors = np.zeros((len(self._windows), n_samples, max(1, min(schedule.donors, fewest))), np.int32)
-        for w, (core, _, stop) in enumerate(self._windows.tolist() if n_samples > 1 else []):
-            found = Candidates.of(posterior.paths[w], posterior.ploidy, None)
+        for w, window in enumerate(self._frame.windows if n_samples > 1 else []):
+            found = Candidates.of(paths[w], posterior.ploidy, None)
             in_order = len(found.rows) > rules.most_compared
-            window = np.array([max(0, core - schedule.halo), core, stop, stop])
             spans = copying_windows.stretches(window, n_loci, schedule.pieces, schedule.scales)
             packed = Packed.of(found, self._haplotypes, self._haplotypes, spans, in_order)
             keys = mix_each(np.uint64(w), np.arange(n_samples, dtype=np.uint64))

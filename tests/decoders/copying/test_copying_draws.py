@@ -24,8 +24,8 @@ def shown():
     truth = calls.copy()
     calls[:N_GAPS, GAP] = -1
     chrom, pos = np.zeros(240, np.int32), np.arange(240) * 1000 + 1
-    posterior = CopyingModel(QUICK).fit(Cohort(calls, chrom, pos, 2))
-    return Shown(posterior, None), truth
+    data = Cohort(calls, chrom, pos, 2)
+    return Shown(CopyingModel(QUICK).fit(data), data), truth
 
 
 def linkage(residuals, signs):
@@ -67,7 +67,8 @@ def test_a_number_gives_the_same_draw_whatever_is_asked_for(shown):
 @pytest.mark.parametrize(("ploidy", "inbred"), [(1, False), (2, True)])
 def test_one_path_draws_no_heterozygotes(ploidy, inbred):
     truth, calls, chrom, pos = cohort(ploidy=ploidy, inbred=inbred)
-    draw = Shown(CopyingModel(QUICK).fit(Cohort(calls, chrom, pos, ploidy)), None).draw(2, 0, 40)
+    data = Cohort(calls, chrom, pos, ploidy)
+    draw = Shown(CopyingModel(QUICK).fit(data), data).draw(2, 0, 40)
     assert set(np.unique(draw)) == {0, ploidy}
     assert (draw == truth)[calls < 0].mean() > 0.9
 
@@ -75,8 +76,9 @@ def test_one_path_draws_no_heterozygotes(ploidy, inbred):
 def test_reads_of_a_cell_decide_what_is_drawn_there():
     truth, calls, chrom, pos = cohort(2)
     evidence = Evidence(np.where(calls < 0, 0, CALL + calls).astype(np.uint16), special_table(2))
-    posterior = CopyingModel(QUICK).fit(Cohort(calls, chrom, pos, 2, evidence=evidence))
-    draw = Shown(posterior, evidence).draw(1, 0, 40)
+    data = Cohort(calls, chrom, pos, 2, evidence=evidence)
+    posterior = CopyingModel(QUICK).fit(data)
+    draw = Shown(posterior, data).draw(1, 0, 40)
     assert (draw == truth)[calls >= 0].mean() > 0.98
     expected = np.take_along_axis(posterior.gp(0, 240), truth[..., None].astype(int), 2)[calls < 0].mean()
     assert (draw == truth)[calls < 0].mean() > expected - 0.03
