@@ -53,15 +53,15 @@ LOW_DEPTH = {
     "lowdepth_cross": "250 x 1,524, simulated four-founder cross, depth 0.65",
     "lowdepth_rad": "198 x 7,091, simulated RAD, depth 3",
     "lowdepth_turtle": "214 x 2,616, box turtle ddRAD, reads thinned to 3",
+    "fresh_cross_11": "250 x 1,529, another simulated four-founder cross, mean depth 0.4",
+    "fresh_wgs60_11": "60 x 2,500, simulated region, depth 0.9",
 }
 """The cases of low depth: samples x loci, and what they are."""
 POLYPLOIDS = {
     "potato4x_d12": "85 x 1,511, tetraploid potatoes, a diallel, reads thinned to 12",
-    "diallel4x": "100 x 960, simulated tetraploid diallel, depth 12",
     "outbred4x": "120 x 360, simulated tetraploids, outbred, depth 20",
     "diallel6x": "100 x 960, simulated hexaploid diallel, depth 20",
     "cross3x": "100 x 960, simulated triploids of 4x and 2x parents, depth 8",
-    "outbred3x": "120 x 500, simulated triploids of two populations, depth 5",
 }
 """The polyploid cases, likewise."""
 METHODS = {"imputevae haplotype": "haplotype copying alone", "imputevae copying": "haplotype copying alone"}
@@ -80,6 +80,7 @@ def on_files(files: Any, config: Any) -> Any:
         "reference/settings.md": settings(),
         "reference/metrics.md": metrics(),
         "reference/exit-codes.md": exit_codes(),
+        "tutorials/notebook.md": notebook(ROOT / "docs" / "tutorials" / "notebook.ipynb"),
         "changelog.md": (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"),
     }
     for path, text in pages.items():
@@ -106,6 +107,22 @@ def _mathml(tex: str, display: str) -> str:
     from latex2mathml.converter import convert
 
     return convert(" ".join(tex.split()), display=display)
+
+
+# --- the notebook
+
+
+def notebook(path: Path) -> str:
+    """A Jupyter notebook as a page: its cells in order, the code with what it gave."""
+    parts = []
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        source = "".join(cell["source"])
+        parts.append(source if cell["cell_type"] == "markdown" else f"```python\n{source}\n```")
+        for output in cell.get("outputs", ()):
+            text = output.get("text") or output.get("data", {}).get("text/plain", [])
+            parts.append(f"```text\n{''.join(text).rstrip()}\n```")
+    parts.insert(1, f"[Download it]({path.name}) to run it yourself.")
+    return "\n\n".join(parts)
 
 
 # --- the command line
@@ -253,7 +270,7 @@ def metrics() -> str:
     lines = [
         "# Metrics\n",
         "Names and meanings are made from the code. All are taken over known calls that were hidden "
-        "from the model: the held-out calls.\n",
+        "from the model, the held-out calls, or over those of `--truth`.\n",
         "| name in the files | metric | what it says | better |",
         "|---|---|---|---|",
     ]

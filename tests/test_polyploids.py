@@ -114,12 +114,18 @@ def test_a_saved_model_fills_the_same_and_other_samples(imputed, tmp_path):
 
 
 def test_an_evaluation_has_the_dosage_error_and_the_classes(tmp_path):
-    run("evaluate", TETRAPLOIDS, "-o", tmp_path / "out", *FLAGS)
+    run("evaluate", TETRAPLOIDS, "-o", tmp_path / "out", "--likelihoods", "none", *FLAGS)
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["input"]["ploidy"] == 4
     assert 0 < report["metrics"]["model"]["dosage_rmse"]["value"] < report["metrics"]["mode"]["dosage_rmse"]["value"]
     assert "tetraploid" in (tmp_path / "out" / "report.html").read_text()
     assert "0/0/1/1" in (tmp_path / "out" / "strata.tsv").read_text()
+
+
+def test_an_evaluation_of_uncertain_calls_goes_by_their_reads(tmp_path):
+    run("evaluate", TETRAPLOIDS, "-o", tmp_path / "out", *FLAGS)
+    metrics = json.loads((tmp_path / "out" / "report.json").read_text())["metrics"]
+    assert metrics["model"]["read_loss"]["value"] < metrics["population_frequencies"]["read_loss"]["value"]
 
 
 def test_a_dry_run_and_a_decoder_that_does_not_serve(tmp_path):

@@ -16,7 +16,10 @@ from imputevae_cli.cli.help import FILES, MESSAGES, RUNNING, SETTINGS, SUBSET
 from imputevae_cli.errors import ConfigError
 
 Input = Annotated[
-    str | None, typer.Argument(metavar="INPUT", help="VCF, VCF.gz or BCF; - reads standard input.", show_default=False)
+    str | None,
+    typer.Argument(
+        metavar="INPUT", help="VCF, VCF.gz, BCF, PLINK .bed or Zarr VCF; - reads standard input.", show_default=False
+    ),
 ]
 Popmap = Annotated[
     Path | None,
@@ -143,6 +146,15 @@ class Common:
     ] = None
     region: Annotated[
         str | None, typer.Option("--region", metavar="CHR:A-B", help="Keep this region.", rich_help_panel=SUBSET)
+    ] = None
+    regions_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--regions-file",
+            metavar="FILE",
+            help="Keep these regions: .bed, or CHR:A-B one per line.",
+            rich_help_panel=SUBSET,
+        ),
     ] = None
     force: Annotated[bool, typer.Option("--force", help="Overwrite the output.", rich_help_panel=RUNNING)] = False
     resume: Annotated[
