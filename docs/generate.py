@@ -53,8 +53,17 @@ LOW_DEPTH = {
     "lowdepth_cross": "250 x 1,524, simulated four-founder cross, depth 0.65",
     "lowdepth_rad": "198 x 7,091, simulated RAD, depth 3",
     "lowdepth_turtle": "214 x 2,616, box turtle ddRAD, reads thinned to 3",
+    "fresh_cross_11": "250 x 1,529, another simulated four-founder cross, mean depth 0.4",
+    "fresh_wgs60_11": "60 x 2,500, simulated region, depth 0.9",
 }
 """The cases of low depth: samples x loci, and what they are."""
+POLYPLOIDS = {
+    "potato4x_d12": "85 x 1,511, tetraploid potatoes, a diallel, reads thinned to 12",
+    "outbred4x": "120 x 360, simulated tetraploids, outbred, depth 20",
+    "diallel6x": "100 x 960, simulated hexaploid diallel, depth 20",
+    "cross3x": "100 x 960, simulated triploids of 4x and 2x parents, depth 8",
+}
+"""The polyploid cases, likewise."""
 METHODS = {"imputevae haplotype": "haplotype copying alone", "imputevae copying": "haplotype copying alone"}
 METHODS |= {"beagle": "Beagle 5.4", "PG-SUI ImputeVAE": "PG-SUI 1.8.7"}
 
@@ -71,6 +80,7 @@ def on_files(files: Any, config: Any) -> Any:
         "reference/settings.md": settings(),
         "reference/metrics.md": metrics(),
         "reference/exit-codes.md": exit_codes(),
+        "tutorials/notebook.md": notebook(ROOT / "docs" / "tutorials" / "notebook.ipynb"),
         "changelog.md": (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"),
     }
     for path, text in pages.items():
@@ -97,6 +107,22 @@ def _mathml(tex: str, display: str) -> str:
     from latex2mathml.converter import convert
 
     return convert(" ".join(tex.split()), display=display)
+
+
+# --- the notebook
+
+
+def notebook(path: Path) -> str:
+    """A Jupyter notebook as a page: its cells in order, the code with what it gave."""
+    parts = []
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        source = "".join(cell["source"])
+        parts.append(source if cell["cell_type"] == "markdown" else f"```python\n{source}\n```")
+        for output in cell.get("outputs", ()):
+            text = output.get("text") or output.get("data", {}).get("text/plain", [])
+            parts.append(f"```text\n{''.join(text).rstrip()}\n```")
+    parts.insert(1, f"[Download it]({path.name}) to run it yourself.")
+    return "\n\n".join(parts)
 
 
 # --- the command line
@@ -296,9 +322,11 @@ def decoders() -> str:
     from imputevae_cli.decoders import registry
     from imputevae_cli.ensemble.plan import Data, takes_part
 
-    lines = ["| decoder | `model.decoder` | where calls are certain | where they are uncertain |", "|---|---|---|---|"]
+    heads = ["decoder", "`model.decoder`", "where calls are certain", "where they are uncertain", "polyploids"]
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    data = (Data(0), Data(0, is_uncertain=True), Data(0, is_uncertain=True, ploidy=4))
     for name, decoder in registry.every().items():
-        parts = [takes_part(decoder.role, Data(0, is_uncertain)) for is_uncertain in (False, True)]
+        parts = [takes_part(decoder.role, one) for one in data]
         said = ["takes part" if part else "no" for part in parts]
         lines.append(f"| {decoder.title} | `{name}` | {' | '.join(said)} |")
     return "\n".join(lines)
@@ -401,6 +429,22 @@ def bench_lowdepth() -> str:
     return "\n".join(lines)
 
 
+def bench_polyploids() -> str:
+    """Every cell that the truth knows, visible ones too, from bench/results/polyploids.json."""
+    lines = [
+        "| data | tool | concordance | RMSE | RMSE, hidden cells | log loss | ECE |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for case, data in POLYPLOIDS.items():
+        for number, row in enumerate(row for row in _rows("polyploids") if row["case"] == case):
+            ours = row["method"].startswith("imputevae")
+            name = f"**imputevae** ({row['cpu_s']:.0f} CPU s)" if ours else row["method"]
+            cells = [_figure(row["all"]["concordance"], 3), _figure(row["all"]["rmse"], 3)]
+            cells += [_figure(row["hidden"]["rmse"], 3), *(_figure(row["all"][key], 3) for key in ("log_loss", "ece"))]
+            lines.append(f"| {data if number == 0 else ''} | {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def bench_scale() -> str:
     """Time and memory along samples and along loci, from bench/results/scale.json."""
     runs = json.loads((RESULTS / "scale.json").read_text())["runs"]
@@ -422,6 +466,7 @@ TABLES: dict[str, Callable[[], str]] = {
         bench_accuracy,
         bench_decoders,
         bench_lowdepth,
+        bench_polyploids,
         bench_scale,
     )
 }

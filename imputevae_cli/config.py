@@ -139,7 +139,7 @@ class IoSettings(Section):
     """
 
     prefix: str | None = None
-    ploidy: Annotated[int, Meta(ge=1, le=2)] | None = None
+    ploidy: Annotated[int, Meta(ge=1, le=8)] | None = None
     likelihoods: Literal["auto", "PL", "GL", "AD", "CATG", "GP", "none"] = "auto"
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 1
     n_jobs: Annotated[int, Meta(ge=0, le=4096)] = 0

@@ -1,8 +1,10 @@
-"""Make example.vcf.gz, its index and example.popmap: the same bytes each time.
+"""Make example.vcf.gz, its index and example.popmap, and tetraploid.vcf.gz with its index: the same bytes each time.
 
 Three populations each have five founder haplotypes, all with one genealogy in every short block of loci.
 Each sample's two haplotypes are mosaics of the founders of its own population, switching founder once or twice a
 contig: so neighbouring loci are in linkage disequilibrium, and populations differ in allele frequency.
+
+The tetraploids are offspring of crosses among four parents, read at a depth of about ten: many visible calls are wrong.
 
 Run: python test_data/make_test_data.py
 """
@@ -162,5 +164,65 @@ def make(folder: Path, name: str = "example", contigs: dict[str, tuple[int, int]
     (folder / f"{name}.popmap").write_text(popmap, encoding="utf-8")
 
 
+PARENTS, OFFSPRING, DEPTH, ERROR, HIDDEN = 4, 48, 10, 0.005, 0.2
+"""Of the tetraploids: parents, samples, mean reads of a cell, errors of reads, and cells without reads."""
+TETRAPLOID_HEADER = """##fileformat=VCFv4.2
+##source=make_test_data.py
+##contig=<ID=chr1,length=1000000>
+##contig=<ID=chr2,length=1000000>
+##INFO=<ID=AC,Number=A,Type=Integer,Description="Allele count in genotypes">
+##INFO=<ID=AN,Number=1,Type=Integer,Description="Total number of alleles in called genotypes">
+##FORMAT=<ID=GT,Number=1,Type=String,Description="Genotype">
+##FORMAT=<ID=AD,Number=R,Type=Integer,Description="Reads of each allele">
+"""
+
+
+def tetraploid_dosages(rng: np.random.Generator, n_loci: int) -> np.ndarray:
+    """ALT alleles, int (loci, samples), along one contig: each parent gives two of its four haplotypes, which it
+    recombines two by two, one crossover each on average."""
+    parents = (rng.random((PARENTS, 4, n_loci)) < rng.uniform(0.2, 0.8, n_loci)).astype(int)
+    out = np.zeros((n_loci, OFFSPRING), int)
+    for sample in range(OFFSPRING):
+        for parent in rng.choice(PARENTS, 2, replace=False):
+            for pair in rng.permutation(4).reshape(2, 2):
+                crossovers = np.sort(rng.integers(n_loci, size=rng.poisson(1.0)))
+                strand = (np.searchsorted(crossovers, np.arange(n_loci)) + rng.integers(2)) % 2
+                out[:, sample] += parents[parent, pair[strand], np.arange(n_loci)]
+    return out
+
+
+def tetraploid_record(rng: np.random.Generator, chrom: str, pos: int, dosages: np.ndarray) -> str:
+    """One line; the call is the likeliest genotype of the reads, under a binomial model."""
+    share = np.arange(5) / 4 * (1 - 2 * ERROR) + ERROR
+    depth = rng.poisson(DEPTH, OFFSPRING) * (rng.random(OFFSPRING) > HIDDEN)
+    n_alt = rng.binomial(depth, share[dosages])
+    logs = n_alt[:, None] * np.log(share) + (depth - n_alt)[:, None] * np.log(1 - share)
+    calls = np.where(depth > 0, logs.argmax(1), -1)
+    ref, alt = rng.permutation(list("ACGT"))[:2]
+    known = calls[calls >= 0]
+    cells = [
+        f"{'./././.' if call < 0 else '/'.join('0' * (4 - call) + '1' * call)}:{n - a},{a}"
+        for call, n, a in zip(calls.tolist(), depth.tolist(), n_alt.tolist(), strict=True)
+    ]
+    info = f"AC={known.sum()};AN={4 * len(known)}"
+    return "\t".join([chrom, str(pos), ".", ref, alt, ".", "PASS", info, "GT:AD", *cells]) + "\n"
+
+
+def make_tetraploids(folder: Path) -> None:
+    """Write tetraploid.vcf.gz with its index."""
+    rng, n_loci = np.random.default_rng(SEED), 70
+    samples = [f"t{i + 1:02d}" for i in range(OFFSPRING)]
+    lines = []
+    for chrom in ("chr1", "chr2"):
+        dosages = tetraploid_dosages(rng, n_loci)
+        lines += [tetraploid_record(rng, chrom, 10_000 * (j + 1), dosages[j]) for j in range(n_loci)]
+    columns = "\t".join(["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT", *samples]) + "\n"
+    target = folder / "tetraploid.vcf.gz"
+    with pysam.BGZFile(str(target), "w9") as file:
+        file.write((TETRAPLOID_HEADER + columns + "".join(lines)).encode())
+    pysam.tabix_index(str(target), preset="vcf", force=True)
+
+
 if __name__ == "__main__":
     make(Path(__file__).parent)
+    make_tetraploids(Path(__file__).parent)

@@ -186,7 +186,7 @@ def test_absent_yaml_and_preset(tmp_path):
         "train.device=tpu",
         "train.weights_max_ratio=0.5",
         "vae.kl_beta=-0.1",
-        "io.ploidy=3",
+        "io.ploidy=9",
         "io.seed=-1",
         "train.max_epochs=null",
     ],

@@ -29,6 +29,17 @@ def test_the_script_makes_the_example(script, tmp_path):
     assert (tmp_path / "example.vcf.gz.tbi").exists()
 
 
+def test_the_script_makes_the_tetraploids(script, tmp_path):
+    script.make_tetraploids(tmp_path)
+    made, stored = (gzip.decompress((folder / "tetraploid.vcf.gz").read_bytes()) for folder in (tmp_path, FOLDER))
+    assert made == stored
+    genotypes = read_vcf(FOLDER / "tetraploid.vcf.gz")
+    assert genotypes.calls.shape == (48, 140)
+    assert genotypes.ploidy == 4
+    assert genotypes.evidence_report.field == "AD"
+    assert 0.15 < (genotypes.calls == -1).mean() < 0.25
+
+
 def test_what_the_example_holds():
     genotypes = read_vcf(FOLDER / "example.vcf.gz", popmap=FOLDER / "example.popmap")
     assert genotypes.calls.shape == (90, 601)

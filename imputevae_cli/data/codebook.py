@@ -14,6 +14,8 @@ LAST_LEVEL = N_LEVELS - 1
 MAX_COUNT = 254
 """Reads of an allele are counted up to here: both counts of a deeper cell are scaled down."""
 _LEVEL_OF = np.searchsorted(PHRED - np.r_[0, np.diff(PHRED) / 2], np.arange(PHRED[-1] + 1), side="right") - 1
+LAST_PHRED = 9999
+"""Stands for a likelihood of 0 in a `VectorBook`."""
 _NEW = 0
 
 
@@ -43,6 +45,47 @@ class Codebook:
     def keys(self) -> np.ndarray:
         """int64 (K,): the key of code FIRST_FREE + k."""
         return np.concatenate([np.zeros(0, np.int64), *self._keys])
+
+
+STEPS = ((1, 99), (3, 99), (8, 80), (20, 80))
+"""Of a `VectorBook`: phred units that are told apart, and the largest, for each quarter of its codes."""
+
+
+class VectorBook:
+    """Hands out codes from FIRST_FREE on for likelihood vectors of any length, in the order in which they are seen.
+
+    Five to nine genotypes make more vectors than two bytes can number, so their phred values are rounded, the coarser
+    the more codes are taken: most files, whose reads are few, need the first of STEPS alone.
+    """
+
+    def __init__(self) -> None:
+        self._code_of: dict[bytes, int] = {}
+        self._vectors: list[np.ndarray] = []
+
+    def encode(self, phred: np.ndarray) -> np.ndarray:
+        """uint16 (M,): codes of phred values relative to the best, int (M, C), LAST_PHRED for what cannot be."""
+        rows, places = np.unique(phred.astype(np.int16), axis=0, return_inverse=True)
+        codes = np.array([self._code(row) for row in rows], np.uint16)
+        return codes[places.reshape(-1)]
+
+    def _code(self, row: np.ndarray) -> int:
+        quarter = ((1 << 16) - FIRST_FREE) // len(STEPS)
+        for number in range(len(STEPS)):
+            step, most = STEPS[number]
+            rounded = np.where(row == LAST_PHRED, row, np.minimum((row + step // 2) // step * step, most))
+            code = self._code_of.get(rounded.tobytes())
+            if code is None and len(self._vectors) < quarter * (number + 1):
+                code = self._code_of[rounded.tobytes()] = FIRST_FREE + len(self._vectors)
+                self._vectors.append(rounded)
+            if code is not None:
+                return code
+        raise ValueError("more different likelihoods than two bytes can number")
+
+    @property
+    def likelihoods(self) -> np.ndarray:
+        """float32 (K, C): of code FIRST_FREE + k."""
+        vectors = np.array(self._vectors, np.int64)
+        return np.where(vectors == LAST_PHRED, 0.0, 10.0 ** (-vectors / 10)).astype(np.float32)
 
 
 def levels_of(phred: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ smoothing as an argument.
 
 from __future__ import annotations
 
+from math import comb
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -53,6 +54,8 @@ def locus_frequencies(calls: np.ndarray, n_classes: int, pseudo_count: float) ->
 def hardy_weinberg(alt: Values, ploidy: int) -> list[Values]:
     """Chance of each genotype, 0..ploidy ALT alleles, under random mating; alt: the frequency of ALT, of any shape."""
     ref = 1 - alt
+    if ploidy > 2:  # of an autopolyploid
+        return [comb(ploidy, n_alt) * alt**n_alt * ref ** (ploidy - n_alt) for n_alt in range(ploidy + 1)]
     return [ref, alt] if ploidy == 1 else [ref * ref, 2 * alt * ref, alt * alt]
 
 

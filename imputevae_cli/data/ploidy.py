@@ -7,12 +7,32 @@ from collections.abc import Sequence
 from imputevae_cli.data.genotypes import GenotypeMatrix
 from imputevae_cli.errors import InputError
 
-PLOIDY_NAMES = {1: "haploid", 2: "diploid"}
+MOST_PLOIDY = 8
+"""Genotypes of more alleles are refused."""
+PLOIDY_NAMES = {
+    1: "haploid",
+    2: "diploid",
+    3: "triploid",
+    4: "tetraploid",
+    5: "pentaploid",
+    6: "hexaploid",
+    7: "heptaploid",
+    8: "octoploid",
+}
 
 
 def commonest_ploidy(ploidies: Sequence[int]) -> int:
-    """1 where more than half of the records are haploid, else 2."""
-    return 1 if ploidies.count(1) > len(ploidies) / 2 else 2
+    """The ploidy of most records; 2 where there are none, and the higher one of two that are as common."""
+    return max(set(ploidies) or {2}, key=lambda ploidy: (ploidies.count(ploidy), ploidy))
+
+
+def genotype_texts(ploidy: int) -> tuple[str, ...]:
+    """How a VCF spells the genotypes of 0..ploidy ALT alleles.
+
+    >>> genotype_texts(2)
+    ('0/0', '0/1', '1/1')
+    """
+    return tuple("/".join("0" * (ploidy - n_alt) + "1" * n_alt) for n_alt in range(ploidy + 1))
 
 
 def check_ploidy(genotypes: GenotypeMatrix, wanted: int | None) -> None:

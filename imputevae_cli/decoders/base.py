@@ -19,6 +19,7 @@ import torch
 from imputevae_cli.config import Config
 from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.data.hidden_calls import HiddenCells
+from imputevae_cli.data.ploidy import MOST_PLOIDY
 from imputevae_cli.decoders.rules import Rules
 from imputevae_cli.errors import ConfigError
 from imputevae_cli.log import Progress
@@ -127,7 +128,8 @@ class Role:
     screens_first: its screen is run before all else, and may show others to be needless. gives_way: where it does, see
     `Rules`. on_trial: in large files it is fitted only if a cheap run adds to those that are fitted anyway.
     on_evidence: whether it takes part where calls are uncertain, "also" or "only" there, or "never".
-    trusted: it is fitted where that cannot be judged. reports_epochs: its fit calls `Task.on_epoch`.
+    trusted: it is fitted where that cannot be judged. reports_epochs: its fit calls `Task.on_epoch`. ploidies: the
+    lowest and the highest that it serves.
     """
 
     serves: bool = False
@@ -137,6 +139,7 @@ class Role:
     trusted: bool = False
     on_evidence: Literal["never", "also", "only"] = "never"
     reports_epochs: bool = False
+    ploidies: tuple[int, int] = (1, MOST_PLOIDY)
 
 
 @dataclass(frozen=True)
@@ -264,6 +267,19 @@ class SampleStructure(Protocol):
 
     def for_others_alone(self) -> FittedDecoder:
         """The little of it that others and the user want where it is not mixed."""
+        ...
+
+
+@runtime_checkable
+class PhasedCohort(Protocol):
+    """A fitted decoder that knows the haplotypes of the cohort's samples, `n_haplotypes` in all."""
+
+    @property
+    def n_haplotypes(self) -> int: ...
+
+    def haplotypes(self, numbers: np.ndarray) -> np.ndarray:
+        """Those of some numbers, int64 (K,), as uint8 (K, L): 255 for ALT, in between where an allele is open, as it is
+        where a call was held out."""
         ...
 
 

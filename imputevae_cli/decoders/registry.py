@@ -15,6 +15,7 @@ _PLACES = {
     "frequencies": "imputevae_cli.decoders.frequencies.decoder:FrequencyDecoder",
     "vae": "imputevae_cli.decoders.vae.decoder:VaeDecoder",
     "knn": "imputevae_cli.decoders.knn.decoder:KnnDecoder",
+    "regression": "imputevae_cli.decoders.regression.decoder:RegressionDecoder",
     "copying": "imputevae_cli.decoders.copying.decoder:CopyingDecoder",
     "founders": "imputevae_cli.decoders.founders.decoder:FoundersDecoder",
 }

@@ -64,7 +64,7 @@ class Fit:
     def plan(self, findings: Findings) -> Plan:
         """The plan that goes by these findings."""
         task = self.task
-        data = Data(task.cohort.calls.size, task.cohort.evidence is not None)
+        data = Data(task.cohort.calls.size, task.cohort.evidence is not None, task.cohort.ploidy)
         return plan(task.config, data, findings, self.decoders, task.rules)
 
     def on_visible(self) -> tuple[Ensemble, np.ndarray]:

@@ -104,7 +104,7 @@ class Fitted:
             "samples": list(self.samples),
             "population_names": list(self.population_names),
             "population_codes": None if cohort.populations is None else torch.from_numpy(cohort.populations),
-            "calls": torch.from_numpy(pack_calls(cohort.calls)),
+            "calls": torch.from_numpy(pack_calls(cohort.calls, cohort.ploidy)),
             "evidence": None if cohort.evidence is None else as_tensors(cohort.evidence.state()),
             "masks": {
                 name: torch.from_numpy(_packed_cells(cells, cohort.calls.size))
@@ -121,7 +121,7 @@ class Fitted:
         loci = _loci_of(state["loci"])
         shape = (len(state["samples"]), len(loci))
         names, codes = tuple(state["population_names"]), state["population_codes"]
-        calls = unpack_calls(state["calls"].numpy(), shape)
+        calls = unpack_calls(state["calls"].numpy(), shape, int(state["ploidy"]))
         cells, fits = (_unpacked_cells(state["masks"][name].numpy(), shape) for name in ("hidden", "validation"))
         codes = None if codes is None else codes.numpy()
         evidence = None if state["evidence"] is None else Evidence.from_state(as_arrays(state["evidence"]))
@@ -165,26 +165,35 @@ def _loci_of(state: dict[str, Any]) -> Loci:
     )
 
 
-def pack_calls(calls: np.ndarray) -> np.ndarray:
-    """int8 (N, L), -1..2 -> uint8 (ceil(N * L / 4),), two bits a call."""
-    flat = calls.reshape(-1)
-    packed = np.empty(-(-flat.size // 4), np.uint8)
+def _shifts(ploidy: int) -> tuple[int, ...]:
+    """Where in a byte calls begin: two bits hold the four values of a diploid's, four those of up to 14 alleles."""
+    return (0, 2, 4, 6) if ploidy <= 2 else (0, 4)
+
+
+def pack_calls(calls: np.ndarray, ploidy: int = 2) -> np.ndarray:
+    """int8 (N, L), -1..ploidy -> uint8 (ceil(N * L / n),), n calls a byte: 4, or 2 of polyploids."""
+    flat, shifts = calls.reshape(-1), _shifts(ploidy)
+    n = len(shifts)
+    packed = np.zeros(-(-flat.size // n), np.uint8)
     for start in range(0, len(packed), _BLOCK):  # so that what is held beside the calls is small
-        codes = (flat[4 * start : 4 * (start + _BLOCK)] + 1).astype(np.uint8)
-        codes = np.pad(codes, (0, -len(codes) % 4)).reshape(-1, 4)
-        packed[start : start + _BLOCK] = codes[:, 0] | codes[:, 1] << 2 | codes[:, 2] << 4 | codes[:, 3] << 6
+        codes = (flat[n * start : n * (start + _BLOCK)] + 1).astype(np.uint8)
+        codes = np.pad(codes, (0, -len(codes) % n)).reshape(-1, n)
+        for column, shift in enumerate(shifts):
+            packed[start : start + _BLOCK] |= codes[:, column] << shift
     return packed
 
 
-def unpack_calls(packed: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+def unpack_calls(packed: np.ndarray, shape: tuple[int, int], ploidy: int = 2) -> np.ndarray:
     """What `pack_calls` packed, int8 (N, L). Raises ValueError where the sizes do not agree."""
-    if len(packed) != -(-shape[0] * shape[1] // 4):
+    shifts = _shifts(ploidy)
+    n, mask = len(shifts), 3 if ploidy <= 2 else 15
+    if len(packed) != -(-shape[0] * shape[1] // n):
         raise ValueError("the calls are not of these samples and loci")
     calls = np.empty(shape, np.int8)
     flat = calls.reshape(-1)
     for start in range(0, len(packed), _BLOCK):
-        codes = np.stack([packed[start : start + _BLOCK] >> shift & 3 for shift in (0, 2, 4, 6)], 1).ravel()
-        block = flat[4 * start : 4 * (start + _BLOCK)]
+        codes = np.stack([packed[start : start + _BLOCK] >> shift & mask for shift in shifts], 1).ravel()
+        block = flat[n * start : n * (start + _BLOCK)]
         block[:] = codes[: len(block)].astype(np.int8) - np.int8(1)
     return calls
 

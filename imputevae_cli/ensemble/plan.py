@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from imputevae_cli.config import Config
 from imputevae_cli.decoders.base import Decoder, Effort, Role
 from imputevae_cli.decoders.rules import Rules
+from imputevae_cli.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class Data:
 
     n_cells: int
     is_uncertain: bool = False
+    ploidy: int = 2
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,12 @@ class Plan:
 def plan(
     config: Config, data: Data, findings: Findings, decoders: Mapping[str, Decoder], rules: Rules | None = None
 ) -> Plan:
-    """The plan for a file. decoders: by name, each after those it depends on."""
+    """The plan for a file. decoders: by name, each after those it depends on.
+
+    Raises ConfigError where a decoder is asked for by name that does not serve the file's ploidy.
+    """
     rules = rules or Rules()
+    _check_asked(config, decoders, data)
     screened = _is_screened(config, data, rules)
     outdone = _outdone(findings.ratio, decoders, rules, data) if screened else []
     unfit = _unfit(decoders, data)
@@ -75,12 +81,42 @@ def plan(
     asked = _Asked(wanted, _needed(config, decoders, wanted), trial, outdone)
     steps = [asked.step(name, decoder.role) for name, decoder in decoders.items()]
     first = _screened_first(decoders, unfit) if screened and findings == Findings() else ()
-    return Plan(tuple(filter(None, steps)), _notes(findings, outdone), first)
+    notes = (*_notes_on_ploidy(decoders, data), *_notes(findings, outdone))
+    return Plan(tuple(filter(None, steps)), notes, first)
 
 
 def takes_part(role: Role, data: Data) -> bool:
     """Whether a decoder can take part on these data."""
+    return serves_ploidy(role, data.ploidy) and _serves_evidence(role, data)
+
+
+def serves_ploidy(role: Role, ploidy: int) -> bool:
+    """Whether a decoder has a model of so many copies of each chromosome."""
+    return role.ploidies[0] <= ploidy <= role.ploidies[1]
+
+
+def _serves_evidence(role: Role, data: Data) -> bool:
     return role.on_evidence != "never" if data.is_uncertain else role.on_evidence != "only"
+
+
+def _check_asked(config: Config, decoders: Mapping[str, Decoder], data: Data) -> None:
+    """Raise ConfigError where the decoder that is asked for by name does not serve the ploidy."""
+    name = config.model.decoder
+    if name != "auto" and name in decoders and not serves_ploidy(decoders[name].role, data.ploidy):
+        low, high = decoders[name].role.ploidies
+        raise ConfigError(
+            f"model.decoder is {name}, which serves ploidy {low} to {high}, and the ploidy is {data.ploidy}; "
+            "set model.decoder=auto"
+        )
+
+
+def _notes_on_ploidy(decoders: Mapping[str, Decoder], data: Data) -> tuple[str, ...]:
+    """Which decoders sit out as they have no model of so many copies."""
+    out = [name for name, decoder in decoders.items() if decoder.role.ploidies[1] < data.ploidy]
+    if not out:
+        return ()
+    most = max(decoders[name].role.ploidies[1] for name in out)
+    return (f"{' and '.join(out)} left out: they model the haplotypes of ploidy {most} at most, not of {data.ploidy}",)
 
 
 def _is_screened(config: Config, data: Data, rules: Rules) -> bool:

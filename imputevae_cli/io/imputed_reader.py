@@ -9,6 +9,7 @@ import numpy as np
 
 from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix, Loci
 from imputevae_cli.data.match_loci import match_loci
+from imputevae_cli.data.ploidy import MOST_PLOIDY
 from imputevae_cli.data.popmap import match_names, unknown_names
 from imputevae_cli.errors import InputError
 from imputevae_cli.io.vcf_genotypes import CALL_OF, PLOIDY_OF, POLYPLOID
@@ -155,9 +156,11 @@ class _Reading:
         """Calls of all samples, int8 (N,)."""
         states = block.states(np.array([i]))[0, self._columns]
         calls = CALL_OF[states]
-        ploidy = np.where(states == POLYPLOID, 3, PLOIDY_OF[states])
-        if (wrong := ((calls != MISSING) | (ploidy > 2)) & (ploidy != self._ploidy)).any():
-            shown = ploidy[wrong][0] if ploidy[wrong][0] < 3 else "3 or more"
+        bits = PLOIDY_OF[states].astype(int)
+        known = (calls != MISSING) | (states == POLYPLOID) | (bits > 2)
+        if (wrong := known & (bits != 1 << (self._ploidy - 1))).any():
+            bit = int(bits[wrong][0])
+            shown = bit.bit_length() if bit else f"more than {MOST_PLOIDY}"
             raise InputError(f"{block.where(i)} has a call of ploidy {shown}, where the input has {self._ploidy}")
         return calls
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
+from collections import Counter, defaultdict
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
@@ -12,8 +11,10 @@ import numpy as np
 from imputevae_cli.data import evidence_report as found
 from imputevae_cli.data.codebook import (
     LAST_LEVEL,
+    LAST_PHRED,
     N_LEVELS,
     Codebook,
+    VectorBook,
     counts_of_keys,
     keys_of_counts,
     keys_of_levels,
@@ -24,14 +25,12 @@ from imputevae_cli.data.evidence import FIRST_FREE, FLAT, HAS_ALT, HAS_REF, Evid
 from imputevae_cli.data.evidence_frequencies import Tally, evidence_frequencies, posterior, some_loci
 from imputevae_cli.data.evidence_report import EvidenceReport
 from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix
+from imputevae_cli.data.locus_read_models import evidence_of_counts
 from imputevae_cli.data.read_model import ReadModel, fit_read_model
-from imputevae_cli.errors import InputError
 from imputevae_cli.io.vcf_fields import INT_END, INT_MISSING, RecordFields
 from imputevae_cli.io.vcf_values import MOST_PHRED, depths_of, of_width, values_of
 
 Likelihoods = Literal["auto", "PL", "GL", "AD", "CATG", "GP", "none"]
-IN_ORDER = ("PL", "GL", "AD", "CATG")
-"""Fields that `auto` looks for, the best first. GP holds a prior already, and is taken only where asked for."""
 COUNTS = ("AD", "CATG")
 
 RULED_OUT = 20
@@ -54,13 +53,14 @@ NOMINAL = ReadModel()
 
 class _Batch(NamedTuple):
     """Records of a batch: values int64 (b, n, w), depths int64 (b, n), -1 unknown; n_expected int64 (b, 1), values that
-    a cell should have; calls and halves int8 (b, n), see `FieldReader.decode`."""
+    a cell should have; calls and halves int8 (b, n), see `FieldReader.decode`; ploidy: 2 for haploids too."""
 
     values: np.ndarray
     depths: np.ndarray
     n_expected: np.ndarray
     calls: np.ndarray
     halves: np.ndarray
+    ploidy: int = 2
 
 
 class FieldReader:
@@ -73,6 +73,7 @@ class FieldReader:
         self._n = len(columns)
         self._taken: list[tuple[np.ndarray | None, np.ndarray | None]] = []  # values and depths of each record
         self.book = Codebook((255 * 255) if field in COUNTS else N_LEVELS**3)
+        self.vectors: defaultdict[int, VectorBook] = defaultdict(VectorBook)  # of PL and GL of polyploids, by ploidy
         self.broken: Counter[str] = Counter()
         self.n_records = self.n_read = self.n_visible = self.n_informative = self.n_agreeing = 0
         self.n_half_calls = self.n_rescued = 0
@@ -95,7 +96,7 @@ class FieldReader:
         where no field is read.
 
         calls: int8 (b, samples). halves: int8, 1 where a half-call shows REF, 2 where it shows ALT, else 0. ploidies:
-        (b,), 1 or 2.
+        (b,), 1 to 8.
         """
         taken = [pair for pair, wanted in zip(self._taken, keep.tolist(), strict=False) if wanted]
         self._taken.clear()
@@ -108,7 +109,25 @@ class FieldReader:
         codes[halves == 1], codes[halves == 2] = HAS_REF, HAS_ALT
         if self.field is None:
             return codes
-        width = 2 if self.field in COUNTS else 3
+        ploidies = ploidies.astype(np.int64)
+        for ploidy in np.unique(np.maximum(ploidies, 2)).tolist():
+            rows = np.flatnonzero(np.maximum(ploidies, 2) == ploidy)
+            some = codes if len(rows) == len(codes) else codes[rows]
+            batch = self._batch([taken[row] for row in rows], ploidies[rows], calls[rows], halves[rows], ploidy)
+            self._fill(some, batch)
+            codes[rows] = some
+        return codes
+
+    def _batch(
+        self,
+        taken: list[tuple[np.ndarray | None, np.ndarray | None]],
+        ploidies: np.ndarray,
+        calls: np.ndarray,
+        halves: np.ndarray,
+        ploidy: int,
+    ) -> _Batch:
+        """Records of one ploidy, haploid and diploid ones together."""
+        width = 2 if self.field in COUNTS else ploidy + 1
         values = np.full((*calls.shape, width), INT_END, np.int64)
         depths = np.full(calls.shape, -1, np.int64)
         for row, (value, depth) in enumerate(taken):
@@ -116,9 +135,8 @@ class FieldReader:
                 values[row] = of_width(value, width)
             if depth is not None:
                 depths[row] = depth
-        n_expected = np.full((len(calls), 1), 2) if self.field in COUNTS else ploidies[:, None].astype(np.int64) + 1
-        self._fill(codes, _Batch(values, depths, n_expected, calls, halves))
-        return codes
+        n_expected = np.full((len(calls), 1), 2) if self.field in COUNTS else ploidies[:, None] + 1
+        return _Batch(values, depths, n_expected, calls, halves, ploidy)
 
     def _fill(self, codes: np.ndarray, batch: _Batch) -> None:
         """Set the codes of the cells whose values can be used, in place; count the others by kind."""
@@ -155,13 +173,20 @@ class FieldReader:
         self._encode(codes, batch, levels, usable & ~against)
 
     def _levels(self, batch: _Batch, in_range: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Phred levels relative to the best, int64 (b, n, 3), 0 where there are none, and the depth of each cell."""
+        """Phred levels relative to the best, int64 (b, n, C), 0 where there are none, and the depth of each cell; of
+        polyploids phred values."""
         values = batch.values
         if self.field in COUNTS:
             counts = np.where(in_range[..., None], values, 0)
+            if batch.ploidy > 2:
+                logs = NOMINAL.log_likelihoods(counts[..., 0].ravel(), counts[..., 1].ravel(), batch.ploidy)
+                phred = np.rint(-10 / np.log(10) * (logs - logs.max(1, keepdims=True))).astype(np.int64)
+                return phred.reshape(*in_range.shape, -1), np.where(in_range, counts.sum(-1), -1)
             ref, alt = counts_of_keys(keys_of_counts(counts[..., 0], counts[..., 1]))
             return _nominal_phred()[ref, alt], np.where(in_range, counts.sum(-1), -1)
         phred = np.where(in_range[..., None] & (values != INT_END), values, MOST_PHRED)
+        if batch.ploidy > 2:
+            return np.minimum(phred - phred.min(-1, keepdims=True), LAST_PHRED - 1), batch.depths
         levels = levels_of(np.minimum(phred - phred.min(-1, keepdims=True), MOST_PHRED))
         levels[..., 2] = np.where(batch.n_expected == 2, levels[..., :2].max(-1), levels[..., 2])  # haploid: no third
         return np.where(in_range[..., None], levels, 0), batch.depths
@@ -175,20 +200,29 @@ class FieldReader:
             return
         levels = levels[usable]
         half = batch.halves[usable]
+        if batch.ploidy > 2:
+            levels[half == 1, -1] = LAST_PHRED
+            levels[half == 2, 0] = LAST_PHRED
+            codes[usable] = self.vectors[batch.ploidy].encode(levels)
+            return
         levels[half == 1, 2] = LAST_LEVEL
         levels[half == 2, 0] = LAST_LEVEL
         codes[usable] = self.book.encode(keys_of_levels(levels))
 
-    def table(self, ploidy: int, codes: np.ndarray) -> tuple[np.ndarray, ReadModel | None]:
-        """Likelihoods behind the codes, float32 (K, ploidy + 1); counts by a model that is fitted to them."""
+    def evidence(self, ploidy: int, codes: np.ndarray) -> tuple[Evidence, ReadModel | None]:
+        """What the codes, uint16 (N, L), stand for; counts by a model that is fitted to them."""
         special = special_table(ploidy)
         if self.field not in COUNTS:
-            return np.concatenate([special, likelihoods_of_keys(self.book.keys, ploidy + 1)]), None
+            vectors = self.vectors[ploidy].likelihoods if ploidy > 2 else None
+            found = likelihoods_of_keys(self.book.keys, ploidy + 1) if vectors is None else vectors
+            return Evidence(codes, np.concatenate([special, found.reshape(-1, ploidy + 1)])), None
         ref, alt = (np.r_[np.zeros(FIRST_FREE, np.int64), counts] for counts in counts_of_keys(self.book.keys))
+        if ploidy > 2:
+            return evidence_of_counts(ref, alt, codes, special)
         rough = Evidence(codes, np.ones((len(ref), ploidy + 1), np.float32))
         tally = Tally.of(rough, some_loci(codes.shape[0], codes.shape[1], FITTED_CELLS))
         model = fit_read_model(ref, alt, tally.from_code(FIRST_FREE), ploidy)
-        return np.concatenate([special, model.likelihoods(ref, alt, ploidy)[FIRST_FREE:]]), model
+        return Evidence(codes, np.concatenate([special, model.likelihoods(ref, alt, ploidy)[FIRST_FREE:]])), model
 
     @property
     def agreement(self) -> float | None:
@@ -221,7 +255,7 @@ def half_calls_alone(
     if n_halves:
         assert codes is not None  # they hold the half-calls
         evidence = _of_half_calls(codes, genotypes.calls, genotypes.ploidy)
-    return evidence, EvidenceReport(None, n_halves > 0, reason, n_half_calls=n_halves)
+    return evidence, EvidenceReport(None, False, reason, n_half_calls=n_halves)
 
 
 def _of_half_calls(codes: np.ndarray, calls: np.ndarray, ploidy: int) -> Evidence:
@@ -238,8 +272,7 @@ def conclude(
     """
     calls, ploidy = genotypes.calls, genotypes.ploidy
     because = f" ({'; '.join(refused)})" if refused else ""
-    table, model = reader.table(ploidy, codes)
-    evidence = Evidence(codes, table)
+    evidence, model = reader.evidence(ploidy, codes)
     wrong = expected_wrong(evidence, calls)
     n_missing = int(np.count_nonzero(calls == MISSING))
     used = asked != "auto" or wrong >= EXPECTED_WRONG or reader.n_rescued > RESCUED * n_missing
@@ -256,6 +289,7 @@ def conclude(
         "error": model.error if model else None,
         "overdispersion": model.overdispersion if model else None,
         "n_half_calls": reader.n_half_calls,
+        "left": tuple(refused),
     }
     if used:
         return evidence, EvidenceReport(
@@ -263,45 +297,6 @@ def conclude(
         )
     report = EvidenceReport(reader.field, False, f"calls are certain: {share}, so they are taken as they are", **facts)
     return (_of_half_calls(codes, calls, ploidy) if reader.n_half_calls else None), report
-
-
-def choose_field(
-    asked: Likelihoods, name: str, n_samples: int, columns: np.ndarray, probe: Callable[[FieldReader], None]
-) -> tuple[FieldReader | None, list[str]]:
-    """What is to read the evidence, None for calls alone, and why `auto` left the fields that it left.
-
-    probe: gives a reader the first records of the file; it is judged by them. Raises InputError for a field that was
-    asked for and is not there.
-    """
-    if asked == "none":
-        return None, []
-    refused: list[str] = []
-    fields: tuple[str, ...] = (asked,)
-    if asked == "auto":
-        finder = _KeyFinder(None, n_samples, columns)
-        probe(finder)
-        fields = tuple(field for field in IN_ORDER if field in finder.keys)
-    for field in fields:
-        reader = FieldReader(field, n_samples, columns)
-        probe(reader)
-        reason = reader.refusal()
-        if reason is None or (asked != "auto" and reader.n_records):
-            return FieldReader(field, n_samples, columns), refused
-        if asked != "auto":
-            raise InputError(f"{name}: {reason}; give --likelihoods auto, or the field that the file has")
-        refused.append(reason)
-    return FieldReader(None, n_samples, columns), refused
-
-
-class _KeyFinder(FieldReader):
-    """Notes the FORMAT keys of the records."""
-
-    def __init__(self, field: str | None, n_samples: int, columns: np.ndarray):
-        super().__init__(field, n_samples, columns)
-        self.keys: set[str] = set()
-
-    def take(self, record: RecordFields) -> None:
-        self.keys.update(record.keys)
 
 
 def with_evidence(

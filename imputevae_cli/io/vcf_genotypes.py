@@ -3,21 +3,55 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import numpy as np
 
 from imputevae_cli.data.genotypes import MISSING
+from imputevae_cli.data.ploidy import MOST_PLOIDY
 
 NO_DIPLOID, NO_HAPLOID, HALF_REF, HALF_ALT, OTHER, POLYPLOID, LONG = 3, 4, 7, 8, 9, 10, 11
 """States of a cell: 0, 1 and 2 are diploid calls, with that many ALT alleles, 5 and 6 haploid ones.
 
 NO_DIPLOID, NO_HAPLOID: missing, as `./.` and as `.`. HALF_REF, HALF_ALT: one allele is missing, the other is seen.
-OTHER: alleles beyond 1. POLYPLOID: more than two alleles. LONG: not told from four characters.
+OTHER: alleles beyond 1. POLYPLOID: more alleles than MOST_PLOIDY. LONG: not told from four characters. From
+FIRST_POLYPLOID on are the states of ploidies 3 to MOST_PLOIDY, see `_polyploid_states`.
 """
-CALL_OF = np.array([0, 1, 2, MISSING, MISSING, 0, 1, MISSING, MISSING, MISSING, MISSING, MISSING], np.int8)
-"""The call, a count of ALT alleles, by state."""
-PLOIDY_OF = np.array([2, 2, 2, 0, 0, 1, 1, 2, 2, 2, 0, 0], np.uint8)
-"""By state, a bit for the ploidy that a cell shows: 1 haploid, 2 diploid, 0 neither."""
+FIRST_POLYPLOID = LONG + 1
+_HALF_REF, _HALF_ALT, _HALF_BOTH, _NONE, _OTHER = range(5)  # beyond the calls of a polyploid
+
+
+def _polyploid_states() -> tuple[dict[tuple[int, int], int], list[tuple[int, int, int]]]:
+    """The states of polyploid cells, by ploidy and what they show, and (call, ploidy's bit, half) of each state.
+
+    Shown are a call's ALT alleles, or ploidy + 1 + one of: some alleles are missing and the others are all REF, all
+    ALT, or both; all are missing; there is an allele beyond 1.
+    """
+    places: dict[tuple[int, int], int] = {}
+    rows: list[tuple[int, int, int]] = []
+    for ploidy in range(3, MOST_PLOIDY + 1):
+        bit = 1 << (ploidy - 1)
+        shown = [(call, bit, 0) for call in range(ploidy + 1)]
+        shown += [(MISSING, bit, 1), (MISSING, bit, 2), (MISSING, bit, 0), (MISSING, 0, 0), (MISSING, bit, 0)]
+        for place, row in enumerate(shown):
+            places[ploidy, place] = FIRST_POLYPLOID + len(rows)
+            rows.append(row)
+    return places, rows
+
+
+_STATE_OF_POLYPLOID, _OF_POLYPLOIDS = _polyploid_states()
+CALL_OF, PLOIDY_OF, HALF_OF = (
+    np.array([*short, *(row[i] for row in _OF_POLYPLOIDS)], dtype)
+    for i, (short, dtype) in enumerate(
+        [
+            ([0, 1, 2, MISSING, MISSING, 0, 1, MISSING, MISSING, MISSING, MISSING, MISSING], np.int8),
+            ([2, 2, 2, 0, 0, 1, 1, 2, 2, 2, 0, 0], np.uint8),
+            ([0, 0, 0, 0, 0, 0, 0, 1, 2, 0, 0, 0], np.int8),
+        ]
+    )
+)
+"""By state: the call, a count of ALT alleles; a bit for the ploidy that a cell shows, 1 haploid, 2 diploid, 4 triploid
+and so on, 0 none; and of half-calls, 1 where the known alleles are all REF, 2 where they are all ALT, else 0."""
 TOO_LARGE = 255
 """The largest allele of a cell that is LONG."""
 
@@ -87,17 +121,37 @@ def genotype_codes(text: bytes, starts: np.ndarray, prefixed: bool) -> np.ndarra
 
 def long_genotype(cell: bytes, prefixed: bool) -> tuple[int, int, int] | None:
     """(state, largest allele, ploidy) of a cell spelled out at length, or None where it is no genotype."""
-    found = GENOTYPE.fullmatch(cell.split(b":", 1)[0])
+    return _spelled_out(cell.split(b":", 1)[0], prefixed)
+
+
+@lru_cache(1 << 12)
+def _spelled_out(genotype: bytes, prefixed: bool) -> tuple[int, int, int] | None:
+    """See `long_genotype`; a polyploid file has the same few genotypes over and over."""
+    found = GENOTYPE.fullmatch(genotype)
     if not found or (found[1] and not prefixed):
         return None
     alleles = re.split(rb"[/|]", found[2])
     numbers = [_POINT if a == b"." else min(int(a[:20]), 1 << 31) if len(a) < 20 else 1 << 31 for a in alleles]
     known = [number for number, a in zip(numbers, alleles, strict=True) if a != b"."]
     largest = max(known, default=0)
-    if len(alleles) > 2:
+    if len(alleles) > MOST_PLOIDY:
         return POLYPLOID, largest, len(alleles)
+    if len(alleles) > 2:
+        return _STATE_OF_POLYPLOID[len(alleles), _shown(known, len(alleles))], largest, len(alleles)
     if largest > 1:
         return OTHER, largest, len(alleles)
     if len(alleles) == 1:
         return (5 + known[0] if known else NO_HAPLOID), largest, 1
     return _diploid_state(*numbers), largest, 2
+
+
+def _shown(known: list[int], ploidy: int) -> int:
+    """What a polyploid cell shows, as `_polyploid_states` counts it; known: its alleles that are not missing."""
+    if max(known, default=0) > 1:
+        return ploidy + 1 + _OTHER
+    n_alt = sum(known)
+    if len(known) == ploidy:
+        return n_alt
+    if not known:
+        return ploidy + 1 + _NONE
+    return ploidy + 1 + (_HALF_REF if n_alt == 0 else _HALF_ALT if n_alt == len(known) else _HALF_BOTH)

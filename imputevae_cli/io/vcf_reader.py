@@ -14,32 +14,31 @@ from typing import Any
 import numpy as np
 
 from imputevae_cli.data.genotypes import GenotypeMatrix, Loci, VcfSource
-from imputevae_cli.data.ploidy import PLOIDY_NAMES, commonest_ploidy
+from imputevae_cli.data.ploidy import MOST_PLOIDY, PLOIDY_NAMES, commonest_ploidy
 from imputevae_cli.data.popmap import PopMap
 from imputevae_cli.data.region import Region, Regions
 from imputevae_cli.errors import InputError
 from imputevae_cli.io.sample_major import mapped, sample_major
 from imputevae_cli.io.selection import choose_samples
-from imputevae_cli.io.vcf_evidence import FieldReader, Likelihoods, choose_field, with_evidence
+from imputevae_cli.io.vcf_evidence import FieldReader, Likelihoods, with_evidence
+from imputevae_cli.io.vcf_evidence_choice import choose_field
 from imputevae_cli.io.vcf_fields import RecordFields
-from imputevae_cli.io.vcf_genotypes import CALL_OF, HALF_REF, PLOIDY_OF, POLYPLOID, long_genotype
+from imputevae_cli.io.vcf_genotypes import CALL_OF, HALF_OF, PLOIDY_OF, POLYPLOID, long_genotype
 from imputevae_cli.io.vcf_header import REFINED_FORMAT
 from imputevae_cli.io.vcf_records import Fixed, RecordBlock, VcfFile, open_vcf
 from imputevae_cli.io.vcf_text import is_stream, spool
 from imputevae_cli.log import ProgressOption, chosen_progress
 
 MULTIALLELIC, NO_ALT, SYMBOLIC, NO_GT, NO_CALL = "multiallelic", "no ALT", "symbolic or * ALT", "no GT", "no call"
-MIXED = "haploid and diploid calls together"
-"""Reasons why a record is not modelled; records of another ploidy are counted as `haploid` or `diploid`."""
+MIXED = "calls of several ploidies"
+"""Reasons why a record is not modelled; records of another ploidy than most are counted as `haploid` or the like."""
 
 OUTSIDE = -1
 """The row of a locus that is read as context of the regions: see `VcfSource.rows`."""
 
 PROBED = 500
 """Records at the beginning of a file that tell which of its fields is evidence."""
-HALF_OF = np.array([0] * HALF_REF + [1, 2] + [0] * 3, np.int8)
-"""By state of a cell: 1 where one allele is known and is REF, 2 where it is ALT, else 0."""
-_BOTH = 3  # the bits of both ploidies
+_PLOIDY_OF_BIT = {1 << i: i + 1 for i in range(MOST_PLOIDY)}
 _OWN_INFO = re.compile(rb"(?:^|;)(INFO|NIMP)(?=[=;]|$)")
 
 
@@ -63,7 +62,8 @@ def read_vcf(
     context: with a region, how many loci on either side of it, on its chromosome, are read as well, or None for all
     loci of the file: they are in the matrix, but no writer writes them (`GenotypeMatrix.is_context`).
     likelihoods: what stands behind the calls, for `GenotypeMatrix.evidence`: the FORMAT field PL, GL, AD, CATG or GP;
-    `auto`, the first of them but GP that agrees with the calls, where calls are uncertain; `none`, calls alone.
+    `auto`, the first of them but GP that agrees with the calls, where calls are uncertain, and counts in place of
+    likelihoods that misread them; `none`, calls alone.
     Records that are not modelled are counted by reason in `source.passed_through`.
     Raises InputError, one line naming file and record, on input that cannot be used; ConfigError on
     `include_pops` without a popmap and on a malformed region.
@@ -180,11 +180,12 @@ class _Reading:
         if len(self.columns) < states.shape[1]:
             states = states[:, self.columns]
         self._check_ploidy(block, wanted, states)
-        ploidy = np.bitwise_or.reduce(PLOIDY_OF[states], axis=1)
-        inside = rows != OUTSIDE
-        self.passed[MIXED] += int((inside & (ploidy == _BOTH)).sum())
-        self.passed[NO_CALL] += int((inside & (ploidy == 0)).sum())
-        keep = (ploidy == 1) | (ploidy == 2)
+        bits = np.bitwise_or.reduce(PLOIDY_OF[states], axis=1).tolist()
+        ploidy = np.array([_PLOIDY_OF_BIT.get(bit, 0) for bit in bits])
+        inside, none = rows != OUTSIDE, np.array(bits) == 0
+        self.passed[MIXED] += int((inside & (ploidy == 0) & ~none).sum())
+        self.passed[NO_CALL] += int((inside & none).sum())
+        keep = ploidy > 0
         kept = np.flatnonzero(keep)
         states = states[kept]
         calls = mapped(states.shape, np.int8)
@@ -212,7 +213,8 @@ class _Reading:
         *_, ploidy = genotype
         raise InputError(
             f"{block.where(int(wanted[i]))}: sample {self.file.header.samples[sample]!r} has a call of ploidy "
-            f"{ploidy}, and imputevae handles ploidy 1 and 2; leave such samples out (--samples) or such records"
+            f"{ploidy}, and imputevae handles ploidy 1 to {MOST_PLOIDY}; leave such samples out (--samples) or such "
+            "records"
         )
 
     def _forget_early_loci(self) -> None:
@@ -230,7 +232,8 @@ class _Reading:
         rows = np.array(self.rows, np.int64)
         ploidy = commonest_ploidy(self.ploidies)
         keep = np.array(self.ploidies) == ploidy
-        self.passed[PLOIDY_NAMES[3 - ploidy]] += int((~keep & (rows != OUTSIDE)).sum())
+        for other in set(self.ploidies) - {ploidy}:
+            self.passed[PLOIDY_NAMES[other]] += int(((np.array(self.ploidies) == other) & (rows != OUTSIDE)).sum())
         keep &= self._is_near(rows)
         if keep.sum() < 2:
             raise InputError(

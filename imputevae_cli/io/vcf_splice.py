@@ -9,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 
 from imputevae_cli.data.genotypes import MISSING, ImputedBlock, ImputedBlocks
+from imputevae_cli.data.ploidy import MOST_PLOIDY, genotype_texts
 from imputevae_cli.io import vcf_info
 from imputevae_cli.io.vcf_header import ADDED_FORMAT, REFINED_FORMAT
 
 BLOCK_BYTES = 1 << 18  # what a block is computed from is some thirty times as large
-GENOTYPES = {1: (b"0", b"1"), 2: (b"0/0", b"0/1", b"1/1")}
 KEPT = -2
 """In place of a call: the cell's genotype stays as it is, with a posterior beside it."""
 PHASED = (b"0|0", b"0|1", b"1|1", b"1|0")
@@ -86,8 +86,10 @@ def _to_tell(block: ImputedBlock, calls: np.ndarray) -> tuple[np.ndarray, np.nda
     return was_missing | uncertain, np.where(uncertain & ~refined, KEPT, calls), flags
 
 
-DECIMALS = [f"{thousandths / 1000:.3f}".rstrip("0").rstrip(".").encode() for thousandths in range(2001)]
-"""0 to 2 in thousandths, as text without trailing zeros."""
+DECIMALS = [
+    f"{thousandths / 1000:.3f}".rstrip("0").rstrip(".").encode() for thousandths in range(1000 * MOST_PLOIDY + 1)
+]
+"""0 to MOST_PLOIDY in thousandths, as text without trailing zeros."""
 FIRST, NEXT, LAST = (
     [before + text + after for text in DECIMALS] for before, after in ((b":", b","), (b"", b","), (b"", b":"))
 )
@@ -98,11 +100,24 @@ NOTHING_KNOWN = b":.:.:0"
 def suffixes(gp: np.ndarray, imputed: np.ndarray) -> list[bytes]:
     """`:GP:DS:IMP` of probabilities, uint16 (cells, classes), in thousandths, and of IMP, bool or int (cells,)."""
     cells = zip(gp.tolist(), imputed.tolist(), strict=True)
+    if gp.shape[1] > 3:
+        return _long_suffixes(gp, imputed)
     if gp.shape[1] == 2:
         return [FIRST[a] + LAST[b] + LAST[b] + FLAG[imp] if a + b else NOTHING_KNOWN for (a, b), imp in cells]
     return [
         FIRST[a] + NEXT[b] + LAST[c] + LAST[b + 2 * c] + FLAG[imp] if a + b + c else NOTHING_KNOWN
         for (a, b, c), imp in cells
+    ]
+
+
+def _long_suffixes(gp: np.ndarray, imputed: np.ndarray) -> list[bytes]:
+    """As `suffixes`, of polyploids."""
+    doses = (gp.astype(np.int64) @ np.arange(gp.shape[1])).tolist()
+    return [
+        b":%b:%b:%b" % (b",".join([DECIMALS[chance] for chance in cell]), DECIMALS[dose], FLAG[imp])
+        if any(cell)
+        else NOTHING_KNOWN
+        for cell, dose, imp in zip(gp.tolist(), doses, imputed.tolist(), strict=True)
     ]
 
 
@@ -113,7 +128,7 @@ class Splice:
         self._ploidy, self._columns, self._refines = ploidy, columns, refines
         self._added = REFINED_FORMAT if refines else ADDED_FORMAT
         self._known = suffixes(1000 * np.eye(ploidy + 1, dtype=np.uint16), np.zeros(ploidy + 1, bool))
-        self._genotypes = GENOTYPES[ploidy]
+        self._genotypes = [spelled.encode() for spelled in genotype_texts(ploidy)]
         self._no_call = b"/".join([b"."] * ploidy)
 
     def modelled(self, line: bytes, locus: Locus) -> bytes:

@@ -167,7 +167,7 @@ def _leaving_variation(cells: np.ndarray, calls: np.ndarray) -> np.ndarray:
     """Those of `cells`, int64 (M,), that leave their locus varying and their sample a known call."""
     n_samples, n_loci = calls.shape
     samples, loci = np.divmod(cells, n_loci)
-    left = genotype_counts(calls)  # (C, L)
+    left = genotype_counts(calls, max(3, int(calls.max(initial=0)) + 1))  # (C, L)
     np.subtract.at(left, (calls[samples, loci], loci), 1)
     n_known = n_loci - missing_per_sample(calls)
     n_known -= np.bincount(samples, minlength=n_samples)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any, TypeGuard
 
+from imputevae_cli.data.ploidy import genotype_texts
+
 MODEL = "model"
 METHODS = {
     "model": "imputevae",
@@ -84,6 +86,7 @@ METRICS = {
 MORE_METRICS = {
     "mcc": Metric("MCC", "Matthews correlation of call and truth over all classes."),
     "dosage_r2": Metric("Dosage r²", "Squared correlation of expected and true ALT-allele counts."),
+    "dosage_rmse": Metric("Dosage RMSE", "Typical error of the expected ALT-allele counts, in alleles.", rises=False),
     "hellinger": Metric("Hellinger score", "Closeness of the probabilities to the truth; 1 is perfect."),
     "brier": Metric("Brier score", "Squared error of the probabilities.", rises=False),
     "ece": Metric("ECE (calibration error)", "How far, on average, confidence is from accuracy.", rises=False),
@@ -127,6 +130,8 @@ def metric_name(metric: str) -> str:
 
 def class_names(ploidy: int) -> list[str]:
     """The genotype classes by their number of ALT alleles."""
+    if ploidy > 2:
+        return list(genotype_texts(ploidy))
     return ["REF", "ALT"] if ploidy == 1 else ["hom. REF", "het.", "hom. ALT"]
 
 

@@ -106,6 +106,7 @@ def figures(sums: dict[str, np.ndarray], n_classes: int) -> dict[str, np.ndarray
         out = _figures_of_counts(counts, n)
         out["skill_r2"] = _ratio(sums["sst"] - sums["sse"], sums["sst"])
         out["dosage_r2"] = np.where(spread > 1e-9 * n**4, covariance**2 / spread, np.nan)
+        out["dosage_rmse"] = np.sqrt(_ratio(sums["sse"], n))
         for name in ("iqs", "iqs_calls"):
             out[name] = _ratio(sums[name], sums[f"{name}_cells"])
         for name in ("log_loss", "brier", "hellinger"):

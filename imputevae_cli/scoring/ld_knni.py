@@ -153,7 +153,7 @@ def _count_votes(ours: np.ndarray, theirs: np.ndarray, genotype: np.ndarray, ks:
     """
     n_near, n_donors = theirs.shape
     distance = np.empty(n_donors, np.int16)
-    start = np.empty(2 * n_near + 2, np.int64)  # of each distance among the donors in order of distance
+    start = np.empty(votes.shape[2] * n_near + 2, np.int64)  # of each distance among the donors in order of distance
     nearest = np.empty(ks[-1], np.int64)
     for row in range(len(ours)):
         distance[:] = 0

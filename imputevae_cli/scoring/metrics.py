@@ -144,6 +144,15 @@ def dosage_r2(truth: np.ndarray, dosage: np.ndarray) -> float:
     return float(x @ y) ** 2 / spread if spread > 1e-12 * len(truth) else float("nan")
 
 
+def dosage_rmse(truth: np.ndarray, dosage: np.ndarray) -> float:
+    """Root of the mean squared difference of dosage and truth, in alleles.
+
+    >>> dosage_rmse(np.array([0, 2, 4]), np.array([0.0, 2.0, 1.0]))
+    1.7320508075688772
+    """
+    return float(np.sqrt(np.square(truth - dosage).mean()))
+
+
 def quality_by_locus(
     truth: np.ndarray, weights: np.ndarray, locus: np.ndarray, n_loci: int
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -297,6 +306,7 @@ METRICS: dict[str, Metric] = {
     "iqs": Metric(lambda c: imputation_quality_score(c.truth, np.nan_to_num(c.gp), c.known_locus), False),
     "log_loss": Metric(_of_probabilities(log_loss), True),
     "dosage_r2": Metric(lambda c: dosage_r2(c.truth, c.dosage), False),
+    "dosage_rmse": Metric(lambda c: dosage_rmse(c.truth, c.dosage), True),
     "mcc": Metric(lambda c: matthews(c.truth, c.call), False),
     "precision": Metric(_averaged("precision"), False),
     "recall": Metric(_averaged("recall"), False),

@@ -157,13 +157,14 @@ def fst_parts(n: np.ndarray, p: np.ndarray, h: np.ndarray, ploidy: int) -> tuple
     """Numerator and denominator of Weir and Cockerham's (1984) theta of two populations, float64 (...,) each.
 
     n: individuals, p: ALT frequency, h: share of heterozygotes; float64 (2, ...), every n >= 2. Haploid: the
-    mean squares of Weir (1996), where a gene is an individual.
+    mean squares of Weir (1996), where a gene is an individual; polyploids likewise, as under random mating.
     """
+    n = n * ploidy if ploidy > 2 else n
     mean_n = n.mean(0)
     n_c = 2 * mean_n - (n**2).sum(0) / (2 * mean_n)
     mean_p = (n * p).sum(0) / (2 * mean_n)
     spread = (n * (p - mean_p) ** 2).sum(0)
-    if ploidy == 1:
+    if ploidy != 2:
         within = (n * p * (1 - p)).sum(0) / (n - 1).sum(0)
         return spread - within, spread + (n_c - 1) * within
     s2 = spread / mean_n
@@ -189,7 +190,7 @@ def _sum_over_loci(
     n_groups, n_pairs = codes.max() + 1, len(pairs[0])
     sums: dict[str, Sums] = {}
     for views in matrices.blocks():
-        counts = {view: _count(calls, codes) for view, calls in views.items()}
+        counts = {view: _count(calls, codes, ploidy) for view, calls in views.items()}
         reference = counts.get("truth", counts["visible"])
         for view, of_view in counts.items():
             if view not in sums:
@@ -201,16 +202,24 @@ def _sum_over_loci(
     return sums
 
 
-def _count(calls: np.ndarray, codes: np.ndarray) -> Counts:
-    """Counts by population. calls: int8 (N, b); codes: int64 (N,), each of 0..P-1 taken by a sample."""
+def _count(calls: np.ndarray, codes: np.ndarray, ploidy: int) -> Counts:
+    """Counts by population. calls: int8 (N, b); codes: int64 (N,), each of 0..P-1 taken by a sample.
+
+    `het` of a polyploid is its gametic heterozygosity (Moody et al. 1993).
+    """
     order = np.argsort(codes, kind="stable")
     starts = np.searchsorted(codes[order], np.arange(codes.max() + 1))
     calls = calls[order]
 
     def per_population(values: np.ndarray) -> np.ndarray:
-        return np.add.reduceat(values, starts, axis=0, dtype=np.int32).astype(float)
+        kind = values.dtype if values.dtype == float else np.int32
+        return np.add.reduceat(values, starts, axis=0, dtype=kind).astype(float)
 
-    return Counts(*map(per_population, (calls != MISSING, np.maximum(calls, 0), calls == 1)))
+    het = calls == 1
+    if ploidy > 2:  # the chance that two alleles of a sample differ
+        of_call = np.arange(ploidy + 1) * np.arange(ploidy, -1, -1) / (ploidy * (ploidy - 1) / 2)
+        het = np.where(calls == MISSING, 0.0, of_call[calls])
+    return Counts(*map(per_population, (calls != MISSING, np.maximum(calls, 0), het)))
 
 
 def _frequency(counts: Counts, ploidy: int) -> np.ndarray:

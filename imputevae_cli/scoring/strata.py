@@ -11,6 +11,7 @@ import numpy as np
 from imputevae_cli.data.frequencies import alt_frequencies_of
 from imputevae_cli.data.genotypes import MISSING
 from imputevae_cli.data.hidden_calls import HiddenCells
+from imputevae_cli.data.ploidy import genotype_texts
 from imputevae_cli.scoring.bootstrap import added_up, figures, intervals, sums_by_locus
 from imputevae_cli.scoring.metrics import OF_PROBABILITIES, Cells
 
@@ -20,7 +21,6 @@ DEPTH_EDGES = (0, 1, 2, 3, 5, 10, 20)
 """The least reads of each bin; the last has no end."""
 FIGURES = ("concordance", "nrd", "f1", "skill_r2", "dosage_r2", "iqs", "log_loss", "read_loss")
 """What is reported of a stratum, each with its interval; None where the cells have no truth, or no reads, for it."""
-GENOTYPES = {1: ("0", "1"), 2: ("0/0", "0/1", "1/1")}
 MOST_POPULATIONS = 50
 """Of more, the largest."""
 
@@ -70,7 +70,7 @@ def strata_of(
         strata += [population, _crossed(population, strata[0])]
     if cells.likelihoods is not None:
         return strata
-    true = Stratum("class", GENOTYPES[ploidy], genotypes)
+    true = Stratum("class", genotype_texts(ploidy), genotypes)
     return [*strata, true, _crossed(strata[0], true)]
 
 

@@ -261,7 +261,7 @@ BAD_INPUTS = {
     "no samples": (vcf(samples=()).encode(), "sample"),
     "no GT": (vcf(record("3 3 3", fmt="DP")).encode(), "GT"),
     "allele beyond ALT": (vcf(GOOD, record("0/0 0/3 1/1", pos=200)).encode(), "200"),
-    "triploid": (vcf(GOOD, record("0/0 0/0/1 1/1", pos=200)).encode(), "ploidy 3"),
+    "nonaploid": (vcf(GOOD, record("0/0 0/0/0/0/0/0/0/0/1 1/1", pos=200)).encode(), "ploidy 9"),
     "short line": (vcf(GOOD, record("0/0 0/1", pos=200)).encode(), "line "),
     "blank line": (vcf(GOOD, "\n", GOOD).encode(), "line "),
     "all missing": (vcf(record("./. ./. ./."), record("./. ./. ./.", pos=200)).encode(), "every call is missing"),

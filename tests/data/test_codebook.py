@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imputevae_cli.data import codebook
-from imputevae_cli.data.codebook import Codebook
+from imputevae_cli.data.codebook import LAST_PHRED, Codebook, VectorBook
 from imputevae_cli.data.evidence import FIRST_FREE
 
 
@@ -55,3 +55,24 @@ def test_counts_keep_their_ratio_where_they_are_scaled_down():
     ref, alt = codebook.counts_of_keys(keys)
     assert ref.tolist() == [0, 3, 254, 254]
     assert alt.tolist() == [0, 1, 7, 127]
+
+
+def test_vectors_of_polyploids_come_back_and_share_codes():
+    book = VectorBook()
+    phred = np.array([[0, 7, 40, 98, 150], [12, 0, 3, 30, LAST_PHRED], [0, 7, 40, 98, 300]])
+    codes = book.encode(phred)
+    assert codes.tolist() == [FIRST_FREE, FIRST_FREE + 1, FIRST_FREE], "beyond 99 nothing is told apart"
+    assert book.encode(phred[1:2]).tolist() == [FIRST_FREE + 1]
+    assert book.likelihoods[0] == pytest.approx(10 ** (-np.array([0, 7, 40, 98, 99]) / 10), rel=1e-5)
+    assert book.likelihoods[1, 4] == 0
+
+
+def test_too_many_vectors_are_rounded_and_stay_within_two_bytes():
+    rng = np.random.default_rng(1)
+    book = VectorBook()
+    phred = rng.integers(0, 90, (40_000, 5))
+    phred[np.arange(len(phred)), rng.integers(0, 5, len(phred))] = 0
+    codes = book.encode(phred)
+    back = -10 * np.log10(book.likelihoods[codes - FIRST_FREE])
+    assert np.abs(back - phred).max() <= 10
+    assert np.median(np.abs(back - phred)) <= 4

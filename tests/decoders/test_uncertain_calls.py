@@ -21,7 +21,7 @@ from imputevae_cli.decoders.knn.varying_loci import given_that_it_varies
 from imputevae_cli.decoders.vae import rules as vae_rules
 from imputevae_cli.decoders.vae import untrained_loci as wide
 from imputevae_cli.decoders.vae.loss import Objective, focal_cross_entropy, focal_likelihood_loss
-from imputevae_cli.decoders.vae.network import EFFECTS
+from imputevae_cli.decoders.vae.network import effects_of
 from imputevae_cli.decoders.vae.soft_calls import SoftCalls
 from imputevae_cli.log import NullProgress
 from imputevae_cli.runtime.serialise import canonical
@@ -199,7 +199,7 @@ def test_loadings_are_read_off_where_the_slope_is_zero():
     rng = torch.Generator().manual_seed(0)
     inputs = torch.cat([torch.randn(80, 3, generator=rng), torch.ones(80, 1)], 1)
     truth = torch.randint(0, 3, (80, 6), generator=rng).numpy()
-    soft, effects = SoftCalls.of(reads_of(truth)[0]), torch.tensor(EFFECTS[3])
+    soft, effects = SoftCalls.of(reads_of(truth)[0]), torch.tensor(effects_of(3))
     precision = torch.tensor([20.0, 20.0, 20.0, 1.0])
     steps = wide.ReadOffRules().soft_steps
     weights = wide._weights(inputs, soft, effects, precision, steps).requires_grad_(True)

@@ -33,6 +33,13 @@ def test_calls_of_another_size_are_refused(calls, more):
         unpack_calls(packed, calls.shape)
 
 
+def test_packing_of_polyploids():
+    calls = np.array([[-1, 0, 8], [3, 4, 7]], np.int8)
+    packed = pack_calls(calls, 8)
+    assert len(packed) == 3
+    assert np.array_equal(unpack_calls(packed, calls.shape, 8), calls)
+
+
 def test_packing_by_hand():
     assert pack_calls(np.array([[-1, 0, 1, 2], [2, -1, -1, -1]], np.int8)).tolist() == [0b11100100, 0b00000011]
 

@@ -14,15 +14,23 @@ from imputevae_cli.ensemble import fit as fitting
 from imputevae_cli.ensemble.fit import Fit
 from imputevae_cli.ensemble.forecast import expected_plan
 from imputevae_cli.ensemble.plan import Data, Findings, plan
+from imputevae_cli.errors import ConfigError
 
 BRIEF, CHEAP, REDUCED, FULL = Effort.BRIEF, Effort.CHEAP, Effort.REDUCED, Effort.FULL
 LARGE, SMALL = 200_001, 200_000
-CERTAIN = [name for name, one in registry.every().items() if one.role.on_evidence != "only"]
+CERTAIN = [
+    name for name, one in registry.every().items() if one.role.on_evidence != "only" and one.role.ploidies[0] <= 2
+]
 
 
-def planned(decoder="auto", n_cells=LARGE, findings=None, **settings):
+def ploidy_for(decoder):
+    """A ploidy that a decoder serves: 2 if it can."""
+    return max(2, registry.get(decoder).role.ploidies[0])
+
+
+def planned(decoder="auto", n_cells=LARGE, findings=None, ploidy=2, **settings):
     config = Config().replace({"model.decoder": decoder, **settings})
-    return plan(config, Data(n_cells), findings or Findings(), registry.every())
+    return plan(config, Data(n_cells, ploidy=ploidy), findings or Findings(), registry.every())
 
 
 def efforts(made):
@@ -75,7 +83,7 @@ def test_those_on_trial_are_fitted_in_full_or_left_out(idle):
 @pytest.mark.parametrize("n_cells", [SMALL, LARGE])
 @pytest.mark.parametrize("decoder", registry.names())
 def test_a_decoder_that_is_named_stands_alone(decoder, n_cells):
-    made = planned(decoder, n_cells)
+    made = planned(decoder, n_cells, ploidy=ploidy_for(decoder))
     assert [step.decoder for step in made.steps if step.is_mixed] == [decoder]
     assert efforts(made)["vae"] == ((FULL, True) if decoder == "vae" else (CHEAP, False))
     assert made.screens_first == ()
@@ -99,6 +107,24 @@ def test_where_calls_are_uncertain_nearest_neighbours_give_way_sooner(ratio, fit
     assert efforts(made)["founders"] == (FULL, True)
 
 
+@pytest.mark.parametrize("ploidy", [3, 4, 8])
+@pytest.mark.parametrize("n_cells", [SMALL, LARGE])
+def test_decoders_of_haplotypes_sit_out_with_polyploids_and_it_is_said(ploidy, n_cells):
+    made = plan(Config(), Data(n_cells, is_uncertain=True, ploidy=ploidy), Findings(), registry.every())
+    wanted = {step.decoder for step in made.steps if step.is_mixed or step.on_trial}
+    assert wanted == {"frequencies", "vae", "knn", "regression"}
+    assert made.screens_first == ()
+    assert (
+        f"copying and founders left out: they model the haplotypes of ploidy 2 at most, not of {ploidy}" in made.notes
+    )
+
+
+@pytest.mark.parametrize(("decoder", "ploidy"), [("founders", 4), ("copying", 3), ("regression", 2)])
+def test_a_decoder_that_is_named_and_does_not_serve_the_ploidy_is_refused(decoder, ploidy):
+    with pytest.raises(ConfigError, match=f"model.decoder is {decoder}, .* the ploidy is {ploidy}"):
+        planned(decoder, ploidy=ploidy)
+
+
 def test_haplotypes_that_copy_from_the_vae_need_it_in_full():
     assert efforts(planned("copying", **{"copying.global_share": 0.2}))["vae"] == (FULL, False)
     assert efforts(planned("copying", **{"copying.global_share": None}))["vae"] == (FULL, False)
@@ -111,7 +137,7 @@ CASES += [("auto", Rules(small_cells=0), ratio) for ratio in (None, 0.9, 0.5, 0.
 @pytest.mark.parametrize(("decoder", "rules", "ratio"), CASES, ids=str)
 def test_a_fit_and_a_dry_run_carry_out_the_same_plan(monkeypatch, decoder, rules, ratio):
     """Each is watched at the steps that it takes."""
-    genotypes, _ = simulate_linked(24, 60, seed=3)
+    genotypes, _ = simulate_linked(24, 60, seed=3, ploidy=2 if decoder == "auto" else ploidy_for(decoder))
     config = Config().replace({**QUICK_VAE, **QUICK_PARTS, "model.decoder": decoder})
     if ratio is not None:
         monkeypatch.setattr(fitting, "loss_ratio", lambda *_: ratio)

@@ -230,7 +230,7 @@ def test_populations_follow_the_kept_samples(tmp_path, caplog):
 
 def test_samples_of_one_ploidy_can_be_kept_from_a_mixed_file(tmp_path):
     genotypes = read(tmp_path, record("0/0 0/1 1"), record("0/0 1/1 ."), record("0/0 0/1 1/1"))
-    assert genotypes.source.passed_through == {"haploid and diploid calls together": 1}
+    assert genotypes.source.passed_through == {"calls of several ploidies": 1}
     assert read_vcf(tmp_path / "in.vcf", samples=["a", "b"]).calls.tolist() == [[0, 0, 0], [1, 2, 1]]
 
 
@@ -269,3 +269,21 @@ def test_any_calls_are_read_as_they_are(tmp_path, monkeypatch, data, ploidy, mod
     assert np.array_equal(genotypes.calls, calls)
     assert genotypes.ploidy == ploidy
     assert genotypes.calls.flags.c_contiguous
+
+
+def test_polyploids_are_counted_by_alt_alleles_and_half_calls_are_evidence(tmp_path):
+    genotypes = read(
+        tmp_path,
+        record("0/0/1/1 0|1|1|1 ./././."),
+        record("0/0/0/0 ./1/./1 ./0/1/."),
+        record("1/1/1/1 . 0/0/././"[:-1]),
+        record("0/0/0 0/1/1 1/1/1"),
+        record("0/0/0/0 0/1 0/0/0/1"),
+    )
+    assert genotypes.ploidy == 4
+    assert genotypes.calls.T.tolist() == [[2, 3, -1], [0, -1, -1], [4, -1, -1]]
+    assert genotypes.source.passed_through == {"calls of several ploidies": 1, "triploid": 1}
+    likelihoods = genotypes.evidence.block(slice(None), 0, 3)
+    assert likelihoods[1, 1].tolist() == [0, 1, 1, 1, 1]
+    assert likelihoods[2, 1].tolist() == [1, 1, 1, 1, 1], "both are seen: what is excluded has no code"
+    assert likelihoods[2, 2].tolist() == [1, 1, 1, 1, 0]

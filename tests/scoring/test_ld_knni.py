@@ -21,15 +21,16 @@ def votes_by_hand(calls, locus, row, near, k, n_classes):
     return votes / votes.sum()
 
 
-def test_votes_are_those_of_the_definition():
-    genotypes, _ = simulate_linked(25, 40, missing=0.3, seed=3)
+@pytest.mark.parametrize("ploidy", [2, 6])
+def test_votes_are_those_of_the_definition(ploidy):
+    genotypes, _ = simulate_linked(25, 40, ploidy=ploidy, missing=0.3, seed=3)
     calls = genotypes.calls
     near = np.array([3, 9, 10, 22, 31])
     rows = np.flatnonzero(calls[:, 8] == MISSING)
-    got = votes_at(calls, 8, rows, near, (1, 4, 100), 3)
+    got = votes_at(calls, 8, rows, near, (1, 4, 100), ploidy + 1)
     for i, k in enumerate((1, 4, 100)):
         for j, row in enumerate(rows):
-            assert got[i, j] == pytest.approx(votes_by_hand(calls, 8, row, near, k, 3))
+            assert got[i, j] == pytest.approx(votes_by_hand(calls, 8, row, near, k, ploidy + 1))
 
 
 def test_correlated_loci_are_those_of_the_highest_correlation():

@@ -154,3 +154,16 @@ def test_a_population_of_one_sample_has_no_figures():
     one = next(row for row in found["heterozygosity"] if row["population"] == "one")
     assert one["truth"] == {"ho": None, "he": None, "fis": None, "loci": 0}
     assert found["fst"][0]["truth"] is None
+
+
+def test_polyploids_have_gametic_heterozygosity_and_fst_by_alleles():
+    rng = np.random.default_rng(2)
+    frequency = np.array([[0.2] * 300, [0.7] * 300])
+    codes = np.repeat([0, 1], 60)
+    calls = rng.binomial(4, frequency[codes]).astype(np.int8)
+    found = bias(calls, calls, calls, np.array(["a", "b"])[codes], 4)
+    rows = found["heterozygosity"]
+    assert rows[0]["truth"]["ho"] == pytest.approx(2 * 0.2 * 0.8, abs=0.01), "random mating"
+    assert rows[1]["truth"]["fis"] == pytest.approx(0, abs=0.02)
+    between = 0.25**2 / (0.45 * 0.55)
+    assert found["fst"][0]["truth"] == pytest.approx(2 * between / (1 + between), abs=0.02)

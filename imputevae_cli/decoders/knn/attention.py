@@ -12,6 +12,7 @@ T_h is a symmetric table of genotype pairs on the minor allele, K the samples' o
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import comb
 from typing import NamedTuple
 
 import torch
@@ -172,11 +173,11 @@ def one_hot(calls: Tensor, n_classes: int, dim: int = -1) -> Tensor:
 
 
 def log_hardy_weinberg(genotypes: Tensor) -> Tensor:
-    """Log genotype probabilities of two random draws (one, when haploid) of the allele frequency in (..., C)."""
+    """Log genotype probabilities of as many random draws as the ploidy of the allele frequency in (..., C)."""
     classes = genotypes.shape[-1]
     counts = torch.arange(classes, dtype=genotypes.dtype, device=genotypes.device)
     alt = ((genotypes * counts).sum(-1, keepdim=True) / (classes - 1)).clamp(1e-4, 1 - 1e-4)
-    ways = torch.log(torch.tensor([1.0, 2.0, 1.0], device=genotypes.device) if classes == 3 else torch.ones(2))
+    ways = torch.log(torch.tensor([float(comb(classes - 1, g)) for g in range(classes)], device=genotypes.device))
     return counts * torch.log(alt) + (classes - 1 - counts) * torch.log1p(-alt) + ways
 
 

@@ -8,6 +8,7 @@ H hidden units. Logits are class first, (C, B, L): sums over classes then run al
 from __future__ import annotations
 
 from itertools import pairwise
+from math import comb
 from typing import NamedTuple
 
 import torch
@@ -22,9 +23,21 @@ from imputevae_cli.runtime.random_draws import Draws
 
 LOGVAR_RANGE = (-8.0, 2.0)
 """Bounds of log sigma^2: a sigma outside .02 to 2.7 only makes gradients explode."""
-EFFECTS = {2: [[0.0, 1.0]], 3: [[0.0, 1.0, 2.0], [0.0, 1.0, 0.0]]}
-"""What z may move at a locus, by number of classes: the additive effect of an ALT allele on the log odds, and,
-when diploid, the dominance effect, a surplus or a lack of heterozygotes. (effects, classes)"""
+
+
+def effects_of(n_classes: int) -> list[list[float]]:
+    """What z may move at a locus: the additive effect of an ALT allele on the log odds, and, above haploids, the
+    dominance effect, a surplus or a lack of heterozygotes; (effects, classes).
+
+    >>> effects_of(5)
+    [[0.0, 1.0, 2.0, 3.0, 4.0], [0.0, 0.75, 1.0, 0.75, 0.0]]
+    """
+    ploidy = n_classes - 1
+    additive = [float(g) for g in range(n_classes)]
+    dominance = [4 * g * (ploidy - g) / ploidy**2 for g in range(n_classes)]
+    return [additive] if ploidy == 1 else [additive, dominance]
+
+
 CELL_BLOCK = 1024
 """Loci that are decoded at a time where single cells are wanted, at most,"""
 CELLS_AT_ONCE = 1 << 19
@@ -98,7 +111,7 @@ def locus_statistics(
     ploidy = n_classes - 1
     dosage = torch.arange(n_classes, dtype=torch.float32)  # (C,)
     allele = (counts @ dosage + 0.5)[:, None] / (ploidy * n_known + 1.0)  # (L, 1)
-    orders = torch.tensor([1.0, 2.0, 1.0] if ploidy == 2 else [1.0, 1.0])  # (C,)
+    orders = torch.tensor([float(comb(ploidy, g)) for g in range(n_classes)])  # (C,)
     # By powers, which round otherwise than the products of `data.frequencies.hardy_weinberg`
     expected = orders * allele**dosage * (1 - allele) ** (ploidy - dosage)  # (L, C)
     frequencies = (counts + pseudo_count * expected) / (n_known + pseudo_count)
@@ -136,7 +149,7 @@ class LinearInLoci(nn.Module):
     """A decoder whose logits are linear in hidden units at every locus.
 
     Subclasses have `shape`, `loadings` float32 (effects, H, L) and `intercepts` float32 (C - 1, L), and give the hidden
-    units. effects: float32 (effects, C), see EFFECTS.
+    units. effects: float32 (effects, C), see `effects_of`.
     """
 
     shape: VaeShape
@@ -205,7 +218,7 @@ class GenotypeVae(LinearInLoci):
         generator: torch.Generator,
         rules: StartRules = DEFAULT.start,
     ):
-        super().__init__(torch.tensor(EFFECTS[shape.n_classes]))
+        super().__init__(torch.tensor(effects_of(shape.n_classes)))
         self.shape, self.rules = shape, rules
         population_dim = settings.population_dim if shape.n_populations else 0
         widths = hidden_widths(settings)

@@ -9,7 +9,7 @@ from imputevae_cli import ImputeVAE
 from imputevae_cli.data.frequencies import genotype_frequencies
 from imputevae_cli.decoders.vae import rules as vae_rules
 from imputevae_cli.decoders.vae import untrained_loci as wide
-from imputevae_cli.decoders.vae.network import EFFECTS
+from imputevae_cli.decoders.vae.network import effects_of
 from imputevae_cli.decoders.vae.rules import ReadOffRules, VaeRules
 from imputevae_cli.scoring.metrics import log_loss
 
@@ -19,7 +19,7 @@ def test_weights_are_where_the_slope_is_zero(ploidy):
     """The gradient of the penalised likelihood, by autograd, vanishes at what Newton's steps find."""
     rng = torch.Generator().manual_seed(0)
     inputs = torch.cat([torch.randn(80, 3, generator=rng), torch.ones(80, 1)], 1)
-    effects = torch.tensor(EFFECTS[ploidy + 1])
+    effects = torch.tensor(effects_of(ploidy + 1))
     calls = torch.randint(-1, ploidy + 1, (80, 6), generator=rng, dtype=torch.int8)
     precision = torch.tensor([20.0, 20.0, 20.0, 1.0])
     weights = wide._weights(inputs, calls, effects, precision).requires_grad_(True)

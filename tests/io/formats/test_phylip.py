@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from vcf_maker import Filled, record, vcf, write
 
 from imputevae_cli.errors import ConfigError, OutputError
-from imputevae_cli.io.phylip import iupac, phylip_names, write_phylip
+from imputevae_cli.io.formats.phylip import iupac, phylip_names, write_phylip
 from imputevae_cli.io.vcf_reader import read_vcf
 
 CODES = {"AC": "M", "AG": "R", "AT": "W", "CG": "S", "CT": "Y", "GT": "K"}
@@ -89,3 +89,9 @@ def test_iupac_agrees_with_the_alleles(data, ploidy, n_loci):
 def test_a_style_of_names_that_does_not_exist():
     with pytest.raises(ConfigError, match="'long'; give relaxed or strict"):
         phylip_names(("a",), "long")
+
+
+def test_polyploid_heterozygotes_are_ambiguity_codes():
+    calls = np.array([[0, 1, 2, 3, 4, -1]], np.int8)
+    ref, alt = np.array(["A"] * 6, object), np.array(["G"] * 6, object)
+    assert "".join(iupac(calls, ref, alt, 4)[0]) == "ARRRGN"
