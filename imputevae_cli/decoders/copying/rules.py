@@ -49,7 +49,8 @@ class SizeRules:
 
 @dataclass(frozen=True)
 class TrialRules:
-    """The trial of a few schedules on a part of the data. No measurement; all chosen by hand.
+    """The trial of a few schedules on a part of the data. `bench/results/windows.json` shows the lengths of
+    windows that it varies; the rest is chosen by hand.
 
     cells, samples: the size of the part. hidden: share of its known calls that are hidden; under `least_hidden` of them
     nothing is tried. iterations, burn_in: of the one chain of each trial. standard_errors: by so many, of the
