@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 import typer
 
 from imputevae_cli.cli.help import FILES, SCORING
-from imputevae_cli.cli.options import Common, Input, Likelihoods, MapFile, Popmap, with_common
+from imputevae_cli.cli.options import CallRule, Common, Input, Likelihoods, MapFile, Popmap, with_common
 from imputevae_cli.errors import ConfigError, LostToBaselineError
 from imputevae_cli.log import logger
 
@@ -51,6 +51,7 @@ def evaluate(
     popmap: Popmap = None,
     map_: MapFile = None,
     likelihoods: Likelihoods = None,
+    call: CallRule = "map",
     imputed: Annotated[
         str | None,
         typer.Option(
@@ -126,7 +127,7 @@ def evaluate(
     from imputevae_cli.cli import session as this
     from imputevae_cli.cli.summary import Stopwatch, show_evaluation
 
-    asked = Asked(model, imputed, truth, strategy, prop, repeats, tree, mask_file, write_masked)
+    asked = Asked(model, call, imputed, truth, strategy, prop, repeats, tree, mask_file, write_masked)
 
     def files(config: Config) -> Files:
         asked.check()
@@ -162,6 +163,7 @@ class Asked:
     """The options of `evaluate` that say what is scored, and on which calls."""
 
     model: Path | None
+    call: str
     imputed: str | None
     truth: Path | None
     strategy: str | None
@@ -179,7 +181,9 @@ class Asked:
     def check(self) -> None:
         """Raise ConfigError for options that are out of range or do not go together."""
         from imputevae_cli.config import Strategy
+        from imputevae_cli.imputed import check_call
 
+        check_call(self.call)
         if (self.imputed is None) != (self.truth is None):
             raise ConfigError("--imputed and --truth go together: the file to score, and the calls that INPUT lacks")
         own: dict[str, object] = {
@@ -187,6 +191,7 @@ class Asked:
             "--strategy": self.strategy,
             "--tree": self.tree,
             "--mask-file": self.mask_file,
+            "--call": None if self.call == "map" else self.call,
         }
         own |= {"--write-masked": self.write_masked, "--repeats": self.repeats > 1 or None}
         if self.imputed is not None and (given := [name for name, value in own.items() if value is not None]):
@@ -273,7 +278,7 @@ def _fill_hidden(asked: Asked, genotypes: GenotypeMatrix, session: Session, cloc
     def model_for(visible: GenotypeMatrix) -> ImputeVAE:
         return loaded or ImputeVAE(session.config).fit(visible, session.progress)
 
-    guesses, model, filled = guesses_of_model(genotypes, rounds, model_for, session.progress)
+    guesses, model, filled = guesses_of_model(genotypes, rounds, model_for, asked.call, session.progress)
     kind, name = ("checkpoint", str(asked.model)) if loaded else ("fitted", "imputevae")
     notes = _seen_in_training(loaded, genotypes)
     source = Source(kind, name, model_in_words(model), "GP", notes, model.config.to_share())

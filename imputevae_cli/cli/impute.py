@@ -10,6 +10,7 @@ import typer
 from imputevae_cli.cli.help import FILES, FILLING
 from imputevae_cli.cli.options import (
     OVERLAP,
+    CallRule,
     Common,
     Input,
     LatentFile,
@@ -78,6 +79,7 @@ def impute(
             rich_help_panel=FILLING,
         ),
     ] = None,
+    call: CallRule = "map",
     phased: Annotated[
         bool, typer.Option("--phased", help="Write GT with |, phased by haplotype copying.", rich_help_panel=FILLING)
     ] = False,
@@ -130,6 +132,7 @@ def impute(
 
     clock = Stopwatch()
     session = this.start(common, files, {"io.likelihoods": likelihoods})
+    from imputevae_cli.imputed import check_call
     from imputevae_cli.io.outputs import output_type_of
     from imputevae_cli.io.phylip import check_name_style
     from imputevae_cli.io.phylip import phylip_names as check_names
@@ -137,6 +140,7 @@ def impute(
     path = this.output_path(output, session.config, ".vcf.gz")
     kind = output_type_of(path, output_type)
     check_name_style(phylip_names)
+    check_call(call)
     if draws and (kind == "p" or str(path) == "-"):
         raise ConfigError("--draws writes VCF or BCF files beside OUT; give -o with such an ending")
     if target_accuracy is not None and min_gp:
@@ -159,9 +163,8 @@ def impute(
         fitted = fitted or ImputeVAE(session.config).fit(genotypes, session.progress, stages=stages)
         if target_accuracy is not None:
             min_gp = _threshold(fitted, target_accuracy)
-        imputed = fitted.transform(
-            genotypes, min_gp=min_gp, phased=phased, refine=refine, progress=session.progress, stages=stages
-        )
+        how: dict[str, Any] = {"min_gp": min_gp, "phased": phased, "refine": refine, "call": call}
+        imputed = fitted.transform(genotypes, **how, progress=session.progress, stages=stages)
         written = None
         if kind == "p":
             imputed.write_phylip(path, names=phylip_names, force=force)

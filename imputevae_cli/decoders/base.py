@@ -120,6 +120,7 @@ class Role:
     `Rules`. on_trial: in large files it is fitted only if a cheap run adds to those that are fitted anyway.
     on_evidence: whether it takes part where calls are uncertain, "also" or "only" there, or "never".
     trusted: it is fitted where that cannot be judged. reports_epochs: its fit calls `Task.on_epoch`.
+    score: of its weight in the mixture, before a held-out call is seen; see `ensemble.mixture.Prior`.
     """
 
     serves: bool = False
@@ -129,6 +130,7 @@ class Role:
     trusted: bool = False
     on_evidence: Literal["never", "also", "only"] = "never"
     reports_epochs: bool = False
+    score: float = 0.0
 
 
 @dataclass(frozen=True)

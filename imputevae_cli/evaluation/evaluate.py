@@ -151,18 +151,19 @@ def guesses_of_model(
     genotypes: GenotypeMatrix,
     rounds: list[Round],
     model_for: Callable[[GenotypeMatrix], ImputeVAE],
+    call: str = "map",
     progress: Progress | None = None,
 ) -> tuple[list[Guess], ImputeVAE, np.ndarray]:
     """The model's guesses of each round; the last model; and the first round's calls, all filled, int8 (N, L).
 
-    model_for: gives a fitted model, from the visible genotypes.
+    model_for: gives a fitted model, from the visible genotypes. call: see `ImputeVAE.transform`.
     """
     guesses: list[Guess] = []
     filled: np.ndarray | None = None
     for one in rounds:
         visible = one.visible(genotypes)
         model = model_for(visible)
-        imputed = model.transform(visible, progress=progress)
+        imputed = model.transform(visible, call=call, progress=progress)
         guesses.append(guess_of(imputed, visible, one.cells))
         if filled is None:
             filled = visible.calls.copy()

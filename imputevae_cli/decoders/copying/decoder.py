@@ -50,7 +50,7 @@ class CopyingDecoder(PlainDecoder):
     """See `Decoder`."""
 
     name, title = "copying", "haplotype copying"
-    role = Role(screens_first=True, on_trial=True, trusted=True, on_evidence="also")
+    role = Role(screens_first=True, on_trial=True, trusted=True, on_evidence="also", score=1.2)
     depends_on = ("vae",)
     sections = ("copying",)
     search_space = {  # noqa: RUF012
