@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from copy import copy
-from functools import cached_property
+from dataclasses import replace
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from imputevae_cli.data.evidence_frequencies import evidence_frequencies, posterior
+from imputevae_cli.data.fill_bias import Watched
 from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix, ImputedBlock, missing_per_sample
 from imputevae_cli.data.validate import check_calls
 from imputevae_cli.errors import ConfigError, TrainingError
 from imputevae_cli.io.outputs import check_output, output_type_of
 from imputevae_cli.io.phylip import iupac, write_phylip
 from imputevae_cli.io.vcf_writer import WriteSummary, write_vcf
-from imputevae_cli.log import Progress
+from imputevae_cli.log import ProgressOption
 from imputevae_cli.scoring.metrics import call_by_dosage
 
 BlockFunction = Callable[[int, int], np.ndarray]
@@ -62,7 +64,7 @@ class ImputedGenotypes:
         posterior; without it each cell is drawn by itself. call: one of CALLS, by which genotypes are called.
         """
         self.genotypes = genotypes
-        self._gp = gp
+        self._gp = lru_cache(maxsize=1)(gp)  # draws ask for a block again
         self._phase = phase
         if not 0 <= min_gp <= 1:
             raise ConfigError(f"min_gp is {min_gp}; give a probability from 0 to 1")
@@ -246,7 +248,7 @@ class ImputedGenotypes:
         force: bool = False,
         command: str = "",
         threads: int = 1,
-        progress: Progress | None = None,
+        progress: ProgressOption = None,
     ) -> WriteSummary:
         """Write the input's records with missing calls filled; `-` is standard output.
 
@@ -258,9 +260,10 @@ class ImputedGenotypes:
         source = self.genotypes.source
         check_output(path, inputs=[source.given or source.path] if source else [], force=force)
         kind = output_type_of(path, output_type)
-        return write_vcf(
+        watched = Watched(self)
+        summary = write_vcf(
             path,
-            self,
+            watched,
             output_type=kind,
             command=command,
             version=__version__,
@@ -268,6 +271,7 @@ class ImputedGenotypes:
             progress=progress,
             refines=self.refines,
         )
+        return replace(summary, bias=watched.bias)
 
     def write_phylip(self, path: str | Path, *, names: str = "relaxed", force: bool = False) -> int:
         """Write IUPAC characters of the SNPs; returns their number. names: `relaxed`, or `strict` for 10 characters."""

@@ -17,7 +17,9 @@ from imputevae_cli.cli.options import (
     Likelihoods,
     MapFile,
     Overlap,
+    Parents,
     Popmap,
+    names_of,
     with_common,
 )
 from imputevae_cli.errors import ConfigError
@@ -52,6 +54,7 @@ def impute(
     popmap: Popmap = None,
     map_: MapFile = None,
     likelihoods: Likelihoods = None,
+    parents: Parents = None,
     overlap: Overlap = OVERLAP,
     output_type: Annotated[
         str | None,
@@ -116,7 +119,7 @@ def impute(
     """Fill the missing calls of INPUT; every known call stays as it is, unless --refine is given."""
     from imputevae_cli.cli import session as this
     from imputevae_cli.cli.signals import resumable, run_folder_of
-    from imputevae_cli.cli.summary import Stopwatch, show_estimate, show_imputation
+    from imputevae_cli.cli.summary import Stopwatch, show_estimate, show_imputation, writing_seconds
     from imputevae_cli.io.paths import Files, with_indexes
 
     def files(config: Config) -> Files:
@@ -131,11 +134,12 @@ def impute(
         )
 
     clock = Stopwatch()
-    session = this.start(common, files, {"io.likelihoods": likelihoods})
+    session = this.start(common, files, {"io.likelihoods": likelihoods, "founders.parents": names_of(parents)})
     from imputevae_cli.imputed import check_call
     from imputevae_cli.io.outputs import output_type_of
     from imputevae_cli.io.phylip import check_name_style
     from imputevae_cli.io.phylip import phylip_names as check_names
+    from imputevae_cli.io.vcf_writer import WriteSummary
 
     path = this.output_path(output, session.config, ".vcf.gz")
     kind = output_type_of(path, output_type)
@@ -159,15 +163,17 @@ def impute(
     if common.dry_run:
         show_estimate(fitted or ImputeVAE(session.config), genotypes, clock)
         return
-    with resumable(path, common, genotypes, (fitted or session).config, model) as stages:
+    ends = [("writing", writing_seconds(genotypes))]
+    with session.progress.whole(ends), resumable(path, common, genotypes, (fitted or session).config, model) as stages:
         fitted = fitted or ImputeVAE(session.config).fit(genotypes, session.progress, stages=stages)
         if target_accuracy is not None:
             min_gp = _threshold(fitted, target_accuracy)
         how: dict[str, Any] = {"min_gp": min_gp, "phased": phased, "refine": refine, "call": call}
         imputed = fitted.transform(genotypes, **how, progress=session.progress, stages=stages)
-        written = None
+        written = WriteSummary()
         if kind == "p":
             imputed.write_phylip(path, names=phylip_names, force=force)
+            written.refined = imputed.n_refined
         else:
             settings: dict[str, Any] = {
                 "command": session.command,
@@ -178,8 +184,7 @@ def impute(
             for number in range(1, draws + 1):
                 imputed.draw(number).write_vcf(drawn_path(path, number), kind, force=force, **settings)
         this.write_latent(latent, fitted, genotypes)
-    n_refined = imputed.n_refined if written is None else written.refined
-    show_imputation(fitted, imputed, path, clock, common.quiet, n_refined)
+    show_imputation(fitted, imputed, path, clock, common.quiet, written)
 
 
 def drawn_path(path: str | Path, number: int) -> str:

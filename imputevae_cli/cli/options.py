@@ -61,6 +61,16 @@ CallRule = Annotated[
         rich_help_panel=FILLING,
     ),
 ]
+Parents = Annotated[
+    str | None,
+    typer.Option(
+        "--parents",
+        metavar="A,B,...",
+        help="Samples or populations that founder haplotypes begin like; for uncertain calls of a cross.",
+        show_default=False,
+        rich_help_panel=SETTINGS,
+    ),
+]
 Overlap = Annotated[
     int,
     typer.Option(
@@ -143,6 +153,15 @@ class Common:
     region: Annotated[
         str | None, typer.Option("--region", metavar="CHR:A-B", help="Keep this region.", rich_help_panel=SUBSET)
     ] = None
+    regions_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--regions-file",
+            metavar="FILE",
+            help="Keep these regions: .bed, or CHR:A-B one per line.",
+            rich_help_panel=SUBSET,
+        ),
+    ] = None
     force: Annotated[bool, typer.Option("--force", help="Overwrite the output.", rich_help_panel=RUNNING)] = False
     resume: Annotated[
         bool,
@@ -200,3 +219,8 @@ def with_common(function: Callable[..., Any]) -> Callable[..., Any]:
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in [*own, *shared]}
     del command.__wrapped__  # typer would look through it, at the signature that is not flattened
     return command
+
+
+def names_of(listed: str | None) -> list[str] | None:
+    """The names of an option such as `A,B,...`, or None where it is not given."""
+    return None if listed is None else [name.strip() for name in listed.split(",") if name.strip()]

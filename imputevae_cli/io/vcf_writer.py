@@ -6,10 +6,11 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from imputevae_cli.data.fill_bias import FillBias
 from imputevae_cli.data.genotypes import GenotypeMatrix, ImputedBlocks, VcfSource
 from imputevae_cli.errors import InputError, OutputError
 from imputevae_cli.io.bcftools import BcftoolsError, run_bcftools
@@ -27,7 +28,7 @@ from imputevae_cli.io.vcf_header import (
 from imputevae_cli.io.vcf_index import make_index
 from imputevae_cli.io.vcf_splice import Locus, Splice, filled_loci
 from imputevae_cli.io.vcf_text import vcf_lines
-from imputevae_cli.log import NullProgress, Progress, logger
+from imputevae_cli.log import Progress, ProgressOption, chosen_progress, logger
 
 BGZF_LEVEL = 5  # half the time of 6 for a file 7 % larger
 WRITE_BYTES = 1 << 18
@@ -37,7 +38,7 @@ TBI_END = 1 << 29  # a .tbi cannot index beyond
 @dataclass
 class WriteSummary:
     """Counts of what was written: records, those modelled, calls imputed, and calls of those left missing; visible
-    calls with a posterior, and those that were refined."""
+    calls with a posterior, and those that were refined. bias: of the filled alleles."""
 
     records: int = 0
     modelled: int = 0
@@ -45,6 +46,7 @@ class WriteSummary:
     missing: int = 0
     uncertain: int = 0
     refined: int = 0
+    bias: FillBias = field(default_factory=FillBias)
 
 
 def write_vcf(
@@ -55,7 +57,7 @@ def write_vcf(
     command: str,
     version: str,
     threads: int = 1,
-    progress: Progress | None = None,
+    progress: ProgressOption = None,
     refines: bool = False,
 ) -> WriteSummary:
     """Write the input's records with the imputed calls, GP, DS and IMP; all else stays byte for byte.
@@ -70,7 +72,7 @@ def write_vcf(
         raise OutputError(
             f"{path}: these genotypes were not read from a VCF, so there is none to fill; write PHYLIP instead"
         )
-    walk = _Filling(imputed, source, command, version, progress or NullProgress())
+    walk = _Filling(imputed, source, command, version, chosen_progress(progress))
     walk.refines = refines
     write_walk(path, walk, output_type, threads)
     return walk.summary
@@ -202,7 +204,7 @@ class Walk:
     def _records(self, lines: Iterator[bytes]) -> Iterator[bytes]:
         """Every record of the output, without its newline."""
         source, genotypes = self._source, self._genotypes
-        region = source.region
+        regions = source.regions
         place = _Order()
         loci = self._loci()
         splice = Splice(genotypes.ploidy, self._columns, self.refines)
@@ -211,7 +213,7 @@ class Walk:
         number = -1
         for line in lines:
             chrom, pos, _ = line.split(b"\t", 2)
-            if region and (chrom.decode(), int(pos)) not in region:
+            if regions and (chrom.decode(), int(pos)) not in regions:
                 continue
             number += 1
             place.see(chrom, int(pos))

@@ -47,12 +47,6 @@ def test_refine_says_what_it_did_and_nothing_changes_without_it(low_depth, tmp_p
     assert np.array_equal(flags[known] == 2, changed)
 
 
-def test_an_evaluation_says_that_low_depth_calls_are_no_truth(low_depth, tmp_path):
-    run = imputevae("evaluate", low_depth, "-o", tmp_path / "out", *TINY_FLAGS)
-    assert run.returncode == 0, run.stderr.decode()
-    assert "rest on a few reads" in run.stderr.decode()
-
-
 def test_likelihoods_can_be_left_aside(low_depth, tmp_path):
     run = imputevae("impute", low_depth, "-o", tmp_path / "out.vcf", "--likelihoods", "none", *TINY_FLAGS)
     assert run.returncode == 0
@@ -66,3 +60,22 @@ def test_a_field_that_does_not_serve_is_one_line(low_depth, tmp_path, field, cod
     assert run.returncode == code, error
     assert word in error
     assert error.count("\n") == 1
+
+
+def test_parents_may_be_samples_or_a_population(low_depth, tmp_path):
+    """They set `founders.parents`; a name of neither ends the run."""
+    popmap = tmp_path / "pops.txt"
+    names = cyvcf2.VCF(str(low_depth)).samples
+    popmap.write_text("".join(f"{name}\t{'old' if i < 2 else 'young'}\n" for i, name in enumerate(names)))
+    flags = ("--popmap", popmap, *TINY_FLAGS, "--set", "model.decoder=founders")
+    outputs = {}
+    for parents in ("old", f"{names[0]},{names[1]}", f"{names[5]},{names[6]}"):
+        outputs[parents] = tmp_path / f"{len(outputs)}.vcf"
+        run = imputevae("impute", low_depth, "-o", outputs[parents], "--parents", parents, *flags)
+        assert run.returncode == 0, run.stderr.decode()
+    of_population, same, others = ([r.format("GP") for r in cyvcf2.VCF(str(path))] for path in outputs.values())
+    assert np.array_equal(of_population, same)
+    assert not np.array_equal(of_population, others)
+    run = imputevae("impute", low_depth, "-o", tmp_path / "x.vcf", "--parents", "nobody", *flags)
+    assert run.returncode == 2
+    assert "'nobody' is no sample of the file" in run.stderr.decode()
