@@ -75,7 +75,7 @@ class ImputeVAE:
         mask, names, task = self._task(genotypes, progress, on_epoch, stages)
         test, seed = task.test, self.config.io.seed
         with task.holding_out():
-            unaided = Unaided.of(task.cohort, test, seed)
+            unaided = Unaided.of(task)
         ensemble, test_gp = fit_ensemble(task)
         expected, curve = expected_accuracy(test, test_gp, unaided, self.config.io.scoring_averaging, seed)
         self._fitted = Fitted(genotypes.loci, genotypes.samples, names, ensemble, mask, expected, curve)

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from imputevae_cli.data import frequencies as baselines
-from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.data.evidence_frequencies import posterior
 from imputevae_cli.data.hidden_calls import HiddenCells
-from imputevae_cli.decoders.frequencies.decoder import FrequencyTable
+from imputevae_cli.decoders import registry
+from imputevae_cli.decoders.base import Inputs, Task
+from imputevae_cli.decoders.registry import BASELINE
 from imputevae_cli.scoring.bootstrap import draws_of_loci, intervals, sums_by_locus
 from imputevae_cli.scoring.ld_knni import ld_knni
 from imputevae_cli.scoring.metrics import (
@@ -67,14 +68,16 @@ class Unaided:
     ld_knni: tuple[np.ndarray, np.ndarray] | None
 
     @classmethod
-    def of(cls, cohort: Cohort, test: HiddenCells, seed: int) -> Unaided:
+    def of(cls, task: Task) -> Unaided:
         """To be asked while the held-out cells are hidden in the cohort."""
+        cohort, test = task.cohort, task.test
         means = baselines.locus_means(cohort.calls)[test.loci]
         found = None
         if cohort.evidence is None and cohort.n_loci <= LD_KNNI_LOCI:
-            rng = np.random.default_rng(seed_for(seed, "ld_knni"))
+            rng = np.random.default_rng(seed_for(task.config.io.seed, "ld_knni"))
             found = ld_knni(cohort.calls, cohort.chrom_codes, cohort.ploidy, test.samples, test.loci, rng)[:2]
-        return cls(means, FrequencyTable.of(cohort).gp_of(test), found)
+        frequencies = registry.get(BASELINE).fit(task, Inputs({})).gp_of(test)
+        return cls(means, frequencies, found)
 
 
 def expected_accuracy(

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from conftest import simulate_linked
+from conftest import simulate_linked, tiny_config
 
-from imputevae_cli.data.cohort import Cohort
+from imputevae_cli import ImputeVAE
 from imputevae_cli.data.hidden_calls import HiddenCells
 from imputevae_cli.ensemble import expected as module
 from imputevae_cli.ensemble.expected import Expected, Unaided, expected_accuracy
@@ -12,13 +12,11 @@ from imputevae_cli.ensemble.expected import Expected, Unaided, expected_accuracy
 
 @pytest.fixture(scope="module")
 def held_out():
-    """A cohort with some calls hidden, and those."""
+    """A task with its calls hidden, and those that measure."""
     genotypes, _ = simulate_linked(40, 120, seed=3)
-    calls = genotypes.calls.copy()
-    cells = np.sort(np.random.default_rng(0).choice(np.flatnonzero(calls >= 0), 400, replace=False))
-    test = HiddenCells.at(cells, calls)
-    test.hide(calls)
-    return Cohort(calls, genotypes.loci.chrom_codes, genotypes.loci.positions, 2), test
+    _, _, task = ImputeVAE(tiny_config())._task(genotypes, None, None, None)
+    with task.holding_out():
+        yield task, task.test
 
 
 def probabilities(test, right, seed=0):
@@ -29,8 +27,8 @@ def probabilities(test, right, seed=0):
 
 
 def test_figures_stand_beside_those_that_need_no_model(held_out):
-    cohort, test = held_out
-    expected, curve = expected_accuracy(test, probabilities(test, 0.9), Unaided.of(cohort, test, 1), "macro", 1)
+    task, test = held_out
+    expected, curve = expected_accuracy(test, probabilities(test, 0.9), Unaided.of(task), "macro", 1)
     assert expected.model.concordance == pytest.approx(0.9, abs=0.05)
     assert expected.low.concordance < expected.model.concordance < expected.high.concordance
     assert expected.low.log_loss < expected.model.log_loss < expected.high.log_loss
@@ -51,17 +49,17 @@ def test_an_interval_is_narrower_where_there_are_more_loci(held_out):
 
 
 def test_by_dosage_other_calls_count(held_out):
-    cohort, test = held_out
+    task, test = held_out
     gp = np.tile(np.float32([0.5, 0.1, 0.4]), (len(test.truth), 1))
-    expected, _ = expected_accuracy(test, gp, Unaided.of(cohort, test, 1), "macro", 1)
+    expected, _ = expected_accuracy(test, gp, Unaided.of(task), "macro", 1)
     assert expected.model.concordance == pytest.approx((test.truth == 0).mean())
     assert expected.by_dosage.concordance == pytest.approx((test.truth == 1).mean())
     assert expected.by_dosage.log_loss == expected.model.log_loss
 
 
 def test_of_many_loci_ld_knni_is_not_asked(held_out, monkeypatch):
-    cohort, test = held_out
+    task, test = held_out
     monkeypatch.setattr(module, "LD_KNNI_LOCI", 119)
-    expected, _ = expected_accuracy(test, probabilities(test, 0.9), Unaided.of(cohort, test, 1), "macro", 1)
+    expected, _ = expected_accuracy(test, probabilities(test, 0.9), Unaided.of(task), "macro", 1)
     assert expected.ld_knni is None
     assert Expected.from_state(expected.state()).ld_knni is None
