@@ -73,7 +73,8 @@ class Unaided:
         cohort, test = task.cohort, task.test
         means = baselines.locus_means(cohort.calls)[test.loci]
         found = None
-        if cohort.evidence is None and cohort.n_loci <= LD_KNNI_LOCI:
+        is_certain = cohort.evidence is None or not cohort.evidence.n_uncertain(cohort.calls)
+        if is_certain and cohort.n_loci <= LD_KNNI_LOCI:
             rng = np.random.default_rng(seed_for(task.config.io.seed, "ld_knni"))
             found = ld_knni(cohort.calls, cohort.chrom_codes, cohort.ploidy, test.samples, test.loci, rng)[:2]
         frequencies = registry.get(BASELINE).fit(task, Inputs({})).gp_of(test)

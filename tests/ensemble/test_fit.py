@@ -102,9 +102,17 @@ def test_without_structure_nothing_is_lost(ploidy, seed):
     assert loss < plain + 0.02
 
 
-def test_a_screen_decides_in_larger_files(linked):
+def knows_nothing(decoder, task, earlier):
+    """The screen of a decoder that knows nothing of the calls."""
+    n_cells, n_classes = len(task.validation.truth), task.cohort.ploidy + 1
+    gp = np.random.default_rng(0).dirichlet(np.ones(n_classes), n_cells).astype(np.float32)
+    return Screen(np.arange(n_cells), gp)
+
+
+def test_a_screen_decides_in_larger_files(linked, monkeypatch):
     """Where the haplotypes do all that can be done, the other decoders are not even fitted."""
     genotypes, truth = linked
+    monkeypatch.setattr(KnnDecoder, "screen", knows_nothing)
     model = well_fitted(genotypes, Rules(small_cells=0, closely_linked=Rules().linked))
     assert "copying" in model.part_names
     assert set(model.part_names) <= {"copying", "frequencies"}
@@ -140,15 +148,8 @@ def test_nearest_neighbours_are_screened_where_haplotypes_say_much(monkeypatch, 
 
 
 def test_a_screen_leaves_out_haplotypes_that_add_nothing(monkeypatch):
-    """These know nothing of the calls."""
     genotypes, _ = simulate(60, 120, seed=1)
-
-    def screen(decoder, task, earlier):
-        n_cells = len(task.validation.truth)
-        gp = np.random.default_rng(0).dirichlet([1.0, 1.0, 1.0], n_cells).astype(np.float32)
-        return Screen(np.arange(n_cells), gp)
-
-    monkeypatch.setattr(CopyingDecoder, "screen", screen)
+    monkeypatch.setattr(CopyingDecoder, "screen", knows_nothing)
     model = well_fitted(genotypes, LARGE)
     assert "copying" not in model._fitted.ensemble.fitted
     assert "copying skipped" in model.parts
