@@ -68,7 +68,7 @@ class Gate:
         """Choose and weigh the parts on hidden calls.
 
         log_gp: part -> float (M, C), log probabilities of the M hidden calls. target: the calls, int (M,), or where
-        these are uncertain their likelihoods, float (M, C). features: float (M, F),
+        these are uncertain their likelihoods, float (M, C). features: float (M, F), the last bearing on heterozygotes,
         what may decide whom to believe, such as MAF or the distance to the nearest known call; the parts' confidence
         is added here. prior: what is expected of the weights beforehand.
         groups: int (M,), cells of one group (a locus, say) are never on both sides of a cross-fit.
@@ -79,7 +79,7 @@ class Gate:
         """Genotype probabilities, float32 (M, C), of cells with these log probabilities and features; see `fit`."""
         stack = _stack([log_gp[name] for name in self.parts])
         inputs = (_with_confidence(stack, features) - self.centre) / self.spread
-        return torch.softmax(mixture.logits(self.parameters, stack, inputs), -1).float().numpy()
+        return torch.softmax(mixture.logits(self.parameters, stack, inputs, _of_hets(features)), -1).float().numpy()
 
     def summary(self) -> str:
         """One line: the weight of each part in per cent, and why the others were left out."""
@@ -214,7 +214,12 @@ def cells_of(log_gp: Mapping[str, np.ndarray], target: np.ndarray | Tensor, feat
     inputs = _with_confidence(stack, features)
     centre, spread = inputs.mean(0), inputs.std(0, unbiased=False).clamp_min(1e-6)
     target = _target_of(target) if isinstance(target, np.ndarray) else target
-    return Cells(tuple(log_gp), stack, (inputs - centre) / spread, target, centre, spread)
+    return Cells(tuple(log_gp), stack, (inputs - centre) / spread, _of_hets(features), target, centre, spread)
+
+
+def _of_hets(features: np.ndarray) -> Tensor:
+    """The features that bear on heterozygotes, float64 (M, HET_FEATURES)."""
+    return torch.as_tensor(np.asarray(features, float)[:, -mixture.HET_FEATURES :])
 
 
 def _folds(groups: np.ndarray, rng: np.random.Generator) -> np.ndarray:

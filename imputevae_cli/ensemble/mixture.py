@@ -1,9 +1,9 @@
 """The mixture of the parts of a model: its parameters, what is expected of them beforehand, and their fit.
 
 The mixture is a product of experts, exp(t) * sum over parts of w_p log P_p(call) + b(call), normalised over the calls;
-w is a softmax over the parts' scores, exp(t) the inverse temperature, and b moves heterozygotes alone. w and t may
-vary with a cell's features through a tiny network; b is linear in them. The fit is penalised: each parameter is a
-Gaussian about what simulated files have shown (`Prior`), so that few held-out calls move it little.
+w is a softmax over the parts' scores, exp(t) the inverse temperature, and b moves heterozygotes alone. w and t may vary
+with a cell's features through a tiny network; b is linear in the last of them. The fit is penalised: each parameter is
+a Gaussian about what simulated files have shown (`Prior`), so that few held-out calls move it little.
 """
 
 from __future__ import annotations
@@ -15,12 +15,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+HET_FEATURES = 2
+"""The last features of a cell bear on heterozygotes; 0 where there is nothing to be moved."""
+
 _UNITS = 8
 _ITERATIONS = 40
 
 Parameters = dict[str, Tensor]
-"""float64 tensors `part` (P,) and `temperature` (1,); maybe `het` (F + P + 1,), of the features, the parts' confidence
-and 1; maybe `hidden` (U, F + P + 1) and `out` (P + 1, U) of the network."""
+"""float64 tensors `part` (P,) and `temperature` (1,); maybe `het` (HET_FEATURES,); maybe `hidden` (U, F + P + 1) and
+`out` (P + 1, U) of the network."""
 
 
 @dataclass(frozen=True)
@@ -30,14 +33,14 @@ class Prior:
     scores: part -> the mean of its score; 0 where it has none. sharpness: the mean of the temperature's logarithm where
     parts are mixed, which together know more than each. score, temperature, het, network: standard deviations.
     bench/gate_prior.py learns them from mixtures that are fitted on many calls of simulated files, whose results are
-    in bench/results/gate_prior.json; that of the network was chosen by hand.
+    in bench/results/gate_prior.json; those of heterozygotes and of the network were chosen by hand.
     """
 
     scores: Mapping[str, float] = field(default_factory=dict)
     sharpness: float = 0.2
     score: float = 1.0
     temperature: float = 0.23
-    het: float = 0.2
+    het: float = 0.5
     network: float = 0.5
 
     def mean(self, name: str, parts: tuple[str, ...], like: Tensor) -> Tensor:
@@ -56,25 +59,28 @@ class Prior:
 class Cells:
     """Held-out calls as a mixture of parts sees them.
 
-    parts: their names. stack: float64 (M, P, C), `stacked`. inputs: float64 (M, F + P), standardised features and the
-    parts' confidence. target: the calls, int64 (M,), or the logarithms of their likelihoods, float64 (M, C).
+    parts: their names. stack: float64 (M, P, C), log probabilities. inputs: float64 (M, F + P), standardised features
+    and the parts' confidence. het: float64 (M, HET_FEATURES), the last features as they are. target: the calls, int64
+    (M,), or the logarithms of their likelihoods, float64 (M, C).
     centre, spread: float64 (F + P,), that were taken out of the inputs.
     """
 
     parts: tuple[str, ...]
     stack: Tensor
     inputs: Tensor
+    het: Tensor
     target: Tensor
     centre: Tensor
     spread: Tensor
 
     def take(self, places: np.ndarray) -> Cells:
         """Some of the cells, int64."""
-        return replace(self, stack=self.stack[places], inputs=self.inputs[places], target=self.target[places])
+        some = {name: getattr(self, name)[places] for name in ("stack", "inputs", "het", "target")}
+        return replace(self, **some)
 
     def losses(self, parameters: Parameters) -> Tensor:
         """What a mixture loses on each cell, (M,)."""
-        return losses(torch.log_softmax(logits(parameters, self.stack, self.inputs), -1), self.target)
+        return losses(torch.log_softmax(logits(parameters, self.stack, self.inputs, self.het), -1), self.target)
 
 
 def losses(log_p: Tensor, target: Tensor) -> Tensor:
@@ -96,9 +102,9 @@ def constant(cells: Cells, prior: Prior) -> Parameters:
 
 
 def calibrated(cells: Cells, prior: Prior) -> Parameters:
-    """The same, with a bias of heterozygotes that follows a cell's features, such as allele frequency."""
+    """The same, with a bias of heterozygotes."""
     start = constant(cells, prior)
-    start["het"] = torch.zeros(cells.inputs.shape[1] + 1, dtype=torch.float64)
+    start["het"] = torch.zeros(cells.het.shape[1], dtype=torch.float64)
     return _minimise(start, cells, prior)
 
 
@@ -126,7 +132,7 @@ def _minimise(start: Parameters, cells: Cells, prior: Prior) -> Parameters:
     def loss_and_gradient(values: np.ndarray) -> tuple[float, np.ndarray]:
         flat = torch.from_numpy(values.copy()).requires_grad_(True)
         parameters = unpack(flat)
-        loss = _mean_loss(logits(parameters, cells.stack, cells.inputs), cells.target)
+        loss = _mean_loss(logits(parameters, cells.stack, cells.inputs, cells.het), cells.target)
         for name, value in parameters.items():
             loss = loss + ((value - means[name]) / prior.spread(name)).square().sum() / (2 * len(cells.target))
         loss.backward()
@@ -156,12 +162,12 @@ def steer(parameters: Parameters, inputs: Tensor) -> tuple[Tensor, Tensor]:
     return parts, temperature
 
 
-def logits(parameters: Parameters, stack: Tensor, inputs: Tensor) -> Tensor:
-    """Unnormalised log probabilities (M, C) of log probabilities (M, P, C) and standardised features (M, F + P)."""
+def logits(parameters: Parameters, stack: Tensor, inputs: Tensor, het: Tensor) -> Tensor:
+    """Unnormalised log probabilities (M, C); stack, inputs, het: see `Cells`."""
     parts, temperature = steer(parameters, inputs)
     mixed = torch.exp(temperature) * (torch.softmax(parts, -1)[..., None] * stack).sum(1)
     if "het" in parameters:
-        bias = (_with_one(inputs) @ parameters["het"])[:, None]
+        bias = (het @ parameters["het"])[:, None]
         mixed = mixed + torch.nn.functional.pad(bias.expand(-1, mixed.shape[1] - 2), (1, 1))
     return mixed
 

@@ -17,7 +17,9 @@ def cells_of(n, n_classes=3, seed=0):
     truth = rng.integers(n_classes, size=n)
     good = 2 * np.eye(n_classes)[truth] + rng.normal(size=(n, n_classes))
     stack = torch.log_softmax(torch.from_numpy(np.stack([good, rng.normal(size=(n, n_classes))], 1)), -1)
-    return Cells(PARTS, stack, torch.from_numpy(rng.normal(size=(n, 4))), torch.from_numpy(truth), *torch.zeros(2, 4))
+    return Cells(
+        PARTS, stack, *torch.from_numpy(rng.normal(size=(2, n, 4))), torch.from_numpy(truth), *torch.zeros(2, 4)
+    )
 
 
 def share_of_good(parameters):
@@ -38,7 +40,7 @@ def test_what_is_expected_beforehand_gives_way_to_many_cells():
 def test_every_kind_lowers_the_loss_at_any_ploidy(kind, n_classes):
     cells, prior = cells_of(400, n_classes), Prior()
     fitted = kind(cells, prior)
-    assert logits(fitted, cells.stack, cells.inputs).shape == (400, n_classes)
+    assert logits(fitted, cells.stack, cells.inputs, cells.het).shape == (400, n_classes)
     assert steer(fitted, cells.inputs)[0].shape == (400, 2)
     assert cells.losses(fitted).mean() < cells.losses(as_expected(cells, prior)).mean()
 
@@ -54,6 +56,7 @@ def test_likelihoods_of_one_genotype_are_a_call():
 def test_the_bias_moves_heterozygotes_alone():
     cells = cells_of(3)
     plain = as_expected(cells, Prior())
-    biased = plain | {"het": torch.tensor([0.0, 0.0, 0.0, 0.0, 0.7], dtype=torch.float64)}
-    moved = logits(biased, cells.stack, cells.inputs) - logits(plain, cells.stack, cells.inputs)
+    biased = plain | {"het": torch.tensor([0.0, 0.0, 0.0, 0.7], dtype=torch.float64)}
+    told = cells.stack, cells.inputs, torch.ones(3, 4, dtype=torch.float64)
+    moved = logits(biased, *told) - logits(plain, *told)
     assert moved.numpy() == pytest.approx(np.tile([0, 0.7, 0], (3, 1)))
