@@ -10,7 +10,7 @@ from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.data.subsets import two_stretches
 from imputevae_cli.decoders.copying import inbreeding, uncertain
 from imputevae_cli.decoders.copying import windows as copying_windows
-from imputevae_cli.decoders.copying.rules import InbreedingRules
+from imputevae_cli.decoders.copying.rules import CopyingRules
 from imputevae_cli.decoders.copying.schedule import Schedule
 from imputevae_cli.decoders.copying.window_frame import Frame
 from imputevae_cli.runtime import sample_keys
@@ -56,19 +56,22 @@ class ChainInputs:
     global_rows: np.ndarray | None = None
     switch: np.ndarray | None = None
 
-    def frame_by(self, schedule: Schedule, rules: InbreedingRules) -> Frame:
+    def frame_by(self, schedule: Schedule, rules: CopyingRules) -> Frame:
         """The frame that is given, or that of all loci."""
         if self.frame is not None:
             return self.frame
         cohort = self.cohort
         windows = copying_windows.windows(cohort.chrom_codes, schedule.core, schedule.halo)
         keys, evidence = sample_keys.places if self.panel is None else sample_keys.digests, cohort.evidence
-        if evidence is not None:
+        if evidence is None:
+            distances = copying_windows.relative_distances(cohort.chrom_codes, cohort.positions, rules.switch)
+            found = inbreeding.by_descent(cohort.calls, distances, cohort.ploidy, self.frequency, rules.inbreeding)
+        else:
             assert self.frequency is not None
-            paths = uncertain.paths(evidence, windows, self.frequency, rules)
-            return Frame(windows, paths, keys(uncertain.comparable(evidence), windows))
-        paths = inbreeding.paths(cohort.calls, windows, cohort.ploidy, self.frequency, rules)
-        return Frame(windows, paths, keys(cohort.calls, windows))
+            found = uncertain.by_descent(evidence, windows, self.frequency, rules.inbreeding)
+        paths = inbreeding.paths(found, windows, len(cohort.calls), cohort.ploidy)
+        comparable = cohort.calls if evidence is None else uncertain.comparable(evidence)
+        return Frame(windows, found, paths, keys(comparable, windows))
 
     def two_stretches(self, samples: np.ndarray, n_loci: int) -> ChainInputs:
         """About `n_loci` of the loci of some samples, int64, rising, in two stretches; without the VAE's rows."""
