@@ -7,6 +7,7 @@ usage: python bench/make_cases.py DIR [--seed 1] [--only NAME,...] [--scale 1.0]
   cross   a multi-parent cross: long blocks of a few founders' haplotypes, many missing calls
   rad     unlinked tags along a chain of populations; whole tags missing, in a whole clade where its cut site is lost
   clonal  haploid samples without recombination, as bacteria are
+  families  20 sires with 25 half-sibs each, dams of their own; 7,250 common SNPs of a chip on 29 chromosomes, as cattle
 
 `--scale` multiplies the number of samples. Needs msprime (`pip install imputevae[bench]`).
 """
@@ -149,6 +150,28 @@ def clonal(rng: np.random.Generator, scale: float) -> Simulated:
     return Simulated(haplotypes, chrom, pos, ["clonal"] * n, uneven(rng, *shape, 0.1), rng.random(shape) < 0.15)
 
 
+def families(rng: np.random.Generator, scale: float) -> Simulated:
+    n_sires, each, n_loci = max(int(20 * scale), 2), 25, 250
+    demography = msprime.Demography()
+    demography.add_population(initial_size=150, name="A")  # a breed: few parents of late, more before
+    demography.add_population_parameters_change(time=40, initial_size=1500, population="A")
+    parts = []
+    for length in np.linspace(150e6, 45e6, 29).astype(int).tolist():
+        people = {"A": n_sires * (1 + each)}
+        haplotypes, pos = simulate(people, demography, length, 1e-8, 1e-8, int(rng.integers(1, 2**31)))
+        common = np.flatnonzero(np.abs(haplotypes.mean((1, 2)) - 0.5) < 0.45)
+        genotyped = np.sort(rng.choice(common, min(n_loci, len(common)), replace=False))
+        parents, pos = haplotypes[genotyped], pos[genotyped]
+        sires, dams = np.repeat(np.arange(n_sires), each), n_sires + np.arange(n_sires * each)
+        calves = [[gamete(rng, parents[:, p], pos, length) for p in pair] for pair in zip(sires, dams, strict=True)]
+        parts.append((np.array(calves).transpose(2, 0, 1), pos))
+    haplotypes, pos = (np.concatenate(part) for part in zip(*parts, strict=True))
+    chrom = np.repeat([f"chr{number}" for number in range(1, 30)], [len(part[1]) for part in parts])
+    shape = haplotypes.shape[:2]
+    hidden = rng.random(shape) < 0.1
+    return Simulated(haplotypes, chrom, pos, ["A"] * shape[1], uneven(rng, *shape, 0.02), hidden)
+
+
 def write_vcf(path: Path, haplotypes: np.ndarray, absent: np.ndarray, records: list[list[str]], samples: list[str]):
     """Unphased genotypes, alleles in the order of their number, `./.` where absent."""
     chroms = dict.fromkeys(record[0] for record in records)
@@ -190,7 +213,7 @@ def write_case(folder: Path, case: Simulated, rng: np.random.Generator) -> None:
     )
 
 
-CASES = {"wgs": wgs, "cross": cross, "rad": rad, "clonal": clonal, "rare": rare}
+CASES = {"wgs": wgs, "cross": cross, "rad": rad, "clonal": clonal, "rare": rare, "families": families}
 
 
 def main() -> None:

@@ -22,12 +22,22 @@ from imputevae_cli.io.formats.phylip import iupac, write_phylip
 from imputevae_cli.io.formats.registry import format_of
 from imputevae_cli.io.vcf_writer import WriteSummary
 from imputevae_cli.log import ProgressOption, logger
+from imputevae_cli.scoring.metrics import call_by_dosage
 
 BlockFunction = Callable[[int, int], np.ndarray]
 """(start, stop) -> values of the cells at these loci, (samples, stop - start, ...)."""
 
 BLOCK = 2048
 """Loci at a time, where the caller does not say."""
+
+CALLS = ("map", "dosage")
+"""How a genotype is called: the likeliest one (maximum a posteriori), or the one nearest to the dosage."""
+
+
+def check_call(call: str) -> None:
+    """Raise ConfigError for what is none of CALLS."""
+    if call not in CALLS:
+        raise ConfigError(f"call is {call!r}; give map (the likeliest genotype) or dosage (DS, rounded)")
 
 
 class ImputedGenotypes:
@@ -47,13 +57,14 @@ class ImputedGenotypes:
         *,
         refine: bool = False,
         draws: Callable[[int], BlockFunction] | None = None,
+        call: str = "map",
     ):
         """gp: genotype probabilities of loci start..stop, float32 (samples, stop - start, classes). phase: whether a
         heterozygote's ALT comes first, bool (samples, stop - start), or None. min_gp: a filled call whose best
         probability is under this is left missing, with its GP kept. has_calls: bool (samples,), samples with any
         call to go by, here or elsewhere; None goes by these genotypes. refine: rewrite visible calls whose posterior
         says otherwise. draws: number -> genotypes of loci start..stop, int8 (samples, stop - start), drawn from the
-        posterior; without it each cell is drawn by itself.
+        posterior; without it each cell is drawn by itself. call: one of CALLS, by which genotypes are called.
         """
         self.genotypes = genotypes
         self._gp = lru_cache(maxsize=1)(gp)  # draws ask for a block again
@@ -66,6 +77,8 @@ class ImputedGenotypes:
         if evidence is not None:
             with_calls = with_calls | evidence.known(slice(None), 0, genotypes.n_loci).any(1)
         self.has_calls = with_calls  # (N,)
+        check_call(call)
+        self.call = call
         self.refines = refine
         self._draws = draws
         self._drawn: BlockFunction | None = None
@@ -150,23 +163,28 @@ class ImputedGenotypes:
         assert self.genotypes.evidence is not None  # else none asks for them
         return evidence_frequencies(self.genotypes.evidence)[-1]
 
+    def _called(self, gp: np.ndarray) -> np.ndarray:
+        """The genotypes, int64 (M,), that thousandths (M, C) call."""
+        return gp.argmax(1) if self.call == "map" else call_by_dosage(gp)
+
     def _filled(self, gp: np.ndarray, drawn: np.ndarray | None) -> np.ndarray:
-        """The likeliest genotypes, int (M,), of thousandths (M, C), or those that were drawn; MISSING where no genotype
+        """The genotypes, int (M,), that thousandths (M, C) call, or those that were drawn; MISSING where no genotype
         reaches the threshold."""
-        return np.where(gp.max(1) >= self._min_thousandths, gp.argmax(1) if drawn is None else drawn, MISSING)
+        return np.where(gp.max(1) >= self._min_thousandths, self._called(gp) if drawn is None else drawn, MISSING)
 
     def _kept(self, gp: np.ndarray, calls: np.ndarray, drawn: np.ndarray | None) -> np.ndarray:
-        """Visible calls, int8 (M,): as they are, or refined where another genotype is likelier.
+        """Visible calls, int8 (M,): as they are, or refined where another genotype is called.
 
-        One that does not reach the threshold is no reason to rewrite a call.
+        One that does not reach the threshold is no reason to rewrite a call, nor is one that is as likely.
         """
         if not self.refines:
             return calls
         if drawn is not None:
             return drawn
-        best = gp.max(1)
-        at_call = gp[np.arange(len(gp)), np.maximum(calls, 0)]
-        return np.where((best > at_call) & (best >= self._min_thousandths), gp.argmax(1), calls)
+        called = self._called(gp)
+        cells = np.arange(len(gp))
+        as_likely = (self.call == "map") & (gp[cells, called] == gp[cells, np.maximum(calls, 0)])
+        return np.where(~as_likely & (gp.max(1) >= self._min_thousandths), called, calls)
 
     def blocks(self) -> Iterator[tuple[slice, ImputedBlock]]:
         """All loci, BLOCK at a time."""

@@ -13,22 +13,20 @@ import torch
 
 from imputevae_cli import __version__
 from imputevae_cli.config import Config
-from imputevae_cli.data import frequencies as baselines
 from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.data.evidence import Evidence
-from imputevae_cli.data.evidence_frequencies import posterior
 from imputevae_cli.data.genotypes import GenotypeMatrix, missing_per_sample
 from imputevae_cli.data.hidden_calls import HiddenCells
 from imputevae_cli.data.match_loci import Alignment, align_loci
 from imputevae_cli.data.ploidy import check_ploidy
 from imputevae_cli.decoders import registry
 from imputevae_cli.decoders.base import Context, EpochResult, Task
-from imputevae_cli.decoders.frequencies.decoder import FrequencyTable
 from imputevae_cli.decoders.rules import Rules
 from imputevae_cli.decoders.vae.network import Latent
 from imputevae_cli.ensemble.ensemble import Mixed
+from imputevae_cli.ensemble.expected import Expected, Unaided, expected_accuracy
 from imputevae_cli.ensemble.fit import fit_ensemble
-from imputevae_cli.ensemble.fitted import Expected, Fitted
+from imputevae_cli.ensemble.fitted import Fitted
 from imputevae_cli.ensemble.forecast import forecast
 from imputevae_cli.ensemble.plan import Data, takes_part
 from imputevae_cli.errors import CheckpointError, ConfigError, InputError
@@ -41,7 +39,7 @@ from imputevae_cli.runtime.cost import Cost
 from imputevae_cli.runtime.device import check_precision, choose_device
 from imputevae_cli.runtime.resumable import Stages
 from imputevae_cli.runtime.run_options import RunOptions
-from imputevae_cli.scoring.metrics import ConfidencePoint, accuracy, confidence_curve
+from imputevae_cli.scoring.metrics import ConfidencePoint
 from imputevae_cli.seeds import seed_for
 
 FORECAST_LOCI = 400
@@ -83,17 +81,12 @@ class ImputeVAE(Estimator):
         """
         genotypes = GenotypeMatrix.of(genotypes)
         mask, names, task = self._task(genotypes, progress, on_epoch, stages)
-        loci, cohort, test, config = genotypes.loci, task.cohort, task.test, self.config
+        test, seed = task.test, self.config.io.seed
         with task.holding_out():
-            means = baselines.locus_means(cohort.calls)[test.loci]
-            frequencies = FrequencyTable.of(cohort).gp_of(test)
+            unaided = Unaided.of(task)
         ensemble, test_gp = fit_ensemble(task)
-        averaging, truth = config.io.scoring_averaging, test.truth
-        if test.likelihoods is not None:
-            truth = _drawn(posterior(test_gp, test.likelihoods), seed_for(config.io.seed, "expected accuracy"))
-        expected = Expected(*(accuracy(truth, gp, means, averaging) for gp in (test_gp, frequencies)))
-        curve = confidence_curve(truth, test_gp)
-        self._fitted = Fitted(loci, genotypes.samples, names, ensemble, mask, expected, curve)
+        expected, curve = expected_accuracy(test, test_gp, unaided, self.config.io.scoring_averaging, seed)
+        self._fitted = Fitted(genotypes.loci, genotypes.samples, names, ensemble, mask, expected, curve)
         self._training_genotypes = genotypes
         return self
 
@@ -144,6 +137,7 @@ class ImputeVAE(Estimator):
         min_gp: float = 0.0,
         phased: bool = False,
         refine: bool = False,
+        call: str = "map",
         progress: ProgressOption = None,
         stages: Stages | None = None,
     ) -> ImputedGenotypes:
@@ -151,7 +145,8 @@ class ImputeVAE(Estimator):
 
         min_gp: a filled call whose best probability is under this stays missing. phased: write `|`, in the phase
         that haplotype copying found. refine: rewrite visible calls whose posterior says otherwise, where the
-        genotypes have evidence that is not certain. stages: see `fit`. Raises CheckpointError when too few of the loci
+        genotypes have evidence that is not certain. call: "map" calls the likeliest genotype, "dosage" the one nearest
+        to the dosage; GP and DS are the same. stages: see `fit`. Raises CheckpointError when too few of the loci
         are known to the model; ConfigError where phase is asked for and there is none.
         """
         fitted = self._require_fitted()
@@ -174,7 +169,7 @@ class ImputeVAE(Estimator):
                 )
             phase = view.phase
         return ImputedGenotypes(
-            aligned.genotypes, view.gp, min_gp, phase, view.has_calls, refine=refine, draws=view.draws
+            aligned.genotypes, view.gp, min_gp, phase, view.has_calls, refine=refine, draws=view.draws, call=call
         )
 
     def min_gp_for(self, accuracy: float) -> ConfidencePoint:
@@ -401,15 +396,6 @@ def _evidence_for(genotypes: GenotypeMatrix, config: Config) -> Evidence | None:
         logger.warning("model.decoder=%s takes each call as certain; use auto, to go by the reads", decoder)
         return None
     return genotypes.evidence
-
-
-def _drawn(gp: np.ndarray, seed: int) -> np.ndarray:
-    """A genotype of each cell, int64 (M,), drawn from its posterior, float (M, C).
-
-    A low-depth call is not the truth: accuracy is expected over what the reads leave open.
-    """
-    draws = np.random.default_rng(seed).random(len(gp))
-    return np.minimum((gp.cumsum(1) < draws[:, None]).sum(1), gp.shape[1] - 1).astype(np.int64)
 
 
 def _population_codes(populations: np.ndarray | None) -> tuple[tuple[str, ...], np.ndarray | None]:

@@ -10,6 +10,7 @@ from hypothesis.extra import numpy as hnp
 from imputevae_cli import imputed as module
 from imputevae_cli.data.evidence import CALL, FIRST_FREE, FLAT, HAS_ALT, HAS_REF, Evidence, call_codes, special_table
 from imputevae_cli.data.genotypes import MISSING
+from imputevae_cli.errors import ConfigError
 from imputevae_cli.imputed import ImputedGenotypes, to_thousandths
 
 
@@ -119,6 +120,29 @@ def test_min_gp_leaves_doubtful_calls_missing_and_keeps_their_gp():
     assert np.array_equal(strict.gp, free.gp)
     assert np.array_equal(strict.dosage, free.dosage)
     assert strict.n_imputed == strict.imputed.sum() < strict.n_missing == free.n_missing
+
+
+def test_calls_by_dosage_are_the_nearest_and_leave_gp_and_ds_alone():
+    by_map, _ = imputation()
+    by_dosage = ImputedGenotypes(by_map.genotypes, by_map._gp, call="dosage")
+    filled = by_dosage.imputed
+    assert np.array_equal(by_dosage.gp, by_map.gp)
+    assert np.array_equal(by_dosage.calls[~filled], by_map.calls[~filled])
+    off = np.abs(by_dosage.calls - by_dosage.dosage)[filled]
+    assert ((off <= 0.5 + 1e-6) | (by_dosage.gp[filled][:, 1] == 0)).all()
+    assert (by_dosage.calls != by_map.calls).any()
+
+
+def test_calls_by_dosage_by_hand():
+    genotypes, _ = simulate(4, 6, missing=0.5)
+    calls = np.full((4, 6), MISSING, np.int8)
+    calls[:, 0] = 0  # a sample without any call would stay missing
+    given = np.zeros((4, 6, 3), np.float32)
+    given[:] = [[0, 0, 1], [0.5, 0.3, 0.2], [0.5, 0.5, 0], [0.65, 0.3, 0.05], [0.5, 0, 0.5], [0.3, 0.3, 0.4]]
+    imputed = ImputedGenotypes(genotypes.with_calls(calls), lambda start, stop: given[:, start:stop], call="dosage")
+    assert imputed.calls[0].tolist() == [0, 1, 1, 0, 0, 1], "the greater of two; none that GP excludes"
+    with pytest.raises(ConfigError, match=r"give map .* or dosage"):
+        ImputedGenotypes(genotypes, lambda start, stop: given[:, start:stop], call="mode")
 
 
 def test_min_gp_is_met_by_the_threshold_itself():

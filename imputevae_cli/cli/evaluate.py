@@ -10,7 +10,17 @@ import typer
 
 from imputevae_cli.cli.evaluate_what import Asked, Scored
 from imputevae_cli.cli.help import FILES, SCORING
-from imputevae_cli.cli.options import Common, Input, Likelihoods, MapFile, Parents, Popmap, names_of, with_common
+from imputevae_cli.cli.options import (
+    CallRule,
+    Common,
+    Input,
+    Likelihoods,
+    MapFile,
+    Parents,
+    Popmap,
+    names_of,
+    with_common,
+)
 from imputevae_cli.errors import ConfigError, LostToBaselineError
 from imputevae_cli.log import logger
 
@@ -47,6 +57,7 @@ def evaluate(
     map_: MapFile = None,
     likelihoods: Likelihoods = None,
     parents: Parents = None,
+    call: CallRule = "map",
     imputed: Annotated[
         str | None,
         typer.Option(
@@ -137,7 +148,7 @@ def evaluate(
     from imputevae_cli.cli.evaluate_what import scored
     from imputevae_cli.cli.summary import Stopwatch, show_evaluation
 
-    asked = Asked(model, imputed, truth, strategy, prop, repeats, draws, tree, mask_file, write_masked)
+    asked = Asked(model, call, imputed, truth, strategy, prop, repeats, draws, tree, mask_file, write_masked)
 
     def files(config: Config) -> Files:
         asked.check()

@@ -24,6 +24,7 @@ class Asked:
     """The options of `evaluate` that say what is scored, and on which calls."""
 
     model: Path | None
+    call: str
     imputed: str | None
     truth: Path | None
     strategy: str | None
@@ -42,7 +43,9 @@ class Asked:
     def check(self) -> None:
         """Raise ConfigError for options that are out of range or do not go together."""
         from imputevae_cli.config import Strategy
+        from imputevae_cli.imputed import check_call
 
+        check_call(self.call)
         if self.imputed is not None and self.truth is None:
             raise ConfigError("--imputed needs --truth, the calls that INPUT lacks")
         self._check_together()
@@ -66,6 +69,7 @@ class Asked:
         if self.truth is not None and (given := [name for name, value in masks.items() if value is not None]):
             raise ConfigError(f"{given[0]} has no meaning with --truth, for no call is hidden then; leave one out")
         models: dict[str, object] = {"--model": self.model, "--draws": self.draws or None}
+        models["--call"] = None if self.call == "map" else self.call
         if self.imputed is not None and (given := [name for name, value in models.items() if value is not None]):
             raise ConfigError(f"{given[0]} has no meaning with --imputed, for no model is at work then; leave one out")
 
@@ -97,7 +101,7 @@ def scored(asked: Asked, genotypes: GenotypeMatrix, session: Session, clock: Sto
     def model_for(visible: GenotypeMatrix) -> ImputeVAE:
         return loaded or ImputeVAE(session.config).fit(visible, progress=session.progress)
 
-    guessed, model = guess_with_model(genotypes, rounds, model_for, session.progress, asked.draws)
+    guessed, model = guess_with_model(genotypes, rounds, model_for, session.progress, asked.draws, asked.call)
     kind, name = ("checkpoint", str(asked.model)) if loaded else ("fitted", "imputevae")
     notes = _seen_in_training(loaded, genotypes) if asked.truth is None else ()
     source = Source(kind, name, model_in_words(model), "GP", notes, model.config.to_share())

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from imputevae_cli.cli.help import FILES, FILLING
 from imputevae_cli.cli.options import (
     OVERLAP,
+    CallRule,
     Common,
     Input,
     LatentFile,
@@ -87,6 +88,7 @@ def impute(
             rich_help_panel=FILLING,
         ),
     ] = None,
+    call: CallRule = "map",
     phased: Annotated[
         bool, typer.Option("--phased", help="Write GT with |, phased by haplotype copying.", rich_help_panel=FILLING)
     ] = False,
@@ -141,6 +143,9 @@ def impute(
 
     clock = Stopwatch()
     session = this.start(common, files, {"io.likelihoods": likelihoods, "founders.parents": names_of(parents)})
+    from imputevae_cli.imputed import check_call
+
+    check_call(call)
     outputs = outputs_of(session.config)
     if target_accuracy is not None and min_gp:
         raise ConfigError("give --min-gp or --target-accuracy, not both")
@@ -165,9 +170,8 @@ def impute(
         fitted = fitted or ImputeVAE(session.config).fit(genotypes, progress=session.progress, stages=stages)
         if target_accuracy is not None:
             min_gp = _threshold(fitted, target_accuracy)
-        imputed = fitted.transform(
-            genotypes, min_gp=min_gp, phased=phased, refine=refine, progress=session.progress, stages=stages
-        )
+        how: dict[str, Any] = {"min_gp": min_gp, "phased": phased, "refine": refine, "call": call}
+        imputed = fitted.transform(genotypes, **how, progress=session.progress, stages=stages)
         written = outputs.write(imputed, session, force)
         this.write_latent(latent, fitted, genotypes)
     show_imputation(fitted, imputed, ", ".join(outputs.paths), clock, common.quiet, written)

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from imputevae_cli.cli.help import FILES, MESSAGES, RUNNING, SETTINGS, SUBSET
+from imputevae_cli.cli.help import FILES, FILLING, MESSAGES, RUNNING, SETTINGS, SUBSET
 from imputevae_cli.errors import ConfigError
 
 Input = Annotated[
@@ -53,6 +53,15 @@ Likelihoods = Annotated[
         metavar="FIELD",
         help="What stands behind the calls: auto, PL, GL, AD, CATG, GP (holds a prior) or none.",
         rich_help_panel=FILES,
+    ),
+]
+CallRule = Annotated[
+    str,
+    typer.Option(
+        "--call",
+        metavar="map|dosage",
+        help="GT is the likeliest genotype, or DS rounded, which calls more rare genotypes.",
+        rich_help_panel=FILLING,
     ),
 ]
 Parents = Annotated[

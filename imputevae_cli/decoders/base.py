@@ -129,7 +129,8 @@ class Role:
     `Rules`. on_trial: in large files it is fitted only if a cheap run adds to those that are fitted anyway.
     on_evidence: whether it takes part where calls are uncertain, "also" or "only" there, or "never".
     trusted: it is fitted where that cannot be judged. reports_epochs: its fit calls `Task.on_epoch`. ploidies: the
-    lowest and the highest that it serves.
+    lowest and the highest that it serves. score: of its weight in the mixture, before a held-out call is seen; see
+    `ensemble.mixture.Prior`.
     """
 
     serves: bool = False
@@ -140,6 +141,7 @@ class Role:
     on_evidence: Literal["never", "also", "only"] = "never"
     reports_epochs: bool = False
     ploidies: tuple[int, int] = (1, MOST_PLOIDY)
+    score: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,14 @@ class Rules:
 
     small_cells: up to so many cells (samples x loci) every decoder is cheap and all are fitted; more are screened first
     (bench/results/scale.json). linked, closely_linked: haplotype copying that brings the baseline's log loss below
-    the first share of it makes decoders that read structure alone needless, and below the second nearest
-    neighbours too; between the two these are trained for `reduced` of their steps. Set after seeing the ratios of the
-    eleven cases, none of which lies between 18 and 70 % (bench/results/decoders.json).
+    the first share of it makes decoders that read structure alone needless, and nearest neighbours are trained for
+    `reduced` of their steps; below the second these must show in a screen that they add to the haplotypes. Set after
+    seeing the ratios of the eleven cases, none of which lies between 18 and 70 % (bench/results/decoders.json).
     closely_linked_uncertain: the second share where calls are uncertain: even the truth would leave a part of the
-    loss there, as the held-out reads are noisy. Set after seeing ratios of .46 and .61 on two low-depth files to which
-    nearest neighbours, fitted all the same, added nothing.
+    loss there, as the held-out reads are noisy. Set after seeing ratios of .46 and .61 on two low-depth files.
     screen_loci, screen_samples: the size of a screen. screen_cells: with fewer held-out calls nothing is decided.
-    Of these three there is no measurement; they keep a screen under two seconds.
+    Of these three there is no measurement; they keep a screen under two seconds. screen_steps: of nearest neighbours,
+    which have learned most by then (from .443 to .297 of log loss, of .293 after 500, on a file of 197 x 400).
     global_shares: copying priors of the VAE's own expectation as one more state, tried in this order.
     latent_cells: cells that the encoder is trained on where it only serves other decoders. brief_epochs, cheap_epochs:
     its epochs then; the second also judges it (bench/results/profile.md).
@@ -32,6 +32,7 @@ class Rules:
     screen_loci: int = 600
     screen_samples: int = 500
     screen_cells: int = 100
+    screen_steps: int = 100
     global_shares: tuple[float, ...] = (0.05, 0.2, 0.5)
     latent_cells: int = 300_000
     brief_epochs: int = 8

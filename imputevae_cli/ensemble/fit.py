@@ -142,13 +142,15 @@ class Fit:
         )
 
     def _weigh(self, held_out: HeldOut) -> tuple[Gate, np.ndarray]:
-        """The gate over the decoders, and what it makes of the test cells, float32 (M, C)."""
-        task, views = self.task, self.views
+        """The gate over the decoders, which all held-out cells decide, and what a gate that the test cells had no part
+        in makes of these, float32 (M, C)."""
+        task, views, seed = self.task, self.views, self.task.config.io.seed
 
         def fit() -> tuple[Gate, np.ndarray]:
-            gate = held_out.with_all(views).gate(task.config.io.seed)
-            tested = HeldOut.of(task.cohort, {name: views[name] for name in gate.parts}, task.test)
-            return gate, gate.mix(tested.logs, tested.around)
+            validated = held_out.with_all(views)
+            tested = HeldOut.of(task.cohort, views, task.test)
+            test_gp = validated.gate(seed).mix(tested.logs, tested.around)
+            return validated.and_also(tested).gate(seed), test_gp
 
         return task.stages.run("gate", fit, _gate_state, _gate_from_state)
 

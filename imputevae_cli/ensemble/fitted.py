@@ -15,24 +15,14 @@ from imputevae_cli.data.genotypes import GenotypeMatrix, Loci
 from imputevae_cli.data.hidden_calls import HiddenCells
 from imputevae_cli.decoders.base import Setting
 from imputevae_cli.ensemble.ensemble import Ensemble
+from imputevae_cli.ensemble.expected import Expected
 from imputevae_cli.errors import ConfigError
 from imputevae_cli.masking.strategies import Mask
 from imputevae_cli.runtime.device import choose_device
 from imputevae_cli.runtime.serialise import as_arrays, as_tensors
-from imputevae_cli.scoring.metrics import Accuracy, ConfidencePoint
+from imputevae_cli.scoring.metrics import ConfidencePoint
 
 _BLOCK = 1 << 20  # packed bytes at a time
-
-
-@dataclasses.dataclass(frozen=True)
-class Expected:
-    """Accuracy on calls that were hidden from the fit, the model beside what needs no model.
-
-    baseline: genotype frequencies of each sample's population, or of all samples without a popmap.
-    """
-
-    model: Accuracy
-    baseline: Accuracy
 
 
 @dataclasses.dataclass
@@ -111,7 +101,7 @@ class Fitted:
                 for name, cells in (("hidden", self.mask.cells), ("validation", self.mask.cells[self.mask.fits]))
             },
             "ensemble": self.ensemble.state(),
-            "expected": dataclasses.asdict(self.expected),
+            "expected": self.expected.state(),
             "curve": [dataclasses.asdict(point) for point in self.curve],
         }
 
@@ -134,7 +124,7 @@ class Fitted:
             population_names=names,
             ensemble=Ensemble.from_state(state["ensemble"], Setting(cohort, hidden, config, device)),
             mask=Mask(shape, cells, np.isin(cells, fits)),
-            expected=Expected(**{name: Accuracy(**figures) for name, figures in state["expected"].items()}),
+            expected=Expected.from_state(state["expected"]),
             curve=[ConfidencePoint(**point) for point in state["curve"]],
         )
 

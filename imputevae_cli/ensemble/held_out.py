@@ -11,9 +11,10 @@ import numpy as np
 
 from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.data.hidden_calls import HiddenCells, pick, surroundings
+from imputevae_cli.decoders import registry
 from imputevae_cli.decoders.base import Screen, View, log_of
-from imputevae_cli.decoders.registry import BASELINE
-from imputevae_cli.ensemble.gate import Gate
+from imputevae_cli.ensemble.gate import Gate, gain_of
+from imputevae_cli.ensemble.mixture import Prior
 from imputevae_cli.runtime.serialise import as_arrays, as_tensors
 from imputevae_cli.seeds import seed_for
 
@@ -45,10 +46,25 @@ class HeldOut:
         logs = {part: log[screen.places] for part, log in self.logs.items()} | {name: log_of(screen.gp)}
         return HeldOut(self.cells.take(screen.places), logs, self.around[screen.places])
 
+    def and_also(self, other: HeldOut) -> HeldOut:
+        """These cells and those of `other`, which the same decoders were asked for."""
+        order = np.lexsort((np.r_[self.cells.samples, other.cells.samples], np.r_[self.cells.loci, other.cells.loci]))
+        logs = {name: np.concatenate([log, other.logs[name]])[order] for name, log in self.logs.items()}
+        around = np.concatenate([self.around, other.around])[order]
+        return HeldOut(self.cells.and_also(other.cells), logs, around)
+
     def gate(self, seed: int) -> Gate:
         """The gate that these cells ask for."""
-        seed = seed_for(seed, "gate") % 2**31
-        return Gate.fit(self.logs, self.cells.target, self.around, fallback=BASELINE, groups=self.cells.loci, seed=seed)
+        return Gate.fit(self.logs, self.cells.target, self.around, **self._how(seed))
+
+    def gain_of(self, name: str, seed: int) -> float:
+        """Log loss that one decoder takes off a mixture of the others."""
+        return gain_of(name, self.logs, self.cells.target, self.around, **self._how(seed))
+
+    def _how(self, seed: int) -> dict[str, Any]:
+        """How a gate is fitted to these cells."""
+        prior = Prior({name: registry.get(name).role.score for name in self.logs})
+        return {"prior": prior, "groups": self.cells.loci, "seed": seed_for(seed, "gate") % 2**31}
 
     @staticmethod
     def state(held_out: HeldOut) -> dict[str, Any]:

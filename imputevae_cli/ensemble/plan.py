@@ -74,11 +74,14 @@ def plan(
     rules = rules or Rules()
     _check_asked(config, decoders, data)
     screened = _is_screened(config, data, rules)
-    outdone = _outdone(findings.ratio, decoders, rules, data) if screened else []
     unfit = _unfit(decoders, data)
+    outdone, close = _given_way(findings.ratio, decoders, rules, data) if screened else ([], [])
     wanted = _wanted(config.model.decoder, decoders, {*unfit, *outdone, *(findings.idle or {})})
-    trial = wanted if screened and not outdone and findings.idle is None else []
-    asked = _Asked(wanted, _needed(config, decoders, wanted), trial, outdone)
+    trial: Sequence[str] = []
+    if screened and findings.idle is None:
+        trial = close if outdone else [name for name in wanted if decoders[name].role.on_trial]
+    reduced = [name for name in wanted if outdone and not close and decoders[name].role.gives_way != "never"]
+    asked = _Asked(wanted, _needed(config, decoders, wanted), trial, outdone, reduced)
     steps = [asked.step(name, decoder.role) for name, decoder in decoders.items()]
     first = _screened_first(decoders, unfit) if screened and findings == Findings() else ()
     notes = (*_notes_on_ploidy(decoders, data), *_notes(findings, outdone))
@@ -146,32 +149,35 @@ def _wanted(asked: str, decoders: Mapping[str, Decoder], left_out: set[str]) -> 
 
 @dataclass(frozen=True)
 class _Asked:
-    """What is asked of decoders, by name. wanted: to be mixed. needed: in full, by another. trial: wanted, and may wait
-    for a trial. outdone: left to those that were screened first."""
+    """What is asked of decoders, by name. wanted: to be mixed. needed: in full, by another. trial: wanted, and waiting
+    for a trial. outdone: left to those that were screened first. reduced: that may be trained for less."""
 
     wanted: Sequence[str]
     needed: Sequence[str]
     trial: Sequence[str]
     outdone: Sequence[str]
+    reduced: Sequence[str]
 
     def step(self, name: str, role: Role) -> Step | None:
         """What is to be done with one decoder, if anything."""
-        wanted, waits = name in self.wanted, name in self.trial and role.on_trial
+        wanted, waits = name in self.wanted, name in self.trial
         if (wanted or name in self.needed) and not waits:
-            reduced = bool(self.outdone) and role.gives_way != "never"
-            return Step(name, Effort.REDUCED if reduced else Effort.FULL, wanted)
+            return Step(name, Effort.REDUCED if name in self.reduced else Effort.FULL, wanted)
         if role.serves:
             return Step(name, Effort.BRIEF if name in self.outdone else Effort.CHEAP, False, waits)
         return Step(name, Effort.FULL, False, True) if waits else None
 
 
-def _outdone(ratio: float | None, decoders: Mapping[str, Decoder], rules: Rules, data: Data) -> list[str]:
-    """The decoders that give way to those that were screened first."""
+def _given_way(
+    ratio: float | None, decoders: Mapping[str, Decoder], rules: Rules, data: Data
+) -> tuple[list[str], list[str]]:
+    """The decoders that are left to those that were screened first, and those that must show what they add to these."""
     if ratio is None:
-        return []
+        return [], []
     closely = rules.closely_linked_uncertain if data.is_uncertain else rules.closely_linked
     limits = {"linked": rules.linked, "closely linked": closely}
-    return [name for name, decoder in decoders.items() if ratio < limits.get(decoder.role.gives_way, 0.0)]
+    below = {name: one.role.gives_way for name, one in decoders.items() if ratio < limits.get(one.role.gives_way, 0.0)}
+    return [n for n, way in below.items() if way == "linked"], [n for n, way in below.items() if way != "linked"]
 
 
 def _notes(findings: Findings, outdone: Sequence[str]) -> tuple[str, ...]:

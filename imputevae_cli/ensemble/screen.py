@@ -9,6 +9,7 @@ import numpy as np
 from imputevae_cli.data.hidden_calls import HiddenCells
 from imputevae_cli.decoders.base import Decoder, FittedDecoder, Screen, Task
 from imputevae_cli.decoders.registry import BASELINE
+from imputevae_cli.ensemble.gate import WORTH
 from imputevae_cli.ensemble.held_out import HeldOut
 from imputevae_cli.scoring.likelihood_score import likelihood_loss
 from imputevae_cli.scoring.metrics import log_loss
@@ -32,7 +33,7 @@ def _loss(cells: HiddenCells, gp: np.ndarray) -> float:
 def idle_decoders(
     task: Task, held_out: HeldOut, decoders: Mapping[str, Decoder], screens: Mapping[str, Screen | None]
 ) -> dict[str, str]:
-    """Of the decoders that were screened, those that the gate would not take in beside the others, and a note on why.
+    """Of the decoders that were screened, those that seem to add nothing to the others in the gate, and a note on why.
 
     held_out: what the decoders say that are fitted anyway. A decoder without a screen is fitted if it is trusted, as
     too much can hang on it.
@@ -41,7 +42,7 @@ def idle_decoders(
     for name, screen in screens.items():
         if screen is None and not decoders[name].role.trusted:
             idle[name] = f"{name} skipped: too few held-out calls to judge it by"
-        elif screen is not None and name not in held_out.beside(name, screen).gate(task.config.io.seed).parts:
+        elif screen is not None and held_out.beside(name, screen).gain_of(name, task.config.io.seed) < WORTH:
             idle[name] = f"{name} skipped: in a cheap run it adds nothing to the others"
     idle.pop(BASELINE, None)
     return idle

@@ -134,17 +134,19 @@ def guess_with_model(
     model_for: Callable[[GenotypeMatrix], ImputeVAE],
     progress: Progress | None = None,
     n_draws: int = 0,
+    call: str = "map",
 ) -> tuple[Guessed, ImputeVAE]:
     """What a model says of each round, uncertain visible calls refined, and the last round's model.
 
-    model_for: gives a fitted model, from the visible genotypes.
+    model_for: gives a fitted model, from the visible genotypes. call: see `ImputeVAE.transform`.
     """
     first: ImputedGenotypes | None = None
     guesses: list[Guess] = []
     for one in rounds:
         visible = one.visible(genotypes)
         model = model_for(visible)
-        imputed = model.transform(visible, refine=genotypes.visible_calls_are_uncertain, progress=progress)
+        refine = genotypes.visible_calls_are_uncertain
+        imputed = model.transform(visible, refine=refine, call=call, progress=progress)
         guesses.append(guess_of(imputed, visible, one.cells))
         first = first or imputed
     assert first is not None  # there is a round

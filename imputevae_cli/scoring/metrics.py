@@ -53,9 +53,16 @@ def confidence_curve(truth: np.ndarray, gp: np.ndarray, least_kept: int = 20) ->
     return points
 
 
-def accuracy(truth: np.ndarray, gp: np.ndarray, locus_mean: np.ndarray, averaging: str = "macro") -> Accuracy:
-    """Every figure of `Accuracy`. locus_mean: float (M,), mean dosage of the visible calls at each cell's locus."""
-    call = gp.argmax(1)
+def accuracy(
+    truth: np.ndarray,
+    gp: np.ndarray,
+    locus_mean: np.ndarray,
+    averaging: str = "macro",
+    call: np.ndarray | None = None,
+) -> Accuracy:
+    """Every figure of `Accuracy`. locus_mean: float (M,), mean dosage of the visible calls at each cell's locus.
+    call: None for the likeliest genotype."""
+    call = gp.argmax(1) if call is None else call
     return Accuracy(
         n=len(truth),
         concordance=concordance(truth, call),
@@ -70,6 +77,15 @@ def accuracy(truth: np.ndarray, gp: np.ndarray, locus_mean: np.ndarray, averagin
 def dosage(gp: np.ndarray) -> np.ndarray:
     """Expected ALT-allele count, float (...,), of genotype probabilities, float (..., C)."""
     return gp @ np.arange(gp.shape[-1], dtype=gp.dtype)
+
+
+def call_by_dosage(gp: np.ndarray) -> np.ndarray:
+    """The genotype nearest to the dosage, int64 (M,), the greater of two; the likeliest where `gp` excludes that one.
+
+    gp: (M, C), genotype probabilities, or any multiple of them.
+    """
+    nearest = np.floor(gp @ np.arange(gp.shape[1], dtype=float) / gp.sum(1) + 0.5).astype(np.int64)
+    return np.where(gp[np.arange(len(gp)), nearest] > 0, nearest, gp.argmax(1))
 
 
 def concordance(truth: np.ndarray, call: np.ndarray) -> float:

@@ -450,6 +450,20 @@ def test_min_gp(cohort, checkpoint, tmp_path):
     assert ["Left", "missing", f"{left:,}"] in rows
 
 
+def test_call_by_dosage(cohort, checkpoint, tmp_path):
+    out = {call: tmp_path / f"{call}.vcf" for call in ("map", "dosage")}
+    for call, path in out.items():
+        run = done(imputevae("impute", cohort / "in.vcf", "--model", checkpoint, "-o", path, "--call", call))
+        assert b"Genotypes called" in run.stderr
+    by_map, by_dosage = (read_vcf(path).calls for path in out.values())
+    known = read_vcf(cohort / "in.vcf").calls != -1
+    assert (by_map != by_dosage).any()
+    assert np.array_equal(by_map[known], by_dosage[known])
+    run = imputevae("impute", cohort / "in.vcf", "--model", checkpoint, "-o", tmp_path / "x.vcf", "--call", "best")
+    assert run.returncode == 2
+    assert b"give map" in run.stderr
+
+
 def test_dry_run_writes_nothing(cohort, checkpoint, tmp_path):
     out = tmp_path / "o.vcf"
     for more in (TINY_FLAGS, ["--model", checkpoint]):

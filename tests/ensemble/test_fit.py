@@ -14,6 +14,7 @@ from imputevae_cli.data.genotypes import MISSING
 from imputevae_cli.data.hidden_calls import HiddenCells
 from imputevae_cli.decoders.base import Screen
 from imputevae_cli.decoders.copying.decoder import CopyingDecoder
+from imputevae_cli.decoders.knn.decoder import KnnDecoder
 from imputevae_cli.decoders.rules import Rules
 from imputevae_cli.decoders.screening import subset_to_screen
 from imputevae_cli.decoders.vae.decoder import FittedVae
@@ -101,14 +102,23 @@ def test_without_structure_nothing_is_lost(ploidy, seed):
     assert loss < plain + 0.02
 
 
-def test_a_screen_decides_in_larger_files(linked):
+def knows_nothing(decoder, task, earlier):
+    """The screen of a decoder that knows nothing of the calls."""
+    n_cells, n_classes = len(task.validation.truth), task.cohort.ploidy + 1
+    gp = np.random.default_rng(0).dirichlet(np.ones(n_classes), n_cells).astype(np.float32)
+    return Screen(np.arange(n_cells), gp)
+
+
+def test_a_screen_decides_in_larger_files(linked, monkeypatch):
     """Where the haplotypes do all that can be done, the other decoders are not even fitted."""
     genotypes, truth = linked
+    monkeypatch.setattr(KnnDecoder, "screen", knows_nothing)
     model = well_fitted(genotypes, Rules(small_cells=0, closely_linked=Rules().linked))
     assert "copying" in model.part_names
     assert set(model.part_names) <= {"copying", "frequencies"}
     assert "knn" not in model._fitted.ensemble.fitted
-    assert "vae and knn skipped" in model.parts
+    assert "vae skipped" in model.parts
+    assert "knn skipped: in a cheap run it adds nothing to the others" in model.parts
     loss, _, plain, _ = scores(genotypes, truth, model.transform())
     assert loss < 0.4 * plain
 
@@ -121,20 +131,25 @@ def right_by(task, chance, seed):
     return np.where(np.arange(3) == said[:, None], chance, (1 - chance) / 2).astype(np.float32)
 
 
-@pytest.mark.parametrize(("haplotypes", "skipped"), [(0.85, "vae"), (0.98, "vae and knn")])
-def test_a_screen_leaves_out_nearest_neighbours_where_haplotypes_say_it_all(monkeypatch, haplotypes, skipped):
+@pytest.mark.parametrize(("haplotypes", "screened"), [(0.85, False), (0.98, True)])
+def test_nearest_neighbours_are_screened_where_haplotypes_say_much(monkeypatch, haplotypes, screened):
     genotypes, _ = simulate(60, 120, seed=1)
+    asked = []
+    own = KnnDecoder.screen
+    monkeypatch.setattr(KnnDecoder, "screen", lambda *given: (asked.append(1), own(*given))[1])
 
     def screen(decoder, task, earlier):
         return Screen(np.arange(len(task.validation.truth)), right_by(task, haplotypes, 1))
 
     monkeypatch.setattr(CopyingDecoder, "screen", screen)
     notes = fitted(genotypes, "auto", LARGE)._fitted.ensemble.notes
-    assert [note.split(" skipped")[0] for note in notes] == [skipped]
+    assert notes[0].startswith("vae skipped: on a few stretches haplotypes")
+    assert bool(asked) == screened
 
 
-def test_a_screen_leaves_out_haplotypes_that_add_nothing():
+def test_a_screen_leaves_out_haplotypes_that_add_nothing(monkeypatch):
     genotypes, _ = simulate(60, 120, seed=1)
+    monkeypatch.setattr(CopyingDecoder, "screen", knows_nothing)
     model = well_fitted(genotypes, LARGE)
     assert "copying" not in model._fitted.ensemble.fitted
     assert "copying skipped" in model.parts

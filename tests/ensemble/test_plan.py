@@ -59,7 +59,7 @@ def test_where_haplotypes_are_not_far_better_two_are_on_trial(ratio):
 
 @pytest.mark.parametrize(
     ("ratio", "knn", "words"),
-    [(0.799, (REDUCED, True), "vae skipped"), (0.3, (REDUCED, True), "vae skipped"), (0.299, None, "vae and knn skip")],
+    [(0.799, (REDUCED, True), "vae skip"), (0.3, (REDUCED, True), "vae skip"), (0.299, (FULL, False), "vae skip")],
 )
 def test_what_haplotypes_make_needless(ratio, knn, words):
     made = planned(findings=Findings(ratio=ratio))
@@ -67,6 +67,14 @@ def test_what_haplotypes_make_needless(ratio, knn, words):
     assert efforts(made)["vae"] == (BRIEF, False), "others, and the user, read its latent"
     assert efforts(made)["copying"] == (FULL, True)
     assert made.notes[0].startswith(words)
+    assert made.on_trial == (("knn",) if ratio < 0.3 else ())
+
+
+@pytest.mark.parametrize(("idle", "knn"), [({}, (FULL, True)), ({"knn": "knn skipped: for the test"}, None)])
+def test_where_haplotypes_say_much_nearest_neighbours_must_add_to_them(idle, knn):
+    made = planned(findings=Findings(0.1, idle))
+    assert efforts(made).get("knn") == knn
+    assert len(made.notes) == 1 + len(idle)
     assert not made.on_trial
 
 
@@ -100,10 +108,10 @@ def test_where_calls_are_uncertain_those_take_part_that_go_by_likelihoods():
     assert "founders" not in efforts(planned(n_cells=SMALL)), "haplotype copying is better on certain calls"
 
 
-@pytest.mark.parametrize(("ratio", "fitted"), [(0.79, False), (0.81, True)])
-def test_where_calls_are_uncertain_nearest_neighbours_give_way_sooner(ratio, fitted):
+@pytest.mark.parametrize(("ratio", "on_trial"), [(0.79, True), (0.81, False)])
+def test_where_calls_are_uncertain_nearest_neighbours_are_on_trial_sooner(ratio, on_trial):
     made = plan(Config(), Data(LARGE, is_uncertain=True), Findings(ratio=ratio), registry.every())
-    assert ("knn" in efforts(made)) == fitted
+    assert ("knn" in made.on_trial) == on_trial
     assert efforts(made)["founders"] == (FULL, True)
 
 
@@ -152,6 +160,7 @@ def test_a_fit_and_a_dry_run_carry_out_the_same_plan(monkeypatch, decoder, rules
     model.fit(genotypes)
     taken = {(step.decoder, step.effort) for step in steps}
     judged = {"vae", "copying"} if (ratio is None and rules.small_cells == 0) or ratio == 0.9 else set()
+    judged |= {"knn"} if ratio == 0.1 else set()
     assert {step for step in taken if step[0] not in judged} == {step for step in expected if step[0] not in judged}
     assert np.isfinite(model.forecast(genotypes).seconds)
     assert replace(task).rules is rules

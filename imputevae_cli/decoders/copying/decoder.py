@@ -52,7 +52,7 @@ class CopyingDecoder(PlainDecoder):
     """See `Decoder`."""
 
     name, title = "copying", "haplotype copying"
-    role = Role(screens_first=True, on_trial=True, trusted=True, on_evidence="also", ploidies=(1, 2))
+    role = Role(screens_first=True, on_trial=True, trusted=True, on_evidence="also", ploidies=(1, 2), score=1.2)
     depends_on = ("vae",)
     sections = ("copying",)
     search_space = {  # noqa: RUF012

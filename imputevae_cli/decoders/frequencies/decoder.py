@@ -53,7 +53,7 @@ class FrequencyDecoder(PlainDecoder):
     """See `Decoder`."""
 
     name, title = "frequencies", "genotype frequencies"
-    role = Role(on_evidence="also")
+    role = Role(on_evidence="also", score=-0.6)
 
     def cost(self, task: Task, inputs: Inputs) -> Cost:
         """See `Decoder`."""

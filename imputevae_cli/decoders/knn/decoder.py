@@ -13,11 +13,13 @@ from imputevae_cli.data.hidden_calls import HiddenCells
 from imputevae_cli.decoders.base import (
     Context,
     Effort,
+    FittedDecoder,
     Inputs,
     PlainDecoder,
     Posterior,
     Role,
     SampleStructure,
+    Screen,
     Setting,
     Task,
     View,
@@ -25,6 +27,7 @@ from imputevae_cli.decoders.base import (
     structure_among,
 )
 from imputevae_cli.decoders.knn.settings import KnnSettings
+from imputevae_cli.decoders.screening import subset_to_screen
 from imputevae_cli.runtime.cost import Cost
 from imputevae_cli.runtime.resumable import State
 from imputevae_cli.runtime.search_space import Numbers, whole
@@ -38,7 +41,7 @@ class KnnDecoder(PlainDecoder):
     """See `Decoder`."""
 
     name, title = "knn", "nearest neighbours"
-    role = Role(gives_way="closely linked", trusted=True, on_evidence="also")
+    role = Role(gives_way="closely linked", trusted=True, on_evidence="also", score=0.8)
     depends_on = ("vae",)
     sections = ("knn",)
     search_space = {  # noqa: RUF012
@@ -53,6 +56,18 @@ class KnnDecoder(PlainDecoder):
         "knn.redraws": whole(1, 8, log=True),
         "knn.averaged_steps": whole(20, 200, log=True),
     }
+
+    def screen(self, task: Task, earlier: FittedDecoder | None) -> Screen | None:
+        """What a brief training on some of the data says."""
+        from imputevae_cli.decoders.knn.model import KnnModel
+
+        samples, loci = subset_to_screen(task)
+        places, inside = task.validation.within(samples, loci)
+        if len(places) < task.rules.screen_cells:
+            return None
+        settings = msgspec.structs.replace(task.config.knn, steps=min(task.rules.screen_steps, task.config.knn.steps))
+        model = KnnModel(settings, seed_for(task.config.io.seed, "donors") % 2**31)
+        return Screen(places, model.fit(task.cohort.subset(samples, loci)).cells(inside.samples, inside.loci))
 
     def cost(self, task: Task, inputs: Inputs) -> Cost:
         """See `Decoder`."""

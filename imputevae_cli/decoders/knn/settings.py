@@ -15,8 +15,8 @@ class KnnSettings(Section):
     heads: attention heads. hidden: units of the network that corrects the votes. window: loci on either side that
     count by distance. linked: most correlated loci that join the context. max_donors: of more samples, a random
     choice votes. steps, batch_loci, queries_per_locus: size of the training. learning_rate, weight_decay: of its
-    optimiser. hide: share of the known calls hidden to train on. redraws: times that share is drawn anew.
-    averaged_steps: the weights are a running average over about so many steps.
+    optimiser. hide: share of the known calls hidden to train on. redraws: times that share is drawn anew at
+    the least; in small files it is oftener. averaged_steps: the weights are a running average over about so many steps.
     """
 
     heads: Annotated[int, Meta(ge=1, le=256)] = 6

@@ -37,6 +37,7 @@ class Training:
         self._drawing, self._rng = drawing, rng
         self.average = copy.deepcopy(votes).requires_grad_(False)
         self.losses: list[float] = []
+        self._drawn_at = 0  # the step before which the examples in use were drawn
 
     @property
     def _parts(self) -> dict[str, Any]:
@@ -47,11 +48,15 @@ class Training:
 
     def state_dict(self) -> dict[str, Any]:
         """All that the rest of the training depends on, as plain types and tensors."""
-        return {"losses": self.losses, **{name: part.state_dict() for name, part in self._parts.items()}}
+        return {
+            "losses": self.losses,
+            "drawn_at": self._drawn_at,
+            **{name: part.state_dict() for name, part in self._parts.items()},
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict`."""
-        self.losses = state["losses"]
+        self.losses, self._drawn_at = state["losses"], state["drawn_at"]
         for name, part in self._parts.items():
             part.load_state_dict(state[name])
 
@@ -59,8 +64,9 @@ class Training:
         """Take one step; False, without one, where nothing can be learned. Raises TrainingError where the loss is not
         finite."""
         settings, rules, step = self._settings, self._rules, len(self.losses)
-        if step % -(-settings.steps // settings.redraws) == 0:
+        if step == 0 or self._is_spent(step):
             self._drawing.anew()
+            self._drawn_at = step
         if not len(self._drawing.examples.loci):
             return False
         share = warm_up_then_cosine(step, settings.steps, rules.warm_up, rules.floor)
@@ -75,6 +81,14 @@ class Training:
             kept += (new.detach() - kept) / min(step + 1, settings.averaged_steps)  # type: ignore[misc]
         self.losses.append(loss)
         return True
+
+    def _is_spent(self, step: int) -> bool:
+        """Whether other calls are to be hidden before this step: in a small file few are hidden at a time, and the
+        network would learn them by heart."""
+        settings, taken = self._settings, step - self._drawn_at
+        asked = taken * settings.batch_loci * settings.queries_per_locus
+        often = asked >= self._rules.asked * len(self._drawing.examples.samples)
+        return often or taken >= -(-settings.steps // settings.redraws)
 
     def _backward(self) -> float:
         """The loss of a random batch, with its gradients."""

@@ -46,7 +46,7 @@ class VaeDecoder(PlainDecoder):
     """See `Decoder`."""
 
     name, title = "vae", "the VAE"
-    role = Role(serves=True, gives_way="linked", on_trial=True, reports_epochs=True, on_evidence="also")
+    role = Role(serves=True, gives_way="linked", on_trial=True, reports_epochs=True, on_evidence="also", score=-1.5)
     sections = ("model", "train", "vae")
     search_space = {  # noqa: RUF012
         "model.latent_dim": whole(2, 32, log=True),

@@ -10,7 +10,7 @@ from imputevae_cli.decoders.knn.attention import FAR, Ballot, NeighbourVotes, Vo
 from imputevae_cli.decoders.knn.model import KnnModel
 from imputevae_cli.decoders.knn.panel import Panel
 from imputevae_cli.decoders.knn.rules import KnnRules, PanelRules, TrainingRules
-from imputevae_cli.decoders.knn.train_examples import Examples, training_cohort
+from imputevae_cli.decoders.knn.train_examples import Drawing, Examples, training_cohort
 from imputevae_cli.errors import CheckpointError, TrainingError
 from imputevae_cli.runtime.run_options import RunOptions
 
@@ -263,6 +263,18 @@ def test_links_are_taken_of_so_many_samples_and_loci_at_most(most, n_samples):
     panel = Panel(cohort_of(linked_calls()[1]), KnnSettings(), np.random.default_rng(0), rules=rules)
     assert (len(panel.link_samples), len(panel.link_candidates)) == (n_samples, most)
     assert (PanelRules().link_samples, PanelRules().link_candidates) == (1000, 20_000)
+
+
+@pytest.mark.parametrize("asked", [1e9, 4.0])
+def test_in_a_small_file_other_calls_are_hidden_before_they_are_known_by_heart(monkeypatch, asked):
+    """16 loci and 8 queries a step are 128 calls; about 200 are hidden at a time."""
+    drawn = []
+    anew = Drawing.anew
+    monkeypatch.setattr(Drawing, "anew", lambda drawing: (anew(drawing), drawn.append(len(drawing.examples.samples))))
+    settings = KnnSettings(heads=2, hidden=8, steps=20, batch_loci=16, queries_per_locus=8, redraws=1)
+    KnnModel(settings, 1, KnnRules(training=TrainingRules(asked=asked))).fit(cohort_of(linked_calls()[1]))
+    least = 20 * 128 / (asked * np.mean(drawn))
+    assert len(drawn) == (1 if asked > 1e6 else pytest.approx(least, abs=1.5))
 
 
 def test_a_ridge_more_is_a_frequency_more():

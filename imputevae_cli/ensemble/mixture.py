@@ -1,0 +1,176 @@
+"""The mixture of the parts of a model: its parameters, what is expected of them beforehand, and their fit.
+
+The mixture is a product of experts, exp(t) * sum over parts of w_p log P_p(call) + b(call), normalised over the calls;
+w is a softmax over the parts' scores, exp(t) the inverse temperature, and b moves heterozygotes alone. w and t may vary
+with a cell's features through a tiny network; b is linear in the last of them. The fit is penalised: each parameter is
+a Gaussian about what simulated files have shown (`Prior`), so that few held-out calls move it little.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+HET_FEATURES = 2
+"""The last features of a cell bear on heterozygotes; 0 where there is nothing to be moved."""
+
+_UNITS = 8
+_ITERATIONS = 40
+
+Parameters = dict[str, Tensor]
+"""float64 tensors `part` (P,) and `temperature` (1,); maybe `het` (HET_FEATURES,); maybe `hidden` (U, F + P + 1) and
+`out` (P + 1, U) of the network."""
+
+
+@dataclass(frozen=True)
+class Prior:
+    """What is expected of a mixture before any held-out call is seen: means and standard deviations of parameters.
+
+    scores: part -> the mean of its score; 0 where it has none. sharpness: the mean of the temperature's logarithm where
+    parts are mixed, which together know more than each. score, temperature, het, network: standard deviations.
+    bench/gate_prior.py learns them from mixtures that are fitted on many calls of simulated files, whose results are
+    in bench/results/gate_prior.json; those of heterozygotes and of the network were chosen by hand.
+    """
+
+    scores: Mapping[str, float] = field(default_factory=dict)
+    sharpness: float = 0.2
+    score: float = 1.0
+    temperature: float = 0.23
+    het: float = 0.5
+    network: float = 0.5
+
+    def mean(self, name: str, parts: tuple[str, ...], like: Tensor) -> Tensor:
+        """The mean of the parameter of this name, of the shape of `like`."""
+        if name == "part":
+            return torch.tensor([self.scores.get(part, 0.0) for part in parts], dtype=torch.float64)
+        return torch.full_like(like, self.sharpness if name == "temperature" and len(parts) > 1 else 0.0)
+
+    def spread(self, name: str) -> float:
+        """The standard deviation of the parameter of this name."""
+        spreads = {"part": self.score, "temperature": self.temperature, "het": self.het}
+        return spreads.get(name, self.network)
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Held-out calls as a mixture of parts sees them.
+
+    parts: their names. stack: float64 (M, P, C), log probabilities. inputs: float64 (M, F + P), standardised features
+    and the parts' confidence. het: float64 (M, HET_FEATURES), the last features as they are. target: the calls, int64
+    (M,), or the logarithms of their likelihoods, float64 (M, C).
+    centre, spread: float64 (F + P,), that were taken out of the inputs.
+    """
+
+    parts: tuple[str, ...]
+    stack: Tensor
+    inputs: Tensor
+    het: Tensor
+    target: Tensor
+    centre: Tensor
+    spread: Tensor
+
+    def take(self, places: np.ndarray) -> Cells:
+        """Some of the cells, int64."""
+        some = {name: getattr(self, name)[places] for name in ("stack", "inputs", "het", "target")}
+        return replace(self, **some)
+
+    def losses(self, parameters: Parameters) -> Tensor:
+        """What a mixture loses on each cell, (M,)."""
+        return losses(torch.log_softmax(logits(parameters, self.stack, self.inputs, self.het), -1), self.target)
+
+
+def losses(log_p: Tensor, target: Tensor) -> Tensor:
+    """What log probabilities (M, C) lose on each cell, (M,): -log p of its call, or -log sum of p times likelihood."""
+    if target.ndim == 1:
+        return -log_p[torch.arange(len(log_p)), target]
+    return -torch.logsumexp(log_p + target, -1)
+
+
+def as_expected(cells: Cells, prior: Prior) -> Parameters:
+    """The mixture that is expected beforehand."""
+    one = torch.zeros(1, dtype=torch.float64)
+    return {name: prior.mean(name, cells.parts, one) for name in ("part", "temperature")}
+
+
+def constant(cells: Cells, prior: Prior) -> Parameters:
+    """One weight for each part and one temperature."""
+    return _minimise(as_expected(cells, prior), cells, prior)
+
+
+def calibrated(cells: Cells, prior: Prior) -> Parameters:
+    """The same, with a bias of heterozygotes."""
+    start = constant(cells, prior)
+    start["het"] = torch.zeros(cells.het.shape[1], dtype=torch.float64)
+    return _minimise(start, cells, prior)
+
+
+def networked(cells: Cells, prior: Prior) -> Parameters:
+    """The same, with weights and a temperature that vary with a cell's features."""
+    generator = torch.Generator().manual_seed(0)
+    width = cells.inputs.shape[1] + 1
+    start = calibrated(cells, prior)
+    start["hidden"] = torch.randn(_UNITS, width, generator=generator, dtype=torch.float64) / width**0.5
+    start["out"] = torch.zeros(len(cells.parts) + 1, _UNITS, dtype=torch.float64)
+    return _minimise(start, cells, prior)
+
+
+def _minimise(start: Parameters, cells: Cells, prior: Prior) -> Parameters:
+    """The parameters of least penalised log loss, by L-BFGS (scipy's: torch's brings its compiler, 70 MB)."""
+    from scipy.optimize import minimize  # 37 MB that what comes before the gate, the training, is spared
+
+    shapes = {name: value.shape for name, value in start.items()}
+    means = {name: prior.mean(name, cells.parts, value) for name, value in start.items()}
+
+    def unpack(flat: Tensor) -> Parameters:
+        pieces = flat.split([shape.numel() for shape in shapes.values()])
+        return {name: piece.view(shapes[name]) for name, piece in zip(shapes, pieces, strict=True)}
+
+    def loss_and_gradient(values: np.ndarray) -> tuple[float, np.ndarray]:
+        flat = torch.from_numpy(values.copy()).requires_grad_(True)
+        parameters = unpack(flat)
+        loss = _mean_loss(logits(parameters, cells.stack, cells.inputs, cells.het), cells.target)
+        for name, value in parameters.items():
+            loss = loss + ((value - means[name]) / prior.spread(name)).square().sum() / (2 * len(cells.target))
+        loss.backward()
+        assert flat.grad is not None  # of a leaf, after `backward`
+        return loss.item(), flat.grad.numpy()
+
+    first = torch.cat([value.reshape(-1) for value in start.values()]).numpy()
+    with torch.enable_grad():
+        found = minimize(loss_and_gradient, first, jac=True, method="L-BFGS-B", options={"maxiter": _ITERATIONS})
+    return unpack(torch.from_numpy(found.x))
+
+
+def _mean_loss(scores: Tensor, target: Tensor) -> Tensor:
+    """The mean of `losses`, of logits (M, C)."""
+    if target.ndim == 1:
+        return torch.nn.functional.cross_entropy(scores, target)
+    return losses(torch.log_softmax(scores, -1), target).mean()
+
+
+def steer(parameters: Parameters, inputs: Tensor) -> tuple[Tensor, Tensor]:
+    """Scores of the parts (M, P), before the softmax, and log inverse temperature (M, 1)."""
+    parts = parameters["part"].expand(len(inputs), -1)
+    temperature = parameters["temperature"].expand(len(inputs), -1)
+    if "hidden" in parameters:
+        moved = torch.tanh(_with_one(inputs) @ parameters["hidden"].T) @ parameters["out"].T  # (M, P + 1)
+        parts, temperature = parts + moved[:, :-1], temperature + moved[:, -1:]
+    return parts, temperature
+
+
+def logits(parameters: Parameters, stack: Tensor, inputs: Tensor, het: Tensor) -> Tensor:
+    """Unnormalised log probabilities (M, C); stack, inputs, het: see `Cells`."""
+    parts, temperature = steer(parameters, inputs)
+    mixed = torch.exp(temperature) * (torch.softmax(parts, -1)[..., None] * stack).sum(1)
+    if "het" in parameters:
+        bias = (het @ parameters["het"])[:, None]
+        mixed = mixed + torch.nn.functional.pad(bias.expand(-1, mixed.shape[1] - 2), (1, 1))
+    return mixed
+
+
+def _with_one(inputs: Tensor) -> Tensor:
+    return torch.cat([inputs, torch.ones(len(inputs), 1, dtype=inputs.dtype)], 1)
