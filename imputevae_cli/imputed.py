@@ -11,15 +11,14 @@ import numpy as np
 
 from imputevae_cli.data.evidence_frequencies import evidence_frequencies, posterior
 from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix, ImputedBlock, missing_per_sample
+from imputevae_cli.data.thousandths import to_thousandths
 from imputevae_cli.data.validate import check_calls
-from imputevae_cli.errors import ConfigError, TrainingError
+from imputevae_cli.errors import ConfigError
 from imputevae_cli.io.outputs import check_output, output_type_of
 from imputevae_cli.io.phylip import iupac, write_phylip
 from imputevae_cli.io.vcf_writer import WriteSummary, write_vcf
+from imputevae_cli.joint import BlockFunction, Joiner, cut
 from imputevae_cli.log import Progress
-
-BlockFunction = Callable[[int, int], np.ndarray]
-"""(start, stop) -> values of the cells at these loci, (samples, stop - start, ...)."""
 
 BLOCK = 2048
 """Loci at a time, where the caller does not say."""
@@ -64,6 +63,7 @@ class ImputedGenotypes:
         self.refines = refine
         self._draws = draws
         self._drawn: BlockFunction | None = None
+        self._number: int | None = None
 
     def draw(self, number: int) -> ImputedGenotypes:
         """The same with genotypes drawn from the posterior in place of the likeliest; GP and DS stay what they are.
@@ -71,8 +71,23 @@ class ImputedGenotypes:
         number: which draw, from 1 on. A drawn cell stays missing where its probability misses `min_gp`.
         """
         other = copy(self)
-        other._drawn = self._by_cell(number) if self._draws is None else self._draws(number)
+        other._number = number
+        by_cell = self._by_cell(number)
+        other._drawn = by_cell if self._draws is None else self._possible_draws(self._draws(number), by_cell)
         return other
+
+    def _possible_draws(self, draws: BlockFunction, by_cell: BlockFunction) -> BlockFunction:
+        """Draws of haplotypes, but in haploid cells where the two of a sample differ: there those of each cell."""
+        haploid = self.genotypes.haploid
+        if haploid is None:
+            return draws
+
+        def drawn(start: int, stop: int) -> np.ndarray:
+            of_haplotypes = draws(start, stop)
+            differs = (of_haplotypes == 1) & haploid.block(start, stop)
+            return np.where(differs, by_cell(start, stop), of_haplotypes) if differs.any() else of_haplotypes
+
+        return drawn
 
     def _by_cell(self, number: int) -> BlockFunction:
         """Draws of each cell by itself; the same for a cell whatever stretch of loci is asked for."""
@@ -90,16 +105,31 @@ class ImputedGenotypes:
     def asked(self, start: int, stop: int) -> np.ndarray:
         """bool (samples, stop - start): cells that the model is asked for.
 
-        These are the missing ones and those that the evidence leaves open, but not where a sample has no call at all.
+        These are the missing ones and those that the evidence leaves open, but not where a sample has no call at all,
+        nor where it is absent (see `HaploidCells`).
         """
         evidence = self.genotypes.evidence
         asked = self.genotypes.calls[:, start:stop] == MISSING
         if evidence is not None:
             asked |= evidence.uncertain(slice(None), start, stop)
+        if self.genotypes.haploid is not None:
+            asked &= ~self.genotypes.haploid.absent_in(start, stop)
         return asked & self.has_calls[:, None]
 
     def block(self, start: int, stop: int) -> ImputedBlock:
         """Loci start..stop (exclusive). A sample without any call stays missing, with GP 0."""
+        loci = self.genotypes.loci
+        if loci.begins_record[start : stop + 1].all():
+            return self._block(start, stop)
+        first, last = loci.whole_records(start, stop)
+        gp = self._gp(first, last)
+        drawn = None if self._draws is None else self._drawn
+        joiner = Joiner(self.genotypes, self._possible, self._choose, self._number, drawn)
+        whole = joiner.joined(self._block(first, last, gp), gp, self.asked(first, last), first)
+        return cut(whole, start - first, stop - first)
+
+    def _block(self, start: int, stop: int, raw: np.ndarray | None = None) -> ImputedBlock:
+        """A block whose loci are filled one by one. raw: their probabilities, where they are known already."""
         known_calls = self.genotypes.calls[:, start:stop]
         check_calls(known_calls, self.genotypes.ploidy, MISSING)  # none of another value passes for a call
         asked = self.asked(start, stop)
@@ -107,12 +137,13 @@ class ImputedGenotypes:
         gp = np.zeros((*known_calls.shape, n_classes), np.uint16)
         for genotype in range(n_classes):
             gp[..., genotype] = np.where(known_calls == genotype, 1000, 0)
-        filled = to_thousandths(self._possible(self._gp(start, stop)[asked], asked, start))  # (M, C)
+        raw = self._gp(start, stop) if raw is None else raw
+        filled = to_thousandths(self._possible(raw[asked], asked, start))  # (M, C)
         gp[asked] = filled
         before = known_calls[asked]
         calls = known_calls.copy()
         drawn = None if self._drawn is None else self._drawn(start, stop)[asked]
-        calls[asked] = np.where(before == MISSING, self._filled(filled, drawn), self._kept(filled, before, drawn))
+        calls[asked] = self._choose(filled, before, drawn)
         alt_first = None if self._phase is None else self._phase(start, stop)
         was_missing = known_calls == MISSING
         uncertain = refined = None
@@ -120,6 +151,10 @@ class ImputedGenotypes:
             uncertain = asked & ~was_missing
             refined = uncertain & (calls != known_calls)
         return ImputedBlock(calls, gp, was_missing & (calls != MISSING), alt_first, uncertain, refined)
+
+    def _choose(self, gp: np.ndarray, before: np.ndarray, drawn: np.ndarray | None) -> np.ndarray:
+        """Calls (M,) from thousandths (M, C), the calls before, int (M,), and drawn ones or None."""
+        return np.where(before == MISSING, self._filled(gp, drawn), self._kept(gp, before, drawn))
 
     def _possible(self, gp: np.ndarray, asked: np.ndarray, start: int) -> np.ndarray:
         """Probabilities (M, C) without genotypes that the evidence excludes, as a half-call does: ./1 is never 0/0.
@@ -170,13 +205,14 @@ class ImputedGenotypes:
     @property
     def n_missing(self) -> int:
         """Calls that are missing in the input."""
-        return int(missing_per_sample(self.genotypes.calls).sum())
+        return self.genotypes.n_missing
 
     @property
     def n_imputed(self) -> int:
         """Missing calls that are filled; all of them, but for `min_gp` and samples without any call."""
-        if self._min_thousandths:
-            return sum(int(block.imputed.sum()) for _, block in self.blocks())
+        begins = self.genotypes.loci.begins_record
+        if self._min_thousandths or self.genotypes.haploid is not None or not begins.all():
+            return sum(int(block.imputed[:, begins[loci]].sum()) for loci, block in self.blocks())
         return int(missing_per_sample(self.genotypes.calls)[self.has_calls].sum())
 
     @property
@@ -184,7 +220,8 @@ class ImputedGenotypes:
         """Visible calls that are rewritten; none unless that was asked for."""
         if not self.refines or self.genotypes.evidence is None:
             return 0
-        return sum(int(block.refined.sum()) for _, block in self.blocks() if block.refined is not None)
+        begins, blocks = self.genotypes.loci.begins_record, self.blocks()
+        return sum(int(block.refined[:, begins[loci]].sum()) for loci, block in blocks if block.refined is not None)
 
     def _gather(self, shape: tuple[int, ...], dtype: type, part: Callable[[ImputedBlock], np.ndarray]) -> np.ndarray:
         out: np.ndarray = np.empty((self.genotypes.n_samples, self.genotypes.n_loci, *shape), dtype)
@@ -204,10 +241,15 @@ class ImputedGenotypes:
 
     @property
     def dosage(self) -> np.ndarray:
-        """float32 (samples, loci): expected ALT-allele count; NaN for a sample without any call."""
+        """float32 (samples, loci): expected ALT-allele count, 0..1 if haploid; NaN for a sample without any call."""
         dose = np.arange(self.genotypes.n_classes, dtype=np.float32)
         dosage = self._gather((), np.float32, lambda block: (block.gp @ dose) / np.float32(1000))
-        dosage[~self.has_calls[:, None] & (self.genotypes.calls == MISSING)] = np.nan
+        silent = ~self.has_calls[:, None] & (self.genotypes.calls == MISSING)
+        if self.genotypes.haploid is not None:
+            haploid = self.genotypes.haploid
+            silent |= haploid.absent_in(0, None) & (self.genotypes.calls == MISSING)
+            dosage[haploid.block(0, None)] /= 2
+        dosage[silent] = np.nan
         return dosage
 
     @property
@@ -255,15 +297,3 @@ class ImputedGenotypes:
         """Write IUPAC characters of the SNPs; returns their number. names: `relaxed`, or `strict` for 10 characters."""
         check_output(path, force=force)
         return write_phylip(path, self, names=names)
-
-
-def to_thousandths(gp: np.ndarray) -> np.ndarray:
-    """Probabilities (M, C) as whole thousandths that sum to 1000, uint16 (M, C), by largest remainder."""
-    scaled = np.asarray(gp, np.float64) * 1000.0
-    if not np.isfinite(scaled).all():
-        raise TrainingError("the model gives probabilities that are not numbers; train it again with other settings")
-    whole = np.floor(scaled + 1e-9)
-    order = np.argsort(whole - scaled, axis=1, kind="stable")  # largest remainder first
-    rank = np.argsort(order, axis=1, kind="stable")
-    short = np.rint(1000.0 - whole.sum(1, keepdims=True))
-    return (whole + (rank < short)).astype(np.uint16)

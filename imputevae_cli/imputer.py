@@ -32,7 +32,8 @@ from imputevae_cli.ensemble.fitted import Expected, Fitted
 from imputevae_cli.ensemble.forecast import forecast
 from imputevae_cli.ensemble.plan import Data, takes_part
 from imputevae_cli.errors import CheckpointError, ConfigError, InputError
-from imputevae_cli.imputed import BlockFunction, ImputedGenotypes
+from imputevae_cli.imputed import ImputedGenotypes
+from imputevae_cli.joint import BlockFunction
 from imputevae_cli.log import NullProgress, Progress, logger
 from imputevae_cli.masking.strategies import Mask, simulate_mask
 from imputevae_cli.runtime.checkpoint import load_checkpoint, save_checkpoint
@@ -78,7 +79,7 @@ class ImputeVAE:
         loci, cohort, test, config = genotypes.loci, task.cohort, task.test, self.config
         with task.holding_out():
             means = baselines.locus_means(cohort.calls)[test.loci]
-            frequencies = FrequencyTable.of(cohort).gp_of(test)
+            frequencies = cohort.possible(FrequencyTable.of(cohort).gp_of(test), test.samples, test.loci)
         ensemble, test_gp = fit_ensemble(task)
         averaging, truth = config.io.scoring_averaging, test.truth
         if test.likelihoods is not None:
@@ -112,7 +113,8 @@ class ImputeVAE:
         loci, calls = genotypes.loci, genotypes.calls
         calls = calls if calls.flags.writeable else calls.copy()  # hidden ones are hidden in place, and put back
         evidence = _evidence_for(genotypes, config)
-        cohort = Cohort(calls, loci.chrom_codes, loci.positions, genotypes.ploidy, codes, len(names), evidence)
+        where, populations = (loci.chrom_codes, loci.positions), (codes, len(names))
+        cohort = Cohort(calls, *where, genotypes.ploidy, *populations, evidence, genotypes.haploid)
         validation, test = (HiddenCells.at(mask.cells[some], calls, evidence) for some in (mask.fits, ~mask.fits))
         threads = torch.get_num_threads()
         how = (
@@ -201,7 +203,8 @@ class ImputeVAE:
         fitted = self._require_fitted()
         evidence = None if fitted.ensemble.cohort.evidence is None else aligned.evidence
         codes = fitted.codes_for(aligned.genotypes)
-        return replace(fitted.ensemble.cohort, calls=aligned.calls, populations=codes, evidence=evidence)
+        cohort = replace(fitted.ensemble.cohort, calls=aligned.calls, populations=codes)
+        return replace(cohort, evidence=evidence, haploid=aligned.haploid)
 
     def forecast(self, genotypes: GenotypeMatrix) -> Cost:
         """What fitting (unless fitted) and filling would take, about, from a run on some of the data.

@@ -13,6 +13,7 @@ from imputevae_cli.log import printable
 if TYPE_CHECKING:
     import numpy as np
 
+    from imputevae_cli.data.haploid import HaploidCells
     from imputevae_cli.ensemble.fitted import Expected
     from imputevae_cli.imputed import ImputedGenotypes
     from imputevae_cli.imputer import ImputeVAE
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 WRITE_SECONDS, FILL_SECONDS = 0.4e-6, 2e-6
 """Seconds to write a cell, and more to fill and write one that was missing: for a forecast."""
+
+
+MOST_HAPLOID_ROWS = 6
 
 
 class Stopwatch:
@@ -136,6 +140,8 @@ def show_tuning(result: TuningResult, files: TuningFiles, clock: Stopwatch, quie
 
 def _size_rows(genotypes: GenotypeMatrix, has_calls: np.ndarray | None = None) -> list[tuple[str, str]]:
     rows = [("Samples", f"{genotypes.n_samples:,}"), ("Loci", f"{genotypes.n_loci:,}")]
+    if genotypes.haploid is not None:
+        rows += _haploid_rows(genotypes.haploid, genotypes.loci.chrom)
     rows += _evidence_rows(genotypes)
     context = int(genotypes.is_context.sum())
     if context:
@@ -148,6 +154,14 @@ def _size_rows(genotypes: GenotypeMatrix, has_calls: np.ndarray | None = None) -
     if empty:
         rows.append(("Samples without a call, left so", f"{empty:,}"))
     return rows
+
+
+def _haploid_rows(haploid: HaploidCells, chroms: np.ndarray) -> list[tuple[str, str]]:
+    """Where samples are haploid: a row for each of a few stretches, or one for all."""
+    lines = haploid.in_words(chroms)
+    if len(lines) <= MOST_HAPLOID_ROWS:
+        return [("Haploid", line) for line in lines]
+    return [("Haploid", f"{haploid.n_cells:,} cells on {len(lines):,} stretches")]
 
 
 def _evidence_rows(genotypes: GenotypeMatrix) -> list[tuple[str, str]]:

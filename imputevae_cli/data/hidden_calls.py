@@ -110,6 +110,21 @@ class HiddenCells:
                 yield start, stop, slice(int(first), int(last))
 
 
+def of_whole_records(cells: np.ndarray, records: np.ndarray) -> np.ndarray:
+    """Cells by number, int64 rising, sample * loci + locus: of a record of several loci all, or none, as of the first.
+
+    records: int64 (L,), see `Loci.records`. Loci of one record tell of each other what no model could guess.
+    """
+    n_loci = len(records)
+    begins = np.diff(records, prepend=-1) > 0
+    if begins.all():
+        return cells
+    first = cells[begins[cells % n_loci]]
+    sizes = np.bincount(records)[records[first % n_loci]]
+    within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return np.repeat(first, sizes) + within
+
+
 def pick(cells: HiddenCells, n_loci: int, block: Callable[[int, int], np.ndarray]) -> np.ndarray:
     """Values of the cells, (M, ...), from a function that gives those of whole blocks, (N, stop - start, ...)."""
     parts = []

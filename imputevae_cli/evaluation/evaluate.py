@@ -14,6 +14,7 @@ import numpy as np
 
 from imputevae_cli.data import frequencies as baselines
 from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix
+from imputevae_cli.data.haploid import without_heterozygotes
 from imputevae_cli.data.hidden_calls import HiddenCells, pick
 from imputevae_cli.data.match_loci import places_in_file
 from imputevae_cli.imputed import ImputedGenotypes
@@ -41,6 +42,8 @@ from imputevae_cli.seeds import seed_for
 MODEL = "model"
 MODE, POPULATION_MODE = "mode", "population_mode"
 FREQUENCIES, LD_KNNI = "population_frequencies", "ld_knni"
+HARDLY = 1e-3
+"""Samples' worth of all others that a population's commonest genotype is chosen with: only to decide ties."""
 MAX_CELLS = 1_000_000
 """A mask hides at most so many calls: more make no figure surer, and cost memory and time."""
 
@@ -188,17 +191,29 @@ def guess_of_baseline(
         generator = np.random.default_rng(seed_for(seed, "ld_knni"))
         codes = visible.loci.chrom_codes
         call, gp, chosen = ld_knni(calls, codes, visible.ploidy, cells.samples, cells.loci, generator)
-        return Guess(call, gp), chosen
+        possible = _possible(gp, visible, cells)
+        return Guess(np.where((possible == gp).all(1), call, possible.argmax(1)).astype(np.int8), possible), chosen
     populations, n_populations = np.zeros(visible.n_samples, int), 0
     if visible.populations is not None and method != MODE:
         names, populations = np.unique(visible.populations.astype(str), return_inverse=True)
         n_populations = len(names)
-    place = populations[cells.samples], cells.loci
+    shrinkage = 2.0 if method == FREQUENCIES else HARDLY
+    shares = baselines.genotype_frequencies(
+        calls, n_classes, populations, n_populations, shrinkage=shrinkage, haploid=visible.haploid
+    )
+    gp = _possible(shares[populations[cells.samples], cells.loci], visible, cells)
+    call = gp.argmax(1).astype(np.int8)
     if method == FREQUENCIES:
-        shares = baselines.genotype_frequencies(calls, n_classes, populations, n_populations)
-        return Guess(shares[place].argmax(1).astype(np.int8), shares[place]), {}
-    call = baselines.commonest_genotype(calls, n_classes, populations, n_populations)[place]
+        return Guess(call, gp), {}
     return Guess(call, certain(call, n_classes), has_probabilities=False), {}
+
+
+def _possible(gp: np.ndarray, visible: GenotypeMatrix, cells: HiddenCells) -> np.ndarray:
+    """Genotype probabilities of the cells, float (M, C), without the heterozygotes that haploid ones cannot be."""
+    if visible.haploid is None:
+        return gp
+    haploid = visible.haploid.of_cells(cells.samples, cells.loci)
+    return np.where(haploid[:, None], without_heterozygotes(gp), gp)
 
 
 def evaluate(
@@ -236,7 +251,7 @@ def downstream_bias(genotypes: GenotypeMatrix, one: Round, filled: np.ndarray) -
     hidden = np.zeros(truth.shape, bool)
     hidden[cells.samples, cells.loci] = True
     visible = one.visible(genotypes).calls
-    return bias(truth, visible, filled, hidden, genotypes.populations, genotypes.ploidy)
+    return bias(truth, visible, filled, hidden, genotypes.populations, genotypes.ploidy, genotypes.haploid)
 
 
 class _Scorer:
@@ -256,7 +271,12 @@ class _Scorer:
         truth = genotypes.calls.copy()
         truth[self.samples, self.loci] = self._truth
         self._strata = strata_of(
-            truth, visible, genotypes.ploidy, genotypes.populations, HiddenCells(self.samples, self.loci, self._truth)
+            truth,
+            visible,
+            genotypes.ploidy,
+            genotypes.populations,
+            HiddenCells(self.samples, self.loci, self._truth),
+            genotypes.haploid,
         )
         generator = np.random.default_rng(seed_for(seed, "bootstrap"))
         self._draws = draws_of_loci(len(self._with_cells), generator)

@@ -12,6 +12,7 @@ import numpy as np
 from imputevae_cli.data import evidence_report as found
 from imputevae_cli.data.codebook import (
     LAST_LEVEL,
+    N_COUNTS,
     N_LEVELS,
     Codebook,
     counts_of_keys,
@@ -20,7 +21,16 @@ from imputevae_cli.data.codebook import (
     levels_of,
     likelihoods_of_keys,
 )
-from imputevae_cli.data.evidence import FIRST_FREE, FLAT, HAS_ALT, HAS_REF, Evidence, call_codes, special_table
+from imputevae_cli.data.evidence import (
+    FIRST_FREE,
+    FLAT,
+    HAS_ALT,
+    HAS_REF,
+    Evidence,
+    call_codes,
+    of_haploids,
+    special_table,
+)
 from imputevae_cli.data.evidence_frequencies import Tally, evidence_frequencies, posterior, some_loci
 from imputevae_cli.data.evidence_report import EvidenceReport
 from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix
@@ -53,14 +63,15 @@ NOMINAL = ReadModel()
 
 
 class _Batch(NamedTuple):
-    """Records of a batch: values int64 (b, n, w), depths int64 (b, n), -1 unknown; n_expected int64 (b, 1), values that
-    a cell should have; calls and halves int8 (b, n), see `FieldReader.decode`."""
+    """Records of a batch: values int64 (b, n, w), depths int64 (b, n), -1 unknown; n_expected int64 (b, n or 1), values
+    that a cell should have; calls and halves int8 (b, n), see `FieldReader.decode`; haploid: bool (b, n or 1)."""
 
     values: np.ndarray
     depths: np.ndarray
     n_expected: np.ndarray
     calls: np.ndarray
     halves: np.ndarray
+    haploid: np.ndarray
 
 
 class FieldReader:
@@ -72,17 +83,17 @@ class FieldReader:
         self._columns = columns if n_samples != len(columns) else None
         self._n = len(columns)
         self._taken: list[tuple[np.ndarray | None, np.ndarray | None]] = []  # values and depths of each record
-        self.book = Codebook((255 * 255) if field in COUNTS else N_LEVELS**3)
+        self.book = Codebook(2 * N_COUNTS if field in COUNTS else N_LEVELS**3)
         self.broken: Counter[str] = Counter()
         self.n_records = self.n_read = self.n_visible = self.n_informative = self.n_agreeing = 0
         self.n_half_calls = self.n_rescued = 0
         self._depth_counts = np.zeros(DEEPEST + 1, np.int64)
 
-    def take(self, record: RecordFields) -> None:
-        """Hold a record's values until its batch is decoded."""
+    def take(self, record: RecordFields, allele: int = 0) -> None:
+        """Hold a record's values until its batch is decoded, as one of its ALT alleles, from 0 on, sees them."""
         if self.field is None:
             return
-        values = self._own(values_of(record, self.field))
+        values = self._own(values_of(record, self.field, allele))
         self.n_records += values is not None
         depth = None if self.field in COUNTS or values is None else self._own(depths_of(record))
         self._taken.append((values, depth))
@@ -94,8 +105,8 @@ class FieldReader:
         """uint16 (b, samples): codes of those of the records taken that are kept, bool (taken,); of half-calls alone
         where no field is read.
 
-        calls: int8 (b, samples). halves: int8, 1 where a half-call shows REF, 2 where it shows ALT, else 0. ploidies:
-        (b,), 1 or 2.
+        calls: int8 (b, samples), haploid ones 0 or 2. halves: int8, 1 where a half-call shows REF, 2 where it shows
+        ALT, else 0. ploidies: (b, samples or 1), 1 or 2; 0 for a missing call whose ploidy its values tell.
         """
         taken = [pair for pair, wanted in zip(self._taken, keep.tolist(), strict=False) if wanted]
         self._taken.clear()
@@ -116,8 +127,10 @@ class FieldReader:
                 values[row] = of_width(value, width)
             if depth is not None:
                 depths[row] = depth
-        n_expected = np.full((len(calls), 1), 2) if self.field in COUNTS else ploidies[:, None].astype(np.int64) + 1
-        self._fill(codes, _Batch(values, depths, n_expected, calls, halves))
+        told = (values != INT_END).sum(-1) == 2
+        haploid = (ploidies == 1) | ((ploidies == 0) & told & (self.field not in COUNTS))
+        n_expected = np.where(haploid | (self.field in COUNTS), 2, 3)
+        self._fill(codes, _Batch(values, depths, n_expected, calls, halves, haploid))
         return codes
 
     def _fill(self, codes: np.ndarray, batch: _Batch) -> None:
@@ -163,7 +176,8 @@ class FieldReader:
             return _nominal_phred()[ref, alt], np.where(in_range, counts.sum(-1), -1)
         phred = np.where(in_range[..., None] & (values != INT_END), values, MOST_PHRED)
         levels = levels_of(np.minimum(phred - phred.min(-1, keepdims=True), MOST_PHRED))
-        levels[..., 2] = np.where(batch.n_expected == 2, levels[..., :2].max(-1), levels[..., 2])  # haploid: no third
+        levels[..., 2] = np.where(batch.haploid, levels[..., 1], levels[..., 2])
+        levels[..., 1] = np.where(batch.haploid, levels.max(-1), levels[..., 1])  # no heterozygote to be told apart
         return np.where(in_range[..., None], levels, 0), batch.depths
 
     def _encode(self, codes: np.ndarray, batch: _Batch, levels: np.ndarray, usable: np.ndarray) -> None:
@@ -171,8 +185,11 @@ class FieldReader:
         if self.field in COUNTS:
             chosen = usable & (batch.halves == 0)  # what a half-call shows is not said in counts
             counts = batch.values[chosen]
-            codes[chosen] = self.book.encode(keys_of_counts(counts[:, 0], counts[:, 1]))
+            keys = keys_of_counts(counts[:, 0], counts[:, 1])
+            haploid = np.broadcast_to(batch.haploid, chosen.shape)[chosen]
+            codes[chosen] = self.book.encode(keys + N_COUNTS * haploid)
             return
+        levels[..., 1] = np.where(batch.haploid, LAST_LEVEL, levels[..., 1])
         levels = levels[usable]
         half = batch.halves[usable]
         levels[half == 1, 2] = LAST_LEVEL
@@ -184,11 +201,18 @@ class FieldReader:
         special = special_table(ploidy)
         if self.field not in COUNTS:
             return np.concatenate([special, likelihoods_of_keys(self.book.keys, ploidy + 1)]), None
-        ref, alt = (np.r_[np.zeros(FIRST_FREE, np.int64), counts] for counts in counts_of_keys(self.book.keys))
+        haploid, keys = np.divmod(np.r_[np.zeros(FIRST_FREE, np.int64), self.book.keys], N_COUNTS)
+        ref, alt = counts_of_keys(keys)
         rough = Evidence(codes, np.ones((len(ref), ploidy + 1), np.float32))
         tally = Tally.of(rough, some_loci(codes.shape[0], codes.shape[1], FITTED_CELLS))
-        model = fit_read_model(ref, alt, tally.from_code(FIRST_FREE), ploidy)
-        return np.concatenate([special, model.likelihoods(ref, alt, ploidy)[FIRST_FREE:]]), model
+        fitted = (np.arange(len(ref)) >= FIRST_FREE) & (
+            haploid < ploidy
+        )  # haploid reads are read by the diploids' model
+        model = fit_read_model(ref, alt, tally.of_codes(fitted), ploidy)
+        table = model.likelihoods(ref, alt, ploidy)[FIRST_FREE:]
+        if ploidy == 2:
+            table = np.where(haploid[FIRST_FREE:, None], of_haploids(table), table)
+        return np.concatenate([special, table]), model
 
     @property
     def agreement(self) -> float | None:
@@ -300,7 +324,7 @@ class _KeyFinder(FieldReader):
         super().__init__(field, n_samples, columns)
         self.keys: set[str] = set()
 
-    def take(self, record: RecordFields) -> None:
+    def take(self, record: RecordFields, allele: int = 0) -> None:
         self.keys.update(record.keys)
 
 

@@ -13,24 +13,29 @@ from typing import Any
 
 import numpy as np
 
+from imputevae_cli.data.alleles import MOST_ALT, loci_of
+from imputevae_cli.data.evidence import CALL
 from imputevae_cli.data.genotypes import GenotypeMatrix, Loci, VcfSource
-from imputevae_cli.data.ploidy import PLOIDY_NAMES, commonest_ploidy
+from imputevae_cli.data.haploid import HaploidCells
 from imputevae_cli.data.popmap import PopMap
 from imputevae_cli.data.region import Region
 from imputevae_cli.errors import InputError
 from imputevae_cli.io.sample_major import mapped, sample_major
 from imputevae_cli.io.selection import choose_samples
+from imputevae_cli.io.vcf_alleles import states_by_allele
 from imputevae_cli.io.vcf_evidence import FieldReader, Likelihoods, choose_field, with_evidence
 from imputevae_cli.io.vcf_fields import RecordFields
-from imputevae_cli.io.vcf_genotypes import CALL_OF, HALF_REF, PLOIDY_OF, POLYPLOID, long_genotype
+from imputevae_cli.io.vcf_genotypes import CALL_OF, HALF_REF, HAPLOID_ALT, PLOIDY_OF, POLYPLOID, long_genotype
 from imputevae_cli.io.vcf_header import REFINED_FORMAT
+from imputevae_cli.io.vcf_ploidy import BOTH, PloidiesSeen, chromosomes
 from imputevae_cli.io.vcf_records import Fixed, RecordBlock, VcfFile, open_vcf
 from imputevae_cli.io.vcf_text import is_stream, spool
 from imputevae_cli.log import NullProgress, Progress
 
-MULTIALLELIC, NO_ALT, SYMBOLIC, NO_GT, NO_CALL = "multiallelic", "no ALT", "symbolic or * ALT", "no GT", "no call"
-MIXED = "haploid and diploid calls together"
-"""Reasons why a record is not modelled; records of another ploidy are counted as `haploid` or `diploid`."""
+TOO_MANY_ALT, NO_ALT, SYMBOLIC = f"more than {MOST_ALT} ALT alleles", "no ALT", "symbolic ALT"
+NO_GT, NO_CALL, TWICE = "no GT", "no call", "an allele named twice"
+UNCLEAR_PLOIDY = "a sample of another ploidy than around it"
+"""Reasons why a record is not modelled."""
 
 OUTSIDE = -1
 """The row of a locus that is read as context of the region: see `VcfSource.rows`."""
@@ -39,7 +44,8 @@ PROBED = 500
 """Records at the beginning of a file that tell which of its fields is evidence."""
 HALF_OF = np.array([0] * HALF_REF + [1, 2] + [0] * 3, np.int8)
 """By state of a cell: 1 where one allele is known and is REF, 2 where it is ALT, else 0."""
-_BOTH = 3  # the bits of both ploidies
+_COPIES_OF = np.where(np.arange(len(CALL_OF)) == HAPLOID_ALT, 2, CALL_OF).astype(np.int8)
+"""By state of a cell, the call as a count of ALT alleles of two: a haploid one is a homozygote (see `HaploidCells`)."""
 _OWN_INFO = re.compile(rb"(?:^|;)(INFO|NIMP)(?=[=;]|$)")
 
 
@@ -55,7 +61,10 @@ def read_vcf(
     progress: Progress | None = None,
     spool_dir: Path | None = None,
 ) -> GenotypeMatrix:
-    """Read the calls of the biallelic records; a half-call is missing, and the allele seen is evidence.
+    """Read the calls of the records; a half-call is missing, and the allele seen is evidence.
+
+    A record of several ALT alleles becomes a locus for each of them, against all others: see `Loci`. A record whose
+    samples are of another ploidy than around it is not modelled.
 
     path: VCF, VCF.gz (BGZF or gzip) or BCF, or `-` for standard input; a stream is copied into `spool_dir`, and a BCF
     as text. samples: keep these alone, in the file's order. include_pops: keep the samples of these populations.
@@ -113,7 +122,6 @@ class _Reading:
     evidence_blocks: deque[np.ndarray] = field(
         default_factory=deque
     )  # uint16 (b, samples) each, where there is evidence
-    ploidies: list[int] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
     loci: tuple[list[Any], ...] = field(default_factory=lambda: ([], [], [], [], []))  # chrom, pos, ref, alt, id
     own_keys: set[tuple[bytes, bytes]] = field(default_factory=set)
@@ -123,6 +131,10 @@ class _Reading:
     n_with_gt: int = 0
     reasons: dict[tuple[str, str], str | None] = field(default_factory=dict)
     kept: np.ndarray | None = None  # bool, the loci read that `matrix` kept
+    is_haploid: bool = False  # whether `matrix` is haploid throughout
+
+    def __post_init__(self) -> None:
+        self.ploidies = PloidiesSeen(len(self.columns))
 
     def take(self, block: RecordBlock) -> None:
         """Put a block's records into the matrix, or count them as passed through."""
@@ -180,27 +192,44 @@ class _Reading:
         if len(self.columns) < states.shape[1]:
             states = states[:, self.columns]
         self._check_ploidy(block, wanted, states)
+        wanted, rows, states, alleles = self._by_allele(block, wanted, rows, states)
         ploidy = np.bitwise_or.reduce(PLOIDY_OF[states], axis=1)
-        inside = rows != OUTSIDE
-        self.passed[MIXED] += int((inside & (ploidy == _BOTH)).sum())
-        self.passed[NO_CALL] += int((inside & (ploidy == 0)).sum())
-        keep = (ploidy == 1) | (ploidy == 2)
+        keep = ploidy != 0
+        self.passed[NO_CALL] += int(((rows != OUTSIDE) & ~keep & (alleles == 0)).sum())
         kept = np.flatnonzero(keep)
         states = states[kept]
         calls = mapped(states.shape, np.int8)
-        calls[:] = CALL_OF[states]
+        calls[:] = _COPIES_OF[states]
         self.blocks.append(calls)
+        self.ploidies.take(states, ploidy[kept])
         if self.evidence is not None:
-            for i in wanted.tolist():
-                self.evidence.take(RecordFields(block, i))
-            self.evidence_blocks.append(self.evidence.decode(calls, HALF_OF[states], ploidy[kept], keep))
-        self.ploidies.extend(ploidy[kept].tolist())
+            fields = {i: RecordFields(block, i) for i in set(wanted.tolist())}
+            for i, allele in zip(wanted.tolist(), alleles.tolist(), strict=True):
+                self.evidence.take(fields[i], allele)
+            shown = np.where(ploidy[kept, None] == BOTH, PLOIDY_OF[states], ploidy[kept, None])
+            self.evidence_blocks.append(self.evidence.decode(calls, HALF_OF[states], shown, keep))
         self.rows.extend(rows[kept].tolist())
-        for i in wanted[kept].tolist():
+        for i, allele in zip(wanted[kept].tolist(), alleles[kept].tolist(), strict=True):
             fixed = block.fixed[i]
-            locus = (intern(fixed.chrom), fixed.pos, intern(fixed.ref), intern(fixed.alt), fixed.id)
+            alt = fixed.alt if fixed.n_alt == 1 else loci_of(fixed.alt)[allele]
+            locus = (intern(fixed.chrom), fixed.pos, intern(fixed.ref), intern(alt), fixed.id)
             for column, value in zip(self.loci, locus, strict=True):
                 column.append(value)
+
+    def _by_allele(
+        self, block: RecordBlock, wanted: np.ndarray, rows: np.ndarray, states: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Records as loci, one for each ALT allele: `wanted`, `rows`, `states` and the allele, from 0 on, of each."""
+        n_alt = np.array([block.fixed[i].n_alt for i in wanted.tolist()])
+        if (n_alt == 1).all():
+            return wanted, rows, states, np.zeros(len(wanted), np.int64)
+        first = np.cumsum(n_alt) - n_alt
+        index = np.repeat(np.arange(len(wanted)), n_alt)
+        by_allele = states[index]
+        for i in np.flatnonzero(n_alt > 1).tolist():
+            of_record = states_by_allele(block, int(wanted[i]), states[i], self.columns)
+            by_allele[first[i] : first[i] + n_alt[i]] = of_record
+        return wanted[index], rows[index], by_allele, np.arange(len(index)) - first[index]
 
     def _check_ploidy(self, block: RecordBlock, wanted: np.ndarray, states: np.ndarray) -> None:
         if not (states == POLYPLOID).any():
@@ -221,16 +250,16 @@ class _Reading:
             n = len(self.blocks.popleft())
             if self.evidence_blocks:
                 self.evidence_blocks.popleft()
-            for column in (self.rows, self.ploidies, *self.loci):
+            self.ploidies.forget(n)
+            for column in (self.rows, *self.loci):
                 del column[:n]
 
     def matrix(self, populations: np.ndarray | None) -> GenotypeMatrix:
         """The matrix of all that was read. Raises InputError where there is too little to model."""
         self._check_content()
         rows = np.array(self.rows, np.int64)
-        ploidy = commonest_ploidy(self.ploidies)
-        keep = np.array(self.ploidies) == ploidy
-        self.passed[PLOIDY_NAMES[3 - ploidy]] += int((~keep & (rows != OUTSIDE)).sum())
+        keep, haploid = self._resolve_ploidies()
+        self.passed[UNCLEAR_PLOIDY] += len(np.unique(rows[~keep & (rows != OUTSIDE)]))
         keep &= self._is_near(rows)
         if keep.sum() < 2:
             raise InputError(
@@ -254,14 +283,32 @@ class _Reading:
         samples = tuple(self.file.header.samples[column] for column in self.columns)
         calls = sample_major(self.blocks, keep, len(samples), np.int8)
         self.kept = keep
-        return GenotypeMatrix(calls, samples, loci, ploidy, populations, source)
+        if self.is_haploid:
+            _replace(calls, 2, 1)
+        ploidy = 1 if self.is_haploid else 2
+        return GenotypeMatrix(
+            calls, samples, loci, ploidy, populations, source, haploid=haploid and haploid.at_loci(keep)
+        )
+
+    def _resolve_ploidies(self) -> tuple[np.ndarray, HaploidCells | None]:
+        """Records whose calls are of the ploidies around them, bool (L,), and the haploid cells of a diploid matrix."""
+        if self.ploidies.is_uniform:
+            self.is_haploid = self.ploidies.shown[0] == 1
+            return np.ones(len(self.rows), bool), None
+        keep, haploid = self.ploidies.resolved(self.blocks, chromosomes(self.loci[0]))
+        used = haploid.samples[:, np.unique(haploid.stretch[keep])]
+        self.is_haploid = bool(used.all())
+        return keep, haploid if used.any() and not used.all() else None
 
     def codes(self) -> np.ndarray | None:
         """uint16 (samples, loci): the evidence beside the matrix, None where there is none."""
         if self.evidence is None or (self.evidence.field is None and not self.evidence.n_half_calls):
             return None
         assert self.kept is not None  # `matrix` comes first
-        return sample_major(self.evidence_blocks, self.kept, len(self.columns), np.uint16)
+        codes = sample_major(self.evidence_blocks, self.kept, len(self.columns), np.uint16)
+        if self.is_haploid:
+            _replace(codes, CALL + 2, CALL + 1)
+        return codes
 
     def _is_near(self, rows: np.ndarray) -> np.ndarray:
         """bool (loci,): those of the region, and no more than `context` on either side; rows: int64 (loci,)."""
@@ -290,14 +337,23 @@ class _Reading:
         return ", ".join(f"{count} {reason}" for reason, count in self.passed.items() if count) or "none"
 
 
+def _replace(values: np.ndarray, old: int, new: int) -> None:
+    """Put `new` in place of `old`, row by row: nothing of the size of all values is made."""
+    for row in values:
+        row[row == old] = new
+
+
 def why_not_modelled(ref: str, alt: str) -> str | None:
     """The reason why a record of these alleles is passed through, or None where it is modelled.
 
-    Any two names are alleles, `-` and numbers too, but for what VCF gives a meaning of its own.
+    Any names are alleles, `-`, `*` and numbers too, but for what VCF gives another meaning. alt: parted by commas.
     """
     if alt == ".":
         return NO_ALT
-    if "," in alt:
-        return MULTIALLELIC
-    symbolic = alt == "*" or ref == "*" or set("<>[]") & set(ref + alt)
-    return SYMBOLIC if symbolic or (len(alt) > 1 and (alt[0] == "." or alt[-1] == ".")) else None
+    alleles = alt.split(",")
+    if len(alleles) > MOST_ALT:
+        return TOO_MANY_ALT
+    breakend = any(not a or a == "." or a[0] == "." or a[-1] == "." for a in alleles)
+    if breakend or ref == "*" or set("<>[]") & set(ref + alt):
+        return SYMBOLIC
+    return TWICE if len({ref, *alleles}) <= len(alleles) else None

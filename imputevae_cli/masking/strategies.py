@@ -9,6 +9,7 @@ import numpy as np
 
 from imputevae_cli.config import SimSettings
 from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix, missing_per_sample
+from imputevae_cli.data.hidden_calls import of_whole_records
 from imputevae_cli.errors import ConfigError, InputError
 from imputevae_cli.masking.observed_pattern import as_matrix, dropped_loci, hidden_clades, observed_like_hidden_cells
 from imputevae_cli.masking.trees import Clades, distances, neighbour_joining
@@ -90,8 +91,8 @@ def hidden_cells(
     nonrandom: clades of `tree`, or of a neighbour-joining tree, lose a locus together; nonrandom_weighted: drawn in
     proportion to the length of the branch above them. dropout: a population loses a locus, loci of rare alleles first.
     A locus that would show a single allele is left out, since its file would not hold it either; a sample keeps
-    a known call. Raises InputError when fewer than MIN_HIDDEN calls can be hidden, or there is no tree to be had;
-    ConfigError for dropout without populations.
+    a known call. The loci of a record of several ALT alleles are hidden together. Raises InputError when fewer than
+    MIN_HIDDEN calls can be hidden, or there is no tree to be had; ConfigError for dropout without populations.
     """
     calls = genotypes.calls
     if strategy == "observed":
@@ -103,6 +104,7 @@ def hidden_cells(
         hidden[:, ~_is_polymorphic(np.where(hidden, MISSING, calls), genotypes.ploidy)] = False
         _keep_last_call(hidden, known)
         cells = np.flatnonzero(hidden)
+    cells = of_whole_records(cells, genotypes.loci.records)
     if len(cells) < MIN_HIDDEN:
         n_known = calls.size - int(missing_per_sample(calls).sum())
         raise InputError(

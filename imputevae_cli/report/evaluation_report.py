@@ -109,6 +109,7 @@ def _input(genotypes: GenotypeMatrix) -> dict[str, Any]:
         "samples": genotypes.n_samples,
         "loci": genotypes.n_loci,
         "ploidy": genotypes.ploidy,
+        "haploid_cells": genotypes.haploid.n_cells if genotypes.haploid is not None else 0,
         "missing_share": float((genotypes.calls == MISSING).mean()),
         "populations": None if populations is None else dict(sorted(Counter(populations.tolist()).items())),
     }

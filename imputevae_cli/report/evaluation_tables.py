@@ -48,7 +48,7 @@ def per_locus(evaluation: Evaluation, genotypes: GenotypeMatrix) -> dict[str, np
     there = np.isfinite(evaluation.guess.gp[:, 0])
     return {
         **{name: getattr(loci, name)[index] for name in ("chrom", "pos", "ref", "alt")},
-        "maf": minor_allele_frequencies(genotypes.calls, genotypes.ploidy)[index],
+        "maf": minor_allele_frequencies(genotypes.calls, genotypes.ploidy, genotypes.haploid)[index],
         "missing_share": (genotypes.calls == MISSING).mean(0)[index],
         **_figures_by(evaluation, place, len(index), ("concordance", "nrd", "dosage_r2", "iqs", "log_loss")),
         "info": impute_info(evaluation.guess.gp[there], place[there], len(index)),

@@ -106,7 +106,8 @@ def _facts_of_data(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     source, masking = _part(report, "input"), _part(report, "masking")
     if source.get("samples"):
         loci, ploidy = source.get("loci") or 0, source.get("ploidy") or 2
-        yield "Data", f"{source['samples']:,} samples, {loci:,} loci, {'haploid' if ploidy == 1 else 'diploid'}"
+        ploidies = labels.ploidy_in_words(ploidy, source.get("haploid_cells"))
+        yield "Data", f"{source['samples']:,} samples, {loci:,} loci, {ploidies}"
     if is_number(source.get("missing_share")):
         yield "Calls missing in the file", percent(source["missing_share"])
     yield "Populations", ", ".join(f"{name} ({n})" for name, n in (source.get("populations") or {}).items())

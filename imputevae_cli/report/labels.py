@@ -109,6 +109,13 @@ def class_names(ploidy: int) -> list[str]:
     return ["REF", "ALT"] if ploidy == 1 else ["hom. REF", "het.", "hom. ALT"]
 
 
+def ploidy_in_words(ploidy: int, n_haploid: int | None) -> str:
+    """The ploidy of a file. n_haploid: cells of a diploid file that are haploid."""
+    if ploidy == 1:
+        return "haploid"
+    return f"diploid, {n_haploid:,} calls haploid" if n_haploid else "diploid"
+
+
 def value(report: Mapping[str, Any], method: str, metric: str) -> float | None:
     """A metric's value in the report, None where it has none."""
     found = (report.get("metrics") or {}).get(method, {}).get(metric) or {}

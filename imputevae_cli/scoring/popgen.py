@@ -8,6 +8,8 @@ Each is computed from several views of one matrix:
 - imputed_same_cells: imputed, without the cells that truth lacks, so that all that differs from truth is an error of
   the imputer. Left out where truth lacks none, and from the PCA.
 
+Haploid cells of a diploid file, as of males on X, have no part but in the PCA: they have no heterozygosity.
+
 A locus counts for a population where truth and the view have two calls or more in it. All is summed over blocks of
 loci: memory grows with the square of the samples, not with the loci.
 """
@@ -22,6 +24,7 @@ import numpy as np
 
 from imputevae_cli.data.frequencies import alt_frequencies
 from imputevae_cli.data.genotypes import MISSING
+from imputevae_cli.data.haploid import HaploidCells
 from imputevae_cli.scoring.pca import pca_of_views
 
 MAX_POPULATIONS = 30
@@ -62,6 +65,7 @@ def bias(
     hidden: np.ndarray,
     populations: np.ndarray | None,
     ploidy: int,
+    haploid: HaploidCells | None = None,
 ) -> dict[str, Any]:
     """The analyses above as plain lists and floats, None where undefined, ready for JSON.
 
@@ -78,7 +82,7 @@ def bias(
     largest = np.sort(np.argsort(-sizes, kind="stable")[:MAX_POPULATIONS])
     first, second = np.triu_indices(len(largest), 1)
     pairs = largest[first], largest[second]
-    sums = _sum_over_loci(matrices, codes, pairs, ploidy)
+    sums = _sum_over_loci(matrices, codes, pairs, ploidy, haploid)
     if not any((view["truth"] == MISSING).any() for view in _blocks_of_views(*matrices)):
         del sums["imputed_same_cells"]
     result = {
@@ -147,12 +151,21 @@ def _pca_blocks(*matrices: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
 
 
 def _sum_over_loci(
-    matrices: tuple[np.ndarray, ...], codes: np.ndarray, pairs: tuple[np.ndarray, np.ndarray], ploidy: int
+    matrices: tuple[np.ndarray, ...],
+    codes: np.ndarray,
+    pairs: tuple[np.ndarray, np.ndarray],
+    ploidy: int,
+    haploid: HaploidCells | None,
 ) -> dict[str, Sums]:
     """Sums of every view. codes: int64 (N,). pairs: codes of the two populations of each pair, int64 (pairs,)."""
     n_groups, n_pairs = codes.max() + 1, len(pairs[0])
     sums: dict[str, Sums] = {}
+    start = 0
     for views in _blocks_of_views(*matrices):
+        if haploid is not None:
+            stop = start + views["truth"].shape[1]
+            alone, start = haploid.block(start, stop), stop
+            views = {view: np.where(alone, np.int8(MISSING), calls) for view, calls in views.items()}
         counts = {view: _count(calls, codes) for view, calls in views.items()}
         for view, of_view in counts.items():
             if view not in sums:

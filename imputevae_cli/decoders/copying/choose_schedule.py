@@ -61,7 +61,7 @@ class Trial:
         calls = np.where(rng.random(truth.shape) < trial.hidden, MISSING, truth).astype(np.int8)
         hidden = (truth != MISSING) & (calls == MISSING)
         cohort = inputs.cohort
-        f = inbreeding.coefficients(cohort.calls, cohort.ploidy, inputs.frequency)
+        f = inbreeding.coefficients(cohort.calls, cohort.ploidy, inputs.frequency, cohort.haploid)
         inbred = bool(np.median(f) > rules.inbreeding.mostly)
         return cls(small.with_calls(calls), truth, hidden, inbred, seed, pool, kernel, rules)
 

@@ -10,7 +10,10 @@ import numpy as np
 
 from imputevae_cli.data.frequencies import alt_frequencies_of_counts
 from imputevae_cli.data.genotypes import MISSING, genotype_counts
+from imputevae_cli.data.haploid import HaploidCells
 from imputevae_cli.decoders.copying.rules import InbreedingRules
+
+DEFAULT_RULES = InbreedingRules()
 
 
 def expected_heterozygosity(calls: np.ndarray, frequency: np.ndarray | None) -> np.ndarray:
@@ -23,15 +26,19 @@ def expected_heterozygosity(calls: np.ndarray, frequency: np.ndarray | None) -> 
     return 2 * own * (1 - own) * 2 * known / np.maximum(2 * known - 1, 1)
 
 
-def coefficients(calls: np.ndarray, ploidy: int, frequency: np.ndarray | None = None) -> np.ndarray:
+def coefficients(
+    calls: np.ndarray, ploidy: int, frequency: np.ndarray | None = None, haploid: HaploidCells | None = None
+) -> np.ndarray:
     """float32 (N,): each sample's F = 1 - heterozygous calls / those expected, 0..1; 1 where haploid.
 
-    calls: int8 (N, L), -1 missing; frequency: float (L,) of ALT, None to take the calls' own.
+    calls: int8 (N, L), -1 missing; frequency: float (L,) of ALT, None to take the calls' own. haploid: cells that are
+    not counted.
     """
     if ploidy == 1:
         return np.ones(len(calls), np.float32)
     het = expected_heterozygosity(calls, frequency)
-    expected = np.array([(row != MISSING) @ het for row in calls])  # (N,)
+    diploid = (lambda n: True) if haploid is None else (lambda n: ~haploid.of_sample(n))
+    expected = np.array([((row != MISSING) & diploid(n)) @ het for n, row in enumerate(calls)])  # (N,)
     seen = np.array([np.count_nonzero(row == 1) for row in calls])
     return np.clip(1 - seen / np.maximum(expected, 1.0), 0, 1).astype(np.float32)
 
@@ -41,16 +48,16 @@ def paths(
     windows: np.ndarray,
     ploidy: int,
     frequency: np.ndarray | None = None,
-    rules: InbreedingRules | None = None,
+    rules: InbreedingRules = DEFAULT_RULES,
+    haploid: HaploidCells | None = None,
 ) -> np.ndarray:
     """uint8 (W, N): 1 where a sample follows one path through a window, because it is haploid or inbred there, else 2.
 
     A window of an inbred sample is called by the odds of its heterozygous calls, with the sample's F as the prior.
-    windows: int64 (W, 4), see `windows.windows`.
+    windows: int64 (W, 4), see `windows.windows`. haploid: cells of a diploid cohort, which say nothing of inbreeding.
     """
-    rules = rules or InbreedingRules()
     found = np.full((len(windows), len(calls)), ploidy, np.uint8)
-    f = coefficients(calls, ploidy, frequency)
+    f = coefficients(calls, ploidy, frequency, haploid)
     inbred = np.flatnonzero(f > rules.least)
     if ploidy == 1 or not len(inbred):
         return found

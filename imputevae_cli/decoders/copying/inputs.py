@@ -66,9 +66,13 @@ class ChainInputs:
         if evidence is not None:
             assert self.frequency is not None
             paths = uncertain.paths(evidence, windows, self.frequency, rules)
-            return Frame(windows, paths, keys(uncertain.comparable(evidence), windows))
-        paths = inbreeding.paths(cohort.calls, windows, cohort.ploidy, self.frequency, rules)
-        return Frame(windows, paths, keys(cohort.calls, windows))
+            identities = keys(uncertain.comparable(evidence), windows)
+        else:
+            paths = inbreeding.paths(cohort.calls, windows, cohort.ploidy, self.frequency, rules, cohort.haploid)
+            identities = keys(cohort.calls, windows)
+        if cohort.haploid is not None:
+            paths[cohort.haploid.in_windows(windows[:, 1], windows[:, 2])] = 1
+        return Frame(windows, paths, identities)
 
     def two_stretches(self, samples: np.ndarray, n_loci: int) -> ChainInputs:
         """About `n_loci` of the loci of some samples, int64, rising, in two stretches; without the VAE's rows."""

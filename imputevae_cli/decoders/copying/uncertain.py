@@ -100,6 +100,9 @@ def residual_coefficients(
     for n in np.flatnonzero((followed == 1).any(0)):
         loci = np.concatenate([np.arange(a, b) for _, a, b, _ in windows[followed[:, n] == 1]])
         own = Evidence(evidence.codes[n : n + 1], evidence.table)
+        if evidence.is_haploid[evidence.codes[n, loci]].any():  # it is haploid there, rather than inbred
+            left[n] = 1.0
+            continue
         left[n] = np.clip(inbreeding_of_samples(own, loci, frequency[loci])[0], 0, 1)
     return left
 
