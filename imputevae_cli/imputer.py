@@ -114,7 +114,7 @@ class ImputeVAE:
         calls = calls if calls.flags.writeable else calls.copy()  # hidden ones are hidden in place, and put back
         evidence = _evidence_for(genotypes, config)
         where, populations = (loci.chrom_codes, loci.positions), (codes, len(names))
-        cohort = Cohort(calls, *where, genotypes.ploidy, *populations, evidence, genotypes.haploid)
+        cohort = Cohort(calls, *where, genotypes.ploidy, *populations, evidence, genotypes.haploid, loci.several)
         validation, test = (HiddenCells.at(mask.cells[some], calls, evidence) for some in (mask.fits, ~mask.fits))
         threads = torch.get_num_threads()
         how = (

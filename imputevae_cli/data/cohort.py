@@ -18,7 +18,7 @@ class Cohort:
     calls: int8 (N, L), -1 missing. chrom_codes: int32 (L,). positions: int64 (L,) bp or float64 (L,) cM.
     populations: int64 (N,) codes 0..n_populations-1, n_populations for a sample of none; or None.
     evidence: of the same cells, or None where calls are certain. haploid: cells that are haploid in a diploid cohort,
-    or None where there are none.
+    or None where there are none. records: int64 (L,), see `Loci.records`, or None where each locus is one.
     """
 
     calls: np.ndarray
@@ -29,6 +29,7 @@ class Cohort:
     n_populations: int = 0
     evidence: Evidence | None = None
     haploid: HaploidCells | None = None
+    records: np.ndarray | None = None
 
     @property
     def n_loci(self) -> int:
@@ -62,6 +63,7 @@ class Cohort:
             populations=populations,
             evidence=None if self.evidence is None else self.evidence.subset(samples, loci),
             haploid=None if self.haploid is None else self.haploid.subset(samples, loci),
+            records=None if self.records is None else self.records[loci],
         )
 
     def possible(self, gp: np.ndarray, samples: np.ndarray, loci: np.ndarray) -> np.ndarray:

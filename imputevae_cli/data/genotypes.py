@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -71,6 +71,24 @@ class Loci:
     def begins_record(self) -> np.ndarray:
         """bool (loci,): whether a locus is the first of its record."""
         return np.diff(self.records, prepend=-1) > 0
+
+    @property
+    def several(self) -> np.ndarray | None:
+        """`records`, where any has several loci, else None."""
+        return None if self.begins_record.all() else self.records
+
+    def blocks(self, size: int) -> Iterator[tuple[int, int]]:
+        """Start and stop of runs of about so many loci, of whole records."""
+        start = 0
+        while start < len(self):
+            stop = self.whole_records(start, min(start + size, len(self)))[1]
+            yield start, stop
+            start = stop
+
+    def alleles_of(self, first: int) -> list[str]:
+        """REF and every ALT allele, in the record's order, of the record that begins at locus `first`."""
+        own = self.alt[first].split(",")
+        return [self.ref[first], *(alt.split(",")[0] for alt in self.alt[first : first + len(own)])]
 
     def whole_records(self, start: int, stop: int) -> tuple[int, int]:
         """Loci start..stop (exclusive), with all loci of the records that they belong to."""

@@ -129,7 +129,7 @@ class Fitted:
         evidence = None if state["evidence"] is None else Evidence.from_state(as_arrays(state["evidence"]))
         haploid = None if state["haploid"] is None else HaploidCells.from_state(as_arrays(state["haploid"]))
         where, ploidy = (loci.chrom_codes, loci.positions), int(state["ploidy"])
-        cohort = Cohort(calls, *where, ploidy, codes, len(names), evidence, haploid)
+        cohort = Cohort(calls, *where, ploidy, codes, len(names), evidence, haploid, loci.several)
         hidden = HiddenCells.at(cells, calls, evidence)
         device = choose_device(config.train.device)
         return cls(

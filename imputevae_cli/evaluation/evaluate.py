@@ -190,7 +190,9 @@ def guess_of_baseline(
     if method == LD_KNNI:
         generator = np.random.default_rng(seed_for(seed, "ld_knni"))
         codes = visible.loci.chrom_codes
-        call, gp, chosen = ld_knni(calls, codes, visible.ploidy, cells.samples, cells.loci, generator)
+        call, gp, chosen = ld_knni(
+            calls, codes, visible.ploidy, cells.samples, cells.loci, generator, visible.loci.several
+        )
         possible = _possible(gp, visible, cells)
         return Guess(np.where((possible == gp).all(1), call, possible.argmax(1)).astype(np.int8), possible), chosen
     populations, n_populations = np.zeros(visible.n_samples, int), 0

@@ -22,13 +22,8 @@ def filled_records(imputed: ImputedBlocks) -> Iterator[Record]:
     """The records of an imputation, in order; it is asked for blocks of BLOCK_BYTES, of whole records."""
     genotypes = imputed.genotypes
     size = int(np.clip(BLOCK_BYTES // (2 * genotypes.n_classes * genotypes.n_samples), 16, 4096))
-    records = genotypes.loci.records
-    start = 0
-    while start < genotypes.n_loci:
-        stop = min(start + size, genotypes.n_loci)
-        stop = int(np.searchsorted(records, records[stop - 1], "right"))
+    for start, stop in genotypes.loci.blocks(size):
         yield from _records_of(imputed.block(start, stop), genotypes, start)
-        start = stop
 
 
 def _records_of(block: ImputedBlock, genotypes: GenotypeMatrix, start: int) -> Iterator[Record]:

@@ -104,7 +104,7 @@ def hidden_cells(
         hidden[:, ~_is_polymorphic(np.where(hidden, MISSING, calls), genotypes.ploidy)] = False
         _keep_last_call(hidden, known)
         cells = np.flatnonzero(hidden)
-    cells = of_whole_records(cells, genotypes.loci.records)
+    cells = of_whole_records(cells, genotypes.loci.several)
     if len(cells) < MIN_HIDDEN:
         n_known = calls.size - int(missing_per_sample(calls).sum())
         raise InputError(
