@@ -189,10 +189,8 @@ def guess_of_baseline(
     calls, n_classes = visible.calls, visible.n_classes
     if method == LD_KNNI:
         generator = np.random.default_rng(seed_for(seed, "ld_knni"))
-        codes = visible.loci.chrom_codes
-        call, gp, chosen = ld_knni(
-            calls, codes, visible.ploidy, cells.samples, cells.loci, generator, visible.loci.several
-        )
+        loci, where = visible.loci, (cells.samples, cells.loci)
+        call, gp, chosen = ld_knni(calls, loci.chrom_codes, visible.ploidy, *where, generator, loci.several)
         possible = _possible(gp, visible, cells)
         return Guess(np.where((possible == gp).all(1), call, possible.argmax(1)).astype(np.int8), possible), chosen
     populations, n_populations = np.zeros(visible.n_samples, int), 0
