@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from copy import copy
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from imputevae_cli.data.evidence_frequencies import evidence_frequencies, posterior
+from imputevae_cli.data.fill_bias import Watched
 from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix, ImputedBlock, missing_per_sample
 from imputevae_cli.data.thousandths import to_thousandths
 from imputevae_cli.data.validate import check_calls
@@ -282,9 +284,10 @@ class ImputedGenotypes:
         source = self.genotypes.source
         check_output(path, inputs=[source.given or source.path] if source else [], force=force)
         kind = output_type_of(path, output_type)
-        return write_vcf(
+        watched = Watched(self)
+        summary = write_vcf(
             path,
-            self,
+            watched,
             output_type=kind,
             command=command,
             version=__version__,
@@ -292,6 +295,7 @@ class ImputedGenotypes:
             progress=progress,
             refines=self.refines,
         )
+        return replace(summary, bias=watched.bias)
 
     def write_phylip(self, path: str | Path, *, names: str = "relaxed", force: bool = False) -> int:
         """Write IUPAC characters of the SNPs; returns their number. names: `relaxed`, or `strict` for 10 characters."""

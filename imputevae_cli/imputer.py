@@ -126,6 +126,7 @@ class ImputeVAE:
             stages or Stages(),
             self.rules,
             genotypes.samples,
+            names,
         )
         return mask, names, Task(cohort, validation, test, *how)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 import typer
 
 from imputevae_cli.cli.help import FILES, SCORING
-from imputevae_cli.cli.options import Common, Input, Likelihoods, MapFile, Popmap, with_common
+from imputevae_cli.cli.options import Common, Input, Likelihoods, MapFile, Parents, Popmap, names_of, with_common
 from imputevae_cli.errors import ConfigError, LostToBaselineError
 from imputevae_cli.log import logger
 
@@ -51,6 +51,7 @@ def evaluate(
     popmap: Popmap = None,
     map_: MapFile = None,
     likelihoods: Likelihoods = None,
+    parents: Parents = None,
     imputed: Annotated[
         str | None,
         typer.Option(
@@ -136,7 +137,7 @@ def evaluate(
         return output if output is not None or json_ else this.output_path(None, config, "_evaluation")
 
     clock = Stopwatch()
-    session = this.start(common, files, {"io.likelihoods": likelihoods})
+    session = this.start(common, files, {"io.likelihoods": likelihoods, "founders.parents": names_of(parents)})
     path = folder_of(session.config)
     if not _check_outputs(path, json_, asked, session):
         return

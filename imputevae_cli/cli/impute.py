@@ -16,7 +16,9 @@ from imputevae_cli.cli.options import (
     Likelihoods,
     MapFile,
     Overlap,
+    Parents,
     Popmap,
+    names_of,
     with_common,
 )
 from imputevae_cli.errors import ConfigError
@@ -51,6 +53,7 @@ def impute(
     popmap: Popmap = None,
     map_: MapFile = None,
     likelihoods: Likelihoods = None,
+    parents: Parents = None,
     overlap: Overlap = OVERLAP,
     output_type: Annotated[
         str | None,
@@ -129,10 +132,11 @@ def impute(
         )
 
     clock = Stopwatch()
-    session = this.start(common, files, {"io.likelihoods": likelihoods})
+    session = this.start(common, files, {"io.likelihoods": likelihoods, "founders.parents": names_of(parents)})
     from imputevae_cli.io.outputs import output_type_of
     from imputevae_cli.io.phylip import check_name_style
     from imputevae_cli.io.phylip import phylip_names as check_names
+    from imputevae_cli.io.vcf_writer import WriteSummary
 
     path = this.output_path(output, session.config, ".vcf.gz")
     kind = output_type_of(path, output_type)
@@ -162,9 +166,10 @@ def impute(
         imputed = fitted.transform(
             genotypes, min_gp=min_gp, phased=phased, refine=refine, progress=session.progress, stages=stages
         )
-        written = None
+        written = WriteSummary()
         if kind == "p":
             imputed.write_phylip(path, names=phylip_names, force=force)
+            written.refined = imputed.n_refined
         else:
             settings: dict[str, Any] = {
                 "command": session.command,
@@ -175,8 +180,7 @@ def impute(
             for number in range(1, draws + 1):
                 imputed.draw(number).write_vcf(drawn_path(path, number), kind, force=force, **settings)
         this.write_latent(latent, fitted, genotypes)
-    n_refined = imputed.n_refined if written is None else written.refined
-    show_imputation(fitted, imputed, path, clock, common.quiet, n_refined)
+    show_imputation(fitted, imputed, path, clock, common.quiet, written)
 
 
 def drawn_path(path: str | Path, number: int) -> str:

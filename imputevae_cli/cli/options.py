@@ -52,6 +52,16 @@ Likelihoods = Annotated[
         rich_help_panel=FILES,
     ),
 ]
+Parents = Annotated[
+    str | None,
+    typer.Option(
+        "--parents",
+        metavar="A,B,...",
+        help="Samples or populations that founder haplotypes begin like; for uncertain calls of a cross.",
+        show_default=False,
+        rich_help_panel=SETTINGS,
+    ),
+]
 Overlap = Annotated[
     int,
     typer.Option(
@@ -191,3 +201,8 @@ def with_common(function: Callable[..., Any]) -> Callable[..., Any]:
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in [*own, *shared]}
     del command.__wrapped__  # typer would look through it, at the signature that is not flattened
     return command
+
+
+def names_of(listed: str | None) -> list[str] | None:
+    """The names of an option such as `A,B,...`, or None where it is not given."""
+    return None if listed is None else [name.strip() for name in listed.split(",") if name.strip()]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from imputevae_cli.ensemble.fitted import Expected
     from imputevae_cli.imputed import ImputedGenotypes
     from imputevae_cli.imputer import ImputeVAE
+    from imputevae_cli.io.vcf_writer import WriteSummary
     from imputevae_cli.report.tuning import TuningFiles
     from imputevae_cli.tuning.result import TuningResult
 
@@ -51,9 +52,9 @@ def show_fit(model: ImputeVAE, genotypes: GenotypeMatrix, path: str, clock: Stop
 
 
 def show_imputation(
-    model: ImputeVAE, imputed: ImputedGenotypes, path: str, clock: Stopwatch, quiet: bool, n_refined: int = 0
+    model: ImputeVAE, imputed: ImputedGenotypes, path: str, clock: Stopwatch, quiet: bool, written: WriteSummary
 ) -> None:
-    """The table of `impute`."""
+    """The table of `impute`. written: what the writer counted."""
     genotypes = imputed.genotypes
     n_missing, n_imputed = imputed.n_missing, imputed.n_imputed
     share = n_missing / max(genotypes.calls.size, 1)
@@ -65,8 +66,11 @@ def show_imputation(
     if n_imputed < n_missing:
         rows.append(("Left missing", f"{n_missing - n_imputed:,}"))
     if imputed.refines and genotypes.evidence is not None:
-        rows.append(("Visible calls refined", f"{n_refined:,}"))
-    rows += [*_fit_rows(model), ("Output", path), *_cost_rows(clock)]
+        rows.append(("Visible calls refined", f"{written.refined:,}"))
+    rows += _fit_rows(model)
+    if written.bias.is_clear:
+        rows.append(("Note", written.bias.in_words()))
+    rows += [("Output", path), *_cost_rows(clock)]
     _show("Imputed", rows, quiet)
 
 

@@ -15,7 +15,9 @@ from imputevae_cli.cli.options import (
     Likelihoods,
     MapFile,
     Overlap,
+    Parents,
     Popmap,
+    names_of,
     with_common,
 )
 from imputevae_cli.errors import ConfigError
@@ -37,6 +39,7 @@ def train(
     popmap: Popmap = None,
     map_: MapFile = None,
     likelihoods: Likelihoods = None,
+    parents: Parents = None,
     overlap: Overlap = OVERLAP,
     latent: LatentFile = None,
     no_panel: Annotated[
@@ -68,7 +71,9 @@ def train(
         )
 
     clock = Stopwatch()
-    session = this.start(common, files, {"io.likelihoods": likelihoods}, shares=True)
+    session = this.start(
+        common, files, {"io.likelihoods": likelihoods, "founders.parents": names_of(parents)}, shares=True
+    )
     path = this.output_path(output, session.config, ".ivae")
     with joined(session.config, input) as ranks:
         # The first process alone writes

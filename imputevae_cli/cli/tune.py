@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imputevae_cli.cli.help import FILES, STUDY
-from imputevae_cli.cli.options import Common, Input, Likelihoods, MapFile, Popmap, with_common
+from imputevae_cli.cli.options import Common, Input, Likelihoods, MapFile, Parents, Popmap, names_of, with_common
 from imputevae_cli.cli.signals import STOPPED_BY
 from imputevae_cli.errors import ConfigError, Preempted
 from imputevae_cli.runtime.stopping import Stopped, StopRequest
@@ -40,6 +40,7 @@ def tune(
     popmap: Popmap = None,
     map_: MapFile = None,
     likelihoods: Likelihoods = None,
+    parents: Parents = None,
     trials: Annotated[
         int | None,
         typer.Option(
@@ -96,6 +97,7 @@ def tune(
     clock = Stopwatch()
     flags = {
         "io.likelihoods": likelihoods,
+        "founders.parents": names_of(parents),
         "tune.n_trials": trials,
         "tune.metrics": metric or None,
         "tune.select": select,

@@ -57,7 +57,7 @@ class Task:
 
     cohort: with all its known calls; the held-out ones are hidden in place while decoders are fitted.
     validation: held-out cells that fit what is fitted on held-out cells. test: those that only measure.
-    samples: their names, where they are known.
+    samples, populations: the names of samples, and of the codes of `cohort.populations`, where they are known.
     """
 
     cohort: Cohort
@@ -71,13 +71,21 @@ class Task:
     stages: Stages = field(default_factory=Stages)
     rules: Rules = field(default_factory=Rules)
     samples: tuple[str, ...] = ()
+    populations: tuple[str, ...] = ()
 
     def rows_of(self, names: Sequence[str]) -> list[int]:
-        """Rows of the samples of these names. Raises ConfigError for one that is not there."""
-        row_of = {name: row for row, name in enumerate(self.samples)}
-        if unknown := [name for name in names if name not in row_of]:
-            raise ConfigError(f"sample {unknown[0]!r} is not in the file; give names of its samples")
-        return [row_of[name] for name in names]
+        """Rows of the samples of these names, a population's standing for its samples, each once.
+
+        Raises ConfigError for a name of neither.
+        """
+        rows_of = {name: [row] for row, name in enumerate(self.samples)}
+        for code, name in enumerate(self.populations):
+            rows_of.setdefault(name, np.flatnonzero(self.cohort.populations == code).tolist())
+        if unknown := [name for name in names if name not in rows_of]:
+            raise ConfigError(
+                f"{unknown[0]!r} is no sample of the file and no population of the popmap; give names of samples"
+            )
+        return list(dict.fromkeys(row for name in names for row in rows_of[name]))
 
     @property
     def hidden(self) -> HiddenCells:

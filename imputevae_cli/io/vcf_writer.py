@@ -6,12 +6,13 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
+from imputevae_cli.data.fill_bias import FillBias
 from imputevae_cli.data.genotypes import GenotypeMatrix, ImputedBlocks, VcfSource
 from imputevae_cli.errors import InputError, OutputError
 from imputevae_cli.io.bcftools import BcftoolsError, run_bcftools
@@ -41,7 +42,7 @@ TBI_END = 1 << 29  # a .tbi cannot index beyond
 @dataclass
 class WriteSummary:
     """Counts of what was written: records, those modelled, calls imputed, and calls of those left missing; visible
-    calls with a posterior, and those that were refined."""
+    calls with a posterior, and those that were refined. bias: of the filled alleles."""
 
     records: int = 0
     modelled: int = 0
@@ -49,6 +50,7 @@ class WriteSummary:
     missing: int = 0
     uncertain: int = 0
     refined: int = 0
+    bias: FillBias = field(default_factory=FillBias)
 
 
 def write_vcf(

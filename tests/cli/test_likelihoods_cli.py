@@ -66,3 +66,22 @@ def test_a_field_that_does_not_serve_is_one_line(low_depth, tmp_path, field, cod
     assert run.returncode == code, error
     assert word in error
     assert error.count("\n") == 1
+
+
+def test_parents_may_be_samples_or_a_population(low_depth, tmp_path):
+    """They set `founders.parents`; a name of neither ends the run."""
+    popmap = tmp_path / "pops.txt"
+    names = cyvcf2.VCF(str(low_depth)).samples
+    popmap.write_text("".join(f"{name}\t{'old' if i < 2 else 'young'}\n" for i, name in enumerate(names)))
+    flags = ("--popmap", popmap, *TINY_FLAGS, "--set", "model.decoder=founders")
+    outputs = {}
+    for parents in ("old", f"{names[0]},{names[1]}", f"{names[5]},{names[6]}"):
+        outputs[parents] = tmp_path / f"{len(outputs)}.vcf"
+        run = imputevae("impute", low_depth, "-o", outputs[parents], "--parents", parents, *flags)
+        assert run.returncode == 0, run.stderr.decode()
+    of_population, same, others = ([r.format("GP") for r in cyvcf2.VCF(str(path))] for path in outputs.values())
+    assert np.array_equal(of_population, same)
+    assert not np.array_equal(of_population, others)
+    run = imputevae("impute", low_depth, "-o", tmp_path / "x.vcf", "--parents", "nobody", *flags)
+    assert run.returncode == 2
+    assert "'nobody' is no sample of the file" in run.stderr.decode()

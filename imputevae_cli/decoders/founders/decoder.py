@@ -133,7 +133,7 @@ def _fitted(task: Task, cohort: Cohort) -> FittedFounders:
 
 
 def _parents_of(task: Task) -> list[int] | None:
-    """Rows of the samples that `founders.parents` names, or None. Raises ConfigError for a name that is not there."""
+    """Rows of the samples that `founders.parents` names, or None. Raises ConfigError as `Task.rows_of` does."""
     names = task.config.founders.parents
     return task.rows_of(names) if names else None
 

@@ -16,8 +16,8 @@ class FoundersSettings(Section):
     iterations: of each. theta_prior: how many copies the locus's frequency counts for in a founder's allele.
     own_prior: how many switches the cohort's shares of the founders count for in a sample's own. inbred: the
     inbreeding coefficient above which a diploid sample follows one path, in cohorts that are inbred by and large;
-    above 1 none does. held: share of the evidence that is hidden to calibrate on. parents: names of samples that the
-    founders begin like, one each.
+    above 1 none does. held: share of the evidence that is hidden to calibrate on. parents: names of samples, or
+    of populations for all of their samples, that the founders begin like, one each.
     """
 
     founders: Count | None = None
