@@ -224,7 +224,8 @@ class GenotypeMatrix:
         evidence = self.evidence
         if evidence is not None:
             evidence = evidence.without((calls == MISSING) & (self.calls != MISSING))
-        return replace(self, calls=calls, evidence=evidence)
+        haploid = None if self.haploid is None else self.haploid.seen_in(calls)
+        return replace(self, calls=calls, evidence=evidence, haploid=haploid)
 
 
 class ImputedBlocks(Protocol):

@@ -67,6 +67,13 @@ class HaploidCells:
         """All samples at some loci, int64, bool or a slice."""
         return replace(self, stretch=self.stretch[loci])
 
+    def seen_in(self, calls: np.ndarray) -> HaploidCells:
+        """The same where other calls are known, int8 (N, L), -1 missing: who has none left on a stretch is absent."""
+        absent = np.zeros_like(self.absent)
+        for stretch in np.flatnonzero(self.samples.all(0)).tolist():
+            absent[:, stretch] = (calls[:, self.stretch == stretch] < 0).all(1)
+        return replace(self, absent=absent)
+
     def placed(self, where: np.ndarray, n_loci: int) -> HaploidCells:
         """The same with locus i at `where[i]`, int64 (L,), of n_loci; each of the others is as the nearest of these."""
         order = np.argsort(where, kind="stable")
@@ -83,6 +90,8 @@ class HaploidCells:
                 n_loci = int((self.stretch[here] == stretch).sum())
                 n_absent = int(self.absent[:, stretch].sum())
                 n_haploid = int(self.samples[:, stretch].sum()) - n_absent
+                if not n_haploid + n_absent:
+                    continue
                 left = f", {n_absent:,} without any call are left so" if n_absent else ""
                 lines.append(f"{chrom}: {n_haploid:,} samples are haploid at {n_loci:,} loci{left}")
         return lines

@@ -97,7 +97,8 @@ def hidden_cells(
     calls = genotypes.calls
     if strategy == "observed":
         populations = None if genotypes.populations is None else _population_codes(genotypes)
-        cells = observed_like_hidden_cells(calls, genotypes.loci.chrom_codes, prop, generator, populations)
+        codes, haploid = genotypes.loci.chrom_codes, genotypes.haploid
+        cells = observed_like_hidden_cells(calls, codes, prop, generator, populations, haploid=haploid)
     else:
         known = calls != MISSING
         hidden = _CHOICES[strategy](genotypes, known, prop, generator, tree)

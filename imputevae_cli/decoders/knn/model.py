@@ -167,7 +167,8 @@ class KnnModel:
 
     def _draw(self, cohort: Cohort, latent: Tensor | None, rng: np.random.Generator) -> Examples:
         """Cells to train on, drawn by `rng`."""
-        hidden = observed_like_hidden_cells(cohort.calls, cohort.chrom_codes, self.settings.hide, rng)
+        calls, codes = cohort.calls, cohort.chrom_codes
+        hidden = observed_like_hidden_cells(calls, codes, self.settings.hide, rng, haploid=cohort.haploid)
         hidden = of_whole_records(hidden, cohort.records)
         return Examples(self._make_panel(cohort, rng, hidden), hidden, latent, rng, self.rules.training)
 
