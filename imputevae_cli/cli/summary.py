@@ -7,12 +7,12 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from imputevae_cli.data.genotypes import GenotypeMatrix, missing_per_sample
 from imputevae_cli.log import printable
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from imputevae_cli.data.haploid import HaploidCells
     from imputevae_cli.ensemble.fitted import Expected
     from imputevae_cli.imputed import ImputedGenotypes
@@ -57,7 +57,7 @@ def show_imputation(
     """The table of `impute`. written: what the writer counted."""
     genotypes = imputed.genotypes
     n_missing, n_imputed = imputed.n_missing, imputed.n_imputed
-    share = n_missing / max(genotypes.calls.size, 1)
+    share = n_missing / max(genotypes.n_samples * int(genotypes.loci.begins_record.sum()), 1)
     rows = [
         *_size_rows(genotypes, imputed.has_calls),
         ("Missing calls", f"{n_missing:,} ({share:.1%})"),
@@ -144,6 +144,9 @@ def show_tuning(result: TuningResult, files: TuningFiles, clock: Stopwatch, quie
 
 def _size_rows(genotypes: GenotypeMatrix, has_calls: np.ndarray | None = None) -> list[tuple[str, str]]:
     rows = [("Samples", f"{genotypes.n_samples:,}"), ("Loci", f"{genotypes.n_loci:,}")]
+    if not genotypes.loci.begins_record.all():
+        n_several = int((np.bincount(genotypes.loci.records) > 1).sum())
+        rows.append(("  records with several ALT alleles", f"{n_several:,}, a locus for each"))
     if genotypes.haploid is not None:
         rows += _haploid_rows(genotypes.haploid, genotypes.loci.chrom)
     rows += _evidence_rows(genotypes)

@@ -133,6 +133,7 @@ def _alignment(imputed: ImputedBlocks, rows: list[str], pairs: np.ndarray, is_sn
         snps = np.flatnonzero(is_snp[start:stop])
         block = imputed.block(start, stop)
         columns = iupac_bytes(block.calls[:, snps], pairs[start:stop][snps], genotypes.ploidy)
+        columns = columns.copy() if block.joint else columns  # what was translated cannot be written to
         for joint in block.joint:
             if is_snp[start + joint.first]:
                 alleles = genotypes.loci.alleles_of(start + joint.first)

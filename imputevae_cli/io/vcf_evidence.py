@@ -127,8 +127,9 @@ class FieldReader:
                 values[row] = of_width(value, width)
             if depth is not None:
                 depths[row] = depth
-        told = (values != INT_END).sum(-1) == 2
-        haploid = (ploidies == 1) | ((ploidies == 0) & told & (self.field not in COUNTS))
+        haploid = ploidies == 1
+        if self.field not in COUNTS and (ploidies == 0).any():
+            haploid = haploid | ((ploidies == 0) & ((values != INT_END).sum(-1) == 2))
         n_expected = np.where(haploid | (self.field in COUNTS), 2, 3)
         self._fill(codes, _Batch(values, depths, n_expected, calls, halves, haploid))
         return codes

@@ -35,10 +35,11 @@ class PloidiesSeen:
 
     def take(self, states: np.ndarray, shown: np.ndarray) -> None:
         """Keep what records show; states: uint8 (b, N), see `vcf_genotypes`; shown: int (b,)."""
+        rows: list[np.ndarray | None] = [None] * len(states)
+        for i in np.flatnonzero(shown == BOTH).tolist():
+            rows[i] = np.packbits(np.stack([PLOIDY_OF[states[i]] == HAPLOID, states[i] == NO_HAPLOID]), axis=1)
         self.shown.extend(shown.tolist())
-        for own, kind in zip(states, shown.tolist(), strict=True):
-            both = np.stack([PLOIDY_OF[own] == HAPLOID, own == NO_HAPLOID]) if kind == BOTH else None
-            self.rows.append(None if both is None else np.packbits(both, axis=1))
+        self.rows.extend(rows)
 
     def forget(self, n: int) -> None:
         """Forget the first records."""

@@ -206,7 +206,9 @@ class _Reading:
             fields = {i: RecordFields(block, i) for i in set(wanted.tolist())}
             for i, allele in zip(wanted.tolist(), alleles.tolist(), strict=True):
                 self.evidence.take(fields[i], allele)
-            shown = np.where(ploidy[kept, None] == BOTH, PLOIDY_OF[states], ploidy[kept, None])
+            shown = ploidy[kept, None]
+            if (shown == BOTH).any():
+                shown = np.where(shown == BOTH, PLOIDY_OF[states], shown)
             self.evidence_blocks.append(self.evidence.decode(calls, HALF_OF[states], shown, keep))
         self.rows.extend(rows[kept].tolist())
         for i, allele in zip(wanted[kept].tolist(), alleles[kept].tolist(), strict=True):
