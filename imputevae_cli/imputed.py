@@ -13,13 +13,13 @@ import numpy as np
 from imputevae_cli.data.evidence_frequencies import evidence_frequencies, posterior
 from imputevae_cli.data.fill_bias import Watched
 from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix, ImputedBlock, missing_per_sample
+from imputevae_cli.data.joint import BlockFunction, Joiner, cut
 from imputevae_cli.data.thousandths import to_thousandths
 from imputevae_cli.data.validate import check_calls
 from imputevae_cli.errors import ConfigError
 from imputevae_cli.io.outputs import check_output, output_type_of
 from imputevae_cli.io.phylip import iupac, write_phylip
 from imputevae_cli.io.vcf_writer import WriteSummary, write_vcf
-from imputevae_cli.joint import BlockFunction, Joiner, cut
 from imputevae_cli.log import Progress
 
 BLOCK = 2048

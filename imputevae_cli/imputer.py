@@ -19,6 +19,7 @@ from imputevae_cli.data.evidence import Evidence
 from imputevae_cli.data.evidence_frequencies import posterior
 from imputevae_cli.data.genotypes import GenotypeMatrix, missing_per_sample
 from imputevae_cli.data.hidden_calls import HiddenCells
+from imputevae_cli.data.joint import BlockFunction
 from imputevae_cli.data.match_loci import Alignment, align_loci
 from imputevae_cli.data.ploidy import check_ploidy
 from imputevae_cli.decoders import registry
@@ -33,7 +34,6 @@ from imputevae_cli.ensemble.forecast import forecast
 from imputevae_cli.ensemble.plan import Data, takes_part
 from imputevae_cli.errors import CheckpointError, ConfigError, InputError
 from imputevae_cli.imputed import ImputedGenotypes
-from imputevae_cli.joint import BlockFunction
 from imputevae_cli.log import NullProgress, Progress, logger
 from imputevae_cli.masking.strategies import Mask, simulate_mask
 from imputevae_cli.runtime.checkpoint import load_checkpoint, save_checkpoint

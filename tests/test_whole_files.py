@@ -290,10 +290,12 @@ def test_refining_bcf_and_regions_of_several_alt_alleles(tmp_path):
     assert any("," in alt for alt, _ in refined)
     assert all(cell.split(":")[5] != cell.split(":")[0] for _, cell in refined)
     out = tmp_path / "out.bcf"
-    run = imputevae("impute", SEVERAL, "-o", out, "--region", "chr1:6000-8000", *TINY_FLAGS)
+    options = ["--region", "chr1:6000-8000", "--phased", *TINY_FLAGS, *flags_of(COPYING)]
+    run = imputevae("impute", SEVERAL, "-o", out, *options)
     assert run.returncode == 0, run.stderr.decode()
     part = [line.split("\t") for line in pysam.bcftools.view("-H", str(out)).split("\n")[:-1]]
     assert [row[1] for row in part] == ["6000", "7000", "8000"]
+    assert all(cell.split(":")[0][1] == "|" for cell in part[0][9:])
     check_cells(part[0])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix, ImputedBlock
-from imputevae_cli.joint import Joiner
+from imputevae_cli.data.joint import Joiner
 
 HEADER = """##fileformat=VCFv4.2
 ##FILTER=<ID=PASS,Description="All filters passed">

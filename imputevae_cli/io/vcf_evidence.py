@@ -206,9 +206,8 @@ class FieldReader:
         ref, alt = counts_of_keys(keys)
         rough = Evidence(codes, np.ones((len(ref), ploidy + 1), np.float32))
         tally = Tally.of(rough, some_loci(codes.shape[0], codes.shape[1], FITTED_CELLS))
-        fitted = (np.arange(len(ref)) >= FIRST_FREE) & (
-            haploid < ploidy
-        )  # haploid reads are read by the diploids' model
+        # In a diploid matrix to diploid cells alone, whose model the haploid ones' reads are then read by
+        fitted = (np.arange(len(ref)) >= FIRST_FREE) & ((haploid == 0) | (ploidy == 1))
         model = fit_read_model(ref, alt, tally.of_codes(fitted), ploidy)
         table = model.likelihoods(ref, alt, ploidy)[FIRST_FREE:]
         if ploidy == 2:
