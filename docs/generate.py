@@ -244,7 +244,7 @@ def metrics() -> str:
     lines = [
         "# Metrics\n",
         "Names and meanings are made from the code. All are taken over known calls that were hidden "
-        "from the model: the held-out calls.\n",
+        "from the model, the held-out calls, or over those of `--truth`.\n",
         "| name in the files | metric | what it says | better |",
         "|---|---|---|---|",
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from copy import copy
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from imputevae_cli.errors import ConfigError
 from imputevae_cli.io.outputs import check_output, output_type_of
 from imputevae_cli.io.phylip import iupac, write_phylip
 from imputevae_cli.io.vcf_writer import WriteSummary, write_vcf
-from imputevae_cli.log import Progress
+from imputevae_cli.log import ProgressOption
 
 BLOCK = 2048
 """Loci at a time, where the caller does not say."""
@@ -52,7 +52,7 @@ class ImputedGenotypes:
         posterior; without it each cell is drawn by itself.
         """
         self.genotypes = genotypes
-        self._gp = gp
+        self._gp = lru_cache(maxsize=1)(gp)  # draws ask for a block again
         self._phase = phase
         if not 0 <= min_gp <= 1:
             raise ConfigError(f"min_gp is {min_gp}; give a probability from 0 to 1")
@@ -272,7 +272,7 @@ class ImputedGenotypes:
         force: bool = False,
         command: str = "",
         threads: int = 1,
-        progress: Progress | None = None,
+        progress: ProgressOption = None,
     ) -> WriteSummary:
         """Write the input's records with missing calls filled; `-` is standard output.
 

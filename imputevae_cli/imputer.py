@@ -34,7 +34,7 @@ from imputevae_cli.ensemble.forecast import forecast
 from imputevae_cli.ensemble.plan import Data, takes_part
 from imputevae_cli.errors import CheckpointError, ConfigError, InputError
 from imputevae_cli.imputed import ImputedGenotypes
-from imputevae_cli.log import NullProgress, Progress, logger
+from imputevae_cli.log import ProgressOption, chosen_progress, logger
 from imputevae_cli.masking.strategies import Mask, simulate_mask
 from imputevae_cli.runtime.checkpoint import load_checkpoint, save_checkpoint
 from imputevae_cli.runtime.cost import Cost
@@ -66,7 +66,7 @@ class ImputeVAE:
     def fit(
         self,
         genotypes: GenotypeMatrix,
-        progress: Progress | None = None,
+        progress: ProgressOption = None,
         on_epoch: Callable[[EpochResult], Any] | None = None,
         stages: Stages | None = None,
     ) -> ImputeVAE:
@@ -93,7 +93,7 @@ class ImputeVAE:
     def _task(
         self,
         genotypes: GenotypeMatrix,
-        progress: Progress | None,
+        progress: ProgressOption,
         on_epoch: Callable[[EpochResult], Any] | None,
         stages: Stages | None,
     ) -> tuple[Mask, tuple[str, ...], Task]:
@@ -120,7 +120,7 @@ class ImputeVAE:
         how = (
             config,
             device,
-            progress or NullProgress(),
+            chosen_progress(progress),
             threads,
             on_epoch,
             stages or Stages(),
@@ -137,7 +137,7 @@ class ImputeVAE:
         min_gp: float = 0.0,
         phased: bool = False,
         refine: bool = False,
-        progress: Progress | None = None,
+        progress: ProgressOption = None,
         stages: Stages | None = None,
     ) -> ImputedGenotypes:
         """Fill the missing calls of `genotypes`, or of those that were fitted; the same each time it is called.
@@ -184,11 +184,11 @@ class ImputeVAE:
             f"with --min-gp {best.min_gp:.2f}"
         )
 
-    def _view(self, aligned: Alignment, progress: Progress | None, stages: Stages | None) -> _View:
+    def _view(self, aligned: Alignment, progress: ProgressOption, stages: Stages | None) -> _View:
         """The model's view of a file: samples of the fit are as the fit has them, others are filled anew."""
         fitted, threads = self._require_fitted(), torch.get_num_threads()
         device = choose_device(self.config.train.device)
-        options = RunOptions(threads, device, progress or NullProgress(), stages or Stages())
+        options = RunOptions(threads, device, chosen_progress(progress), stages or Stages())
         context = Context(self.config, {}, options)
         rows = fitted.rows_of(aligned.genotypes.samples, aligned.calls, aligned.seen)
         if rows is not None:

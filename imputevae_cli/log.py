@@ -8,17 +8,13 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from imputevae_cli.errors import OutputError, brief
 from imputevae_cli.passwords import hide_passwords
-
-if TYPE_CHECKING:
-    from rich.progress import Progress as RichProgress
-    from rich.progress import TaskID
 
 logger = logging.getLogger("imputevae")
 LONGEST_ESCAPE = 10
@@ -43,12 +39,33 @@ class Task(Protocol):
         ...
 
 
+Stage = tuple[str, float]
+"""A part of a run: its name, and the seconds that it is expected to take, 0 where nothing is known of that."""
+
+
 class Progress(Protocol):
-    """Where the core reports how far it has come."""
+    """Where the core reports how far it has come. What shows less than all of it can inherit from `NullProgress`."""
 
     def task(self, name: str, total: float) -> AbstractContextManager[Task]:
         """A context manager that yields a Task of `total` steps; 0 where the total is not known."""
         ...
+
+    def whole(self, ahead: Sequence[Stage] = ()) -> AbstractContextManager[None]:
+        """A context manager around all of a run. ahead: the stages that will end it, known before the others are."""
+        ...
+
+    def expect(self, stages: Callable[[], Sequence[Stage]]) -> None:
+        """The stages that are to come now, in order. They are asked for only where the time that is left is shown,
+        since it takes a moment of each stage to tell."""
+        ...
+
+    def stage(self, name: str) -> AbstractContextManager[None]:
+        """A context manager around one stage, with any number of tasks in it. A task outside of any is one itself."""
+        ...
+
+
+ProgressOption = Progress | bool | None
+"""What the Python API takes: where to report; False for nowhere; None or True for bars in a notebook, if it is one."""
 
 
 class _NullTask:
@@ -62,6 +79,26 @@ class NullProgress:
     @contextmanager
     def task(self, name: str, total: float) -> Iterator[Task]:
         yield _NullTask()
+
+    @contextmanager
+    def whole(self, ahead: Sequence[Stage] = ()) -> Iterator[None]:
+        yield
+
+    def expect(self, stages: Callable[[], Sequence[Stage]]) -> None:
+        pass
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        yield
+
+
+def chosen_progress(progress: ProgressOption) -> Progress:
+    """Where an argument `progress` of the Python API says to report."""
+    if progress is None or progress is True:
+        from imputevae_cli.bars import notebook_progress
+
+        return notebook_progress() or NullProgress()
+    return progress or NullProgress()
 
 
 class _LogTask:
@@ -81,7 +118,7 @@ class _LogTask:
             self._spoke = time.monotonic()
 
 
-class LogProgress:
+class LogProgress(NullProgress):
     """Progress as plain log lines, for batch jobs."""
 
     def __init__(self, interval: float = 30.0):
@@ -95,36 +132,6 @@ class LogProgress:
         logger.info("%s: done in %.1f s%s", name, time.monotonic() - start, f", {task.note}" if task.note else "")
 
 
-class _BarTask:
-    def __init__(self, bar: RichProgress, task_id: TaskID):
-        self._bar, self._id = bar, task_id
-
-    def advance(self, steps: float = 1, note: str = "") -> None:
-        if note:
-            self._bar.update(self._id, advance=steps, note=note)
-        else:
-            self._bar.update(self._id, advance=steps)
-
-
-class BarProgress:
-    """Progress as a rich bar on a terminal."""
-
-    @contextmanager
-    def task(self, name: str, total: float) -> Iterator[Task]:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-        columns = (
-            TextColumn("{task.description:>12}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[note]}"),
-        )
-        with Progress(*columns, console=Console(stderr=True)) as bar:
-            yield _BarTask(bar, bar.add_task(name, total=total or None, note=""))
-
-
 def start_logging(verbose: bool, quiet: bool, log_file: str | Path | None) -> Progress:
     """Send the log to standard error, and to a file if asked; returns the progress that suits the terminal.
 
@@ -133,7 +140,7 @@ def start_logging(verbose: bool, quiet: bool, log_file: str | Path | None) -> Pr
     level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
     for handler in list(logger.handlers):
         logger.removeHandler(handler)
-    screen = logging.StreamHandler(sys.stderr)
+    screen = _Screen()
     screen.setFormatter(_ScreenFormatter())
     screen.setLevel(level)
     logger.addHandler(screen)
@@ -150,7 +157,11 @@ def start_logging(verbose: bool, quiet: bool, log_file: str | Path | None) -> Pr
     logger.propagate = False
     if quiet:
         return LogProgress() if log_file is not None else NullProgress()
-    return BarProgress() if sys.stderr.isatty() else LogProgress()
+    if not sys.stderr.isatty():
+        return LogProgress()
+    from imputevae_cli.bars import BarProgress
+
+    return BarProgress()
 
 
 def start_silence() -> Progress:
@@ -174,6 +185,17 @@ class _ScreenFormatter(_BriefFormatter):
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
         return text if record.levelno == logging.INFO else f"{record.levelname.lower()}: {text}"
+
+
+class _Screen(logging.StreamHandler):  # type: ignore[type-arg]  # not so before Python 3.11
+    """Writes to what is standard error when it is written: while bars are shown, what keeps lines out of their way."""
+
+    def __init__(self) -> None:
+        super().__init__(sys.stderr)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.setStream(sys.stderr)
+        super().emit(record)
 
 
 class _LogFile(logging.FileHandler):

@@ -57,7 +57,7 @@ def example_report(genotypes: GenotypeMatrix, truth: np.ndarray, model: np.ndarr
         "curves": {"precision_recall": cells.curves(precision=True), "roc": cells.curves(precision=False)},
         "confusion": {method: cells.confusion(method) for method in gps},
         "samples": cells.samples(),
-        "bias": bias(truth, calls, imputed, hidden, populations, ploidy),
+        "bias": bias(np.where(hidden, truth, calls), calls, imputed, populations, ploidy),
     }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from conftest import REPOSITORY
 
 PACKAGE = REPOSITORY / "imputevae_cli"
 LAYERS = [
-    ["errors", "schema", "settings", "config", "seeds", "log", "passwords", "compiled"],
+    ["errors", "schema", "settings", "config", "seeds", "log", "bars", "passwords", "compiled"],
     ["data"],
     ["io"],
     ["masking"],

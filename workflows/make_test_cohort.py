@@ -1,4 +1,4 @@
-"""Make cohort.vcf.gz, its index and cohort.popmap in a folder: a small simulated cohort of three contigs.
+"""Make a small simulated cohort of three contigs in a folder: cohort.vcf.gz, its index, cohort.popmap and chr2.bed.
 
 One of the contigs has a name with colons, as HLA contigs do. Run: python workflows/make_test_cohort.py FOLDER
 """
@@ -20,3 +20,4 @@ if __name__ == "__main__":
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     make(folder, "cohort", CONTIGS)
+    (folder / "chr2.bed").write_text(f"chr2\t0\t{CONTIGS['chr2'][0]}\n")

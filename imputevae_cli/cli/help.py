@@ -29,7 +29,8 @@ Example:
     "evaluate": """\
 Examples:
   imputevae evaluate cohort.vcf.gz --popmap pops.popmap -o evaluation
-  imputevae evaluate masked.vcf.gz --imputed beagle.vcf.gz --truth cohort.vcf.gz -o beagle""",
+  imputevae evaluate masked.vcf.gz --imputed beagle.vcf.gz --truth cohort.vcf.gz -o beagle
+  imputevae evaluate lowdepth.vcf.gz --truth deep.vcf.gz --draws 10 -o lowdepth""",
     "tune": """\
 Example:
   imputevae tune cohort.vcf.gz --popmap pops.popmap --trials 50 -o best.yaml

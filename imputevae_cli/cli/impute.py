@@ -117,7 +117,7 @@ def impute(
     """Fill the missing calls of INPUT; every known call stays as it is, unless --refine is given."""
     from imputevae_cli.cli import session as this
     from imputevae_cli.cli.signals import resumable, run_folder_of
-    from imputevae_cli.cli.summary import Stopwatch, show_estimate, show_imputation
+    from imputevae_cli.cli.summary import Stopwatch, show_estimate, show_imputation, writing_seconds
     from imputevae_cli.io.paths import Files, with_indexes
 
     def files(config: Config) -> Files:
@@ -159,7 +159,8 @@ def impute(
     if common.dry_run:
         show_estimate(fitted or ImputeVAE(session.config), genotypes, clock)
         return
-    with resumable(path, common, genotypes, (fitted or session).config, model) as stages:
+    ends = [("writing", writing_seconds(genotypes))]
+    with session.progress.whole(ends), resumable(path, common, genotypes, (fitted or session).config, model) as stages:
         fitted = fitted or ImputeVAE(session.config).fit(genotypes, session.progress, stages=stages)
         if target_accuracy is not None:
             min_gp = _threshold(fitted, target_accuracy)

@@ -144,6 +144,15 @@ class Common:
     region: Annotated[
         str | None, typer.Option("--region", metavar="CHR:A-B", help="Keep this region.", rich_help_panel=SUBSET)
     ] = None
+    regions_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--regions-file",
+            metavar="FILE",
+            help="Keep these regions: .bed, or CHR:A-B one per line.",
+            rich_help_panel=SUBSET,
+        ),
+    ] = None
     force: Annotated[bool, typer.Option("--force", help="Overwrite the output.", rich_help_panel=RUNNING)] = False
     resume: Annotated[
         bool,

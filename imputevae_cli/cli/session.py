@@ -24,6 +24,7 @@ from imputevae_cli.passwords import hide_passwords
 
 if TYPE_CHECKING:
     from imputevae_cli.data.genotypes import GenotypeMatrix
+    from imputevae_cli.data.region import Region
     from imputevae_cli.imputer import ImputeVAE
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -78,7 +79,11 @@ def start(
                 out.write(config.to_yaml().encode())
         raise typer.Exit
     planned = files(config)
-    planned.reads |= {"--config": common.config, "--samples-file": common.samples_file}
+    planned.reads |= {
+        "--config": common.config,
+        "--samples-file": common.samples_file,
+        "--regions-file": common.regions_file,
+    }
     planned.writes |= {"--log-file": common.log_file}
     check_files(planned)
     if leads and not common.dry_run:
@@ -160,7 +165,7 @@ def read(
 ) -> GenotypeMatrix:
     """The genotypes that the options ask for, with genetic positions where there is a map.
 
-    context: with --region, loci on either side of it to be read as well; None for all loci of the file.
+    context: with regions, loci on either side of each to be read as well; None for all loci of the file.
     """
     from imputevae_cli.data.genetic_map import GeneticMap
     from imputevae_cli.io.vcf_reader import read_vcf
@@ -169,12 +174,13 @@ def read(
         raise ConfigError("no INPUT: give a VCF, VCF.gz or BCF, or - for standard input")
     common = session.common
     distances = GeneticMap.read(genetic_map) if genetic_map else None
+    regions = chosen_regions(common)
     genotypes = read_vcf(
         source,
         popmap,
         samples=_chosen_samples(common),
         include_pops=common.include_pops.split(",") if common.include_pops else None,
-        region=common.region,
+        region=regions,
         context=context,
         likelihoods=session.config.io.likelihoods,
         progress=session.progress,
@@ -186,6 +192,7 @@ def read(
     if genotypes.haploid is not None:
         for line in genotypes.haploid.in_words(genotypes.loci.chrom):
             logger.info("%s: %s", genotypes.source.name, line)
+    _say_where_nothing_lies(genotypes)
     if genotypes.evidence_report is not None and (genotypes.evidence_report.field or genotypes.evidence is not None):
         for line in genotypes.evidence_report.lines():
             logger.info("%s: %s", genotypes.source.name, line)
@@ -204,6 +211,29 @@ def _chosen_samples(common: Common) -> list[str] | None:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{common.samples_file}: cannot be read as text ({error}); give one sample a line") from error
     return [name.strip() for name in names if name.strip()]
+
+
+def _say_where_nothing_lies(genotypes: GenotypeMatrix) -> None:
+    """A note on chromosomes that regions name and that have no locus there: names may differ between two files."""
+    source = genotypes.source
+    if source is None or source.regions is None:
+        return
+    named = {part.chrom for part in source.regions.parts}
+    empty = sorted(named - set(genotypes.loci.chrom[~genotypes.is_context]))
+    if empty:
+        chroms = f"{len(empty):,} of {len(named):,} chromosomes (such as {empty[0]})"
+        logger.info("%s: the regions hold no locus to model on %s", source.name, chroms)
+
+
+def chosen_regions(common: Common) -> list[str | Region] | None:
+    """The regions that the options name; None for the whole file."""
+    from imputevae_cli.io.regions_file import read_regions
+
+    if common.region and common.regions_file:
+        raise ConfigError("give --region or --regions-file, not both")
+    if common.regions_file is not None:
+        return read_regions(common.regions_file)
+    return [common.region] if common.region else None
 
 
 def write_latent(path: Path | None, model: ImputeVAE, genotypes: GenotypeMatrix, *, picture: bool = False) -> None:

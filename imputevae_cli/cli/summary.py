@@ -83,12 +83,18 @@ def show_evaluation(report: dict[str, Any], output: str | None, clock: Stopwatch
     from rich.text import Text
 
     from imputevae_cli.report.labels import method_name
+    from imputevae_cli.scoring.popgen_draws import draws_in_words
 
-    names = ("concordance", "nrd", "f1", "skill_r2", "iqs", "log_loss")
+    by_reads = report["masking"]["scored_by"] == "reads"
+    names: tuple[str, ...] = ("concordance", "nrd", "f1", "skill_r2", "iqs", "log_loss")
+    if by_reads:
+        names = ("read_loss", "estimated_concordance", "estimated_nrd", "estimated_ece")
     verdict = report["verdict"]
     print(printable(f"{verdict['headline']}. {verdict['sentences'][0]}"), file=sys.stderr)
     cells = report["masking"]["cells"]
-    table = Table(title=f"Scored on {cells:,} calls that were hidden", title_justify="left")
+    hidden = " that were hidden" if report["masking"]["strategy"] else ""
+    how = ", by their reads" if by_reads else ""
+    table = Table(title=f"Scored on {cells:,} calls{hidden}{how}", title_justify="left")
     for name in ("method", *names):
         table.add_column(name.replace("_", " "), justify="left" if name == "method" else "right", no_wrap=True)
     for method in report["methods"]:
@@ -96,8 +102,15 @@ def show_evaluation(report: dict[str, Any], output: str | None, clock: Stopwatch
         title = Text(printable(method_name(report, method, short=True)))
         table.add_row(title, *("-" if v is None else f"{v:.4f}" for v in values))
     Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 100).print(table)
+    if drawn := draws_in_words(report["bias"]["draws"]):
+        print(drawn, file=sys.stderr)
     where = f"{printable(output)}: " if output else ""
     print(f"{where}{_duration(clock.seconds())}, {peak_megabytes():,.0f} MB at most", file=sys.stderr)
+
+
+def writing_seconds(genotypes: GenotypeMatrix) -> float:
+    """What filling and writing will take, about."""
+    return WRITE_SECONDS * genotypes.calls.size + FILL_SECONDS * float(missing_per_sample(genotypes.calls).sum())
 
 
 def show_estimate(model: ImputeVAE, genotypes: GenotypeMatrix, clock: Stopwatch, runs: int = 1) -> None:
@@ -108,11 +121,10 @@ def show_estimate(model: ImputeVAE, genotypes: GenotypeMatrix, clock: Stopwatch,
     to_here = clock.seconds()
     ahead = model.forecast(genotypes)
     n_missing = missing_per_sample(genotypes.calls).sum()
-    writing = WRITE_SECONDS * genotypes.calls.size + FILL_SECONDS * n_missing
     rows = [
         *_size_rows(genotypes),
         ("Missing calls", f"{n_missing / genotypes.calls.size:.1%}"),
-        ("Time, about", _duration(to_here + runs * ahead.seconds + writing)),
+        ("Time, about", _duration(to_here + runs * ahead.seconds + writing_seconds(genotypes))),
         ("Peak memory, about", f"{peak_megabytes() + ahead.bytes / 1e6:,.0f} MB"),
     ]
     _show("Dry run: nothing was written", rows, quiet=False)

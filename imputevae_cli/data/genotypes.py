@@ -13,7 +13,7 @@ import numpy as np
 from imputevae_cli.data.evidence import Evidence
 from imputevae_cli.data.evidence_report import EvidenceReport
 from imputevae_cli.data.haploid import HaploidCells
-from imputevae_cli.data.region import Region
+from imputevae_cli.data.region import Regions
 from imputevae_cli.data.validate import check_calls, check_content, check_lengths
 
 MISSING = -1
@@ -112,12 +112,12 @@ class VcfSource:
 
     path: the file to walk; a spooled copy when the input was standard input, or text of what was a BCF.
     name: what the user called it.
-    n_records: records of the file, or of `region`.
-    rows: int64 (loci,), each locus's place among the records of `region` (0-based); -1 for a locus outside it, which
+    n_records: records of the file, or of `regions`.
+    rows: int64 (loci,), each locus's place among the records of `regions` (0-based); -1 for a locus outside them, which
         the model sees as context and nobody writes.
     columns: int64 (samples,), each sample's place among the file's samples (0-based).
     passed_through: reason -> number of records that are not modelled.
-    region: what is to be written, or None for the whole file.
+    regions: what is to be written, or None for the whole file.
     given: the file that the user named, which no output may overwrite; None stands for `path`.
     own_keys: (`INFO` or `FORMAT`, key) of fields that the file has under names that the writer adds.
     """
@@ -128,7 +128,7 @@ class VcfSource:
     rows: np.ndarray
     columns: np.ndarray
     passed_through: Mapping[str, int] = field(default_factory=dict)
-    region: Region | None = None
+    regions: Regions | None = None
     given: Path | None = None
     own_keys: frozenset[tuple[bytes, bytes]] = frozenset()
 
@@ -197,6 +197,13 @@ class GenotypeMatrix:
         """Missing calls, one for each record."""
         calls, begins = self.calls, self.loci.begins_record
         return int(missing_per_sample(calls if begins.all() else calls[:, begins]).sum())
+
+    @property
+    def visible_calls_are_uncertain(self) -> bool:
+        """Whether the evidence leaves any visible call open, so that the calls are no truth to score against."""
+        if self.evidence is None or not self.calls_are_uncertain:
+            return False
+        return self.evidence.n_uncertain(self.calls) > 0
 
     @property
     def n_classes(self) -> int:

@@ -1,10 +1,12 @@
-"""A region of the genome, as `--region` names it."""
+"""Regions of the genome, as `--region` and `--regions-file` name them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Container
+from bisect import bisect_right
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 from imputevae_cli.errors import ConfigError
 
@@ -49,5 +51,50 @@ class Region:
             return self.chrom if self.start == 1 else f"{self.chrom}:{self.start}-"
         return f"{self.chrom}:{self.start}-{self.end}"
 
+
+@dataclass(frozen=True)
+class Regions:
+    """One or more regions; they may overlap, and their order does not matter."""
+
+    parts: tuple[Region, ...]
+
+    @classmethod
+    def parse(cls, wanted: Iterable[str | Region], chroms: Container[str] = ()) -> Regions:
+        """Texts are read as `Region.parse` does, and raise what it raises."""
+        return cls(tuple(one if isinstance(one, Region) else Region.parse(one, chroms) for one in wanted))
+
+    @cached_property
+    def _spans(self) -> dict[str, tuple[list[int], list[int]]]:
+        """By chromosome the starts and the ends of its stretches, in order, overlapping ones merged."""
+        spans: dict[str, tuple[list[int], list[int]]] = {}
+        for part in sorted(self.parts, key=lambda part: part.start):
+            starts, ends = spans.setdefault(part.chrom, ([], []))
+            if ends and part.start <= ends[-1]:
+                ends[-1] = max(ends[-1], part.end)
+            else:
+                starts.append(part.start)
+                ends.append(part.end)
+        return spans
+
+    @property
+    def chroms(self) -> Container[str]:
+        """The chromosomes that they lie on."""
+        return self._spans.keys()
+
+    @property
+    def title(self) -> str:
+        """What a message calls them."""
+        return f"--region {self}" if len(self.parts) == 1 else f"any of the {len(self.parts):,} regions"
+
+    def __str__(self) -> str:
+        return ",".join(map(str, self.parts))
+
     def __contains__(self, place: tuple[str, int]) -> bool:
-        return place[0] == self.chrom and self.start <= place[1] <= self.end
+        starts, ends = self._spans.get(place[0], ([], []))
+        i = bisect_right(starts, place[1]) - 1
+        return i >= 0 and place[1] <= ends[i]
+
+    def begins_after(self, chrom: str, pos: int) -> bool:
+        """Whether one of them begins further along the chromosome."""
+        starts, _ = self._spans.get(chrom, ([], []))
+        return bool(starts) and pos < starts[-1]

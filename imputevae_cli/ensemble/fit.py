@@ -5,7 +5,7 @@ Every decoder sees the same visible calls; the held-out validation cells decide.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -23,16 +23,18 @@ from imputevae_cli.ensemble.gate import Gate
 from imputevae_cli.ensemble.held_out import HeldOut
 from imputevae_cli.ensemble.plan import Data, Findings, Plan, Step, plan
 from imputevae_cli.ensemble.screen import idle_decoders, loss_ratio
-from imputevae_cli.log import logger
+from imputevae_cli.log import Stage, logger
+from imputevae_cli.runtime.cost import MOMENT_CELLS
 from imputevae_cli.runtime.device import kernel_threads
 
 
 def fit_ensemble(task: Task) -> tuple[Ensemble, np.ndarray]:
     """Fit the decoders that `model.decoder` asks for, and the gate; with what it says of the test cells, (M, C)."""
-    with task.holding_out(), kernel_threads(1):
-        ensemble, test_gp = Fit(task).on_visible()
-    inputs = Inputs(ensemble.fitted)
-    fitted = {name: one.on_all_calls(task, inputs) for name, one in ensemble.fitted.items()}
+    with task.progress.whole():
+        with task.holding_out(), kernel_threads(1):
+            ensemble, test_gp = Fit(task).on_visible()
+        inputs = Inputs(ensemble.fitted)
+        fitted = {name: one.on_all_calls(task, inputs) for name, one in ensemble.fitted.items()}
     ensemble.fitted = {
         name: one.for_others_alone() if isinstance(one, SampleStructure) and name not in ensemble.gate.parts else one
         for name, one in fitted.items()
@@ -70,6 +72,7 @@ class Fit:
     def on_visible(self) -> tuple[Ensemble, np.ndarray]:
         """The ensemble of the visible calls, and the probabilities of the test cells, (M, C)."""
         now, findings = self.first_plan()
+        self.task.progress.expect(lambda: self._expected(now.steps))
         for step in now.steps:
             if not step.on_trial or step.effort.serves_others:
                 self.carry_out(step)
@@ -94,7 +97,8 @@ class Fit:
         name = step.decoder
         before = {n: self.fitted[n] for n in self.decoders[name].depends_on if n in self.fitted}
         inputs = Inputs(before, step.effort, self.fitted.get(name))
-        self.fitted[name] = self.decoders[name].fit(self.task, inputs)
+        with self.task.progress.stage(name):
+            self.fitted[name] = self.decoders[name].fit(self.task, inputs)
         if step.is_mixed:
             self.views[name] = partial(_possible, self.task.cohort, self.fitted[name])
 
@@ -102,10 +106,25 @@ class Fit:
         """The plan once those on trial were judged, with all of it carried out."""
         idle = self.task.stages.run("screens judged", lambda: self._judge(held_out, now.on_trial))
         settled = self.plan(Findings(findings.ratio, idle))
-        for step in settled.steps:
-            if step.decoder not in self.fitted or (step.is_mixed and step.decoder not in self.views):
-                self.carry_out(step)
+        left = [step for step in settled.steps if self._is_left(step)]
+        self.task.progress.expect(lambda: self._expected(left))
+        for step in left:
+            self.carry_out(step)
         return settled
+
+    def _is_left(self, step: Step) -> bool:
+        """Whether a step of the settled plan was not carried out before it was settled."""
+        return step.decoder not in self.fitted or (step.is_mixed and step.decoder not in self.views)
+
+    def _expected(self, steps: Sequence[Step]) -> list[Stage]:
+        """What each step will take, about; 0 where a moment of it would take as long, or where it serves others."""
+        small = self.task.cohort.calls.size < MOMENT_CELLS
+        stages = []
+        for step in steps:
+            decoder, inputs = self.decoders[step.decoder], Inputs(dict(self.fitted), step.effort)
+            unknown = small or step.effort.serves_others
+            stages.append((step.decoder, 0.0 if unknown else decoder.cost(self.task, inputs).seconds))
+        return stages
 
     def _judge(self, held_out: HeldOut, names: tuple[str, ...]) -> dict[str, str]:
         """Those on trial that add nothing to what `held_out` knows, and why."""

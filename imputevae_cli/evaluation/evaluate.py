@@ -1,94 +1,35 @@
 """Evaluation: known calls are hidden, filled by a method, and scored; the model beside baselines on the same cells.
 
-A `Round` is one mask. What a method says of its cells is a `Guess`. Methods are scored one after the other, over the
-cells of all rounds, so that memory holds the probabilities of two methods at most.
+A `Round` is one mask, or the cells of a truth. What a method says of its cells is a `Guess`. Methods are scored one
+after the other, over the cells of all rounds, so that memory holds the probabilities of two methods at most.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from imputevae_cli.data import frequencies as baselines
 from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix
-from imputevae_cli.data.haploid import without_heterozygotes
 from imputevae_cli.data.hidden_calls import HiddenCells, pick
 from imputevae_cli.data.match_loci import places_in_file
-from imputevae_cli.imputed import ImputedGenotypes
+from imputevae_cli.errors import InputError
+from imputevae_cli.evaluation.baselines import baselines_of, guess_of_baseline
+from imputevae_cli.evaluation.guess import Guess, Round, joined
+from imputevae_cli.evaluation.score import MODEL, MethodScore, Scorer
+from imputevae_cli.imputed import BLOCK, ImputedGenotypes
 from imputevae_cli.imputer import ImputeVAE
 from imputevae_cli.log import NullProgress, Progress, logger
 from imputevae_cli.masking.strategies import hide
 from imputevae_cli.masking.trees import Clades, distances, neighbour_joining
-from imputevae_cli.scoring import curves
-from imputevae_cli.scoring.bootstrap import draws_of_loci, intervals, sums_by_locus
-from imputevae_cli.scoring.ld_knni import ld_knni
-from imputevae_cli.scoring.metrics import (
-    BY_LOCUS,
-    METRICS,
-    OF_PROBABILITIES,
-    Cells,
-    certain,
-    dosage,
-    fill_dosage,
-    score_cells,
-)
+from imputevae_cli.scoring.metrics import Cells
 from imputevae_cli.scoring.popgen import bias
-from imputevae_cli.scoring.strata import rows_of, strata_of
 from imputevae_cli.seeds import seed_for
 
-MODEL = "model"
-MODE, POPULATION_MODE = "mode", "population_mode"
-FREQUENCIES, LD_KNNI = "population_frequencies", "ld_knni"
-HARDLY = 1e-3
-"""Samples' worth of all others that a population's commonest genotype is chosen with: only to decide ties."""
 MAX_CELLS = 1_000_000
 """A mask hides at most so many calls: more make no figure surer, and cost memory and time."""
-
-
-@dataclass(frozen=True)
-class Round:
-    """One mask: the cells that are hidden, known to the scorer alone."""
-
-    cells: HiddenCells
-
-    def visible(self, genotypes: GenotypeMatrix) -> GenotypeMatrix:
-        """The genotypes that an imputer is given."""
-        calls = genotypes.calls.copy()
-        calls[self.cells.samples, self.cells.loci] = MISSING
-        return genotypes.with_calls(calls)
-
-
-@dataclass(frozen=True)
-class Guess:
-    """What a method says of M cells.
-
-    call: int8 (M,), -1 left missing. gp: float32 (M, C), NaN where a cell has none. doses: float32 (M,), NaN where
-    unknown, or None: from gp. has_probabilities: whether gp are probabilities, rather than a call taken as certain.
-    """
-
-    call: np.ndarray
-    gp: np.ndarray
-    doses: np.ndarray | None = None
-    has_probabilities: bool = True
-
-
-@dataclass
-class MethodScore:
-    """All figures of one method; `spread` is the standard deviation over rounds, NaN for one round."""
-
-    method: str
-    figures: dict[str, float]
-    low: dict[str, float]
-    high: dict[str, float]
-    spread: dict[str, float]
-    strata: list[dict[str, Any]]
-    calibration: list[dict[str, Any]]
-    precision_recall: dict[str, dict[str, Any]]
-    roc: dict[str, dict[str, Any]]
-    confusion: list[list[int]]
 
 
 @dataclass
@@ -119,9 +60,23 @@ def draw_rounds(
     rounds = []
     for number in range(repeats):
         generator = np.random.default_rng(seed_for(seed, f"evaluation mask {number}"))
-        hidden = hide(genotypes, strategy, prop, generator, tree)
-        rounds.append(Round(HiddenCells.of(hidden, genotypes.calls)))
+        rounds.append(round_of(hide(genotypes, strategy, prop, generator, tree), genotypes))
     return rounds
+
+
+def round_of(hidden: np.ndarray, genotypes: GenotypeMatrix) -> Round:
+    """The round that hides these known calls, bool (N, L): scored by their reads where calls are uncertain.
+
+    A call without any read is no evidence of anything, and is left out then.
+    """
+    if not genotypes.visible_calls_are_uncertain:
+        return Round(HiddenCells.of(hidden, genotypes.calls))
+    evidence = genotypes.evidence
+    assert evidence is not None  # else calls were certain
+    hidden = hidden & evidence.known(slice(None), 0, genotypes.n_loci)
+    if not hidden.any():
+        raise InputError("the hidden calls have no reads behind them, so there is nothing to score")
+    return Round(HiddenCells.at(np.flatnonzero(hidden), genotypes.calls, evidence))
 
 
 def guess_of(imputed: ImputedGenotypes, genotypes: GenotypeMatrix, cells: HiddenCells) -> Guess:
@@ -150,70 +105,57 @@ def guess_of(imputed: ImputedGenotypes, genotypes: GenotypeMatrix, cells: Hidden
     return Guess(call, gp)
 
 
-def guesses_of_model(
+@dataclass(frozen=True)
+class Guessed:
+    """What was said of the cells of each round, and the whole matrix that came of the first.
+
+    filled: int8 (N, L), the first round's visible calls with all that was filled in or refined. drawn: the same with
+    genotypes drawn from the posterior, a matrix a draw.
+    """
+
+    rounds: list[Round]
+    guesses: list[Guess]
+    filled: np.ndarray
+    drawn: Sequence[np.ndarray] = ()
+
+
+def guess_with_model(
     genotypes: GenotypeMatrix,
     rounds: list[Round],
     model_for: Callable[[GenotypeMatrix], ImputeVAE],
     progress: Progress | None = None,
-) -> tuple[list[Guess], ImputeVAE, np.ndarray]:
-    """The model's guesses of each round; the last model; and the first round's calls, all filled, int8 (N, L).
+    n_draws: int = 0,
+) -> tuple[Guessed, ImputeVAE]:
+    """What a model says of each round, uncertain visible calls refined, and the last round's model.
 
     model_for: gives a fitted model, from the visible genotypes.
     """
+    first: ImputedGenotypes | None = None
     guesses: list[Guess] = []
-    filled: np.ndarray | None = None
     for one in rounds:
         visible = one.visible(genotypes)
         model = model_for(visible)
-        imputed = model.transform(visible, progress=progress)
+        imputed = model.transform(visible, refine=genotypes.visible_calls_are_uncertain, progress=progress)
         guesses.append(guess_of(imputed, visible, one.cells))
-        if filled is None:
-            filled = visible.calls.copy()
-            place = places_in_file(imputed.genotypes, genotypes)
-            for loci, block in imputed.blocks():
-                filled[:, place[loci]] = block.calls
-    assert filled is not None  # there is a round
-    return guesses, model, filled
+        first = first or imputed
+    assert first is not None  # there is a round
+    drawn = [first.draw(number) for number in range(1, n_draws + 1)]
+    filled, *rest = _in_place([first, *drawn], rounds[0].visible(genotypes))
+    return Guessed(rounds, guesses, filled, rest), model
 
 
-def baselines_of(genotypes: GenotypeMatrix) -> list[str]:
-    """The baselines that there are: the commonest genotype of the population needs two populations at least."""
-    own = [POPULATION_MODE] if genotypes.populations is not None and len(set(genotypes.populations)) > 1 else []
-    return [MODE, *own, FREQUENCIES, LD_KNNI]
+def _in_place(imputed: list[ImputedGenotypes], visible: GenotypeMatrix) -> list[np.ndarray]:
+    """Imputed calls at the loci of `visible`, int8 (N, L) each; those of loci that a model lacks are as they are there.
 
-
-def guess_of_baseline(
-    method: str, visible: GenotypeMatrix, cells: HiddenCells, seed: int
-) -> tuple[Guess, dict[str, Any]]:
-    """A baseline's guess from the visible calls, and what it chose."""
-    calls, n_classes = visible.calls, visible.n_classes
-    if method == LD_KNNI:
-        generator = np.random.default_rng(seed_for(seed, "ld_knni"))
-        loci, where = visible.loci, (cells.samples, cells.loci)
-        call, gp, chosen = ld_knni(calls, loci.chrom_codes, visible.ploidy, *where, generator, loci.several)
-        possible = _possible(gp, visible, cells)
-        return Guess(np.where((possible == gp).all(1), call, possible.argmax(1)).astype(np.int8), possible), chosen
-    populations, n_populations = np.zeros(visible.n_samples, int), 0
-    if visible.populations is not None and method != MODE:
-        names, populations = np.unique(visible.populations.astype(str), return_inverse=True)
-        n_populations = len(names)
-    shrinkage = 2.0 if method == FREQUENCIES else HARDLY
-    shares = baselines.genotype_frequencies(
-        calls, n_classes, populations, n_populations, shrinkage=shrinkage, haploid=visible.haploid
-    )
-    gp = _possible(shares[populations[cells.samples], cells.loci], visible, cells)
-    call = gp.argmax(1).astype(np.int8)
-    if method == FREQUENCIES:
-        return Guess(call, gp), {}
-    return Guess(call, certain(call, n_classes), has_probabilities=False), {}
-
-
-def _possible(gp: np.ndarray, visible: GenotypeMatrix, cells: HiddenCells) -> np.ndarray:
-    """Genotype probabilities of the cells, float (M, C), without the heterozygotes that haploid ones cannot be."""
-    if visible.haploid is None:
-        return gp
-    haploid = visible.haploid.of_cells(cells.samples, cells.loci)
-    return np.where(haploid[:, None], without_heterozygotes(gp), gp)
+    imputed: an imputation and draws from it. Block by block, so that the model works out each block once.
+    """
+    filled = [visible.calls.copy() for _ in imputed]
+    place = places_in_file(imputed[0].genotypes, visible)
+    for start in range(0, len(place), BLOCK):
+        stop = min(start + BLOCK, len(place))
+        for one, calls in zip(imputed, filled, strict=True):
+            calls[:, place[start:stop]] = one.block(start, stop).calls
+    return filled
 
 
 def evaluate(
@@ -225,14 +167,14 @@ def evaluate(
 ) -> Evaluation:
     """Score the model's guesses of each round, and those of every baseline on the same cells.
 
-    genotypes: the input; a round's cells are missing in it, or are hidden by the round.
+    genotypes: the input; a round's cells are missing in it, or are hidden by the round, or are scored by a truth.
     """
-    scorer = _Scorer(genotypes, rounds, seed)
+    scorer = Scorer(genotypes, rounds, seed)
     others = baselines_of(genotypes)
     with (progress or NullProgress()).task("scoring", 1 + len(others)) as task:
         first = scorer.pooled(model)
         score = scorer.score(MODEL, model, first)
-        evaluation = Evaluation([score], first, scorer.samples, scorer.loci, _joined(model))
+        evaluation = Evaluation([score], first, scorer.samples, scorer.loci, joined(model))
         task.advance()
         for method in others:
             said = [guess_of_baseline(method, one.visible(genotypes), one.cells, seed) for one in rounds]
@@ -244,100 +186,17 @@ def evaluate(
     return evaluation
 
 
-def downstream_bias(genotypes: GenotypeMatrix, one: Round, filled: np.ndarray) -> dict[str, Any]:
-    """What the imputation does to population genetics: `popgen.bias` of one round; filled: int8 (N, L)."""
-    cells, truth = one.cells, genotypes.calls.copy()
-    truth[cells.samples, cells.loci] = cells.truth
-    hidden = np.zeros(truth.shape, bool)
-    hidden[cells.samples, cells.loci] = True
+def downstream_bias(genotypes: GenotypeMatrix, guessed: Guessed) -> dict[str, Any]:
+    """What the imputation does to population genetics: `popgen.bias` of the first round.
+
+    Uncertain calls are no truth: then it is what the round's cells have, or is not known.
+    """
+    one = guessed.rounds[0]
+    cells, truth = one.cells, None
+    if cells.likelihoods is None:
+        uncertain = genotypes.visible_calls_are_uncertain
+        truth = np.full_like(genotypes.calls, MISSING) if uncertain else genotypes.calls.copy()
+        truth[cells.samples, cells.loci] = cells.truth
     visible = one.visible(genotypes).calls
-    return bias(truth, visible, filled, hidden, genotypes.populations, genotypes.ploidy, genotypes.haploid)
-
-
-class _Scorer:
-    """Scores guesses of the same cells: what does not depend on the method is computed once."""
-
-    def __init__(self, genotypes: GenotypeMatrix, rounds: list[Round], seed: int):
-        self._rounds = rounds
-        self.samples, self.loci, self._truth = (
-            np.concatenate([getattr(one.cells, name) for one in rounds]) for name in ("samples", "loci", "truth")
-        )
-        # Loci without a scored cell have no part in the resampling
-        self._with_cells, self._locus = np.unique(self.loci, return_inverse=True)
-        visible = rounds[0].visible(genotypes).calls
-        self._means = np.concatenate(
-            [baselines.locus_means(one.visible(genotypes).calls)[one.cells.loci] for one in rounds]
-        )
-        truth = genotypes.calls.copy()
-        truth[self.samples, self.loci] = self._truth
-        self._strata = strata_of(
-            truth,
-            visible,
-            genotypes.ploidy,
-            genotypes.populations,
-            HiddenCells(self.samples, self.loci, self._truth),
-            genotypes.haploid,
-        )
-        generator = np.random.default_rng(seed_for(seed, "bootstrap"))
-        self._draws = draws_of_loci(len(self._with_cells), generator)
-
-    def pooled(self, guesses: list[Guess]) -> Cells:
-        """The cells of all rounds with what a method says of them; loci count from 0 among those with cells."""
-        guess = _joined(guesses)
-        doses = dosage(guess.gp) if guess.doses is None else guess.doses
-        doses = fill_dosage(doses, guess.call, self._means)
-        if guess.doses is None and not guess.has_probabilities:  # a row of zeros is no dosage
-            doses = np.where(guess.call < 0, self._means, doses)
-        return Cells(self._truth, guess.gp, guess.call, self._means, self._locus, doses)
-
-    def score(self, method: str, guesses: list[Guess], cells: Cells) -> MethodScore:
-        """Every figure of one method."""
-        n_classes = cells.gp.shape[1]
-        has_probabilities = guesses[0].has_probabilities
-        each = [score_cells(*_arguments(cells.take(part))) for part in self._parts()]
-        spans = intervals(sums_by_locus(cells, len(self._with_cells)), self._draws, n_classes)
-        unknown = () if has_probabilities else OF_PROBABILITIES
-        names = [name for name in METRICS if name not in unknown]
-        # Sums over loci pool the rounds; what is averaged over loci is another figure then, not the rounds' mean
-        spanned = [name for name in names if name in spans and (len(each) == 1 or name not in BY_LOCUS)]
-        strata = [stratum for stratum in self._strata if method == MODEL or not stratum.crossed]
-        truth, gp = cells.with_probabilities()
-        precision_recall = curves.precision_recall(truth, gp)
-        by_class = {f"average_precision_{c}": one["average_precision"] for c, one in precision_recall.items()}
-        return MethodScore(
-            method=method,
-            figures={name: float(np.mean([one[name] for one in each])) for name in names} | by_class,
-            low={name: spans[name][0] for name in spanned},
-            high={name: spans[name][1] for name in spanned},
-            spread={name: float(np.std([one[name] for one in each], ddof=1)) for name in names}
-            if len(each) > 1
-            else {},
-            strata=rows_of(strata, cells, self._draws, method, has_probabilities),
-            calibration=curves.calibration(truth, gp) if has_probabilities else [],
-            precision_recall=precision_recall,
-            roc=curves.roc(truth, gp),
-            confusion=curves.confusion(cells.truth, cells.call, n_classes),
-        )
-
-    def _parts(self) -> Iterator[slice]:
-        start = 0
-        for one in self._rounds:
-            yield slice(start, start + len(one.cells.truth))
-            start += len(one.cells.truth)
-
-
-def _arguments(cells: Cells) -> tuple[Any, ...]:
-    return cells.truth, cells.gp, cells.call, cells.locus_mean, cells.locus, cells.dosage
-
-
-def _joined(guesses: list[Guess]) -> Guess:
-    """The guesses of all rounds as one."""
-    if len(guesses) == 1:
-        return guesses[0]
-    doses = None if guesses[0].doses is None else np.concatenate([guess.doses for guess in guesses])
-    return Guess(
-        np.concatenate([guess.call for guess in guesses]),
-        np.concatenate([guess.gp for guess in guesses]),
-        doses,
-        guesses[0].has_probabilities,
-    )
+    groups = genotypes.populations, genotypes.ploidy
+    return bias(truth, visible, guessed.filled, *groups, guessed.drawn, genotypes.haploid)

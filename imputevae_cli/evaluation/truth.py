@@ -1,4 +1,4 @@
-"""Scoring a file that any tool wrote: its cells are those missing in the file it was given and known in a truth."""
+"""Scoring against a truth from elsewhere: the cells that are missing in the input, and uncertain calls too."""
 
 from __future__ import annotations
 
@@ -12,18 +12,21 @@ from imputevae_cli.data.hidden_calls import HiddenCells
 from imputevae_cli.data.match_loci import match_loci
 from imputevae_cli.data.popmap import match_names
 from imputevae_cli.errors import InputError
-from imputevae_cli.evaluation.evaluate import Guess, Round
+from imputevae_cli.evaluation.guess import Guess, Round
 from imputevae_cli.io.imputed_reader import ImputedCells, read_imputed
 from imputevae_cli.log import Progress, logger
 from imputevae_cli.scoring.metrics import certain
 
+MOST_WRONG = 0.01
+"""A truth of which more calls than this share are expected to be wrong, by its own reads, is scored by these reads."""
 MAX_SCORED = 5_000_000
 """More cells make no figure surer, and each takes some 150 bytes."""
 
 
 @dataclass(frozen=True)
 class FromFile:
-    """What a file says. filled: int8 (N, L), the input's calls with what the file filled in; -1 where it did not.
+    """What a file says. filled: int8 (N, L), the input's calls with what the file filled in, or rewrote where calls are
+    uncertain; -1 where it did not.
 
     source: GP, DS or GT, what stands for the genotype probabilities. notes: what is amiss with the file, in sentences.
     """
@@ -37,7 +40,9 @@ class FromFile:
 def cells_of_truth(genotypes: GenotypeMatrix, truth: GenotypeMatrix, rng: np.random.Generator) -> Round:
     """The cells that are missing in `genotypes` and known in `truth`, samples matched by name.
 
-    Loci are matched as `match_loci` does. Of more than MAX_SCORED cells, those of some loci are scored, drawn by `rng`.
+    Where calls are uncertain, all cells that `truth` knows are scored, visible ones too. If its own calls are (see
+    MOST_WRONG), they are no truth: the missing cells are scored by its reads. Loci are matched as `match_loci` does. Of
+    more than MAX_SCORED cells, those of some loci are scored, drawn by `rng`.
     Raises InputError where the ploidies differ, where no sample or no locus is in both, and where no such cell is left.
     """
     name, given = _name(truth), _name(genotypes)
@@ -65,15 +70,43 @@ def cells_of_truth(genotypes: GenotypeMatrix, truth: GenotypeMatrix, rng: np.ran
         logger.warning(
             "%s: %d of its loci are not in %s, or without a call there, and are not scored", name, extra, given
         )
-    where = (genotypes.calls == MISSING) & (row >= 0)[:, None] & (place >= 0)
+    where = (row >= 0)[:, None] & (place >= 0)
+    by_reads = _is_no_truth(truth)
+    if by_reads or not genotypes.visible_calls_are_uncertain:
+        where &= genotypes.calls == MISSING
     _thin_out(where, rng)
     cells = HiddenCells.of(where, genotypes.calls)
     call = truth.calls[row[cells.samples], place[cells.loci]].astype(np.int64)
-    known = call != MISSING
-    if not known.any():
-        raise InputError(f"{name}: no call that is missing in {given} is known in it; there is nothing to score")
+    known, likelihoods = call != MISSING, None
     call = np.where(swapped[cells.loci], truth.ploidy - call, call)
-    return Round(HiddenCells(cells.samples[known], cells.loci[known], call[known]))
+    if by_reads:
+        likelihoods = _likelihoods(truth, row[cells.samples], place[cells.loci], swapped[cells.loci])
+        known &= likelihoods.min(1) < 1
+    known = np.flatnonzero(known)
+    if not len(known):
+        raise InputError(f"{name}: no call that is missing in {given} is known in it; there is nothing to score")
+    return Round(HiddenCells(cells.samples, cells.loci, call, likelihoods).take(known), hides=False)
+
+
+def _is_no_truth(truth: GenotypeMatrix) -> bool:
+    """Whether the calls are too uncertain to be scored against, which is said."""
+    report = truth.evidence_report
+    if not truth.visible_calls_are_uncertain or report is None:
+        return False
+    too_many = report.expected_wrong > MOST_WRONG
+    then = "so calls are scored by its reads" if too_many else "so figures are a little lower than they should be"
+    logger.warning(
+        "%s: %.1f %% of its calls are expected to be wrong by %s, %s", _name(truth), 100 * report.expected_wrong,
+        report.field, then,
+    )  # fmt: skip
+    return too_many
+
+
+def _likelihoods(truth: GenotypeMatrix, rows: np.ndarray, loci: np.ndarray, swapped: np.ndarray) -> np.ndarray:
+    """float32 (M, C) of some cells of `truth`, its alleles exchanged where `swapped`, bool (M,)."""
+    assert truth.evidence is not None  # by which they are uncertain
+    likelihoods = truth.evidence.of_cells(rows, loci)
+    return np.where(swapped[:, None], likelihoods[:, ::-1], likelihoods)
 
 
 def _thin_out(where: np.ndarray, rng: np.random.Generator) -> None:
@@ -92,7 +125,9 @@ def read_guess(path: str | Path, genotypes: GenotypeMatrix, cells: HiddenCells, 
     """What the file says of the cells. Errors as in `read_imputed`."""
     said = read_imputed(path, genotypes, cells.samples, cells.loci, progress)
     notes = []
-    if said.n_changed:
+    if said.n_changed and genotypes.visible_calls_are_uncertain:
+        notes.append(f"The file rewrites {said.n_changed:,} visible calls, as uncertain calls may be.")
+    elif said.n_changed:
         notes.append(f"The file changed {said.n_changed:,} calls that were known in the input.")
     if said.n_lost:
         notes.append(f"The file lacks {said.n_lost:,} loci with scored calls, which count as left missing.")

@@ -26,7 +26,7 @@ class ImputedCells:
 
     call: int8 (M,), -1 left missing. gp: float32 (M, C), NaN without; dosage: float32 (M,), NaN without.
     source: GP, DS or GT, the best that the file holds. n_lost: loci with cells that the file does not hold.
-    filled: int8 (N, L), the input's known calls, and the file's calls where the input has none.
+    filled: int8 (N, L), the input's known calls, and the file's calls where the input has none or has uncertain ones.
     n_changed: calls that were known in the input and are others in the file.
     """
 
@@ -124,6 +124,7 @@ class _Reading:
     ):
         n_cells = len(loci)
         self._name, self._ploidy, self._filled = name, genotypes.ploidy, genotypes.calls.copy()
+        self._may_change = genotypes.visible_calls_are_uncertain
         self._columns, self._samples = columns, samples
         self._edges = np.searchsorted(loci, np.arange(genotypes.n_loci + 1))
         self._haploid = genotypes.haploid
@@ -165,7 +166,8 @@ class _Reading:
             column = self._filled[:, locus]
             missing = column == MISSING
             self._n_changed += int((~missing & (calls != column)).sum())
-            column[missing] = calls[missing]
+            taken = missing | ((calls != MISSING) & self._may_change)
+            column[taken] = calls[taken]
             self._call[cells] = calls[samples]
         elif b"GP" in keys:
             gp = self._gp[cells]

@@ -18,7 +18,7 @@ from imputevae_cli.data.evidence import CALL
 from imputevae_cli.data.genotypes import GenotypeMatrix, Loci, VcfSource
 from imputevae_cli.data.haploid import HaploidCells
 from imputevae_cli.data.popmap import PopMap
-from imputevae_cli.data.region import Region
+from imputevae_cli.data.region import Region, Regions
 from imputevae_cli.errors import InputError
 from imputevae_cli.io.sample_major import mapped, sample_major
 from imputevae_cli.io.selection import choose_samples
@@ -30,7 +30,7 @@ from imputevae_cli.io.vcf_header import REFINED_FORMAT
 from imputevae_cli.io.vcf_ploidy import BOTH, PloidiesSeen, chromosomes
 from imputevae_cli.io.vcf_records import Fixed, RecordBlock, VcfFile, open_vcf
 from imputevae_cli.io.vcf_text import is_stream, spool
-from imputevae_cli.log import NullProgress, Progress
+from imputevae_cli.log import ProgressOption, chosen_progress
 
 TOO_MANY_ALT, NO_ALT, SYMBOLIC = f"more than {MOST_ALT} ALT alleles", "no ALT", "symbolic ALT"
 NO_GT, NO_CALL, TWICE = "no GT", "no call", "an allele named twice"
@@ -38,7 +38,7 @@ UNCLEAR_PLOIDY = "a sample of another ploidy than around it"
 """Reasons why a record is not modelled."""
 
 OUTSIDE = -1
-"""The row of a locus that is read as context of the region: see `VcfSource.rows`."""
+"""The row of a locus that is read as context of the regions: see `VcfSource.rows`."""
 
 PROBED = 500
 """Records at the beginning of a file that tell which of its fields is evidence."""
@@ -55,10 +55,10 @@ def read_vcf(
     *,
     samples: Sequence[str] | None = None,
     include_pops: Sequence[str] | None = None,
-    region: str | None = None,
+    region: str | Sequence[str | Region] | None = None,
     context: int | None = 0,
     likelihoods: Likelihoods = "auto",
-    progress: Progress | None = None,
+    progress: ProgressOption = None,
     spool_dir: Path | None = None,
 ) -> GenotypeMatrix:
     """Read the calls of the records; a half-call is missing, and the allele seen is evidence.
@@ -68,7 +68,7 @@ def read_vcf(
 
     path: VCF, VCF.gz (BGZF or gzip) or BCF, or `-` for standard input; a stream is copied into `spool_dir`, and a BCF
     as text. samples: keep these alone, in the file's order. include_pops: keep the samples of these populations.
-    region: `chrom`, `chrom:start-end` (1-based, inclusive); a record is in it when its POS is.
+    region: `chrom`, `chrom:start-end` (1-based, inclusive), or several; a record is in one when its POS is.
     context: with a region, how many loci on either side of it, on its chromosome, are read as well, or None for all
     loci of the file: they are in the matrix, but no writer writes them (`GenotypeMatrix.is_context`).
     likelihoods: what stands behind the calls, for `GenotypeMatrix.evidence`: the FORMAT field PL, GL, AD, CATG or GP;
@@ -80,7 +80,7 @@ def read_vcf(
     name = "standard input" if str(path) == "-" else str(path)
     given = spool(path, name, spool_dir) if is_stream(path) else Path(path)
     file = open_vcf(given, name, spool_dir)
-    within = Region.parse(region, file.chroms()) if region else None
+    within = Regions.parse([region] if isinstance(region, str) else region, file.chroms()) if region else None
     columns, populations = choose_samples(file.header.samples, name, popmap, samples, include_pops)
 
     def probe(reader: FieldReader) -> None:
@@ -88,7 +88,7 @@ def read_vcf(
 
     evidence, refused = choose_field(likelihoods, name, len(file.header.samples), columns, probe)
     reading = _Reading(file, given, columns, within, context, evidence)
-    with (progress or NullProgress()).task("reading", 0) as task:
+    with chosen_progress(progress).task("reading", 0) as task:
         for block in file.blocks():
             reading.take(block)
             task.advance(len(block))
@@ -114,7 +114,7 @@ class _Reading:
     file: VcfFile
     given: Path
     columns: np.ndarray
-    region: Region | None
+    regions: Regions | None
     context: int | None
     evidence: FieldReader | None = None
     passed: Counter[str] = field(default_factory=Counter)
@@ -126,7 +126,7 @@ class _Reading:
     loci: tuple[list[Any], ...] = field(default_factory=lambda: ([], [], [], [], []))  # chrom, pos, ref, alt, id
     own_keys: set[tuple[bytes, bytes]] = field(default_factory=set)
     formats: set[bytes] = field(default_factory=set)
-    n_kept: int = 0  # records of the region
+    n_kept: int = 0  # records of the regions
     n_after: int = 0  # loci taken since the last of them
     n_with_gt: int = 0
     reasons: dict[tuple[str, str], str | None] = field(default_factory=dict)
@@ -162,15 +162,15 @@ class _Reading:
         self._forget_early_loci()
 
     def _row_of(self, chrom: str, pos: int) -> int | None:
-        """A record's place among those of the region, OUTSIDE for context of it, None where it is not read."""
-        region = self.region
-        if region is None or (chrom, pos) in region:
+        """A record's place among those of the regions, OUTSIDE for context of them, None where it is not read."""
+        regions = self.regions
+        if regions is None or (chrom, pos) in regions:
             self.n_kept, self.n_after = self.n_kept + 1, 0
             return self.n_kept - 1
         if self.context is None:
             return OUTSIDE
-        near = self.context and chrom == region.chrom and (pos < region.start or self.n_after < self.context)
-        return OUTSIDE if near else None
+        near = chrom in regions.chroms and (regions.begins_after(chrom, pos) or self.n_after < self.context)
+        return OUTSIDE if self.context and near else None
 
     def _why_not(self, fixed: Fixed) -> str | None:
         if not fixed.has_gt:
@@ -247,7 +247,7 @@ class _Reading:
         )
 
     def _forget_early_loci(self) -> None:
-        """Let go of loci so far before the region that they are no context of it."""
+        """Let go of loci so far before the first region that they are no context of it."""
         while self.context and not self.n_kept and self.blocks and len(self.rows) - len(self.blocks[0]) >= self.context:
             n = len(self.blocks.popleft())
             if self.evidence_blocks:
@@ -278,7 +278,7 @@ class _Reading:
             rows=rows[keep],
             columns=self.columns,
             passed_through={reason: count for reason, count in self.passed.items() if count},
-            region=self.region,
+            regions=self.regions,
             given=self.given,
             own_keys=frozenset(self.own_keys),
         )
@@ -313,17 +313,24 @@ class _Reading:
         return codes
 
     def _is_near(self, rows: np.ndarray) -> np.ndarray:
-        """bool (loci,): those of the region, and no more than `context` on either side; rows: int64 (loci,)."""
+        """bool (loci,): those of the regions, and on either side of each no more than `context` of its chromosome.
+
+        rows: int64 (loci,).
+        """
         inside = np.flatnonzero(rows != OUTSIDE)
         if not self.context or not len(inside):
             return np.ones(len(rows), bool)
-        place = np.arange(len(rows))
-        return (place >= inside[0] - self.context) & (place <= inside[-1] + self.context)
+        place, chrom = np.arange(len(rows)), np.array(self.loci[0], object)
+        following = np.searchsorted(inside, place).clip(max=len(inside) - 1)
+        near = np.zeros(len(rows), bool)
+        for one in (inside[following], inside[(following - 1).clip(min=0)]):
+            near |= (abs(place - one) <= self.context) & (chrom == chrom[one])
+        return near
 
     def _check_content(self) -> None:
         name = self.file.name
-        if not self.n_kept and not self._may_be_empty():
-            raise InputError(f"{name}: no record lies in --region {self.region}; check the chromosome's name")
+        if self.regions is not None and not self.n_kept and not self._may_be_empty(self.regions):
+            raise InputError(f"{name}: no record lies in {self.regions.title}; check the chromosome's name")
         if not self.n_with_gt:
             raise InputError(f"{name}: no record has GT in its FORMAT; give a file with genotypes")
         if not self.rows and self.passed[NO_CALL] == self.n_with_gt:
@@ -331,9 +338,10 @@ class _Reading:
         if not self.rows:
             raise InputError(f"{name}: no record can be modelled ({self._passed_in_words()})")
 
-    def _may_be_empty(self) -> bool:
-        """Whether a region without a record is nothing odd: the file knows its chromosome, and has loci elsewhere."""
-        return self.context is None and self.region is not None and self.region.chrom in self.file.chroms()
+    def _may_be_empty(self, regions: Regions) -> bool:
+        """Whether regions without a record are nothing odd: the file knows a chromosome of theirs, and has loci
+        elsewhere."""
+        return self.context is None and any(chrom in regions.chroms for chrom in self.file.chroms())
 
     def _passed_in_words(self) -> str:
         return ", ".join(f"{count} {reason}" for reason, count in self.passed.items() if count) or "none"

@@ -32,7 +32,7 @@ from imputevae_cli.io.vcf_header import (
 from imputevae_cli.io.vcf_index import make_index
 from imputevae_cli.io.vcf_splice import Record, Splice
 from imputevae_cli.io.vcf_text import vcf_lines
-from imputevae_cli.log import NullProgress, Progress, logger
+from imputevae_cli.log import Progress, ProgressOption, chosen_progress, logger
 
 BGZF_LEVEL = 5  # half the time of 6 for a file 7 % larger
 WRITE_BYTES = 1 << 18
@@ -61,7 +61,7 @@ def write_vcf(
     command: str,
     version: str,
     threads: int = 1,
-    progress: Progress | None = None,
+    progress: ProgressOption = None,
     refines: bool = False,
 ) -> WriteSummary:
     """Write the input's records with the imputed calls, GP, DS and IMP; all else stays byte for byte.
@@ -76,7 +76,7 @@ def write_vcf(
         raise OutputError(
             f"{path}: these genotypes were not read from a VCF, so there is none to fill; write PHYLIP instead"
         )
-    walk = _Filling(imputed, source, command, version, progress or NullProgress())
+    walk = _Filling(imputed, source, command, version, chosen_progress(progress))
     walk.refines = refines
     write_walk(path, walk, output_type, threads)
     return walk.summary
@@ -208,7 +208,7 @@ class Walk:
     def _records(self, lines: Iterator[bytes]) -> Iterator[bytes]:
         """Every record of the output, without its newline."""
         source, genotypes = self._source, self._genotypes
-        region = source.region
+        regions = source.regions
         place = _Order()
         records = self._modelled()
         splice = Splice(self._columns, self.refines)
@@ -218,7 +218,7 @@ class Walk:
         number = -1
         for line in lines:
             chrom, pos, _ = line.split(b"\t", 2)
-            if region and (chrom.decode(), int(pos)) not in region:
+            if regions and (chrom.decode(), int(pos)) not in regions:
                 continue
             number += 1
             place.see(chrom, int(pos))

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix
-from imputevae_cli.evaluation.evaluate import Evaluation, MethodScore
+from imputevae_cli.evaluation.evaluate import Evaluation
+from imputevae_cli.evaluation.score import MethodScore
 from imputevae_cli.report.evaluation_tables import per_locus, per_sample
 from imputevae_cli.report.findings import Findings, findings_of
 from imputevae_cli.report.verdict import verdict
@@ -70,6 +71,7 @@ def report_of(
             "prop": masking.prop,
             "repeats": masking.repeats,
             "seed": masking.seed,
+            "scored_by": _scored_by(evaluation, masking),
             "cells": len(evaluation.samples),
             "classes": np.bincount(evaluation.cells.truth, minlength=genotypes.n_classes).tolist(),
         },
@@ -102,6 +104,13 @@ def report_of(
     return report
 
 
+def _scored_by(evaluation: Evaluation, masking: Masking) -> str:
+    """What stands for the true genotypes: `truth`, of a file; the hidden `calls`; or the `reads` of uncertain ones."""
+    if evaluation.cells.likelihoods is not None:
+        return "reads"
+    return "truth" if masking.strategy is None else "calls"
+
+
 def _input(genotypes: GenotypeMatrix) -> dict[str, Any]:
     populations = genotypes.populations
     return {
@@ -111,6 +120,9 @@ def _input(genotypes: GenotypeMatrix) -> dict[str, Any]:
         "ploidy": genotypes.ploidy,
         "haploid_cells": genotypes.haploid.n_cells if genotypes.haploid is not None else 0,
         "missing_share": float((genotypes.calls == MISSING).mean()),
+        "evidence": genotypes.evidence_report.reason
+        if genotypes.visible_calls_are_uncertain and genotypes.evidence_report
+        else None,
         "populations": None if populations is None else dict(sorted(Counter(populations.tolist()).items())),
     }
 
@@ -142,6 +154,8 @@ def _histograms(evaluation: Evaluation, genotypes: GenotypeMatrix) -> dict[str, 
     table = per_locus(evaluation, genotypes)
     histograms: dict[str, Any] = {}
     for name in ("concordance", "dosage_r2", "iqs", "info"):
+        if name not in table:
+            continue
         values = table[name][np.isfinite(table[name])]
         low = 0.0 if name != "iqs" else -1.0
         counts, edges = np.histogram(values.clip(low, 1.0), HISTOGRAM_BINS, (low, 1.0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix
 from imputevae_cli.evaluation.evaluate import Evaluation
 from imputevae_cli.io.mask_file import gzip_text
 from imputevae_cli.scoring.bootstrap import figures, sums_by_locus
-from imputevae_cli.scoring.metrics import OF_PROBABILITIES, Cells, impute_info
+from imputevae_cli.scoring.metrics import OF_PROBABILITIES, impute_info
 from imputevae_cli.scoring.strata import FIGURES, minor_allele_frequencies
 
 CHUNK = 1 << 16
@@ -22,7 +23,8 @@ CHUNK = 1 << 16
 def per_sample(evaluation: Evaluation, genotypes: GenotypeMatrix) -> list[dict[str, Any]]:
     """A row for each sample that has scored cells, of the model."""
     who, place = np.unique(evaluation.samples, return_inverse=True)
-    names = ("concordance", "nrd", "f1", "skill_r2", "log_loss")
+    by_reads = evaluation.cells.likelihoods is not None
+    names = ("read_loss",) if by_reads else ("concordance", "nrd", "f1", "skill_r2", "log_loss")
     table = _figures_by(evaluation, place, len(who), names)
     missing = (genotypes.calls == MISSING).mean(1)
     populations = genotypes.populations
@@ -45,12 +47,14 @@ def per_locus(evaluation: Evaluation, genotypes: GenotypeMatrix) -> dict[str, np
     """
     index, place = np.unique(evaluation.loci, return_inverse=True)
     loci = genotypes.loci
+    by_reads = evaluation.cells.likelihoods is not None
+    names = ("read_loss",) if by_reads else ("concordance", "nrd", "dosage_r2", "iqs", "log_loss")
     there = np.isfinite(evaluation.guess.gp[:, 0])
     return {
         **{name: getattr(loci, name)[index] for name in ("chrom", "pos", "ref", "alt")},
         "maf": minor_allele_frequencies(genotypes.calls, genotypes.ploidy, genotypes.haploid)[index],
         "missing_share": (genotypes.calls == MISSING).mean(0)[index],
-        **_figures_by(evaluation, place, len(index), ("concordance", "nrd", "dosage_r2", "iqs", "log_loss")),
+        **_figures_by(evaluation, place, len(index), names),
         "info": impute_info(evaluation.guess.gp[there], place[there], len(index)),
     }
 
@@ -58,10 +62,10 @@ def per_locus(evaluation: Evaluation, genotypes: GenotypeMatrix) -> dict[str, np
 def _figures_by(evaluation: Evaluation, place: np.ndarray, n: int, names: Sequence[str]) -> dict[str, np.ndarray]:
     """The number of cells, and figures, of each group of cells, (n,); place: int (M,), the group of each cell."""
     cells = evaluation.cells
-    by_place = Cells(cells.truth, cells.gp, cells.call, cells.locus_mean, place, cells.dosage)
+    by_place = replace(cells, locus=place)
     found = figures(sums_by_locus(by_place, n), cells.gp.shape[1])
     if not evaluation.guess.has_probabilities:
-        found |= {name: np.full(n, np.nan) for name in OF_PROBABILITIES}
+        found |= {name: np.full(n, np.nan) for name in (*OF_PROBABILITIES, "read_loss")}
     return {"n": np.bincount(place, minlength=n), **{name: found[name] for name in names}}
 
 
@@ -74,7 +78,7 @@ def write_tables(folder: Path, report: dict[str, Any], evaluation: Evaluation, g
     ]
     _write(folder / "metrics.tsv", ["method", "metric", "value", "low", "high", "spread"], metrics)
     spans = [f"{name}{end}" for name in FIGURES for end in ("", "_low", "_high")]
-    _write(folder / "strata.tsv", ["stratum", "level", "method", "n", *spans], report["strata"])
+    _write(folder / "strata.tsv", ["stratum", "level", "method", "n", *spans, "expected_accuracy"], report["strata"])
     samples = report["samples"]
     _write(folder / "samples.tsv", list(samples[0]), samples)
     bins = [{"method": method, **row} for method, rows in report["calibration"].items() for row in rows]
@@ -98,11 +102,15 @@ def _text(value: Any) -> str:
 
 
 def _write_cells(path: Path, evaluation: Evaluation, genotypes: GenotypeMatrix) -> None:
-    """One row a scored cell: where it is, its true and its called ALT-allele count (NA where left missing), and GP."""
+    """One row a scored cell: where it is, its true and its called ALT-allele count (NA where left missing), and GP.
+
+    In place of a truth there is the hidden call where that is uncertain.
+    """
     loci, names, guess = genotypes.loci, np.array(genotypes.samples, object), evaluation.guess
+    truth = "truth" if evaluation.cells.likelihoods is None else "hidden_call"
     probabilities = [f"gp{k}" for k in range(guess.gp.shape[1])]
     with gzip_text(path) as out:
-        out.write("\t".join(["chrom", "pos", "ref", "alt", "sample", "truth", "call", *probabilities]) + "\n")
+        out.write("\t".join(["chrom", "pos", "ref", "alt", "sample", truth, "call", *probabilities]) + "\n")
         for start in range(0, len(evaluation.loci), CHUNK):
             some = slice(start, start + CHUNK)
             at = evaluation.loci[some]

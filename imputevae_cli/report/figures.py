@@ -207,6 +207,20 @@ def by_sample_missingness(report: Mapping[str, Any]) -> Figure | None:
     )  # fmt: skip
 
 
+def by_depth(report: Mapping[str, Any]) -> Figure | None:
+    """NRD, or the log loss of the reads, by the depth of the cell."""
+    rows = _stratum(report, "depth")
+    key = "nrd" if any(is_number(row.get("nrd")) for row in rows) else "read_loss"
+    name = "NRD" if key == "nrd" else "log loss of the reads"
+    reading = f"{NRD_MEANS}, by how many reads the file has of the cell; lower is better."
+    if key == "read_loss":
+        reading = (
+            "How unlikely the hidden reads are under each method's probabilities; lower is better. More reads say "
+            "more, so compare methods at one depth, and not depths."
+        )
+    return _strata_figure(report, rows, key, "by-depth", "Does depth matter?", "reads of the cell", name, reading)
+
+
 def _strata_figure(
     report: Mapping[str, Any],
     rows: Sequence[Mapping[str, Any]],
@@ -233,7 +247,7 @@ def _strata_figure(
         axes.set_xticks(range(len(levels)), [_short_level(level) for level in levels], fontsize=8)
         axes.set(xlabel=across, ylabel=up, xlim=(-0.4, len(levels) - 0.6))
         lowest = min(row[key] for row in found.values())
-        axes.set_ylim(min(-0.02, max(lowest - 0.05, -0.5)), 1.02 if key != "nrd" else None)
+        axes.set_ylim(min(-0.02, max(lowest - 0.05, -0.5)), 1.02 if key not in ("nrd", "read_loss") else None)
         legend_below(axes)
 
     shown = "; ".join(f"{level}: {number(found[MODEL, level][key], 3)}" for level in levels if (MODEL, level) in found)

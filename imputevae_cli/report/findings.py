@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from imputevae_cli.data.genotypes import MISSING
-from imputevae_cli.evaluation.evaluate import FREQUENCIES, LD_KNNI, MODE, POPULATION_MODE, Evaluation, MethodScore
+from imputevae_cli.evaluation.baselines import FREQUENCIES, LD_KNNI, MODE, POPULATION_MODE
+from imputevae_cli.evaluation.evaluate import Evaluation
+from imputevae_cli.evaluation.score import MethodScore
 
 LABELS = {
     MODE: "the commonest genotype of the locus",
@@ -15,7 +17,12 @@ LABELS = {
     FREQUENCIES: "genotype frequencies",
     LD_KNNI: "LD-kNNi",
 }
-JUDGED_BY = {"log_loss": "log loss", "nrd": "non-reference discordance"}
+JUDGED_BY = {
+    "log_loss": "log loss",
+    "nrd": "non-reference discordance",
+    "read_loss": "log loss of the reads",
+    "estimated_nrd": "estimated non-reference discordance",
+}
 FEW_CELLS = 1000
 WELL_CALIBRATED = 0.02
 
@@ -63,14 +70,17 @@ def _on_baselines(subject: str, model: MethodScore, others: list[MethodScore], l
             for loss in losses
         ]
     judged = " and ".join(label for name, label in JUDGED_BY.items() if name in model.figures)
-    best = min(others, key=lambda other: other.figures["nrd"])
+    nrd = "nrd" if "nrd" in model.figures else "estimated_nrd"
+    best = min(others, key=lambda other: other.figures[nrd])
     return [
         f"{subject} is no worse than any baseline on {judged}; the nearest, {LABELS[best.method]}, has a "
-        f"non-reference discordance of {best.figures['nrd']:.4f}, against {model.figures['nrd']:.4f}."
+        f"{JUDGED_BY[nrd].removeprefix('estimated ')} of {best.figures[nrd]:.4f}, against {model.figures[nrd]:.4f}."
     ]
 
 
 def _on_calls(evaluation: Evaluation, model: MethodScore, others: list[MethodScore]) -> str:
+    if evaluation.cells.likelihoods is not None:
+        return _on_reads(evaluation, model, others)
     best = max(others, key=lambda other: other.figures["concordance"])
     left = int((evaluation.guess.call == MISSING).sum())
     missing = f" {left:,} were left missing, which counts as wrong." if left else ""
@@ -81,10 +91,20 @@ def _on_calls(evaluation: Evaluation, model: MethodScore, others: list[MethodSco
     )
 
 
+def _on_reads(evaluation: Evaluation, model: MethodScore, others: list[MethodScore]) -> str:
+    key = "estimated_concordance"
+    best = max(others, key=lambda other: other.figures[key])
+    return (
+        f"The {len(evaluation.samples):,} hidden calls are uncertain, so they are scored by their reads, and not taken "
+        f"for the truth. All these reads together let one estimate that {model.figures[key]:.1%} of the cells are "
+        f"filled in right; {LABELS[best.method]} gets {best.figures[key]:.1%}."
+    )
+
+
 def _on_probabilities(model: MethodScore) -> list[str]:
-    if "ece" not in model.figures:
+    if not {"ece", "estimated_ece"} & model.figures.keys():
         return ["There are no genotype probabilities, so nothing can be said of how sure each call is."]
-    ece = model.figures["ece"]
+    ece = model.figures.get("ece", model.figures.get("estimated_ece", np.nan))
     if not np.isfinite(ece):
         return []
     worth = "can be taken at their word" if ece <= WELL_CALIBRATED else "should not be taken at their word"
@@ -94,7 +114,7 @@ def _on_probabilities(model: MethodScore) -> list[str]:
 def _on_classes(model: MethodScore) -> list[str]:
     """Recall of each true genotype: concordance over homozygous reference calls can hide what is lost elsewhere."""
     shares = [f"{row['level']} {row['concordance']:.1%}" for row in model.strata if row["stratum"] == "class"]
-    return [f"Right calls by true genotype: {', '.join(shares)}."]
+    return [f"Right calls by true genotype: {', '.join(shares)}."] if shares else []
 
 
 def _on_size(evaluation: Evaluation) -> list[str]:

@@ -15,9 +15,10 @@ from imputevae_cli.report import figures, labels, popgen_figures
 from imputevae_cli.report.figures import Figure
 from imputevae_cli.report.labels import METRICS, MODEL, MORE_METRICS, is_number, number, percent, value
 from imputevae_cli.report.verdict import RULE, verdict
+from imputevae_cli.scoring.popgen_draws import STATISTICS
 
 SCHEMA_VERSION = 1
-VIEW_ORDER = ("truth", "visible", "imputed", "imputed_same_cells")
+VIEW_ORDER = ("truth", "visible", "imputed", "drawn", "imputed_same_cells", "drawn_same_cells")
 MAX_PAIRS = 100
 """Pairs of populations in the table of Fst."""
 WORST_SAMPLES = 10
@@ -58,6 +59,9 @@ def _context(report: Mapping[str, Any]) -> dict[str, Any]:
         "rule": RULE,
         "cards": _cards(report),
         "facts": _facts(report),
+        "by_reads": _by_reads(report),
+        "depths": _depth_table(report),
+        "draws": _draws_table(report),
         "metrics": _metrics_table(report, METRICS),
         "more_metrics": _metrics_table(report, MORE_METRICS),
         "repeats": _part(report, "masking").get("repeats") or 1,
@@ -79,6 +83,8 @@ def _cards(report: Mapping[str, Any]) -> list[dict[str, Any]]:
         ("concordance", "of the hidden calls filled in right", lambda v: percent(v)),
         ("nrd", "of the calls that involve an ALT allele filled in wrong", lambda v: percent(v)),
         ("skill_r2", "of the variation explained (skill r²)", lambda v: percent(v, 0)),
+        ("estimated_concordance", "of the hidden calls filled in right, as their reads let one estimate", percent),
+        ("estimated_nrd", "of the calls that involve an ALT allele filled in wrong, estimated likewise", percent),
     ]
     shown = []
     for metric, words, text in cards:
@@ -116,6 +122,9 @@ def _facts_of_data(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         share = f"{percent(masking['prop'])} of the known ones, " if is_number(masking.get("prop")) else ""
         way = f"{share}hidden {labels.STRATEGIES.get(strategy, f'by {strategy}')}" if strategy else "as given"
         yield "Scored calls", f"{masking['cells']:,}, {way}"
+    yield "Evidence", source.get("evidence") or ""
+    if _by_reads(report):
+        yield "Truth", "none: the hidden calls are uncertain, so all is scored by, or estimated from, their reads"
     if (masking.get("repeats") or 1) > 1:
         yield "Repeats", str(masking["repeats"])
     if masking.get("seed") is not None:
@@ -179,14 +188,15 @@ def _sections(report: Mapping[str, Any]) -> list[dict[str, Any]]:
           figures.by_sample_missingness, figures.by_locus_missingness]),
         ("probabilities", "Can its probabilities be believed?",
          [figures.calibration, figures.precision_recall, figures.roc]),
+        ("depth", "How does it fare by depth?", [figures.by_depth]),
         ("downstream", "What does it do to later analyses?",
-         [popgen_figures.heterozygosity, popgen_figures.fst, popgen_figures.spectrum]),
+         [popgen_figures.draws, popgen_figures.heterozygosity, popgen_figures.fst, popgen_figures.spectrum]),
         ("pca", "Do samples with many missing calls drift?", [popgen_figures.pca]),
     ]  # fmt: skip
     sections = []
     for name, title, makers in plan:
         made = [figure for maker in makers for figure in _as_list(maker(report))]
-        if made:
+        if made or (name == "depth" and _depth_table(report)):
             sections.append({"id": name, "title": title, "figures": made})
     return sections
 
@@ -229,6 +239,49 @@ def _bias_tables(report: Mapping[str, Any]) -> dict[str, Any] | None:
         ],
         "more_pairs": max(0, len(pairs) - MAX_PAIRS),
     }
+
+
+def _by_reads(report: Mapping[str, Any]) -> bool:
+    return _part(report, "masking").get("scored_by") == "reads"
+
+
+def _depth_table(report: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Rows of a depth and a method; columns for the figures that there are. None without depths."""
+    rows = [row for row in report.get("strata") or () if row.get("stratum") == "depth"]
+    if not rows:
+        return None
+    columns = {
+        "read_loss": "log loss of the reads",
+        "concordance": "concordance",
+        "nrd": "NRD",
+        "expected_accuracy": "expected accuracy",
+        "log_loss": "log loss",
+    }
+    columns = {key: name for key, name in columns.items() if any(is_number(row.get(key)) for row in rows)}
+    levels = list(dict.fromkeys(row["level"] for row in rows))
+    order = sorted(rows, key=lambda row: levels.index(row["level"]))
+    table = [
+        {
+            "depth": row["level"],
+            "n": row["n"],
+            "method": labels.method_name(report, row["method"], short=True),
+            "ours": row["method"] == MODEL,
+            "values": [row.get(key) for key in columns],
+        }
+        for row in order
+    ]
+    return {"columns": list(columns.values()), "rows": table}
+
+
+def _draws_table(report: Mapping[str, Any]) -> dict[str, Any] | None:
+    """A row a statistic, a column a view: true calls, those left visible, the likeliest genotypes, and draws."""
+    found = _part(_part(report, "bias"), "draws")
+    if not found:
+        return None
+    names = {view: labels.VIEWS[view] for view in VIEW_ORDER} | {"spread": "spread between draws"}
+    keys = [key for key in names if any(is_number(row.get(key)) for row in found["rows"])]
+    rows = [{"name": STATISTICS[row["statistic"]], "values": [row.get(key) for key in keys]} for row in found["rows"]]
+    return {"n": found["n"], "columns": [names[key] for key in keys], "rows": rows}
 
 
 def _worst_samples(report: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:

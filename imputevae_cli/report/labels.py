@@ -29,7 +29,9 @@ VIEWS = {
     "truth": "true calls",
     "visible": "calls left visible",
     "imputed": "imputed",
+    "drawn": "drawn from the posterior",
     "imputed_same_cells": "imputed, only where the truth is known",
+    "drawn_same_cells": "drawn, only where the truth is known",
 }
 STRATEGIES = {
     "random": "evenly at random",
@@ -63,6 +65,20 @@ METRICS = {
     "skill_r2": Metric("Skill r²", "Share of the variation explained; 0 is no better than the mean of each locus."),
     "iqs": Metric("IQS (imputation quality score)", "Agreement beyond what chance would give; 0 is chance, 1 perfect."),
     "log_loss": Metric("Log loss", "How far the probabilities are from the truth; surprises cost most.", rises=False),
+    "read_loss": Metric(
+        "Log loss of the reads",
+        "How unlikely the reads of the hidden calls are under the probabilities; for uncertain calls.",
+        rises=False,
+    ),
+    "estimated_concordance": Metric(
+        "Concordance, estimated from reads",
+        "Share of hidden calls that were filled in right, estimated from the reads of all of them together.",
+    ),
+    "estimated_nrd": Metric(
+        "NRD, estimated from reads",
+        "Share filled in wrong, leaving out homozygous reference, estimated from the reads of all cells together.",
+        rises=False,
+    ),
 }
 """The figures that are read side by side."""
 MORE_METRICS = {
@@ -71,6 +87,11 @@ MORE_METRICS = {
     "hellinger": Metric("Hellinger score", "Closeness of the probabilities to the truth; 1 is perfect."),
     "brier": Metric("Brier score", "Squared error of the probabilities.", rises=False),
     "ece": Metric("ECE (calibration error)", "How far, on average, confidence is from accuracy.", rises=False),
+    "estimated_ece": Metric(
+        "ECE, estimated from reads",
+        "How far confidence is from the accuracy that the reads of all cells let one estimate.",
+        rises=False,
+    ),
     "iqs_calls": Metric("IQS of the calls", "IQS of the calls alone, without their probabilities."),
     "precision": Metric("Macro precision", "Of the calls of a class, the share that is right; mean over classes."),
     "recall": Metric("Macro recall", "Of the true ones of a class, the share that is found; mean over classes."),
@@ -114,6 +135,12 @@ def ploidy_in_words(ploidy: int, n_haploid: int | None) -> str:
     if ploidy == 1:
         return "haploid"
     return f"diploid, {n_haploid:,} calls haploid" if n_haploid else "diploid"
+
+
+def known_value(report: Mapping[str, Any], method: str, metric: str) -> float | None:
+    """A metric's value, or what the reads let one estimate of it; None where there is neither."""
+    found = value(report, method, metric)
+    return value(report, method, f"estimated_{metric}") if found is None else found
 
 
 def value(report: Mapping[str, Any], method: str, metric: str) -> float | None:

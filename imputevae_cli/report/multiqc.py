@@ -13,9 +13,9 @@ from typing import Any
 from imputevae_cli.io.outputs import atomic_output
 from imputevae_cli.report.labels import METRICS, MODEL, file_name, method_name, value
 
-SHARES = ("concordance", "nrd", "f1", "skill_r2", "iqs")
+SHARES = ("concordance", "nrd", "f1", "skill_r2", "iqs", "estimated_concordance", "estimated_nrd")
 """Metrics of which 1 is the most; log loss has no end."""
-GENERAL = ("concordance", "nrd", "skill_r2")
+GENERAL = ("concordance", "nrd", "skill_r2", "estimated_concordance", "estimated_nrd")
 """Metrics in MultiQC's table of general statistics."""
 
 
@@ -55,18 +55,19 @@ def table_section(report: Mapping[str, Any]) -> dict[str, Any]:
             "col1_header": "Method and file",
             "sort_rows": False,
         },
-        "headers": {metric: _column(metric) for metric in METRICS},
+        "headers": {metric: _column(metric) for metric in METRICS if any(metric in values for values in rows.values())},
         "data": {row: values for row, values in rows.items() if values},
     }
 
 
 def general_section(report: Mapping[str, Any]) -> dict[str, Any]:
     """The columns as MultiQC reads them."""
+    values = _values(report, MODEL, GENERAL)
     return {
         "id": "imputevae_general",
         "plot_type": "generalstats",
-        "headers": {f"imputevae_{metric}": {**_column(metric), "namespace": "imputevae"} for metric in GENERAL},
-        "data": {_model_name(report): {f"imputevae_{key}": v for key, v in _values(report, MODEL, GENERAL).items()}},
+        "headers": {f"imputevae_{metric}": {**_column(metric), "namespace": "imputevae"} for metric in values},
+        "data": {_model_name(report): {f"imputevae_{key}": v for key, v in values.items()}},
     }
 
 

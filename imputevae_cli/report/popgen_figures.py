@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from imputevae_cli.report.canvas import COLOURS, FAINT, HEIGHT, MANY_POINTS, draw, grouped, legend_below, points
 from imputevae_cli.report.figures import MAX_ROWS, Figure
 from imputevae_cli.report.labels import is_number, number, percent
+from imputevae_cli.scoring.popgen_draws import STATISTICS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -125,6 +126,41 @@ def spectrum(report: Mapping[str, Any]) -> Figure | None:
         "Bars of a bin should be of one height; imputation that loses rare alleles moves loci to the left.",
         f"Folded allele-frequency spectrum; imputation moves {percent(moved)} of the loci to another bin.",
         draw("spectrum", paint, HEIGHT + 0.4),
+    )
+
+
+def draws(report: Mapping[str, Any]) -> Figure | None:
+    """Each statistic with the true calls, the likeliest genotypes, and genotypes drawn from the posterior."""
+    found = (report.get("bias") or {}).get("draws")
+    rows = [row for row in (found or {}).get("rows", ()) if is_number(row.get("imputed"))]
+    if not found or not rows:
+        return None
+    names = [STATISTICS[row["statistic"]] for row in rows]
+    looks = VIEW_LOOKS | {"drawn": ("^", "#009E73", f"{found['n']} draws, mean and spread")}
+
+    def paint(axes: Axes) -> None:
+        for view, (marker, colour, label) in looks.items():
+            at = [(row[view], i, row.get("spread") or 0) for i, row in enumerate(rows) if is_number(row.get(view))]
+            if at:
+                x, y, spread = zip(*at, strict=True)
+                axes.plot(x, y, marker, color=colour, label=label, markersize=6, alpha=0.85)
+                if view == "drawn":
+                    axes.errorbar(x, y, xerr=spread, fmt="none", color=colour, linewidth=1.5)
+        axes.set_yticks(range(len(rows)), names)
+        axes.set(xlabel="value", ylim=(len(rows) - 0.4, -0.6))
+        legend_below(axes)
+
+    shown = "; ".join(
+        f"{name} {number(row['truth'], 3)}, {number(row['imputed'], 3)} and {number(row['drawn'], 3)}"
+        for name, row in zip(names, rows, strict=True)
+    )
+    return Figure(
+        "draws",
+        "The likeliest genotypes, or draws?",
+        "A row a statistic, over all populations. Where the green mark is nearer to the black one than the blue is, "
+        "work with draws (impute --draws).",
+        f"With the true calls, the likeliest genotypes and {found['n']} draws: {shown}.",
+        draw("draws", paint),
     )
 
 

@@ -6,7 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from imputevae_cli.report.labels import METRICS, MODEL, is_number, method_name, metric_in_words, number, percent, value
+from imputevae_cli.report.labels import (
+    METRICS,
+    MODEL,
+    is_number,
+    known_value,
+    method_name,
+    metric_in_words,
+    number,
+    percent,
+    value,
+)
 
 MUCH_WORSE = 0.02
 """A loss to a baseline on NRD or log loss by more than this share of the baseline's figure makes the level `no`."""
@@ -16,7 +26,9 @@ MAX_ECE = 0.05
 RULE = (
     f"No: a baseline is better on NRD or log loss by more than {percent(MUCH_WORSE, 0)} of its figure, or skill r² is "
     f"0 or less. With care: a baseline is better by less than that, NRD is over {MAX_NRD}, skill r² under "
-    f"{MIN_SKILL_R2}, calibration error over {MAX_ECE}, or nothing was there to compare with. Yes: none of these."
+    f"{MIN_SKILL_R2}, calibration error over {MAX_ECE}, or nothing was there to compare with. Yes: none of these. "
+    "Where the hidden calls are uncertain, their reads stand for them: log loss is that of the reads, NRD and "
+    "calibration error are estimated from them, and there is no skill r²."
 )
 """How the level is set, in words."""
 HEADLINES = {
@@ -80,14 +92,14 @@ def _useless(report: Mapping[str, Any]) -> list[str]:
 
 
 def _uncalibrated(report: Mapping[str, Any]) -> list[str]:
-    ece = value(report, MODEL, "ece")
+    ece = known_value(report, MODEL, "ece")
     if ece is None or ece <= MAX_ECE:
         return []
     return [f"Its probabilities are off by {100 * ece:.0f} points in a hundred on average."]
 
 
 def _doubts(report: Mapping[str, Any]) -> list[str]:
-    skill, nrd = (value(report, MODEL, metric) for metric in ("skill_r2", "nrd"))
+    skill, nrd = value(report, MODEL, "skill_r2"), known_value(report, MODEL, "nrd")
     doubts = []
     if skill is not None and 0 < skill < MIN_SKILL_R2:
         doubts.append(
@@ -111,7 +123,7 @@ def _strengths(report: Mapping[str, Any]) -> list[str]:
         lost = [metric_in_words(metric) for metric in compared if metric not in won]
         beside = f" (not on {', '.join(lost)})" if lost else ""
         said.append(f"It does better than every simple method on {share} measures{beside}.")
-    ece = value(report, MODEL, "ece")
+    ece = known_value(report, MODEL, "ece")
     if ece is not None and ece <= MAX_ECE:
         said.append(
             "Its probabilities can be taken at their word: "
@@ -145,7 +157,7 @@ def _weak_spots(report: Mapping[str, Any]) -> list[str]:
 
 def _baselines(report: Mapping[str, Any]) -> list[str]:
     methods = report.get("methods") or report.get("metrics") or ()
-    return [method for method in methods if method != MODEL and value(report, method, "concordance") is not None]
+    return [method for method in methods if method != MODEL and known_value(report, method, "concordance") is not None]
 
 
 def _better(metric: str, ours: float, theirs: float | None) -> bool:

@@ -125,8 +125,8 @@ def identity_of(genotypes: GenotypeMatrix, config: Config, model: Path | None = 
 def _digest(genotypes: GenotypeMatrix) -> str:
     """A digest of all that a fit sees of the genotypes."""
     digest = hashlib.blake2b(digest_size=16)
-    region = None if genotypes.source is None else genotypes.source.region
-    digest.update(f"{genotypes.calls.shape} {genotypes.ploidy} {region}".encode())
+    regions = None if genotypes.source is None else genotypes.source.regions
+    digest.update(f"{genotypes.calls.shape} {genotypes.ploidy} {regions}".encode())
     for row in genotypes.calls:
         digest.update(np.ascontiguousarray(row).data)
     if genotypes.evidence is not None:

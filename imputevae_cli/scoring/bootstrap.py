@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from imputevae_cli.scoring.likelihood_score import likelihood_losses
 from imputevae_cli.scoring.metrics import Cells, bounded, certain, quality_by_locus
 
 BINS = 15
@@ -23,7 +24,11 @@ def sums_by_locus(cells: Cells, n_loci: int) -> dict[str, np.ndarray]:
     the truth, and of the truth about the locus mean. d, dd, dy: sums of dosage, its square, its product with the truth.
     scored: cells with probabilities; log_loss, brier, hellinger: sums over them; gaps: confidence less accuracy by bin.
     iqs, iqs_calls: score times cells; iqs_cells, iqs_calls_cells: those cells; loci without a score are left out.
+
+    Of cells that are scored by their reads: counts (n_loci, 1), of the cells, scored, and read_loss.
     """
+    if cells.likelihoods is not None:
+        return _sums_by_reads(cells, n_loci)
     n_classes = cells.gp.shape[1]
     locus, truth, dosage = cells.known_locus, cells.truth, cells.dosage.astype(np.float64)
 
@@ -50,6 +55,17 @@ def sums_by_locus(cells: Cells, n_loci: int) -> dict[str, np.ndarray]:
     return sums | _sums_of_probabilities(cells, n_loci)
 
 
+def _sums_by_reads(cells: Cells, n_loci: int) -> dict[str, np.ndarray]:
+    locus = cells.known_locus
+    scored = locus[np.isfinite(cells.gp[:, 0])]
+    losses = likelihood_losses(*cells.known_likelihoods())
+    return {
+        "counts": np.bincount(locus, minlength=n_loci)[:, None].astype(np.float64),
+        "scored": np.bincount(scored, minlength=n_loci).astype(np.float64),
+        "read_loss": np.bincount(scored, losses, minlength=n_loci),
+    }
+
+
 def _sums_of_probabilities(cells: Cells, n_loci: int) -> dict[str, np.ndarray]:
     there = np.isfinite(cells.gp[:, 0])
     truth, gp = cells.with_probabilities()
@@ -74,10 +90,13 @@ def _sums_of_probabilities(cells: Cells, n_loci: int) -> dict[str, np.ndarray]:
 
 
 def figures(sums: dict[str, np.ndarray], n_classes: int) -> dict[str, np.ndarray]:
-    """The figures of METRICS that follow from sums, by name, NaN where undefined.
+    """The figures of METRICS that follow from sums, by name, NaN where undefined; read_loss alone of sums by reads.
 
     sums: those of `sums_by_locus` added up over loci, with any leading axes (R,).
     """
+    if "read_loss" in sums:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return {"read_loss": _ratio(sums["read_loss"], sums["scored"])}
     counts = sums["counts"].reshape(*sums["counts"].shape[:-1], n_classes, n_classes + 1)
     n = counts.sum((-2, -1))
     y, yy = (counts.sum(-1) @ np.arange(n_classes) ** power for power in (1, 2))

@@ -239,7 +239,8 @@ def _of_probabilities(function: Callable[[np.ndarray, np.ndarray], float]) -> Ca
 @dataclass(frozen=True)
 class Cells:
     """Scored cells. locus_mean: float (M,), mean dosage of the visible calls at each cell's locus. locus: int (M,),
-    or None: then metrics that are taken locus by locus are left out. dosage: float (M,), finite.
+    or None: then metrics that are taken locus by locus are left out. dosage: float (M,), finite. likelihoods: float
+    (M, C), what the reads of each cell say, where cells are scored by these: `truth` is an uncertain call then.
     """
 
     truth: np.ndarray
@@ -248,11 +249,24 @@ class Cells:
     locus_mean: np.ndarray
     locus: np.ndarray | None
     dosage: np.ndarray
+    likelihoods: np.ndarray | None = None
 
     def with_probabilities(self) -> tuple[np.ndarray, np.ndarray]:
         """Truth and gp of the cells that have probabilities."""
         there = np.isfinite(self.gp[:, 0])
         return (self.truth, self.gp) if there.all() else (self.truth[there], self.gp[there])
+
+    def known_likelihoods(self) -> tuple[np.ndarray, np.ndarray]:
+        """gp and likelihoods of the cells that have probabilities."""
+        assert self.likelihoods is not None  # else nobody asks
+        there = np.isfinite(self.gp[:, 0])
+        return self.gp[there], self.likelihoods[there]
+
+    @property
+    def expected_accuracy(self) -> float:
+        """The mean probability of the likeliest genotype: the share of right calls, by the method's own account."""
+        there = np.isfinite(self.gp[:, 0])
+        return float(self.gp[there].max(1).mean()) if there.any() else float("nan")
 
     @property
     def known_locus(self) -> np.ndarray:
@@ -263,9 +277,9 @@ class Cells:
     def take(self, index: np.ndarray | slice) -> Cells:
         """The cells at `index`, int or bool."""
         locus = None if self.locus is None else self.locus[index]
-        return Cells(
-            self.truth[index], self.gp[index], self.call[index], self.locus_mean[index], locus, self.dosage[index]
-        )
+        likelihoods = None if self.likelihoods is None else self.likelihoods[index]
+        of_call = self.truth[index], self.gp[index], self.call[index]
+        return Cells(*of_call, self.locus_mean[index], locus, self.dosage[index], likelihoods)
 
 
 class Metric(NamedTuple):

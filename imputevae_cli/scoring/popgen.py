@@ -2,21 +2,20 @@
 
 Each is computed from several views of one matrix:
 
-- truth: the visible calls, with the hidden ones put back;
+- truth: the visible calls, with the hidden ones put back, or what is known from elsewhere; there may be none;
 - visible: the calls that the imputer saw;
-- imputed: every missing call filled, as in the file that a user would analyse;
-- imputed_same_cells: imputed, without the cells that truth lacks, so that all that differs from truth is an error of
-  the imputer. Left out where truth lacks none, and from the PCA.
+- imputed: every missing call filled with the likeliest genotype, as in the file that a user would analyse;
+- drawn: every missing call drawn from its posterior; the mean of a figure over several such draws;
+- imputed_same_cells, drawn_same_cells: without the cells that truth lacks, so that all that differs from truth is an
+  error of the imputer. Left out where truth lacks none, and from the PCA.
 
-Haploid cells of a diploid file, as of males on X, have no part but in the PCA: they have no heterozygosity.
-
-A locus counts for a population where truth and the view have two calls or more in it. All is summed over blocks of
-loci: memory grows with the square of the samples, not with the loci.
+A locus counts for a population where truth (else visible) and the view have two calls or more in it. All is summed over
+blocks of loci: memory grows with the square of the samples, not with the loci.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +25,7 @@ from imputevae_cli.data.frequencies import alt_frequencies
 from imputevae_cli.data.genotypes import MISSING
 from imputevae_cli.data.haploid import HaploidCells
 from imputevae_cli.scoring.pca import pca_of_views
+from imputevae_cli.scoring.popgen_draws import draws_in_words, with_draws
 
 MAX_POPULATIONS = 30
 """Fst is taken between the pairs of this many populations, the largest; more make a table that nobody reads."""
@@ -59,49 +59,112 @@ class Sums:
 
 
 def bias(
-    truth: np.ndarray,
+    truth: np.ndarray | None,
     visible: np.ndarray,
     imputed: np.ndarray,
-    hidden: np.ndarray,
     populations: np.ndarray | None,
     ploidy: int,
+    drawn: Iterable[np.ndarray] = (),
     haploid: HaploidCells | None = None,
 ) -> dict[str, Any]:
     """The analyses above as plain lists and floats, None where undefined, ready for JSON.
 
-    truth, visible, imputed: int8 (N, L), -1 missing. hidden: bool (N, L), cells that were hidden from the imputer and
-    are known in `truth`; elsewhere `visible` stands for the truth. populations: object (N,) of str, or None.
+    truth, visible, imputed: int8 (N, L), -1 missing; truth None where it is not known. populations: object (N,) of str,
+    or None. drawn: matrices like imputed, one after the other. haploid: cells of a diploid file, which have no part but
+    in the PCA, as they have no heterozygosity.
 
     heterozygosity: a row a population; for each view Ho, Nei's (1978) He, FIS = 1 - sum Ho / sum He, and the loci.
     fst: a row a pair of populations; Weir and Cockerham's (1984) theta, a ratio of sums over loci. spectrum: shares of
-    the loci by folded allele frequency over all samples. pca: see `pca.pca_of_views`. sentences: the same in words.
+    the loci by folded allele frequency over all samples. draws: of `popgen_draws.with_draws`, None without draws.
+    pca: see `pca.pca_of_views`, None without a truth. sentences: the same in words.
     """
-    matrices = (truth, visible, imputed, hidden)
-    names, codes = _groups(populations, len(visible))
-    sizes = np.bincount(codes)
-    largest = np.sort(np.argsort(-sizes, kind="stable")[:MAX_POPULATIONS])
-    first, second = np.triu_indices(len(largest), 1)
-    pairs = largest[first], largest[second]
-    sums = _sum_over_loci(matrices, codes, pairs, ploidy, haploid)
-    if not any((view["truth"] == MISSING).any() for view in _blocks_of_views(*matrices)):
+    groups = _Groups.of(populations, len(visible))
+    result = _statistics(Matrices(truth, visible, imputed, haploid), groups, ploidy)
+    each = [_statistics(Matrices(truth, visible, one, haploid), groups, ploidy) for one in drawn]
+    result["draws"] = with_draws(result, each) if each else None
+    result["pca"] = None
+    if truth is not None:
+        matrices = Matrices(truth, visible, imputed)
+        result["pca"] = pca_of_views(matrices.pca_blocks, groups.codes, groups.names, ploidy)
+    return result | {"sentences": _sentences(result)}
+
+
+@dataclass(frozen=True)
+class Matrices:
+    """The calls before and after imputation, int8 (N, L) each, -1 missing; truth None where it is not known."""
+
+    truth: np.ndarray | None
+    visible: np.ndarray
+    imputed: np.ndarray
+    haploid: HaploidCells | None = None
+
+    def diploid_blocks(self) -> Iterator[dict[str, np.ndarray]]:
+        """As `blocks`, with haploid cells missing."""
+        start = 0
+        for views in self.blocks():
+            if self.haploid is not None:
+                alone = self.haploid.block(start, start + views["visible"].shape[1])
+                views = {view: np.where(alone, np.int8(MISSING), calls) for view, calls in views.items()}
+            start += views["visible"].shape[1]
+            yield views
+
+    def blocks(self) -> Iterator[dict[str, np.ndarray]]:
+        """The views of a run of loci, int8 (N, b) each, run after run."""
+        n_samples, n_loci = self.visible.shape
+        step = max(1, _BLOCK_CELLS // n_samples)
+        for start in range(0, n_loci, step):
+            run = slice(start, start + step)
+            views = {"visible": self.visible[:, run], "imputed": self.imputed[:, run]}
+            if self.truth is not None:
+                truth = self.truth[:, run]
+                same = np.where(truth == MISSING, np.int8(MISSING), self.imputed[:, run])
+                views = {"truth": truth, **views, "imputed_same_cells": same}
+            yield views
+
+    def pca_blocks(self) -> Iterator[dict[str, np.ndarray]]:
+        """The views that a PCA is made of."""
+        return ({view: block[view] for view in _PCA_VIEWS} for block in self.blocks())
+
+
+@dataclass(frozen=True)
+class _Groups:
+    """Populations: their names, each sample's code, int64 (N,), samples of each, and codes of the pairs for Fst."""
+
+    names: list[str]
+    codes: np.ndarray
+    sizes: np.ndarray
+    pairs: tuple[np.ndarray, np.ndarray]
+
+    @classmethod
+    def of(cls, populations: np.ndarray | None, n_samples: int) -> _Groups:
+        names, codes = _groups(populations, n_samples)
+        sizes = np.bincount(codes)
+        largest = np.sort(np.argsort(-sizes, kind="stable")[:MAX_POPULATIONS])
+        first, second = np.triu_indices(len(largest), 1)
+        return cls(names, codes, sizes, (largest[first], largest[second]))
+
+
+def _statistics(matrices: Matrices, groups: _Groups, ploidy: int) -> dict[str, Any]:
+    """Heterozygosity, Fst and spectrum of every view."""
+    sums = _sum_over_loci(matrices, groups.codes, groups.pairs, ploidy)
+    if matrices.truth is not None and not (matrices.truth == MISSING).any():
         del sums["imputed_same_cells"]
-    result = {
+    names = groups.names
+    return {
         "ploidy": ploidy,
         "views": list(sums),
         "heterozygosity": [
-            {"population": name, "samples": int(sizes[p])}
+            {"population": name, "samples": int(groups.sizes[p])}
             | {view: _heterozygosity(of_view, p, ploidy) for view, of_view in sums.items()}
             for p, name in enumerate(names)
         ],
         "fst": [
             {"population_1": names[i], "population_2": names[j]}
             | {view: _ratio(of_view.between[k], of_view.total[k]) for view, of_view in sums.items()}
-            for k, (i, j) in enumerate(zip(*pairs, strict=True))
+            for k, (i, j) in enumerate(zip(*groups.pairs, strict=True))
         ],
         "spectrum": {"edges": list(SPECTRUM_EDGES)} | {view: _shares(s.spectrum) for view, s in sums.items()},
-        "pca": pca_of_views(lambda: _pca_blocks(*matrices), codes, names, ploidy),
     }
-    return result | {"sentences": _sentences(result)}
 
 
 def fst_parts(n: np.ndarray, p: np.ndarray, h: np.ndarray, ploidy: int) -> tuple[np.ndarray, np.ndarray]:
@@ -133,47 +196,22 @@ def _groups(populations: np.ndarray | None, n_samples: int) -> tuple[list[str], 
     return names.tolist(), codes
 
 
-def _blocks_of_views(
-    truth: np.ndarray, visible: np.ndarray, imputed: np.ndarray, hidden: np.ndarray
-) -> Iterator[dict[str, np.ndarray]]:
-    """The views of a run of loci, int8 (N, b) each, run after run."""
-    n_samples, n_loci = visible.shape
-    step = max(1, _BLOCK_CELLS // n_samples)
-    for start in range(0, n_loci, step):
-        run = slice(start, start + step)
-        put_back = np.where(hidden[:, run], truth[:, run], visible[:, run])
-        same = np.where(put_back == MISSING, np.int8(MISSING), imputed[:, run])
-        yield {"truth": put_back, "visible": visible[:, run], "imputed": imputed[:, run], "imputed_same_cells": same}
-
-
-def _pca_blocks(*matrices: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
-    return ({view: block[view] for view in _PCA_VIEWS} for block in _blocks_of_views(*matrices))
-
-
 def _sum_over_loci(
-    matrices: tuple[np.ndarray, ...],
-    codes: np.ndarray,
-    pairs: tuple[np.ndarray, np.ndarray],
-    ploidy: int,
-    haploid: HaploidCells | None,
+    matrices: Matrices, codes: np.ndarray, pairs: tuple[np.ndarray, np.ndarray], ploidy: int
 ) -> dict[str, Sums]:
     """Sums of every view. codes: int64 (N,). pairs: codes of the two populations of each pair, int64 (pairs,)."""
     n_groups, n_pairs = codes.max() + 1, len(pairs[0])
     sums: dict[str, Sums] = {}
-    start = 0
-    for views in _blocks_of_views(*matrices):
-        if haploid is not None:
-            stop = start + views["truth"].shape[1]
-            alone, start = haploid.block(start, stop), stop
-            views = {view: np.where(alone, np.int8(MISSING), calls) for view, calls in views.items()}
+    for views in matrices.diploid_blocks():
         counts = {view: _count(calls, codes) for view, calls in views.items()}
+        reference = counts.get("truth", counts["visible"])
         for view, of_view in counts.items():
             if view not in sums:
                 sums[view] = Sums(*(np.zeros(n_groups) for _ in range(3)), *(np.zeros(n_pairs) for _ in range(2)))
-            usable = (of_view.n >= 2) & (counts["truth"].n >= 2)  # (P, b)
+            usable = (of_view.n >= 2) & (reference.n >= 2)  # (P, b)
             _add_heterozygosity(sums[view], of_view, usable, ploidy)
             _add_fst(sums[view], of_view, usable, pairs, ploidy)
-            _add_spectrum(sums[view], of_view, counts["truth"], ploidy)
+            _add_spectrum(sums[view], of_view, reference, ploidy)
     return sums
 
 
@@ -215,10 +253,10 @@ def _add_fst(sums: Sums, counts: Counts, usable: np.ndarray, pairs: tuple[np.nda
         sums.total += np.where(both, total, 0).sum(1)
 
 
-def _add_spectrum(sums: Sums, counts: Counts, truth: Counts, ploidy: int) -> None:
+def _add_spectrum(sums: Sums, counts: Counts, reference: Counts, ploidy: int) -> None:
     n = counts.n.sum(0)
     p = alt_frequencies(counts.alt.sum(0), n, ploidy)
-    folded = np.minimum(p, 1 - p)[(n > 0) & (truth.n.sum(0) > 0)]
+    folded = np.minimum(p, 1 - p)[(n > 0) & (reference.n.sum(0) > 0)]
     # A hair is taken off, so that 1/20 and 1 - 19/20 fall into one bin
     bins = np.searchsorted(SPECTRUM_EDGES, folded - 1e-9)
     sums.spectrum += np.bincount(bins, minlength=len(SPECTRUM_EDGES))
@@ -241,6 +279,8 @@ def _shares(numbers: np.ndarray) -> list[float]:
 
 
 def _sentences(result: dict[str, Any]) -> list[str]:
+    if "truth" not in result["views"]:
+        return ["The calls are uncertain, so they are no truth to compare with."]
     rows = result["heterozygosity"]
     words = [
         _change(f"{noun} ({short})", [(row["truth"][key], row["imputed"][key]) for row in rows])
@@ -253,6 +293,7 @@ def _sentences(result: dict[str, Any]) -> list[str]:
     words.append(
         _change("differentiation between populations (Fst)", [(r["truth"], r["imputed"]) for r in result["fst"]])
     )
+    words.append(draws_in_words(result["draws"]))
     if result["pca"]:
         words.append(result["pca"]["drift"]["sentence"])
     return [sentence for sentence in words if sentence]

@@ -119,6 +119,25 @@ def test_the_masked_file_imputed_and_scored_gives_the_figures_of_the_one_run(fol
         assert report["metrics"]["model"][name]["value"] == pytest.approx(figure["value"], abs=1e-6), name
 
 
+def test_a_truth_without_a_file_scores_the_model_on_what_the_input_lacks(folder, cohort, tmp_path):
+    """The masked file and the whole one are a mask: the figures are those of the run that drew it."""
+    run = imputevae(
+        "evaluate", folder / "masked.vcf.gz", "--popmap", cohort / "pops.popmap", "--truth", cohort / "in.vcf.gz",
+        "--draws", 2, "-o", tmp_path / "out", "--threads", 1, *TINY_FLAGS,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr.decode()
+    report = json.loads((tmp_path / "out/report.json").read_text())
+    expected = json.loads((folder / "out/report.json").read_text())
+    assert report["masking"]["scored_by"] == "truth"
+    assert expected["masking"]["scored_by"] == "calls"
+    assert report["masking"]["cells"] == expected["masking"]["cells"]
+    for name, figure in expected["metrics"]["model"].items():
+        assert report["metrics"]["model"][name]["value"] == pytest.approx(figure["value"], abs=1e-6), name
+    assert report["bias"]["draws"]["n"] == 2
+    assert report["bias"]["heterozygosity"][0]["imputed"] == expected["bias"]["heterozygosity"][0]["imputed"]
+    assert not [row for row in report["strata"] if row["stratum"] == "depth"]  # the file tells no depths
+
+
 def test_a_checkpoint_of_these_samples_is_said_to_flatter(cohort, checkpoint, tmp_path):
     run = imputevae("evaluate", cohort / "in.vcf.gz", "--model", checkpoint, "-o", tmp_path / "out", "--threads", 1)
     assert run.returncode == 0, run.stderr.decode()
@@ -152,7 +171,10 @@ def test_strict_fails_after_everything_is_written(cohort, tmp_path):
     ("options", "code", "words"),
     [
         (["--imputed", "x.vcf"], 2, "--truth"),
-        (["--truth", "x.vcf"], 2, "--imputed"),
+        (["--truth", "x.vcf", "--repeats", "2"], 2, "--repeats"),
+        (["--imputed", "x.vcf", "--truth", "y.vcf", "--draws", "2"], 2, "--draws"),
+        (["--imputed", "x.vcf", "--truth", "y.vcf", "--model", "m.ivae"], 2, "--model"),
+        (["--truth", "none.vcf"], 3, "none.vcf"),
         (["--imputed", "x.vcf", "--truth", "y.vcf", "--strategy", "random"], 2, "--strategy"),
         (["--strategy", "clever"], 2, "observed"),
         (["--prop", "1.5"], 2, "share"),

@@ -47,12 +47,6 @@ def test_refine_says_what_it_did_and_nothing_changes_without_it(low_depth, tmp_p
     assert np.array_equal(flags[known] == 2, changed)
 
 
-def test_an_evaluation_says_that_low_depth_calls_are_no_truth(low_depth, tmp_path):
-    run = imputevae("evaluate", low_depth, "-o", tmp_path / "out", *TINY_FLAGS)
-    assert run.returncode == 0, run.stderr.decode()
-    assert "rest on a few reads" in run.stderr.decode()
-
-
 def test_likelihoods_can_be_left_aside(low_depth, tmp_path):
     run = imputevae("impute", low_depth, "-o", tmp_path / "out.vcf", "--likelihoods", "none", *TINY_FLAGS)
     assert run.returncode == 0

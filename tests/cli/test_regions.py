@@ -73,6 +73,50 @@ def test_regions_put_together_are_the_whole_run(decoder, folder, tmp_path):
     assert shards(source, model, tmp_path, *more) == whole
 
 
+def test_a_file_of_regions_gives_their_records_of_the_whole_run(folder, tmp_path):
+    """Several contigs in one job, as a list and as BED; put together with the rest they are the whole."""
+    source, model = folder / "in.vcf.gz", tmp_path / "m.ivae"
+    run("train", source, "-o", model, *flags_of(TINY))
+    run("impute", source, "--model", model, "-o", tmp_path / "whole.vcf.gz")
+    whole = records(tmp_path / "whole.vcf.gz")
+    (tmp_path / "first.bed").write_text("1\t0\t795\n")
+    (tmp_path / "rest.txt").write_text("HLA-A*01:01:01\n2\n1:796-\n")
+    for name in ("first.bed", "rest.txt"):
+        run("impute", source, "--model", model, "--regions-file", tmp_path / name, "-o", tmp_path / f"{name}.vcf.gz")
+    parts = [records(tmp_path / f"{name}.vcf.gz") for name in ("first.bed", "rest.txt")]
+    assert [len(part) > 40 for part in parts] == [True, True]
+    assert [*parts[0], *parts[1]] == whole
+
+
+def test_several_regions_are_read_with_loci_on_either_side_of_each(folder):
+    whole = read_vcf(folder / "in.vcf.gz")
+    pos = whole.loci.pos
+    wanted = [f"1:{pos[50]}-{pos[52]}", f"1:{pos[60]}-{pos[60]}", f"2:{pos[140]}-{pos[141]}"]
+    part = read_vcf(folder / "in.vcf.gz", region=wanted, context=3)
+    places = [*range(47, 56), *range(57, 64), *range(140, 145)]  # nothing of chromosome 1 stands beside chromosome 2
+    assert part.loci.pos.tolist() == pos[places].tolist()
+    assert np.array_equal(part.calls, whole.calls[:, places])
+    inside = [50, 51, 52, 60, 140, 141]
+    assert np.flatnonzero(~part.is_context).tolist() == [places.index(i) for i in inside]
+    assert part.source.rows[~part.is_context].tolist() == list(range(6))
+
+
+def test_chromosomes_without_a_locus_are_named(folder, tmp_path):
+    (tmp_path / "r.txt").write_text("1:1-795\nchr2\nchrM\n")
+    done = run(
+        "impute", folder / "in.vcf.gz", "--regions-file", tmp_path / "r.txt", "--dry-run", "-o", tmp_path / "x.vcf"
+    )
+    assert b"no locus to model on 2 of 3 chromosomes (such as chr2)" in done.stderr
+
+
+def test_a_region_and_a_file_of_regions_are_one_too_many(folder, tmp_path):
+    (tmp_path / "r.txt").write_text("1\n")
+    both = ["--region", "1", "--regions-file", tmp_path / "r.txt"]
+    done = imputevae("impute", folder / "in.vcf.gz", *both, "-o", tmp_path / "x.vcf")
+    assert done.returncode == 2
+    assert b"--region or --regions-file, not both" in done.stderr
+
+
 def test_other_samples_by_region(folder, tmp_path):
     """Every part but the haplotypes gives the bytes of the whole run, and so do they where a region's windows reach."""
     source, new, model = folder / "in.vcf.gz", folder / "new.vcf.gz", tmp_path / "m.ivae"

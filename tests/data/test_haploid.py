@@ -91,10 +91,9 @@ def test_males_are_not_taken_for_inbred():
 
 def test_haploid_cells_have_no_part_in_heterozygosity():
     calls, _, haploid, is_male = males()
-    nothing = np.zeros(calls.shape, bool)
-    found = bias(calls, calls, calls, nothing, None, 2, haploid)["heterozygosity"][0]["truth"]
+    found = bias(calls, calls, calls, None, 2, haploid=haploid)["heterozygosity"][0]["truth"]
     assert abs(found["fis"]) < 0.02
-    assert bias(calls, calls, calls, nothing, None, 2)["heterozygosity"][0]["truth"]["fis"] > 0.15
+    assert bias(calls, calls, calls, None, 2)["heterozygosity"][0]["truth"]["fis"] > 0.15
     diploids = np.where(haploid.block(0, None), MISSING, calls).astype(np.int8)
-    assert found == bias(diploids, diploids, diploids, nothing, None, 2)["heterozygosity"][0]["truth"]
+    assert found == bias(diploids, diploids, diploids, None, 2)["heterozygosity"][0]["truth"]
     assert is_male.any()

@@ -1,23 +1,15 @@
 import numpy as np
 import pytest
 from conftest import simulate, simulate_linked, tiny_config
+from vcf_maker import record, vcf, write
 
-from imputevae_cli import ImputeVAE
+from imputevae_cli import ImputeVAE, read_vcf
 from imputevae_cli.data.frequencies import locus_means
 from imputevae_cli.data.genotypes import MISSING
-from imputevae_cli.evaluation.evaluate import (
-    FREQUENCIES,
-    LD_KNNI,
-    MODE,
-    MODEL,
-    POPULATION_MODE,
-    Guess,
-    draw_rounds,
-    evaluate,
-    guess_of,
-    guess_of_baseline,
-    guesses_of_model,
-)
+from imputevae_cli.evaluation.baselines import FREQUENCIES, LD_KNNI, MODE, POPULATION_MODE, guess_of_baseline
+from imputevae_cli.evaluation.evaluate import draw_rounds, evaluate, guess_of, guess_with_model, round_of
+from imputevae_cli.evaluation.guess import Guess
+from imputevae_cli.evaluation.score import MODEL
 from imputevae_cli.report.findings import findings_of
 from imputevae_cli.scoring.metrics import certain, score_cells
 
@@ -31,7 +23,8 @@ def evaluated():
     """Genotypes, one mask, what a tiny model says of it, and the scores."""
     genotypes, _ = simulate(40, 80)
     rounds = draw_rounds(genotypes, "random", 0.1, 1, seed=1)
-    guesses, model, filled = guesses_of_model(genotypes, rounds, lambda g: ImputeVAE(tiny_config()).fit(g))
+    guessed, model = guess_with_model(genotypes, rounds, lambda g: ImputeVAE(tiny_config()).fit(g))
+    guesses, filled = guessed.guesses, guessed.filled
     return genotypes, rounds, guesses, model, filled, evaluate(genotypes, rounds, guesses, seed=1)
 
 
@@ -59,8 +52,8 @@ def test_the_model_never_sees_a_hidden_call(evaluated):
     cells = rounds[0].cells
     other = genotypes.calls.copy()
     other[cells.samples, cells.loci] = 2 - other[cells.samples, cells.loci]
-    again, _, _ = guesses_of_model(genotypes.with_calls(other), rounds, lambda g: ImputeVAE(tiny_config()).fit(g))
-    assert np.array_equal(again[0].gp, guesses[0].gp)
+    again, _ = guess_with_model(genotypes.with_calls(other), rounds, lambda g: ImputeVAE(tiny_config()).fit(g))
+    assert np.array_equal(again.guesses[0].gp, guesses[0].gp)
 
 
 def test_what_the_model_says_of_a_cell_is_what_it_fills_in(evaluated):
@@ -142,3 +135,17 @@ def test_the_verdict_says_first_what_beats_the_model():
     won = findings_of(evaluate(genotypes, rounds, [perfect(rounds[0])], seed=1))
     assert won.losses == ()
     assert "no worse than any baseline" in won.sentences[0]
+
+
+def test_a_half_call_does_not_make_the_other_calls_uncertain(tmp_path):
+    """They are the truth, and scored as such; where reads leave calls open, their likelihoods come with the cells."""
+    half = vcf(record("0/0 0/1 ./1 0/0", pos=100), record("0/1 0/0 1/1 0/1", pos=200), samples="abcd")
+    genotypes = read_vcf(write(tmp_path / "half.vcf", half))
+    assert genotypes.evidence is not None
+    hidden = np.eye(4, 2, dtype=bool)
+    assert round_of(hidden, genotypes).cells.likelihoods is None
+    reads = [record("0/0:0,3,30 0/1:15,0,15 0/0:0,3,30 ./.:0,0,0", pos=pos, fmt="GT:PL") for pos in (100, 200)]
+    genotypes = read_vcf(write(tmp_path / "reads.vcf", vcf(*reads, samples="abcd")), likelihoods="PL")
+    one = round_of(hidden, genotypes)
+    assert one.cells.likelihoods == pytest.approx(np.array([[1, 10**-0.3, 1e-3], [10**-1.5, 1, 10**-1.5]]), rel=1e-4)
+    assert (one.visible(genotypes).evidence.of_cells(one.cells.samples, one.cells.loci) == 1).all()

@@ -202,7 +202,7 @@ def test_region_numbers_rows_among_its_own_records(tmp_path, region, rows):
     records = [record("0/0 0/1 1/1", chrom, pos) for chrom, pos in positions] + [record("0/1 0/1 0/1", "1", 5)]
     genotypes = read(tmp_path, *records, region=region)
     first = rows[0]
-    wanted = [(c, p) for c, p in [*positions, ("1", 5)] if (c, p) in vcf_reader.Region.parse(region)]
+    wanted = [(c, p) for c, p in [*positions, ("1", 5)] if (c, p) in vcf_reader.Regions.parse([region])]
     assert list(zip(genotypes.loci.chrom, genotypes.loci.pos.tolist(), strict=True)) == wanted
     assert genotypes.source.rows.tolist() == list(range(len(wanted)))
     assert genotypes.source.n_records == len(wanted)

@@ -11,11 +11,10 @@ from imputevae_cli.scoring import popgen
 from imputevae_cli.scoring.popgen import bias, fst_parts
 
 TWO = np.array(["a"] * 4 + ["b"] * 3, object)
-NOTHING = np.zeros(CALLS.shape, bool)
 
 
 def test_the_figures_are_those_of_scikit_allel():
-    found = bias(CALLS, CALLS, CALLS, NOTHING, TWO, 2)
+    found = bias(CALLS, CALLS, CALLS, TWO, 2)
     # allel 1.3.13: heterozygosity_observed, heterozygosity_expected x n / (n - 1), weir_cockerham_fst
     a, b = found["heterozygosity"]
     assert (a["population"], a["samples"], b["population"], b["samples"]) == ("a", 4, "b", 3)
@@ -52,7 +51,7 @@ def test_fst_and_heterozygosity_agree_with_a_plain_count(monkeypatch):
     monkeypatch.setattr(popgen, "_BLOCK_CELLS", 300)  # several blocks
     genotypes, _ = simulate(30, 80, missing=0.3)
     calls, populations = genotypes.calls, genotypes.populations
-    found = bias(calls, calls, calls, np.zeros(calls.shape, bool), populations, 2)
+    found = bias(calls, calls, calls, populations, 2)
     for row in found["fst"]:
         pair = (row["population_1"], row["population_2"])
         of_pair = np.isin(populations, pair)
@@ -80,7 +79,7 @@ def test_populations_fixed_for_other_alleles_have_fst_one_and_alike_ones_none():
 
 def test_haploid_samples_have_diversity_but_no_heterozygotes():
     genotypes, truth = simulate(40, 60, ploidy=1, missing=0.2)
-    found = bias(truth, genotypes.calls, truth, genotypes.calls < 0, genotypes.populations, 1)
+    found = bias(truth, genotypes.calls, truth, genotypes.populations, 1)
     row = found["heterozygosity"][0]
     assert row["truth"]["ho"] is None
     assert row["truth"]["fis"] is None
@@ -102,8 +101,8 @@ def test_the_truth_view_has_the_hidden_calls_put_back_and_no_others():
     genotypes, truth = simulate(30, 50)
     hidden = (genotypes.calls < 0) & (np.arange(50) < 25)
     known = np.where(hidden | (genotypes.calls >= 0), truth, -1).astype(np.int8)
-    found = bias(truth, genotypes.calls, truth, hidden, genotypes.populations, 2)
-    again = bias(known, known, known, np.zeros_like(hidden), genotypes.populations, 2)
+    found = bias(np.where(hidden, truth, genotypes.calls), genotypes.calls, truth, genotypes.populations, 2)
+    again = bias(known, known, known, genotypes.populations, 2)
     assert [row["truth"] for row in found["heterozygosity"]] == [row["truth"] for row in again["heterozygosity"]]
     # All that is known is filled in right here, so on the same cells nothing differs
     assert all(row["truth"] == row["imputed_same_cells"] for row in found["fst"])
@@ -112,7 +111,7 @@ def test_the_truth_view_has_the_hidden_calls_put_back_and_no_others():
 
 def test_views_of_a_complete_truth_and_a_perfect_imputation():
     genotypes, truth = simulate(30, 50)
-    found = bias(truth, genotypes.calls, truth, genotypes.calls < 0, None, 2)
+    found = bias(truth, genotypes.calls, truth, None, 2)
     assert found["views"] == ["truth", "visible", "imputed"]
     assert [row["population"] for row in found["heterozygosity"]] == [popgen.EVERYONE]
     assert found["fst"] == []
@@ -125,7 +124,7 @@ def test_views_of_a_complete_truth_and_a_perfect_imputation():
 def test_the_spectrum_is_folded_and_counts_loci_of_one_allele():
     columns = [[0] * 10, [2] * 10, [1] + [0] * 9, [1] + [2] * 9, [1] * 10, [2] * 3 + [0] * 7, [-1] * 10]
     calls = np.array(columns, np.int8).T
-    found = bias(calls, calls, calls, np.zeros(calls.shape, bool), None, 2)
+    found = bias(calls, calls, calls, None, 2)
     # MAF 0, 0, .05, .05, .5, .3; the last locus has no call
     assert found["spectrum"]["edges"] == [0.0, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5]
     np.testing.assert_allclose(found["spectrum"]["truth"], np.array([2, 0, 2, 0, 0, 1, 0, 1]) / 6, atol=1e-6)
@@ -134,7 +133,7 @@ def test_the_spectrum_is_folded_and_counts_loci_of_one_allele():
 def test_imputation_that_makes_every_call_common_is_seen_and_said():
     genotypes, truth = simulate(40, 200, missing=0.5, n_populations=2)
     filled = np.where(genotypes.calls < 0, 0, genotypes.calls).astype(np.int8)
-    found = bias(truth, genotypes.calls, filled, genotypes.calls < 0, genotypes.populations, 2)
+    found = bias(truth, genotypes.calls, filled, genotypes.populations, 2)
     assert all(row["imputed"]["ho"] < row["truth"]["ho"] - 0.01 for row in found["heterozygosity"])
     assert any(sentence.startswith("Observed heterozygosity (Ho) falls from") for sentence in found["sentences"])
 
@@ -143,7 +142,7 @@ def test_fst_is_kept_to_the_largest_populations(monkeypatch):
     monkeypatch.setattr(popgen, "MAX_POPULATIONS", 2)
     genotypes, truth = simulate(30, 20)
     populations = np.array(["small"] * 4 + ["x"] * 13 + ["y"] * 13, object)
-    found = bias(truth, genotypes.calls, truth, genotypes.calls < 0, populations, 2)
+    found = bias(truth, genotypes.calls, truth, populations, 2)
     assert [(row["population_1"], row["population_2"]) for row in found["fst"]] == [("x", "y")]
     assert len(found["heterozygosity"]) == 3
 
@@ -151,7 +150,7 @@ def test_fst_is_kept_to_the_largest_populations(monkeypatch):
 def test_a_population_of_one_sample_has_no_figures():
     genotypes, truth = simulate(10, 20)
     populations = np.array(["one"] + ["many"] * 9, object)
-    found = bias(truth, genotypes.calls, truth, genotypes.calls < 0, populations, 2)
+    found = bias(truth, genotypes.calls, truth, populations, 2)
     one = next(row for row in found["heterozygosity"] if row["population"] == "one")
     assert one["truth"] == {"ho": None, "he": None, "fis": None, "loci": 0}
     assert found["fst"][0]["truth"] is None

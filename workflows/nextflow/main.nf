@@ -1,10 +1,10 @@
 #!/usr/bin/env nextflow
-// Impute a cohort by region: train once, impute each region, put the regions together, evaluate
+// Impute a cohort in shards: train once, impute each shard of its regions, put the shards together, evaluate
 
 include { CUTREGIONS         } from './modules/local/cutregions/main'
-include { IMPUTEVAE_TRAIN    } from './modules/local/imputevae/train/main'
-include { IMPUTEVAE_IMPUTE   } from './modules/local/imputevae/impute/main'
-include { IMPUTEVAE_EVALUATE } from './modules/local/imputevae/evaluate/main'
+include { IMPUTEVAE_TRAIN    } from './modules/nf-core/imputevae/train/main'
+include { IMPUTEVAE_IMPUTE   } from './modules/nf-core/imputevae/impute/main'
+include { IMPUTEVAE_EVALUATE } from './modules/nf-core/imputevae/evaluate/main'
 include { CONCAT             } from './modules/local/concat/main'
 
 workflow {
@@ -19,21 +19,18 @@ workflow {
     CUTREGIONS(
         ch_cohort.map { meta, file, _popmap, _map -> [meta, file] },
         file("${projectDir}/../cut_regions.sh", checkIfExists: true),
-        params.records_per_region
+        params.records_per_shard
     )
     IMPUTEVAE_TRAIN(ch_cohort)
     IMPUTEVAE_EVALUATE(ch_cohort)
 
-    // One item a region; its number, in five digits, keeps the order of the file
+    // One item a shard; the name of its list of regions, a number of five digits, keeps the order of the file
     ch_shards = CUTREGIONS.out.regions
-        .flatMap { meta, regions ->
-            regions.readLines().withIndex().collect { region, i ->
-                [meta.id, meta + [id: "${meta.id}.${String.format('%05d', i)}", cohort: meta.id, region: region]]
-            }
-        }
+        .transpose()
+        .map { meta, regions -> [meta.id, meta + [id: "${meta.id}.${regions.baseName}", cohort: meta.id], regions] }
         .combine(ch_cohort.map { meta, file, popmap_, map_ -> [meta.id, file, popmap_, map_] }, by: 0)
         .combine(IMPUTEVAE_TRAIN.out.model.map { meta, model -> [meta.id, model] }, by: 0)
-        .map { _id, meta, file, popmap_, map_, model -> [meta, file, popmap_, map_, model] }
+        .map { _id, meta, regions, file, popmap_, map_, model -> [meta, file, popmap_, map_, model, regions] }
     IMPUTEVAE_IMPUTE(ch_shards)
 
     ch_parts = IMPUTEVAE_IMPUTE.out.vcf

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Submit the imputation of a cohort to SLURM: train, then an array with a task for each region, then concat.
-# Usage: COHORT=cohort.vcf.gz OUT=results [POPMAP=...] [RECORDS_PER_REGION=20000] submit.sh [more options of sbatch]
+# Submit the imputation of a cohort to SLURM: train, then an array with a task for each shard, then concat.
+# Usage: COHORT=cohort.vcf.gz OUT=results [POPMAP=...] [RECORDS_PER_SHARD=20000] submit.sh [more options of sbatch]
 # What is done is not done again: the same command takes a run up that failed.
 set -euo pipefail
 
@@ -9,15 +9,15 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 export COHORT OUT
 
 mkdir -p "$OUT/shards" "$OUT/logs"
-[[ -s $OUT/regions.txt ]] || bash "$here/../cut_regions.sh" "$COHORT" "${RECORDS_PER_REGION:-20000}" >"$OUT/regions.txt"
-n_regions=$(wc -l <"$OUT/regions.txt")
+[[ -d $OUT/regions ]] || bash "$here/../cut_regions.sh" "$COHORT" "${RECORDS_PER_SHARD:-20000}" "$OUT/regions"
+regions=("$OUT"/regions/*.txt)
 
 submit() {
   sbatch --parsable --export=ALL --output="$OUT/logs/%x-%A_%a.log" "$@"
 }
 
 train=$(submit "$@" --job-name=imputevae-train "$here/imputevae.sbatch" train)
-shards=$(submit "$@" --job-name=imputevae-impute --array="1-$n_regions" --dependency="afterok:${train%%;*}" \
+shards=$(submit "$@" --job-name=imputevae-impute --array="1-${#regions[@]}" --dependency="afterok:${train%%;*}" \
   "$here/imputevae.sbatch" impute)
 concat=$(submit "$@" --job-name=imputevae-concat --dependency="afterok:${shards%%;*}" "$here/imputevae.sbatch" concat)
-echo "train $train, $n_regions regions $shards, concat $concat; the result will be $OUT/imputed.vcf.gz"
+echo "train $train, ${#regions[@]} shards $shards, concat $concat; the result will be $OUT/imputed.vcf.gz"

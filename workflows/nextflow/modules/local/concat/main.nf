@@ -2,8 +2,7 @@ process CONCAT {
     tag "$meta.id"
     label 'process_low'
 
-    conda "${moduleDir}/../imputevae/environment.yml"
-    container "${params.container}"
+    conda "${moduleDir}/environment.yml"
 
     input:
     tuple val(meta), path(shards)
@@ -11,7 +10,7 @@ process CONCAT {
     output:
     tuple val(meta), path("*.imputed.vcf.gz")    , emit: vcf
     tuple val(meta), path("*.imputed.vcf.gz.csi"), emit: csi
-    path "versions.yml"                          , emit: versions
+    tuple val("${task.process}"), val('bcftools'), eval("bcftools --version | sed '1!d; s/bcftools //'"), topic: versions, emit: versions_bcftools
 
     when:
     task.ext.when == null || task.ext.when
@@ -22,11 +21,6 @@ process CONCAT {
     """
     bcftools concat --threads $task.cpus $args -Oz -o ${prefix}.imputed.vcf.gz $shards
     bcftools index --threads $task.cpus ${prefix}.imputed.vcf.gz
-
-    cat <<-END_VERSIONS > versions.yml
-    "${task.process}":
-        bcftools: \$(bcftools --version | sed '1!d; s/bcftools //')
-    END_VERSIONS
     """
 
     stub:
@@ -34,10 +28,5 @@ process CONCAT {
     """
     echo "" | gzip > ${prefix}.imputed.vcf.gz
     touch ${prefix}.imputed.vcf.gz.csi
-
-    cat <<-END_VERSIONS > versions.yml
-    "${task.process}":
-        bcftools: \$(bcftools --version | sed '1!d; s/bcftools //')
-    END_VERSIONS
     """
 }

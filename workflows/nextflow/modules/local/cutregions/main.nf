@@ -2,8 +2,7 @@ process CUTREGIONS {
     tag "$meta.id"
     label 'process_single'
 
-    conda "${moduleDir}/../imputevae/environment.yml"
-    container "${params.container}"
+    conda "${moduleDir}/environment.yml"
 
     input:
     tuple val(meta), path(vcf)
@@ -11,31 +10,20 @@ process CUTREGIONS {
     val records
 
     output:
-    tuple val(meta), path("*.regions.txt"), emit: regions
-    path "versions.yml"                   , emit: versions
+    tuple val(meta), path("regions/*.txt", arity: '1..*'), emit: regions
+    tuple val("${task.process}"), val('bcftools'), eval("bcftools --version | sed '1!d; s/bcftools //'"), topic: versions, emit: versions_bcftools
 
     when:
     task.ext.when == null || task.ext.when
 
     script:
-    def prefix = task.ext.prefix ?: "${meta.id}"
     """
-    bash $script $vcf $records > ${prefix}.regions.txt
-
-    cat <<-END_VERSIONS > versions.yml
-    "${task.process}":
-        bcftools: \$(bcftools --version | sed '1!d; s/bcftools //')
-    END_VERSIONS
+    bash $script $vcf $records regions
     """
 
     stub:
-    def prefix = task.ext.prefix ?: "${meta.id}"
     """
-    echo "chr1:1-" > ${prefix}.regions.txt
-
-    cat <<-END_VERSIONS > versions.yml
-    "${task.process}":
-        bcftools: \$(bcftools --version | sed '1!d; s/bcftools //')
-    END_VERSIONS
+    mkdir regions
+    echo "chr1:1-" > regions/00001.txt
     """
 }

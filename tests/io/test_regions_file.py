@@ -1,0 +1,45 @@
+"""The file of --regions-file."""
+
+import pytest
+
+from imputevae_cli.data.region import Region
+from imputevae_cli.errors import InputError
+from imputevae_cli.io.regions_file import read_regions
+
+
+def test_a_list_has_one_region_a_line(tmp_path):
+    path = tmp_path / "r.txt"
+    path.write_text("\ufeff# mine\nchr1:1-9\r\n\n  HLA-A*01:01 \n", encoding="utf-8")
+    assert read_regions(path) == ["chr1:1-9", "HLA-A*01:01"]
+
+
+@pytest.mark.parametrize("name", ["r.bed", "R.BED"])
+def test_bed_counts_from_0_and_its_end_is_exclusive(tmp_path, name):
+    path = tmp_path / name
+    path.write_text("track name=x\nbrowser position 1\n#c\nchr1\t0\t10\tname\t0\t+\nHLA:01 4 5\n")
+    assert read_regions(path) == [Region("chr1", 1, 10), Region("HLA:01", 5, 5)]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("r.txt", "", "holds no region"),
+        ("r.bed", "# nothing\n", "holds no region"),
+        ("r.txt", "a\nchr1\t0\t10\n", "line 2: has columns.*FILE.bed"),
+        ("r.bed", "chr1\t0\n", "line 1: is no line of BED"),
+        ("r.bed", "chr1\t-3\t10\n", "line 1: is no line of BED"),
+        ("r.bed", "chr1\t0\t9\nchr1\t5\t5\n", "line 2: holds no position"),
+    ],
+)
+def test_what_cannot_be_used(tmp_path, name, text, message):
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_regions(path)
+
+
+def test_files_that_are_no_text(tmp_path):
+    (tmp_path / "r.bed").write_bytes(b"\xff\xfe\x00")
+    for name in ("r.bed", "none.bed"):
+        with pytest.raises(InputError, match=f"{name}: cannot be read as text"):
+            read_regions(tmp_path / name)
