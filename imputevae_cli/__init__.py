@@ -10,9 +10,11 @@ if TYPE_CHECKING:
     from imputevae_cli.config import Config
     from imputevae_cli.data.genotypes import GenotypeMatrix
     from imputevae_cli.data.popmap import PopMap
+    from imputevae_cli.evaluation.api import evaluate
     from imputevae_cli.imputed import ImputedGenotypes
     from imputevae_cli.imputer import ImputeVAE
     from imputevae_cli.io.vcf_reader import read_vcf
+    from imputevae_cli.tuning.api import tune
 
 __version__ = "0.2.0"
 """The one place that says so; pyproject.toml reads it, and a test holds CITATION.cff and the recipe of conda to it."""
@@ -23,9 +25,21 @@ _LAZY = {
     "ImputeVAE": "imputevae_cli.imputer",
     "ImputedGenotypes": "imputevae_cli.imputed",
     "PopMap": "imputevae_cli.data.popmap",
+    "evaluate": "imputevae_cli.evaluation.api",
     "read_vcf": "imputevae_cli.io.vcf_reader",
+    "tune": "imputevae_cli.tuning.api",
 }
-__all__ = ["Config", "GenotypeMatrix", "ImputeVAE", "ImputedGenotypes", "PopMap", "__version__", "read_vcf"]
+__all__ = [
+    "Config",
+    "GenotypeMatrix",
+    "ImputeVAE",
+    "ImputedGenotypes",
+    "PopMap",
+    "__version__",
+    "evaluate",
+    "read_vcf",
+    "tune",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -33,3 +47,8 @@ def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return getattr(import_module(_LAZY[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """What there is, imported or not."""
+    return sorted({*globals(), *__all__})

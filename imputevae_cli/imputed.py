@@ -7,9 +7,11 @@ from copy import copy
 from dataclasses import replace
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from imputevae_cli.data import interchange
 from imputevae_cli.data.evidence_frequencies import evidence_frequencies, posterior
 from imputevae_cli.data.fill_bias import Watched
 from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix, ImputedBlock, missing_per_sample
@@ -17,10 +19,11 @@ from imputevae_cli.data.joint import BlockFunction, Joiner, cut
 from imputevae_cli.data.thousandths import to_thousandths
 from imputevae_cli.data.validate import check_calls
 from imputevae_cli.errors import ConfigError
-from imputevae_cli.io.outputs import check_output, output_type_of
-from imputevae_cli.io.phylip import iupac, write_phylip
-from imputevae_cli.io.vcf_writer import WriteSummary, write_vcf
-from imputevae_cli.log import ProgressOption
+from imputevae_cli.io.formats.base import Writing
+from imputevae_cli.io.formats.phylip import iupac, write_phylip
+from imputevae_cli.io.formats.registry import format_of
+from imputevae_cli.io.vcf_writer import WriteSummary
+from imputevae_cli.log import ProgressOption, logger
 
 BLOCK = 2048
 """Loci at a time, where the caller does not say."""
@@ -73,6 +76,8 @@ class ImputedGenotypes:
         number: which draw, from 1 on. A drawn cell stays missing where its probability misses `min_gp`.
         """
         other = copy(self)
+        for name in ("calls", "gp", "dosage", "imputed"):  # computed once for each draw
+            other.__dict__.pop(name, None)
         other._number = number
         by_cell = self._by_cell(number)
         other._drawn = by_cell if self._draws is None else self._possible_draws(self._draws(number), by_cell)
@@ -229,32 +234,55 @@ class ImputedGenotypes:
         out: np.ndarray = np.empty((self.genotypes.n_samples, self.genotypes.n_loci, *shape), dtype)
         for loci, block in self.blocks():
             out[:, loci] = part(block)
+        out.flags.writeable = False  # kept, and the same for whoever asks
         return out
 
-    @property
-    def calls(self) -> np.ndarray:
-        """int8 (samples, loci): ALT-allele counts; -1 only where nothing could be said or min_gp was not met."""
-        return self._gather((), np.int8, lambda block: block.calls)
+    def __repr__(self) -> str:
+        genotypes = self.genotypes
+        return (
+            f"<ImputedGenotypes: {genotypes.n_samples:,} samples x {genotypes.n_loci:,} loci, "
+            f"{self.n_missing:,} calls were missing>"
+        )
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """Samples, loci."""
+        return self.genotypes.n_samples, self.genotypes.n_loci
+
+    def __len__(self) -> int:
+        return self.genotypes.n_samples
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """The dosages, for what takes an array of samples x loci, such as a PCA of scikit-learn."""
+        return np.array(self.dosage, dtype, copy=True)
+
+    @cached_property
+    def calls(self) -> np.ndarray:
+        """int8 (samples, loci): ALT-allele counts; -1 only where nothing could be said or min_gp was not met.
+
+        Computed once and read-only, as `gp`, `dosage` and `imputed` are; `.copy()` can be written to.
+        """
+        return self._gather((), np.int8, lambda block: block.calls)
+
+    @cached_property
     def gp(self) -> np.ndarray:
         """float32 (samples, loci, classes): genotype probabilities; a certain call has 1 at its genotype."""
         return self._gather((self.genotypes.n_classes,), np.float32, lambda block: block.gp / np.float32(1000))
 
-    @property
+    @cached_property
     def dosage(self) -> np.ndarray:
         """float32 (samples, loci): expected ALT-allele count, 0..1 if haploid; NaN for a sample without any call."""
         dose = np.arange(self.genotypes.n_classes, dtype=np.float32)
-        dosage = self._gather((), np.float32, lambda block: (block.gp @ dose) / np.float32(1000))
-        silent = ~self.has_calls[:, None] & (self.genotypes.calls == MISSING)
+
+        def of(block: ImputedBlock) -> np.ndarray:
+            return np.where(block.gp.any(2), (block.gp @ dose) / np.float32(1000), np.float32(np.nan))
+
+        dosage = self._gather((), np.float32, of)
         if self.genotypes.haploid is not None:
-            haploid = self.genotypes.haploid
-            silent |= haploid.absent_in(0, None) & (self.genotypes.calls == MISSING)
-            dosage[haploid.block(0, None)] /= 2
-        dosage[silent] = np.nan
+            dosage[self.genotypes.haploid.block(0, None)] /= 2
         return dosage
 
-    @property
+    @cached_property
     def imputed(self) -> np.ndarray:
         """bool (samples, loci): calls that were missing and are filled."""
         return self._gather((), bool, lambda block: block.imputed)
@@ -264,7 +292,23 @@ class ImputedGenotypes:
         loci = self.genotypes.loci
         return iupac(self.calls, loci.ref, loci.alt, self.genotypes.ploidy)
 
-    def write_vcf(
+    def to_xarray(self) -> Any:
+        """An xarray Dataset with the names of sgkit: filled calls, `call_genotype_probability` (variants, samples,
+        genotypes), `call_dosage`, and `call_imputed` where a call was missing. Raises ConfigError without xarray."""
+        cells = ("variants", "samples")
+        more: dict[str, tuple[Any, np.ndarray]] = {
+            "call_genotype_probability": ((*cells, "genotypes"), self.gp.transpose(1, 0, 2)),
+            "call_dosage": (cells, self.dosage.T),
+            "call_imputed": (cells, self.imputed.T),
+        }
+        return interchange.dataset_of(self.genotypes, self.calls, more)
+
+    def to_anndata(self) -> Any:
+        """AnnData of samples x loci: X is the dosage, the layers are `calls` and `imputed`. Raises ConfigError without
+        anndata."""
+        return interchange.anndata_of(self.genotypes, self.dosage, {"calls": self.calls, "imputed": self.imputed})
+
+    def write(
         self,
         path: str | Path,
         output_type: str | None = None,
@@ -273,31 +317,43 @@ class ImputedGenotypes:
         command: str = "",
         threads: int = 1,
         progress: ProgressOption = None,
-    ) -> WriteSummary:
-        """Write the input's records with missing calls filled; `-` is standard output.
+        names: str = "relaxed",
+    ) -> WriteSummary | None:
+        """Write to a file of any kind, by its ending: .vcf, .vcf.gz, .bcf, .bed, .str, .gen, .phy, .012, .tsv, .vcz.
 
-        output_type: v, z or b; by the ending when None. command: what made it, for the header.
-        Raises OutputError where `path` cannot be written, or exists without `force`.
+        output_type: the kind's key, as `--output-type` takes it; by the ending when None. command: what made it, where
+        the kind has room for that. names: of samples in PHYLIP, `relaxed`, or `strict` for 10 characters. The counts
+        are those of a VCF, None of another kind. Raises OutputError where `path` cannot be written, exists without
+        `force`, or is of a kind that cannot hold these genotypes.
         """
         from imputevae_cli import __version__
 
         source = self.genotypes.source
-        check_output(path, inputs=[source.given or source.path] if source else [], force=force)
-        kind = output_type_of(path, output_type)
+        kind = format_of(path, output_type)
+        n_passed = sum(source.passed_through.values()) if source else 0
+        if n_passed and not kind.is_vcf:
+            logger.info("%s: %d records that are not modelled are left out", path, n_passed)
+        kind.check_place(path, inputs=[source.given or source.path] if source else [], force=force)
+        how = Writing(kind.key, command, __version__, threads, progress, names, self.refines)
+        kind.writer().check(path, self.genotypes, how)
         watched = Watched(self)
-        summary = write_vcf(
-            path,
-            watched,
-            output_type=kind,
-            command=command,
-            version=__version__,
-            threads=threads,
-            progress=progress,
-            refines=self.refines,
-        )
-        return replace(summary, bias=watched.bias)
+        summary = kind.writer().write(path, watched, how)
+        return None if summary is None else replace(summary, bias=watched.bias)
+
+    def write_vcf(self, path: str | Path, output_type: str | None = None, **options: Any) -> WriteSummary:
+        """Write the input's records with missing calls filled; `-` is standard output.
+
+        output_type: v, z or b; by the ending when None. options: see `write`. Genotypes that were not read from a file
+        get records of their own.
+        """
+        kind = format_of(path, output_type)
+        if not kind.is_vcf:
+            raise ConfigError(f"{path}: is no VCF; name a .vcf, .vcf.gz or .bcf, or use write()")
+        summary = self.write(path, kind.key, **options)
+        assert summary is not None  # of a VCF
+        return summary
 
     def write_phylip(self, path: str | Path, *, names: str = "relaxed", force: bool = False) -> int:
         """Write IUPAC characters of the SNPs; returns their number. names: `relaxed`, or `strict` for 10 characters."""
-        check_output(path, force=force)
+        format_of(path, "p").check_place(path, force=force)
         return write_phylip(path, self, names=names)

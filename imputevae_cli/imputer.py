@@ -33,6 +33,7 @@ from imputevae_cli.ensemble.fitted import Expected, Fitted
 from imputevae_cli.ensemble.forecast import forecast
 from imputevae_cli.ensemble.plan import Data, takes_part
 from imputevae_cli.errors import CheckpointError, ConfigError, InputError
+from imputevae_cli.estimator import Estimator
 from imputevae_cli.imputed import ImputedGenotypes
 from imputevae_cli.log import ProgressOption, chosen_progress, logger
 from imputevae_cli.masking.strategies import Mask, simulate_mask
@@ -48,11 +49,14 @@ FORECAST_LOCI = 400
 """Loci that are filled to estimate how long a fitted model takes to fill all."""
 
 
-class ImputeVAE:
+class ImputeVAE(Estimator):
     """Fills in missing genotypes with a variational autoencoder.
 
     >>> model = ImputeVAE(Config.from_preset("balanced")).fit(read_vcf("cohort.vcf.gz"))  # doctest: +SKIP
-    >>> model.transform().write_vcf("imputed.vcf.gz")  # doctest: +SKIP
+    >>> model.transform().write("imputed.vcf.gz")  # doctest: +SKIP
+
+    It keeps to the conventions of scikit-learn: it can be cloned and be a step of a pipeline, and `fit` and `transform`
+    take arrays too; what `transform` gives is an array of dosages to whatever step comes next.
     """
 
     def __init__(self, config: Config | None = None, rules: Rules | None = None):
@@ -65,16 +69,20 @@ class ImputeVAE:
 
     def fit(
         self,
-        genotypes: GenotypeMatrix,
+        genotypes: GenotypeMatrix | Any,
+        y: Any = None,
+        *,
         progress: ProgressOption = None,
         on_epoch: Callable[[EpochResult], Any] | None = None,
         stages: Stages | None = None,
     ) -> ImputeVAE:
         """Train on the known calls of `genotypes`; some are hidden to weigh the parts of the model and to score it.
 
-        Threads are torch's. stages: a `Journal`, for a fit that can be stopped and resumed. Raises ConfigError
+        genotypes: or what `GenotypeMatrix.from_array`, `from_dataframe` or `from_sgkit` takes. y: not used. Threads are
+        torch's. stages: a `Journal`, for a fit that can be stopped and resumed. Raises ConfigError
         for settings that do not hold, InputError for too few known calls, TrainingError.
         """
+        genotypes = GenotypeMatrix.of(genotypes)
         mask, names, task = self._task(genotypes, progress, on_epoch, stages)
         loci, cohort, test, config = genotypes.loci, task.cohort, task.test, self.config
         with task.holding_out():
@@ -99,7 +107,8 @@ class ImputeVAE:
     ) -> tuple[Mask, tuple[str, ...], Task]:
         """What there is to fit, with the hidden calls and the populations' names."""
         config = self.config = self.config.checked()
-        check_ploidy(_checked(genotypes), config.io.ploidy)
+        genotypes.check()
+        check_ploidy(genotypes, config.io.ploidy)
         device = choose_device(config.train.device)
         check_precision(device, config.train.precision)
         generator = np.random.default_rng(seed_for(config.io.seed, "mask"))
@@ -132,7 +141,7 @@ class ImputeVAE:
 
     def transform(
         self,
-        genotypes: GenotypeMatrix | None = None,
+        genotypes: GenotypeMatrix | Any | None = None,
         *,
         min_gp: float = 0.0,
         phased: bool = False,
@@ -148,10 +157,11 @@ class ImputeVAE:
         are known to the model; ConfigError where phase is asked for and there is none.
         """
         fitted = self._require_fitted()
-        genotypes = self._training_genotypes if genotypes is None else genotypes
+        genotypes = self._training_genotypes if genotypes is None else GenotypeMatrix.of(genotypes)
         if genotypes is None:
             raise InputError("transform: a loaded model holds no genotypes; give those to fill")
-        aligned = align_loci(_checked(genotypes), fitted.loci, fitted.ploidy, self.name)
+        genotypes.check()
+        aligned = align_loci(genotypes, fitted.loci, fitted.ploidy, self.name)
         if aligned.n_unknown:
             logger.warning(
                 "%d of %d loci are not in the model and pass through unchanged", aligned.n_unknown, genotypes.n_loci
@@ -236,7 +246,7 @@ class ImputeVAE:
 
     def latent_of(self, genotypes: GenotypeMatrix | None = None) -> Latent:
         """q(z | x) of samples from their known calls: mu and log variance, float32 (N, D) each."""
-        genotypes = self._training_genotypes if genotypes is None else genotypes
+        genotypes = self._training_genotypes if genotypes is None else GenotypeMatrix.of(genotypes)
         fitted = self._require_fitted()
         if genotypes is None:
             raise InputError("latent_of: a loaded model holds no genotypes; give those to place")
@@ -320,6 +330,9 @@ class ImputeVAE:
             raise CheckpointError(f"{path}: does not hold together ({type(error).__name__}); train it again") from error
         return model
 
+    def __sklearn_is_fitted__(self) -> bool:
+        return self._fitted is not None
+
     def _require_fitted(self) -> Fitted:
         if self._fitted is None:
             raise CheckpointError("the model is not fitted; call fit() or load() first")
@@ -400,14 +413,6 @@ def _drawn(gp: np.ndarray, seed: int) -> np.ndarray:
     """
     draws = np.random.default_rng(seed).random(len(gp))
     return np.minimum((gp.cumsum(1) < draws[:, None]).sum(1), gp.shape[1] - 1).astype(np.int64)
-
-
-def _checked(genotypes: GenotypeMatrix) -> GenotypeMatrix:
-    """The genotypes, if they are what they are said to be; raises InputError."""
-    if not isinstance(genotypes, GenotypeMatrix):
-        raise InputError(f"{type(genotypes).__name__} are no genotypes; give a GenotypeMatrix, such as of read_vcf")
-    genotypes.check()
-    return genotypes
 
 
 def _population_codes(populations: np.ndarray | None) -> tuple[tuple[str, ...], np.ndarray | None]:

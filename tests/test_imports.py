@@ -9,7 +9,7 @@ from conftest import REPOSITORY
 
 PACKAGE = REPOSITORY / "imputevae_cli"
 LAYERS = [
-    ["errors", "schema", "settings", "config", "seeds", "log", "bars", "passwords", "compiled"],
+    ["errors", "schema", "settings", "config", "seeds", "log", "bars", "passwords", "compiled", "optional"],
     ["data"],
     ["io"],
     ["masking"],
@@ -17,7 +17,7 @@ LAYERS = [
     ["runtime"],
     ["decoders"],
     ["ensemble"],
-    ["imputed"],
+    ["imputed", "estimator"],
     ["imputer"],
     ["evaluation", "tuning"],
     ["report"],

@@ -6,6 +6,7 @@ import errno
 import sys
 from collections.abc import Iterator
 
+from imputevae_cli.cli.hints import hint
 from imputevae_cli.errors import ConfigError, ImputeVAEError, TrainingError
 
 EXIT_BUG = 1
@@ -21,6 +22,9 @@ def describe(error: Exception) -> tuple[str, int]:
         return str(error), error.exit_code
     # Of typer, for options and arguments that do not hold
     if hasattr(error, "format_message") and hasattr(error, "exit_code"):
+        known = hint(getattr(error, "option_name", ""))
+        if known is not None:
+            return f"there is no option {error.option_name} here: {known}", error.exit_code  # type: ignore[attr-defined]
         return f"{error.format_message()}; -h lists the options", error.exit_code
     if _is_out_of_memory(error):
         return (

@@ -170,13 +170,13 @@ def evaluate(
 
 def _files(reads: dict[str, str | Path | None], path: str | None, json_: str | None, asked: Asked) -> Files:
     """What is read and written. The mask is the one or the other: it is read where it exists."""
-    from imputevae_cli.io.outputs import output_type_of
-    from imputevae_cli.io.paths import Files, with_indexes
+    from imputevae_cli.io.formats.registry import format_of
+    from imputevae_cli.io.paths import Files, with_companions
 
-    if asked.write_masked is not None and output_type_of(asked.write_masked) == "p":
+    if asked.write_masked is not None and not format_of(asked.write_masked).is_vcf:
         raise ConfigError(f"{asked.write_masked}: --write-masked writes VCF, VCF.gz or BCF; name one of these")
     reads |= {"--model": asked.model, "--imputed": asked.imputed, "--truth": asked.truth, "--tree": asked.tree}
-    writes = {"--json": json_, **with_indexes("--write-masked", asked.write_masked)}
+    writes = {"--json": json_, **with_companions("--write-masked", asked.write_masked)}
     (reads if asked.mask_is_there else writes)["--mask-file"] = asked.mask_file
     return Files(reads, writes, {"-o": path})
 
@@ -233,16 +233,9 @@ def _write(
     """The folder, the JSON and, where asked for, the mask and the input without the hidden calls: all, or none."""
     from imputevae_cli import __version__
     from imputevae_cli.cli.signals import ignore
+    from imputevae_cli.io.formats.registry import output_type_of
     from imputevae_cli.io.mask_file import write_mask
-    from imputevae_cli.io.outputs import (
-        INDEXES,
-        STDOUT,
-        atomic_folder,
-        atomic_output,
-        output_type_of,
-        standard_output,
-        undisturbed,
-    )  # fmt: skip
+    from imputevae_cli.io.outputs import INDEXES, STDOUT, atomic_folder, atomic_output, standard_output, undisturbed
     from imputevae_cli.io.vcf_masked import write_masked_vcf
     from imputevae_cli.report.evaluation_folder import FILES, as_json, write_folder
 

@@ -95,7 +95,7 @@ def scored(asked: Asked, genotypes: GenotypeMatrix, session: Session, clock: Sto
         return None
 
     def model_for(visible: GenotypeMatrix) -> ImputeVAE:
-        return loaded or ImputeVAE(session.config).fit(visible, session.progress)
+        return loaded or ImputeVAE(session.config).fit(visible, progress=session.progress)
 
     guessed, model = guess_with_model(genotypes, rounds, model_for, session.progress, asked.draws)
     kind, name = ("checkpoint", str(asked.model)) if loaded else ("fitted", "imputevae")

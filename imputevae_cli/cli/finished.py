@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
 import shlex
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
+from typing import Protocol
 
 from imputevae_cli.cli.session import Session
 from imputevae_cli.cli.signals import check_run_folder, run_folder_of
@@ -21,6 +21,12 @@ WITHOUT_EFFECT = ("--force", "--resume", "-q", "--quiet", "-v", "--verbose")
 
 CommandOf = Callable[[Path], str | None]
 """The command that wrote a file; None where the file does not tell. Raises ValueError where it is another's."""
+
+
+class CheckFolder(Protocol):
+    """What raises OutputError where a folder cannot be written, or is there and is not to be overwritten."""
+
+    def __call__(self, *, force: bool) -> None: ...
 
 
 def is_written(output: str | Path, session: Session, command_of: CommandOf) -> bool:
@@ -38,58 +44,44 @@ def is_written(output: str | Path, session: Session, command_of: CommandOf) -> b
     return not newer and (made_by is None or _words(made_by) == _words(session.command))
 
 
-def check_outputs(path: str, session: Session, command_of: CommandOf) -> bool | None:
+def check_outputs(
+    path: str, session: Session, command_of: CommandOf, folders: Mapping[str, CheckFolder] | None = None
+) -> bool | None:
     """Whether the outputs of a run may be overwritten; None where the same command wrote all of them already.
 
-    path: the output by which a stopped run is known. Raises
-    OutputError for outputs that cannot be written, and for those that are there and are not to be overwritten.
+    path: the output by which a stopped run is known. folders: outputs that are folders, with what checks the place of
+    each. Raises OutputError for outputs that cannot be written, and for those that are there and are not to be
+    overwritten.
     """
     common, outputs = session.common, [path for path in session.files.writes.values() if path is not None]
     outputs = [output for output in outputs if output != common.log_file]
+    folders = folders or {}
     if any(str(output) == STDOUT for output in outputs if output != path):
         raise ConfigError("standard output is for -o alone; give a file name to every other output")
     stopped = check_run_folder(path, common)
     again = common.resume and not (stopped or common.force)
     ours = again and is_written(path, session, command_of)
-    if ours and all(Path(output).exists() for output in outputs if not is_index(output, path)):
+    if ours and all(Path(output).exists() for output in (*outputs, *folders) if not is_index(output, outputs)):
         say_finished(path)
         return None
     if common.resume and not stopped:
         logger.info("--resume: there is no %s, so the run starts from the beginning", run_folder_of(path))
     force = stopped or ours or common.force
     for output in outputs:
-        check_output(output, inputs=session.inputs, force=force or is_index(output, path))
+        check_output(output, inputs=session.inputs, force=force or is_index(output, outputs))
+    for check_folder in folders.values():
+        check_folder(force=force)
     return force
 
 
-def is_index(path: str | Path, output: str) -> bool:
-    """Whether a path is that of an index of `output`, which comes and goes with it."""
-    return str(path) in [f"{os.path.realpath(output)}{ending}" for ending in INDEXES]
+def is_index(path: str | Path, outputs: Collection[str | Path]) -> bool:
+    """Whether a path is that of an index of one of `outputs`, which comes and goes with it."""
+    return str(path) in [f"{os.path.realpath(output)}{ending}" for output in outputs for ending in INDEXES]
 
 
 def say_finished(path: str | Path) -> None:
     """Say that there is nothing to do."""
     logger.info("--resume: %s was finished before; there is nothing left to do", path)
-
-
-def command_of_vcf(path: Path) -> str | None:
-    """See `CommandOf`, of a VCF, VCF.gz or BCF."""
-    with open(path, "rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
-    with gzip.open(path, "rb") if packed else open(path, "rb") as lines:
-        for line in lines:
-            if line.startswith(b"##imputevae_command="):
-                return line.partition(b"=")[2].rstrip(b"\r\n").decode()
-            if line.startswith(b"#CHROM"):
-                break
-    raise ValueError("not written by imputevae")
-
-
-def command_of_phylip(path: Path) -> None:
-    """See `CommandOf`, of an alignment, which has no room for it."""
-    with open(path, "rb") as lines:
-        if len([field for field in next(lines, b"").split() if field.isdigit()]) != 2:
-            raise ValueError("not a PHYLIP file")
 
 
 def command_of_checkpoint(path: Path) -> str | None:

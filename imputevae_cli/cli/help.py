@@ -22,6 +22,7 @@ EXAMPLES = {
     "impute": """\
 Examples:
   imputevae impute cohort.vcf.gz --popmap pops.popmap -o imputed.vcf.gz
+  imputevae impute cohort.bed -o imputed.vcf.gz -o imputed.bed -o imputed.str
   imputevae impute new.vcf.gz --model cohort.ivae --min-gp 0.9 -o new.imputed.vcf.gz""",
     "train": """\
 Example:
@@ -51,7 +52,7 @@ class SectionedCommand(TyperCommand):
             if record is None:
                 continue
             if parameter.param_type_name == "argument":
-                arguments.append(record)
+                arguments.append((parameter.metavar or record[0], record[1]))  # without its type
             else:
                 sections[section_of(parameter)].append(record)
         for heading, records in {"Arguments": arguments, **sections}.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -34,12 +34,12 @@ def impute(
     common: Common,
     input: Input = None,
     output: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             "-o",
             "--output",
             metavar="OUT",
-            help=".vcf .vcf.gz .bcf .phy, or -.",
+            help=".vcf .vcf.gz .bcf .bed .str .gen .phy .012 .tsv .vcz, or -; repeatable.",
             show_default=False,
             rich_help_panel=FILES,
         ),
@@ -57,7 +57,13 @@ def impute(
     overlap: Overlap = OVERLAP,
     output_type: Annotated[
         str | None,
-        typer.Option("--output-type", metavar="v|z|b|p", help="VCF, VCF.gz, BCF, PHYLIP.", rich_help_panel=FILES),
+        typer.Option(
+            "--output-type",
+            metavar="KIND",
+            help="Where the ending of OUT does not tell: v (VCF), z (VCF.gz), b (BCF), p (PHYLIP), bed, structure, "
+            "genepop, 012, tsv or zarr.",
+            rich_help_panel=FILES,
+        ),
     ] = None,
     min_gp: Annotated[
         float,
@@ -116,43 +122,35 @@ def impute(
 ) -> None:
     """Fill the missing calls of INPUT; every known call stays as it is, unless --refine is given."""
     from imputevae_cli.cli import session as this
+    from imputevae_cli.cli.outputs import Outputs
     from imputevae_cli.cli.signals import resumable, run_folder_of
     from imputevae_cli.cli.summary import Stopwatch, show_estimate, show_imputation, writing_seconds
-    from imputevae_cli.io.paths import Files, with_indexes
+    from imputevae_cli.io.paths import Files
+
+    def outputs_of(config: Config) -> Outputs:
+        paths = output or [this.output_path(None, config, ".vcf.gz")]
+        return Outputs.of(paths, output_type, draws, phylip_names)
 
     def files(config: Config) -> Files:
-        out = this.output_path(output, config, ".vcf.gz")
-        drawn: dict[str, Any] = {}
-        for number in range(1, draws + 1):
-            drawn |= with_indexes(f"draw {number}", drawn_path(out, number), output_type)
+        out = outputs_of(config)
         return Files(
             {"INPUT": input, "--popmap": popmap, "--model": model, "--map": map_},
-            {**with_indexes("-o", out, output_type), **drawn, "--latent": latent},
-            {"the folder of a stopped run": run_folder_of(out)},
+            {**out.writes, "--latent": latent},
+            {**out.folders, "the folder of a stopped run": run_folder_of(out.first)},
         )
 
     clock = Stopwatch()
     session = this.start(common, files, {"io.likelihoods": likelihoods, "founders.parents": names_of(parents)})
-    from imputevae_cli.io.outputs import output_type_of
-    from imputevae_cli.io.phylip import check_name_style
-    from imputevae_cli.io.phylip import phylip_names as check_names
-    from imputevae_cli.io.vcf_writer import WriteSummary
-
-    path = this.output_path(output, session.config, ".vcf.gz")
-    kind = output_type_of(path, output_type)
-    check_name_style(phylip_names)
-    if draws and (kind == "p" or str(path) == "-"):
-        raise ConfigError("--draws writes VCF or BCF files beside OUT; give -o with such an ending")
+    outputs = outputs_of(session.config)
     if target_accuracy is not None and min_gp:
         raise ConfigError("give --min-gp or --target-accuracy, not both")
-    force = _check_outputs(path, kind, session)
+    force = outputs.check_places(session)
     if force is None:
         return
     fitted = _load(model, session) if model else None
     # A model reads all of the file, so that samples are known, or encoded, by all of their calls whatever the region
     genotypes = this.read(input, popmap, session, map_, context=None if model else overlap)
-    if kind == "p":
-        check_names(genotypes.samples, phylip_names)
+    outputs.check_content(genotypes)
     this.limit_threads(session)
     from imputevae_cli.imputer import ImputeVAE
 
@@ -160,47 +158,19 @@ def impute(
         show_estimate(fitted or ImputeVAE(session.config), genotypes, clock)
         return
     ends = [("writing", writing_seconds(genotypes))]
-    with session.progress.whole(ends), resumable(path, common, genotypes, (fitted or session).config, model) as stages:
-        fitted = fitted or ImputeVAE(session.config).fit(genotypes, session.progress, stages=stages)
+    with (
+        session.progress.whole(ends),
+        resumable(outputs.first, common, genotypes, (fitted or session).config, model) as stages,
+    ):
+        fitted = fitted or ImputeVAE(session.config).fit(genotypes, progress=session.progress, stages=stages)
         if target_accuracy is not None:
             min_gp = _threshold(fitted, target_accuracy)
         imputed = fitted.transform(
             genotypes, min_gp=min_gp, phased=phased, refine=refine, progress=session.progress, stages=stages
         )
-        written = WriteSummary()
-        if kind == "p":
-            imputed.write_phylip(path, names=phylip_names, force=force)
-            written.refined = imputed.n_refined
-        else:
-            settings: dict[str, Any] = {
-                "command": session.command,
-                "threads": session.threads,
-                "progress": session.progress,
-            }
-            written = imputed.write_vcf(path, kind, force=force, **settings)
-            for number in range(1, draws + 1):
-                imputed.draw(number).write_vcf(drawn_path(path, number), kind, force=force, **settings)
+        written = outputs.write(imputed, session, force)
         this.write_latent(latent, fitted, genotypes)
-    show_imputation(fitted, imputed, path, clock, common.quiet, written)
-
-
-def drawn_path(path: str | Path, number: int) -> str:
-    """Where draw `number` goes: OUT.draw1.vcf.gz beside OUT.vcf.gz."""
-    text = str(path)
-    ending = next((e for e in (".vcf.gz", ".vcf", ".bcf") if text.lower().endswith(e)), "")
-    stem = text[: len(text) - len(ending)] if ending else text
-    return f"{stem}.draw{number}{text[len(stem) :]}"
-
-
-def _check_outputs(path: str, kind: str, session: Session) -> bool | None:
-    """See `check_outputs`; the index that a run which was killed did not come to make is made."""
-    from imputevae_cli.cli.finished import check_outputs, command_of_phylip, command_of_vcf
-    from imputevae_cli.io.vcf_index import index_again
-
-    force = check_outputs(path, session, command_of_phylip if kind == "p" else command_of_vcf)
-    if force is None:
-        index_again(path, kind)
-    return force
+    show_imputation(fitted, imputed, ", ".join(outputs.paths), clock, common.quiet, written)
 
 
 def _threshold(fitted: ImputeVAE, accuracy: float) -> float:

@@ -13,6 +13,7 @@ from imputevae_cli.cli import signals
 from imputevae_cli.cli.causes import describe
 from imputevae_cli.cli.evaluate import evaluate
 from imputevae_cli.cli.help import EXAMPLES, SectionedCommand
+from imputevae_cli.cli.hints import beagle_argument
 from imputevae_cli.cli.impute import impute
 from imputevae_cli.cli.train import train
 from imputevae_cli.cli.tune import tune
@@ -25,7 +26,7 @@ app = typer.Typer(
     name="imputevae",
     help="Fill in missing SNP genotypes. `imputevae COMMAND --help` shows a command's options and an example.",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -74,13 +75,19 @@ def run() -> None:
 
 
 def _check_arguments() -> None:
-    """Raise ConfigError for an argument that is no text: it could not be written into what records the command."""
+    """Raise ConfigError for an argument that is no text, which could not be written into what records the command, and
+    for one that is written as Beagle takes them."""
     for word in sys.argv[1:]:
         try:
             word.encode("utf-8")
         except UnicodeEncodeError:
             shown = os.fsencode(word).decode("utf-8", "backslashreplace")
             raise ConfigError(f"{shown}: is not UTF-8; rename the file, or give the name in UTF-8") from None
+    foreign = beagle_argument(sys.argv[1:])
+    if foreign is not None and not os.path.exists(foreign):
+        raise ConfigError(
+            f"{foreign}: is an argument of Beagle; write imputevae impute cohort.vcf.gz -o imputed.vcf.gz"
+        )
 
 
 def _fail(message: str, code: int, debug: bool) -> None:

@@ -16,7 +16,10 @@ from imputevae_cli.cli.help import FILES, MESSAGES, RUNNING, SETTINGS, SUBSET
 from imputevae_cli.errors import ConfigError
 
 Input = Annotated[
-    str | None, typer.Argument(metavar="INPUT", help="VCF, VCF.gz or BCF; - reads standard input.", show_default=False)
+    str | None,
+    typer.Argument(
+        metavar="INPUT", help="VCF, VCF.gz, BCF, PLINK .bed or Zarr VCF; - reads standard input.", show_default=False
+    ),
 ]
 Popmap = Annotated[
     Path | None,

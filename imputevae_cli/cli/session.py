@@ -171,7 +171,7 @@ def read(
     from imputevae_cli.io.vcf_reader import read_vcf
 
     if source is None:
-        raise ConfigError("no INPUT: give a VCF, VCF.gz or BCF, or - for standard input")
+        raise ConfigError("no INPUT: give a VCF, VCF.gz, BCF, PLINK .bed or Zarr VCF, or - for standard input")
     common = session.common
     distances = GeneticMap.read(genetic_map) if genetic_map else None
     regions = chosen_regions(common)

@@ -191,7 +191,7 @@ def _evidence_rows(genotypes: GenotypeMatrix) -> list[tuple[str, str]]:
     depth = "" if report.median_depth is None else f", median depth {report.median_depth:g}"
     if not report.used:
         return [("Likelihoods", f"{report.field} finds the calls certain{depth}")]
-    rows = [("Likelihoods", f"{report.field}{depth}")]
+    rows = [("Likelihoods", f"{report.field}{depth}"), *(("  not used", reason) for reason in report.left)]
     if report.error is not None:
         rows.append(("  error rate of the reads", f"{report.error:.4f}, over-dispersion {report.overdispersion:.4f}"))
     share = report.n_uncertain / max(report.n_visible, 1)

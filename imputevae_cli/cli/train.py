@@ -90,7 +90,7 @@ def train(
             return
         config = _without_panel(session.config) if no_panel else session.config
         with shared(ranks, path, common, genotypes, config) as stages:
-            model = ImputeVAE(config).fit(genotypes, session.progress, stages=stages)
+            model = ImputeVAE(config).fit(genotypes, progress=session.progress, stages=stages)
             if ranks.leads:
                 model.save(path, session.command, panel=not no_panel)
                 this.write_latent(latent, model, genotypes, picture=True)

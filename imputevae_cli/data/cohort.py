@@ -32,6 +32,11 @@ class Cohort:
     records: np.ndarray | None = None
 
     @property
+    def diploid_calls(self) -> np.ndarray:
+        """int8 (N, L): the calls without those of haploid cells, which say nothing of heterozygosity."""
+        return self.calls if self.haploid is None else np.where(self.haploid.block(0, None), np.int8(-1), self.calls)
+
+    @property
     def n_loci(self) -> int:
         return self.calls.shape[1]
 

@@ -51,6 +51,12 @@ class Tally:
         keys, counts = np.concatenate(found, axis=1) if found else np.zeros((2, 0), np.int64)
         return cls(*np.divmod(keys, n_codes), counts, _of_one_allele(evidence), len(loci))
 
+    @classmethod
+    def of_cells(cls, loci: np.ndarray, codes: np.ndarray, table: np.ndarray, n_loci: int) -> Tally:
+        """Of single cells; their loci and codes, int (M,)."""
+        keys, counts = np.unique(loci * len(table) + codes.astype(np.int64), return_counts=True)
+        return cls(*np.divmod(keys, len(table)), counts, table, n_loci)
+
     def of_codes(self, wanted: np.ndarray) -> Tally:
         """Only the cells of some codes, bool (K,)."""
         keep = wanted[self.codes]
@@ -79,10 +85,9 @@ class Tally:
     def _likelihoods(self) -> np.ndarray:
         return np.ascontiguousarray(self.table.T, np.float64)[:, self.codes]  # (C, M): sums over C are fast
 
-    def log_likelihood(self, alt: np.ndarray, inbreeding: float, ploidy: int) -> float:
-        """ln P(data) at these allele frequencies, float (L,)."""
-        joint = self._joint(inbred_proportions(alt, ploidy, inbreeding))
-        return float((np.log(joint.sum(0)) * self.counts).sum())
+    def log_likelihood(self, frequencies: np.ndarray) -> float:
+        """ln P(data) at these genotype frequencies, float (L, C)."""
+        return float((np.log(self._joint(frequencies).sum(0)) * self.counts).sum())
 
 
 def _of_one_allele(evidence: Evidence) -> np.ndarray:
@@ -178,18 +183,23 @@ def evidence_frequencies(
         loci = np.arange(start, min(start + size, n_loci))
         tally = Tally.of(evidence, loci)
         alt, _ = allele_frequencies(tally, ploidy, inbreeding=inbreeding)
-        overall = _shrunk(tally, HARDY_WEINBERG_WEIGHT * inbred_proportions(alt, ploidy, inbreeding))
+        overall = shrunk(tally, HARDY_WEINBERG_WEIGHT * inbred_proportions(alt, ploidy, inbreeding))
         out[-1, loci] = overall
         for population in range(n_populations):
             assert populations is not None  # there are some
             own = Tally.of(evidence, loci, populations == population)
-            out[population, loci] = _shrunk(own, shrinkage * overall)
+            out[population, loci] = shrunk(own, shrinkage * overall)
     return out
 
 
-def _shrunk(tally: Tally, pseudo: np.ndarray, n_steps: int = EM_STEPS // 2) -> np.ndarray:
-    """Genotype frequencies by EM, float64 (L, C), with pseudo-counts, float (L, C), which they begin from."""
-    frequencies = pseudo / pseudo.sum(1, keepdims=True)
+def shrunk(
+    tally: Tally, pseudo: np.ndarray, frequencies: np.ndarray | None = None, n_steps: int = EM_STEPS // 2
+) -> np.ndarray:
+    """Genotype frequencies by EM, float64 (L, C), with pseudo-counts, float (L, C).
+
+    frequencies: where to begin; None begins in the proportions of the pseudo-counts.
+    """
+    frequencies = pseudo / pseudo.sum(1, keepdims=True) if frequencies is None else frequencies
     for _ in range(n_steps):
         frequencies = tally.expected_counts(frequencies) + pseudo
         frequencies /= frequencies.sum(1, keepdims=True)

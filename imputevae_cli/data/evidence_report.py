@@ -20,7 +20,7 @@ class EvidenceReport:
     the visible calls that likelihoods and frequencies together hold for wrong. n_rescued: missing calls with evidence.
     agreement: share of the visible calls that the evidence does not rule out, of the `n_informative` where it rules
     out any genotype. median_depth: of cells with reads. broken: kind -> number of cells. n_half_calls: calls with one
-    allele of two. error, overdispersion: of the reads, where counts were read.
+    allele of two. error, overdispersion: of the reads, where counts were read. left: why `auto` left other fields.
     """
 
     field: str | None
@@ -37,6 +37,7 @@ class EvidenceReport:
     n_half_calls: int = 0
     error: float | None = None
     overdispersion: float | None = None
+    left: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
         """Sentences for the log."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
+from imputevae_cli.data import interchange
 from imputevae_cli.data.evidence import Evidence
 from imputevae_cli.data.evidence_report import EvidenceReport
 from imputevae_cli.data.haploid import HaploidCells
@@ -25,7 +26,7 @@ def missing_per_sample(calls: np.ndarray) -> np.ndarray:
     return np.array([np.count_nonzero(row == MISSING) for row in calls], np.int64)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Loci:
     """Where the modelled loci are, in the order of the file.
 
@@ -44,6 +45,9 @@ class Loci:
 
     def __len__(self) -> int:
         return len(self.pos)
+
+    def __repr__(self) -> str:
+        return f"<Loci: {len(self):,} on {len(set(self.chrom)):,} chromosomes>"
 
     @cached_property
     def chrom_codes(self) -> np.ndarray:
@@ -133,9 +137,9 @@ class VcfSource:
     own_keys: frozenset[tuple[bytes, bytes]] = frozenset()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class GenotypeMatrix:
-    """Calls of samples at loci.
+    """Calls of samples at loci: of `read_vcf`, or of `from_array`, `from_dataframe` or `from_sgkit`.
 
     calls: int8 (samples, loci), the count of ALT alleles: 0..ploidy, -1 missing.
     populations: object (samples,) of str, or None when no popmap was given. evidence: how likely each genotype of each
@@ -157,6 +161,81 @@ class GenotypeMatrix:
         """Raises InputError for calls of another type, shape or range, and for columns of other lengths."""
         check_calls(self.calls, self.ploidy, MISSING)
         check_lengths(self)
+
+    def __repr__(self) -> str:
+        share = float(missing_per_sample(self.calls).sum()) / max(self.calls.size, 1)
+        of = "" if self.populations is None else f", {len(set(self.populations))} populations"
+        return (
+            f"<GenotypeMatrix: {self.n_samples:,} samples x {self.n_loci:,} loci, ploidy {self.ploidy}, "
+            f"{share:.1%} missing{of}>"
+        )
+
+    @classmethod
+    def from_array(
+        cls,
+        calls: Any,
+        samples: Sequence[str] | None = None,
+        loci: Loci | Sequence[Any] | None = None,
+        populations: Any = None,
+        *,
+        ploidy: int = 2,
+    ) -> GenotypeMatrix:
+        """Counts of ALT alleles, a 2-D array (samples, loci) of whole numbers; NaN, -1 and -9 are missing.
+
+        samples: names; `sample1` and so on by default. loci: `Loci`, or for each `CHROM:POS`, `CHROM:POS:REF:ALT`,
+        (chrom, pos), (chrom, pos, ref, alt) or a mere name. Where positions are not given, the loci are
+        taken to lie 1,000 base pairs apart on one chromosome, in their order. populations: one name per sample, or a
+        mapping from sample to population. Raises InputError, naming the cell, for what is no count from 0 to `ploidy`.
+        """
+        matrix = interchange.calls_of(calls, ploidy, MISSING)
+        names = interchange.sample_names(samples, len(matrix))
+        where = loci if isinstance(loci, Loci) else Loci(**interchange.locus_columns(loci, matrix.shape[1]))
+        made = cls(matrix, names, where, ploidy, interchange.population_names(populations, names))
+        made.check()
+        return made
+
+    @classmethod
+    def from_dataframe(
+        cls,
+        frame: Any,
+        populations: Any = None,
+        loci: Loci | Sequence[Any] | None = None,
+        *,
+        ploidy: int = 2,
+    ) -> GenotypeMatrix:
+        """A pandas DataFrame of samples x loci: its index has the names of the samples, its columns those of the loci.
+
+        populations: also the name of a column, which is then no locus. The rest is as in `from_array`.
+        """
+        values, samples, columns, populations = interchange.values_of_frame(frame, populations)
+        return cls.from_array(values, samples, columns if loci is None else loci, populations, ploidy=ploidy)
+
+    @classmethod
+    def from_sgkit(cls, dataset: Any, populations: Any = None) -> GenotypeMatrix:
+        """An xarray Dataset with the names of sgkit: `call_genotype`, `variant_position`, `sample_id` and so on.
+
+        populations: as in `from_array`; by default those of `sample_population`, where that is there. Variants that
+        are not biallelic are left out, with their number in the log. Raises InputError where a variable is missing.
+        """
+        found = interchange.columns_of_dataset(dataset, MISSING)
+        if populations is not None:
+            found["populations"] = interchange.population_names(populations, found["samples"])
+        made = cls(**{**found, "loci": Loci(**found["loci"])})
+        made.check()
+        return made
+
+    @classmethod
+    def of(cls, data: Any) -> GenotypeMatrix:
+        """Genotypes as they are, or of a DataFrame, a Dataset or whatever `from_array` takes."""
+        if isinstance(data, cls):
+            return data
+        if hasattr(data, "data_vars"):
+            return cls.from_sgkit(data)
+        return cls.from_dataframe(data) if hasattr(data, "columns") else cls.from_array(data)
+
+    def to_xarray(self) -> Any:
+        """An xarray Dataset with the names of sgkit; missing alleles are -1. Raises ConfigError without xarray."""
+        return interchange.dataset_of(self, self.calls, {})
 
     def check(self) -> None:
         """Raise InputError unless all holds that the class says, the calls once more: arrays can be written to."""

@@ -21,7 +21,7 @@ _HEADER_SAMPLE = re.compile(
 _HEADER_POPULATION = re.compile(r"(pops?|populations?|groups?|sites?|species)([ _.-]?(id|map|name)s?)?", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PopMap:
     """sample -> population. `name` is what messages call it, commonly the file it was read from.
 
@@ -31,6 +31,10 @@ class PopMap:
     populations: Mapping[str, str]
     name: str = "popmap"
     header: tuple[str, str] | None = None
+
+    def __repr__(self) -> str:
+        n_populations = len(set(self.populations.values()))
+        return f"<PopMap {self.name}: {len(self.populations):,} samples, {n_populations} populations>"
 
     @classmethod
     def read(cls, path: str | Path) -> PopMap:

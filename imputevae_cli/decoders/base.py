@@ -267,6 +267,19 @@ class SampleStructure(Protocol):
         ...
 
 
+@runtime_checkable
+class PhasedCohort(Protocol):
+    """A fitted decoder that knows the haplotypes of the cohort's samples, `n_haplotypes` in all."""
+
+    @property
+    def n_haplotypes(self) -> int: ...
+
+    def haplotypes(self, numbers: np.ndarray) -> np.ndarray:
+        """Those of some numbers, int64 (K,), as uint8 (K, L): 255 for ALT, in between where an allele is open, as it is
+        where a call was held out."""
+        ...
+
+
 class Decoder(Protocol):
     """One way to give genotype probabilities.
 

@@ -32,7 +32,7 @@ MAX_CELLS = 1_000_000
 """A mask hides at most so many calls: more make no figure surer, and cost memory and time."""
 
 
-@dataclass
+@dataclass(repr=False)
 class Evaluation:
     """The scores of all methods, and the model's guesses cell by cell.
 
@@ -45,6 +45,15 @@ class Evaluation:
     loci: np.ndarray
     guess: Guess
     chosen: dict[str, dict[str, Any]] = field(default_factory=dict[str, Any])
+
+    @property
+    def figures(self) -> dict[str, dict[str, float]]:
+        """Method -> figure -> value, such as `figures["model"]["concordance"]`."""
+        return {score.method: score.figures for score in self.methods}
+
+    def __repr__(self) -> str:
+        names = ", ".join(score.method for score in self.methods)
+        return f"<Evaluation: {len(self.samples):,} hidden calls, methods {names}>"
 
 
 def draw_rounds(

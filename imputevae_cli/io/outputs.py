@@ -14,36 +14,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
-from imputevae_cli.errors import ConfigError, OutputError
+from imputevae_cli.errors import OutputError
 from imputevae_cli.io.temporary import folder_beside
 
 STDOUT = "-"
-ENDINGS = {".vcf": "v", ".vcf.gz": "z", ".vcf.bgz": "z", ".bcf": "b", ".phy": "p", ".phylip": "p"}
-"""Output type by ending: v VCF, z BGZF-compressed VCF, b BCF, p PHYLIP."""
 INDEXES = (".tbi", ".csi")
 LONGEST_NAME = 240
 """Bytes of an output's name: what is made beside it has a longer one, and file systems end at 255."""
 STOP_SIGNALS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1") if hasattr(signal, name)
 ]
-
-
-def output_type_of(path: str | Path, output_type: str | None = None) -> str:
-    """`v`, `z`, `b` or `p`: `output_type` where given, else by the ending; VCF text for standard output.
-
-    Raises ConfigError where neither tells.
-    """
-    if output_type is not None:
-        if output_type not in ENDINGS.values():
-            raise ConfigError(f"--output-type {output_type}: give v (VCF), z (VCF.gz), b (BCF) or p (PHYLIP)")
-        return output_type
-    if str(path) == STDOUT:
-        return "v"
-    for ending, kind in ENDINGS.items():
-        if str(path).lower().endswith(ending):
-            return kind
-    known = ", ".join(ENDINGS)
-    raise ConfigError(f"{path}: the ending does not tell the output's type ({known}); give --output-type v|z|b|p")
 
 
 def check_output(path: str | Path, *, inputs: Iterable[str | Path] = (), force: bool = False) -> None:
@@ -93,12 +73,13 @@ def _check_existing(path: str | Path, target: Path, inputs: Iterable[str | Path]
 
 
 @contextlib.contextmanager
-def atomic_output(path: str | Path, companions: Sequence[str] = ()) -> Iterator[Path]:
+def atomic_output(path: str | Path, companions: Sequence[str] = (), replaced: Sequence[str] = ()) -> Iterator[Path]:
     """A temporary path that becomes `path` at the end, or vanishes on any failure.
 
     The file is synced to disk and gets the mode that the umask gives. An OSError on the way, such as a full disk,
     becomes a one-line OutputError. A link at `path` stays a link. companions: endings of files that belong to it, such
     as `.tbi`: one that is made beside the temporary path appears with it, and those that are there without go.
+    replaced: likewise, endings that take the place of the file's own, as `.bim` does of `.bed`.
     """
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file():
@@ -108,6 +89,7 @@ def atomic_output(path: str | Path, companions: Sequence[str] = ()) -> Iterator[
         temporary.touch()
         yield temporary
         pairs = [(_beside(temporary, ending), _beside(target, ending)) for ending in companions]
+        pairs += [(temporary.with_suffix(ending), target.with_suffix(ending)) for ending in replaced]
         made = [(temporary, target), *(pair for pair in pairs if pair[0].exists())]
         for new, place in made:
             _finish(new, place)
@@ -162,12 +144,19 @@ def undisturbed() -> Iterator[None]:
 
 
 def check_output_folder(
-    path: str | Path, *, is_ours: Callable[[Path], bool], own: Collection[str], force: bool = False
+    path: str | Path,
+    *,
+    is_ours: Callable[[Path], bool],
+    own: Collection[str],
+    force: bool = False,
+    mark: str = "report.json of imputevae",
+    holds_folders: bool = False,
 ) -> None:
     """Raise OutputError where a folder cannot be made at `path`, or is there already.
 
     With `force` a folder there is replaced, but only one that is empty, or that `is_ours` and holds nothing but the
-    names of `own`: nothing else that a user has may be lost.
+    names of `own`: nothing else that a user has may be lost. mark: the file by which ours is told, for the message.
+    holds_folders: whether those of `own` may be folders.
     """
     target = _checked_name(path)
     if target.exists():
@@ -177,8 +166,8 @@ def check_output_folder(
         if names and not force:
             raise OutputError(f"{path}: exists already; give --force to replace it")
         if names and not is_ours(target):
-            raise OutputError(f"{path}: holds no report.json of imputevae, so it is not replaced; name another folder")
-        foreign = [name for name in names if name not in own or not (target / name).is_file()]
+            raise OutputError(f"{path}: holds no {mark}, so it is not replaced; name another folder")
+        foreign = [name for name in names if name not in own or not (holds_folders or (target / name).is_file())]
         if foreign:
             raise OutputError(
                 f"{path}: holds {foreign[0]!r}, which imputevae did not write, so it is not replaced; move that file "
@@ -239,6 +228,17 @@ def standard_output() -> Iterator[BinaryIO]:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         raise OutputError(f"standard output: cannot be written ({_reason(error)})") from error
+
+
+@contextlib.contextmanager
+def whole_output(path: str | Path) -> Iterator[BinaryIO]:
+    """What is written becomes the file at `path`, whole or not at all, or goes to standard output where that is `-`."""
+    if str(path) == STDOUT:
+        with standard_output() as out:
+            yield out
+    else:
+        with atomic_output(path) as temporary, open(temporary, "wb") as out:
+            yield out
 
 
 @contextlib.contextmanager

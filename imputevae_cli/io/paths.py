@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from imputevae_cli.errors import OutputError
-from imputevae_cli.io.outputs import INDEXES, STDOUT, output_type_of
+from imputevae_cli.io.formats.registry import format_of
+from imputevae_cli.io.outputs import STDOUT
 
 Identity = tuple[object, ...]
 """What two names of one file share: its place on the disk, or where it is not there yet its folder's and its name."""
@@ -24,12 +25,14 @@ class Files:
     folders: Mapping[str, str | Path | None] = field(default_factory=dict)
 
 
-def with_indexes(option: str, path: str | Path | None, output_type: str | None = None) -> dict[str, str | Path | None]:
-    """An output and the indexes that are written, or removed, beside it, for `Files.writes`."""
-    if path is None or str(path) == STDOUT or output_type_of(path, output_type) not in "zb":
+def with_companions(
+    option: str, path: str | Path | None, output_type: str | None = None
+) -> dict[str, str | Path | None]:
+    """An output and the files that are written, or removed, beside it, for `Files.writes`."""
+    if path is None or str(path) == STDOUT:
         return {option: path}
-    target = os.path.realpath(path)
-    return {option: path, **{f"{option}'s {ending}": f"{target}{ending}" for ending in INDEXES}}
+    beside = format_of(path, output_type).beside(path)
+    return {option: path, **{f"{option}'s {ending}": str(file) for ending, file in beside.items()}}
 
 
 def check_files(files: Files) -> None:

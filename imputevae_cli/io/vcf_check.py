@@ -24,7 +24,7 @@ _VERSION = re.compile(FIRST_LINE + rb"v(\d{1,4})\.(\d{1,4})\s*$")
 class Header:
     """What the header of a file says.
 
-    samples: names in file order. n_lines: lines up to and with `#CHROM`; None for a BCF, whose records have no lines.
+    samples: names in file order. n_lines: lines up to and with `#CHROM`; None where the file has no lines, as a BCF.
     contigs: names of the declared chromosomes. prefixed: whether calls may begin with their phase.
     """
 
@@ -39,7 +39,7 @@ class Header:
         return N_FIXED + len(self.samples)
 
     def line(self, record: int) -> str:
-        """A record (0-based) in words: its line, or its number in a BCF."""
+        """A record (0-based) in words: its line, or its number where the file has no lines."""
         return f"record {record + 1}" if self.n_lines is None else f"line {self.n_lines + record + 1}"
 
     def where(self, record: int, chrom: str, pos: int | str) -> str:
@@ -47,7 +47,7 @@ class Header:
         return f"{self.name}: {self.line(record)} ({chrom}:{pos})"
 
 
-def check_header(lines: Iterable[bytes], name: str, is_bcf: bool = False) -> Header:
+def check_header(lines: Iterable[bytes], name: str, has_lines: bool = True) -> Header:
     """Check the lines of a file's header, the last of which is `#CHROM`, or the first line that is out of place."""
     number, contigs, version = 0, set(), (4, 0)
     for number, line in enumerate(lines, 1):
@@ -60,7 +60,7 @@ def check_header(lines: Iterable[bytes], name: str, is_bcf: bool = False) -> Hea
             continue
         if line.startswith(b"#CHROM"):
             samples = _sample_names(line.removesuffix(b"\r"), number, name)
-            return Header(name, samples, None if is_bcf else number, frozenset(contigs), version >= PREFIX_VERSION)
+            return Header(name, samples, number if has_lines else None, frozenset(contigs), version >= PREFIX_VERSION)
         wrong = "is blank" if not line.strip() else "is neither a `##` line nor `#CHROM`"
         raise InputError(f"{name}: header line {number} {wrong}; fix or delete that line")
     if number == 0:

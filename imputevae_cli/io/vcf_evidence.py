@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
@@ -35,13 +34,10 @@ from imputevae_cli.data.evidence_frequencies import Tally, evidence_frequencies,
 from imputevae_cli.data.evidence_report import EvidenceReport
 from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix
 from imputevae_cli.data.read_model import ReadModel, fit_read_model
-from imputevae_cli.errors import InputError
 from imputevae_cli.io.vcf_fields import INT_END, INT_MISSING, RecordFields
 from imputevae_cli.io.vcf_values import MOST_PHRED, depths_of, of_width, values_of
 
 Likelihoods = Literal["auto", "PL", "GL", "AD", "CATG", "GP", "none"]
-IN_ORDER = ("PL", "GL", "AD", "CATG")
-"""Fields that `auto` looks for, the best first. GP holds a prior already, and is taken only where asked for."""
 COUNTS = ("AD", "CATG")
 
 RULED_OUT = 20
@@ -245,7 +241,7 @@ def half_calls_alone(
     if n_halves:
         assert codes is not None  # they hold the half-calls
         evidence = _of_half_calls(codes, genotypes.calls, genotypes.ploidy)
-    return evidence, EvidenceReport(None, n_halves > 0, reason, n_half_calls=n_halves)
+    return evidence, EvidenceReport(None, False, reason, n_half_calls=n_halves)
 
 
 def _of_half_calls(codes: np.ndarray, calls: np.ndarray, ploidy: int) -> Evidence:
@@ -280,6 +276,7 @@ def conclude(
         "error": model.error if model else None,
         "overdispersion": model.overdispersion if model else None,
         "n_half_calls": reader.n_half_calls,
+        "left": tuple(refused),
     }
     if used:
         return evidence, EvidenceReport(
@@ -287,45 +284,6 @@ def conclude(
         )
     report = EvidenceReport(reader.field, False, f"calls are certain: {share}, so they are taken as they are", **facts)
     return (_of_half_calls(codes, calls, ploidy) if reader.n_half_calls else None), report
-
-
-def choose_field(
-    asked: Likelihoods, name: str, n_samples: int, columns: np.ndarray, probe: Callable[[FieldReader], None]
-) -> tuple[FieldReader | None, list[str]]:
-    """What is to read the evidence, None for calls alone, and why `auto` left the fields that it left.
-
-    probe: gives a reader the first records of the file; it is judged by them. Raises InputError for a field that was
-    asked for and is not there.
-    """
-    if asked == "none":
-        return None, []
-    refused: list[str] = []
-    fields: tuple[str, ...] = (asked,)
-    if asked == "auto":
-        finder = _KeyFinder(None, n_samples, columns)
-        probe(finder)
-        fields = tuple(field for field in IN_ORDER if field in finder.keys)
-    for field in fields:
-        reader = FieldReader(field, n_samples, columns)
-        probe(reader)
-        reason = reader.refusal()
-        if reason is None or (asked != "auto" and reader.n_records):
-            return FieldReader(field, n_samples, columns), refused
-        if asked != "auto":
-            raise InputError(f"{name}: {reason}; give --likelihoods auto, or the field that the file has")
-        refused.append(reason)
-    return FieldReader(None, n_samples, columns), refused
-
-
-class _KeyFinder(FieldReader):
-    """Notes the FORMAT keys of the records."""
-
-    def __init__(self, field: str | None, n_samples: int, columns: np.ndarray):
-        super().__init__(field, n_samples, columns)
-        self.keys: set[str] = set()
-
-    def take(self, record: RecordFields, allele: int = 0) -> None:
-        self.keys.update(record.keys)
 
 
 def with_evidence(

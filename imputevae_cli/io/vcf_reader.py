@@ -23,7 +23,8 @@ from imputevae_cli.errors import InputError
 from imputevae_cli.io.sample_major import mapped, sample_major
 from imputevae_cli.io.selection import choose_samples
 from imputevae_cli.io.vcf_alleles import states_by_allele
-from imputevae_cli.io.vcf_evidence import FieldReader, Likelihoods, choose_field, with_evidence
+from imputevae_cli.io.vcf_evidence import FieldReader, Likelihoods, with_evidence
+from imputevae_cli.io.vcf_evidence_choice import choose_field
 from imputevae_cli.io.vcf_fields import RecordFields
 from imputevae_cli.io.vcf_genotypes import CALL_OF, HALF_REF, HAPLOID_ALT, PLOIDY_OF, POLYPLOID, long_genotype
 from imputevae_cli.io.vcf_header import REFINED_FORMAT
@@ -72,7 +73,8 @@ def read_vcf(
     context: with a region, how many loci on either side of it, on its chromosome, are read as well, or None for all
     loci of the file: they are in the matrix, but no writer writes them (`GenotypeMatrix.is_context`).
     likelihoods: what stands behind the calls, for `GenotypeMatrix.evidence`: the FORMAT field PL, GL, AD, CATG or GP;
-    `auto`, the first of them but GP that agrees with the calls, where calls are uncertain; `none`, calls alone.
+    `auto`, the first of them but GP that agrees with the calls, where calls are uncertain, and counts in place of
+    likelihoods that misread them; `none`, calls alone.
     Records that are not modelled are counted by reason in `source.passed_through`.
     Raises InputError, one line naming file and record, on input that cannot be used; ConfigError on
     `include_pops` without a popmap and on a malformed region.

@@ -25,7 +25,7 @@ from imputevae_cli.io.vcf_genotypes import (
     genotype_codes,
     long_genotype,
 )
-from imputevae_cli.io.vcf_text import file_kind, text_of, text_pieces
+from imputevae_cli.io.vcf_text import WITHOUT_LINES, file_kind, text_of, text_pieces
 from imputevae_cli.log import logger
 
 TAB, NEWLINE, COLON, HASH = b"\t\n:#"
@@ -264,8 +264,11 @@ class VcfFile:
 
 
 def open_vcf(path: Path, name: str, folder: Path | None = None, *, again: bool = False) -> VcfFile:
-    """Check a file's header. A BCF is copied into `folder` as text. Raises InputError where it cannot be used."""
-    is_bcf = file_kind(path, name) == "bcf"
+    """Check a file's header. What has no lines is copied into `folder` as text.
+
+    Raises InputError where it cannot be used.
+    """
+    has_lines = file_kind(path, name) not in WITHOUT_LINES
     path, compressed = text_of(path, name, folder)
     pieces = text_pieces(path, name, gzipped=compressed)
     lines: list[bytes] = []
@@ -280,7 +283,7 @@ def open_vcf(path: Path, name: str, folder: Path | None = None, *, again: bool =
         if not lines[-1].startswith(b"##"):
             rest = piece[at:]
             break
-    header = check_header(lines, name, is_bcf)
+    header = check_header(lines, name, has_lines)
     return VcfFile(path, name, compressed, header, chain([rest] if rest else [], pieces), again)
 
 

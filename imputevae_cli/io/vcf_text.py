@@ -19,6 +19,8 @@ from typing import Any
 
 from imputevae_cli.errors import InputError
 from imputevae_cli.io.bcftools import BcftoolsError, run_bcftools
+from imputevae_cli.io.inputs import plink, zarr_vcf
+from imputevae_cli.io.inputs.conversions import conversion
 
 BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 """The empty block that ends every whole BGZF file."""
@@ -34,17 +36,23 @@ COMPRESSIONS = {
     b"\x04\x22\x4d\x18": "lz4",
 }
 """What files in compressions that are not read begin with, and what the compression is called."""
+CONVERTED = {"bed": plink.write_as_vcf, "zarr": zarr_vcf.write_as_vcf}
+"""Kinds that are read by way of VCF text: what writes it."""
+WITHOUT_LINES = ("bcf", *CONVERTED)
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/+")
 
 
 def file_kind(path: Path, name: str) -> str:
-    """`vcf`, `gzip` (a VCF in plain gzip), `bgzf` (a VCF in BGZF) or `bcf`, by content rather than by ending.
+    """`vcf`, `gzip` (a VCF in plain gzip), `bgzf` (a VCF in BGZF), `bcf`, `bed` (PLINK's) or `zarr` (a folder), by
+    content rather than by ending.
 
     Raises InputError on a file that is missing, empty, unreadable, of another compression, or cut short at its end.
     """
     try:
+        if zarr_vcf.is_store(path):
+            return "zarr"
         if path.is_dir():
-            raise InputError(f"{name}: is a folder; give a VCF, VCF.gz or BCF file")
+            raise InputError(f"{name}: is a folder, and no Zarr VCF; give a VCF, VCF.gz or BCF file")
         with open(path, "rb") as file:
             head = file.read(18)
             size = file.seek(0, 2)
@@ -53,12 +61,15 @@ def file_kind(path: Path, name: str) -> str:
     except FileNotFoundError:
         if _URL.match(name):
             raise InputError(f"{name}: is a URL, and files are read from disk alone; download it first") from None
-        raise InputError(f"{name}: no such file; check the path") from None
+        near = next((f"{name}{ending}" for ending in (".bed", ".vcf.gz") if Path(f"{path}{ending}").is_file()), None)
+        raise InputError(f"{name}: no such file; {f'there is {near}' if near else 'check the path'}") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{name}: cannot be read ({reason}); check its path, its permissions and its disk") from error
     if not head:
         raise InputError(f"{name}: the file is empty; give a VCF, VCF.gz or BCF with records")
+    if head.startswith(plink.MAGIC):
+        return "bed"
     if head[:2] != b"\x1f\x8b":
         for magic, compression in COMPRESSIONS.items():
             if head.startswith(magic):
@@ -106,7 +117,8 @@ def _check_first_bytes(block: bytes, name: str) -> None:
     if block.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise InputError(f"{name}: not a VCF as it is: the text is UTF-16; convert it to UTF-8, such as with `iconv`")
     if not block.startswith(FIRST_LINE):
-        raise InputError(f"{name}: not a VCF: line 1 does not start with `##fileformat=VCF`; give a VCF or BCF file")
+        advice = conversion(name) or "give a VCF, BCF, PLINK .bed or Zarr VCF"
+        raise InputError(f"{name}: not a VCF: line 1 does not start with `##fileformat=VCF`; {advice}")
 
 
 def _nul_error(text: bytes, n_lines: int, name: str) -> InputError:
@@ -179,10 +191,14 @@ def _remove(path: Path) -> None:
 
 
 def text_of(path: Path, name: str, folder: Path | None = None) -> tuple[Path, bool]:
-    """The file itself, or for a BCF a copy of it as text, deleted at exit; and whether its text is compressed."""
+    """The file itself, or of what has no lines a copy as text, deleted at exit; and whether its text is compressed."""
     kind = file_kind(path, name)
     if kind == "bcf":
         return bcf_as_text(path, name, folder), True
+    if kind in CONVERTED:
+        with _temporary(name, folder, ".vcf.gz") as file:
+            CONVERTED[kind](path, name, Path(file.name))
+        return Path(file.name), True
     return path, kind != "vcf"
 
 

@@ -4,13 +4,14 @@ import pytest
 from imputevae_cli.data import codebook
 from imputevae_cli.data.evidence import FIRST_FREE, Evidence
 from imputevae_cli.data.evidence_frequencies import Tally
-from imputevae_cli.data.read_model import ReadModel, fit_read_model
+from imputevae_cli.data.read_model import SAFE_ERROR, ReadModel, assumed_error, fit_read_model
 
 
-def fitted(error, overdispersion=0.0, depth=4.0, seed=1, n=80, n_loci=400):
+def fitted(error, overdispersion=0.0, depth=4.0, seed=1, n=80, n_loci=400, n_populations=1):
     """The model that is fitted to simulated reads."""
     rng = np.random.default_rng(seed)
-    genotypes = rng.binomial(2, rng.beta(0.8, 1.2, n_loci), (n, n_loci))
+    frequencies = rng.beta(0.8, 1.2, (n_populations, n_loci))
+    genotypes = rng.binomial(2, np.repeat(frequencies, n // n_populations, 0))
     p = np.array([error, 0.5, 1 - error])[genotypes]
     if overdispersion:
         size = (1 - overdispersion) / overdispersion
@@ -37,8 +38,26 @@ def test_overdispersion_is_found():
     assert model.error == pytest.approx(0.01, rel=0.5)
 
 
+@pytest.mark.parametrize("n_populations", [2, 4])
+def test_a_lack_of_heterozygotes_between_populations_is_no_overdispersion(n_populations):
+    model = fitted(0.005, n_populations=n_populations)
+    assert model.overdispersion < 0.005
+    assert model.error == pytest.approx(0.005, rel=0.4)
+
+
 def test_reads_without_an_error_are_not_trusted_without_bound():
-    assert fitted(0.0).error == 1e-3
+    assert fitted(0.0).error == SAFE_ERROR
+    few = fitted(0.0, n=10, n_loci=20)
+    assert few.error == pytest.approx(1 / 800, rel=0.2)  # 200 cells, 4 reads each, and no error seen
+
+
+def test_the_error_rate_behind_phred_values_is_found():
+    ref, alt = np.array([1, 0, 3, 2, 9]), np.array([0, 2, 1, 2, 0])
+    logs = ReadModel(0.02).log_likelihoods(ref, alt, 2)
+    phred = np.rint(-10 / np.log(10) * (logs - logs.max(1, keepdims=True))).astype(int)
+    assert assumed_error(phred, ref, alt) == pytest.approx(0.02, rel=0.05)
+    assert assumed_error(np.minimum(phred, 5), ref, alt) is None  # capped: these counts do not give these values
+    assert assumed_error(phred[3:4], ref[3:4], alt[3:4]) is None  # as many reads of each allele tell nothing
 
 
 def test_likelihoods_by_hand():

@@ -8,8 +8,10 @@ import sys
 import pytest
 from conftest import REPOSITORY, environment
 
+import imputevae_cli
 from imputevae_cli import Config
 from imputevae_cli.config import setting_keys
+from imputevae_cli.io.formats.registry import FORMATS
 
 pytest.importorskip("mkdocs")
 sys.path.insert(0, str(REPOSITORY / "docs"))
@@ -42,7 +44,7 @@ def test_every_command_and_option_is_in_the_reference(site):
                 assert parameter.help, f"{name} {parameter.opts}: has no help"
                 for option in parameter.opts:
                     assert option in text
-    assert "--output-type v|z|b|p" in text
+    assert "--output-type KIND" in text
 
 
 def test_every_setting_is_in_the_reference_and_is_described(site):
@@ -65,8 +67,23 @@ def test_every_exit_code_is_in_the_reference(site):
 
 def test_the_python_api_is_in_the_reference(site):
     text = text_of(site, "reference/python")
-    for name in ("read_vcf", "GenotypeMatrix", "Config", "ImputeVAE", "ImputedGenotypes", "PopMap", "write_phylip"):
-        assert name in text
+    own = set(imputevae_cli.__all__) - {"__version__"}
+    for name in (*own, "write_phylip", "from_dataframe", "to_anndata", "fit_transform", "set_params"):
+        assert name in text, name
+
+
+def test_every_kind_of_output_is_on_the_page_of_formats(site):
+    text = text_of(site, "reference/formats")
+    for one in FORMATS:
+        for word in (*one.endings, one.key, *one.appended, *one.replaced):
+            assert word in text
+
+
+def test_the_notebook_is_a_page_with_what_its_cells_gave(site):
+    text = text_of(site, "tutorials/notebook")
+    assert "<GenotypeMatrix: 90 samples x 601 loci" in text
+    assert "imputed.012.pos" in text
+    assert (site / "tutorials" / "notebook.ipynb").is_file()
 
 
 def test_no_page_fetches_anything_from_elsewhere(site):

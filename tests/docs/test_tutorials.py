@@ -3,6 +3,7 @@
 `<!-- run: TOOL -->` is left out where the tool is not on the path.
 """
 
+import json
 import os
 import re
 import shutil
@@ -15,6 +16,19 @@ from conftest import QUICK_PARTS, QUICK_VAE, REPOSITORY, environment, flags_of
 PAGES = [*sorted((REPOSITORY / "docs" / "tutorials").glob("*.md")), REPOSITORY / "docs" / "how-to" / "python.md"]
 BLOCK = re.compile(r"<!-- run(?:: (\w+))? -->\n+```(bash|python)\n(.*?)\n```", re.DOTALL)
 MARK = re.compile(r"<!-- run")
+NOTEBOOK = REPOSITORY / "docs" / "tutorials" / "notebook.ipynb"
+RUN_NOTEBOOK = """
+import sys
+from pathlib import Path
+import nbformat
+from nbclient import NotebookClient
+path = Path(sys.argv[1])
+notebook = nbformat.read(path, 4)
+NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(path.parent)}}).execute()
+for cell in notebook.cells:
+    for output in cell.get("outputs", ()):
+        print(output.get("text") or output.get("data", {}).get("text/plain", ""))
+"""
 QUICK = {**QUICK_VAE, **QUICK_PARTS, "sim.max_hidden": 600}
 IMPUTEVAE = """#!/bin/sh
 exec "{python}" -m imputevae_cli "$@" {flags}
@@ -60,3 +74,28 @@ def test_what_a_tutorial_says_can_be_done(page, example):
         command = ["bash", "-euo", "pipefail", "-c", code] if language == "bash" else [sys.executable, "-c", code]
         done = subprocess.run(command, cwd=work, env=settled, capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == 0, f"{page.name}:\n{code}\n{done.stdout}\n{done.stderr}"
+
+
+def test_the_notebook_runs(example):
+    """Every cell, in a kernel, from where it lies; what it writes goes to temporary folders."""
+    for library in ("nbclient", "ipykernel", "pandas", "xarray"):
+        pytest.importorskip(library)
+    work, settled = example
+    done = subprocess.run(
+        [sys.executable, "-c", RUN_NOTEBOOK, str(NOTEBOOK)],
+        cwd=work,
+        env=settled,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    printed = done.stdout
+    assert "<GenotypeMatrix: 90 samples x 601 loci, ploidy 2, 24.8% missing, 3 populations>" in printed
+    assert "imputed.vcf.gz.tbi" in printed
+
+
+def test_the_notebook_is_saved_with_what_its_cells_gave():
+    cells = [cell for cell in json.loads(NOTEBOOK.read_text())["cells"] if cell["cell_type"] == "code"]
+    assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
+    assert not [output for cell in cells for output in cell["outputs"] if output["output_type"] == "error"]

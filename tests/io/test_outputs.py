@@ -3,24 +3,8 @@ import stat
 
 import pytest
 
-from imputevae_cli.errors import ConfigError, OutputError
-from imputevae_cli.io.outputs import BgzfFile, atomic_output, check_output, output_type_of
-
-
-@pytest.mark.parametrize(
-    ("path", "kind"),
-    [("a.vcf", "v"), ("a.vcf.gz", "z"), ("b/A.VCF.GZ", "z"), ("a.bcf", "b"), ("a.phy", "p"), ("-", "v")],
-)
-def test_type_follows_the_ending(path, kind):
-    assert output_type_of(path) == kind
-    assert output_type_of(path, "b") == "b"
-
-
-def test_unknown_endings_and_types():
-    with pytest.raises(ConfigError, match=r"a\.txt: the ending does not tell"):
-        output_type_of("a.txt")
-    with pytest.raises(ConfigError, match="--output-type q"):
-        output_type_of("a.vcf", "q")
+from imputevae_cli.errors import OutputError
+from imputevae_cli.io.outputs import BgzfFile, atomic_output, check_output
 
 
 def refused(path, message, **options):

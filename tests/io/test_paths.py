@@ -5,7 +5,7 @@ import os
 import pytest
 
 from imputevae_cli.errors import OutputError
-from imputevae_cli.io.paths import Files, check_files, with_indexes
+from imputevae_cli.io.paths import Files, check_files, with_companions
 
 
 @pytest.fixture
@@ -42,9 +42,9 @@ def test_nothing_is_written_twice(place, one, other):
 
 
 def test_indexes_are_outputs_too(place):
-    writes = {**with_indexes("-o", place / "a.vcf.gz"), "--latent": place / "a.vcf.gz.tbi"}
+    writes = {**with_companions("-o", place / "a.vcf.gz"), "--latent": place / "a.vcf.gz.tbi"}
     refused("as -o's .tbi and as --latent", reads={}, writes=writes)
-    assert list(with_indexes("-o", "a.vcf")) == list(with_indexes("-o", "-")) == ["-o"]
+    assert list(with_companions("-o", "a.vcf")) == list(with_companions("-o", "-")) == ["-o"]
 
 
 def test_nothing_lies_in_a_folder_that_is_replaced(place):

@@ -67,13 +67,3 @@ def _best_of(
 def _of_calls(gp: np.ndarray, calls: np.ndarray) -> np.ndarray:
     """What gp (cells, classes) gives the calls, int (cells,), or the likelihoods (cells, classes): float32 (cells,)."""
     return gp[np.arange(len(calls)), calls] if calls.ndim == 1 else (gp * calls).sum(1)
-
-
-def inbred_gp(gp: np.ndarray, inbreeding: np.ndarray) -> np.ndarray:
-    """Diploid probabilities from those of one path: F * (1-p, 0, p) + (1-F) * Hardy-Weinberg.
-
-    gp float32 (cells, 2): chances of REF and ALT; inbreeding float32 (cells,), F. Returns float32 (cells, 3).
-    """
-    ref, alt = gp[:, 0], gp[:, 1]
-    het = (1.0 - inbreeding) * 2.0 * ref * alt
-    return np.stack([ref - het / 2, het, alt - het / 2], 1).astype(np.float32)

@@ -16,7 +16,6 @@ from imputevae_cli.data.genotypes import MISSING
 from imputevae_cli.data.hidden_calls import first_of_records
 from imputevae_cli.data.subsets import some_samples
 from imputevae_cli.decoders.copying import inbreeding
-from imputevae_cli.decoders.copying import windows as copying_windows
 from imputevae_cli.decoders.copying.inputs import ChainInputs
 from imputevae_cli.decoders.copying.kernel_choice import Kernel
 from imputevae_cli.decoders.copying.phasing import Chain
@@ -24,15 +23,33 @@ from imputevae_cli.decoders.copying.rules import CopyingRules, TrialRules
 from imputevae_cli.decoders.copying.schedule import DOSE_UNIT, Schedule
 from imputevae_cli.decoders.copying.window_frame import cell_offsets
 from imputevae_cli.runtime.processes import Ranks
-from imputevae_cli.runtime.resumable import Stages
+from imputevae_cli.runtime.resumable import Stages, State
+from imputevae_cli.runtime.serialise import as_arrays, as_tensors
 
 
 def overlaid(schedule: Schedule, settings: CopyingSettings) -> Schedule:
     """`schedule` with what the user has set."""
-    names = ("iterations", "burn_in", "chains", "donors", "core", "halo")
+    names = ("iterations", "burn_in", "chains", "donors", "core", "halo", "error")
     given = {name: value for name in names if (value := getattr(settings, name)) is not None}
-    schedule = replace(schedule, **given, error=settings.error, global_share=settings.global_share or 0.0)
+    schedule = replace(schedule, **given, global_share=settings.global_share or 0.0)
     return replace(schedule, burn_in=min(schedule.burn_in, schedule.iterations - 1))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """wrong: bool (M,), which of the hidden calls a chain gets wrong. rate: its switch rate."""
+
+    wrong: np.ndarray
+    rate: float
+
+    def state(self) -> State:
+        """As plain types and tensors."""
+        return as_tensors({"wrong": self.wrong, "rate": self.rate})
+
+    @classmethod
+    def of(cls, state: State) -> Outcome:
+        """The outcome that `state` took down."""
+        return cls(**as_arrays(state))
 
 
 @dataclass(frozen=True)
@@ -63,12 +80,17 @@ class Trial:
         calls = np.where(hidden, MISSING, truth).astype(np.int8)
         hidden = (truth != MISSING) & (calls == MISSING)
         cohort = inputs.cohort
-        f = inbreeding.coefficients(cohort.calls, cohort.ploidy, inputs.frequency, cohort.haploid)
+        f = inbreeding.coefficients(cohort.diploid_calls, cohort.ploidy, inputs.frequency)
         inbred = bool(np.median(f) > rules.inbreeding.mostly)
         return cls(small.with_calls(calls), truth, hidden, inbred, seed, pool, kernel, rules)
 
-    def outcome(self, schedule: Schedule, ranks: Ranks) -> tuple[float, float]:
-        """(share of hidden calls that a chain gets wrong, its switch rate)."""
+    @property
+    def longest(self) -> int:
+        """Loci of the longest chromosome, or the stretch of one, that schedules are tried on."""
+        return int(np.bincount(self.inputs.cohort.chrom_codes).max())
+
+    def outcome(self, schedule: Schedule, ranks: Ranks) -> Outcome:
+        """How a chain does that follows the schedule."""
         cohort = self.inputs.cohort
         chain = Chain(self.inputs, schedule, self.seed, self.kernel, ranks, self.rules)
         missing = cohort.calls == MISSING
@@ -80,56 +102,100 @@ class Trial:
             chain.iterate(self.pool, doses if iteration >= schedule.burn_in else doses[:0], at, unit)
         ranks.add_counts(doses)
         low, high = doses[self.hidden[missing]].T / (unit * n_kept)
-        samples, loci = np.nonzero(self.hidden)
-        two_paths = chain.paths[copying_windows.window_of(chain.windows)[loci], samples] == 2
-        middle = np.where(two_paths, 1 - low - high, 0.0)
+        middle = 1 - low - high if cohort.ploidy == 2 else np.zeros_like(low)
         called = np.stack([low, middle, high]).argmax(0)
         scored = self.truth[self.hidden] * (1 if cohort.ploidy == 2 else 2)
-        return float((called != scored).mean()), chain.rate
+        return Outcome(called != scored, chain.rate)
 
 
-def by_trial(trial: Trial, schedule: Schedule, stages: Stages) -> Schedule:
-    """`schedule` with the cooling, rate floor and copying prior that do best on hidden calls of a few stretches."""
-    rules, n_hidden = trial.rules.trial, trial.hidden.sum()
-    if n_hidden < rules.least_hidden:
+def by_trial(trial: Trial, schedule: Schedule, stages: Stages, settings: CopyingSettings | None = None) -> Schedule:
+    """`schedule` with the cooling, rate floor, prior, windows and donors that do best on calls that are hidden.
+
+    settings: what the user has set, which is not varied.
+    """
+    rules = trial.rules.trial
+    if trial.hidden.sum() < rules.least_hidden:
         return schedule
+    race = _Race(trial, schedule, stages, settings or CopyingSettings())
+    for change in _changes(trial, rules):
+        race.try_out(replace(race.best, **change))
+    _try_lengths(race, rules.least_core, trial.longest)
+    if race.best.cooling is None and not trial.inbred and race.outcome.rate <= rules.sparse:
+        race.try_out(replace(race.best, donors=rules.more_donors * race.best.donors))
+    return for_sparse_loci(race.best, race.outcome.rate, trial.inbred, rules)
 
-    def outcome(number: int, candidate: Schedule) -> tuple[float, float]:
-        short = replace(candidate, iterations=rules.iterations, burn_in=rules.burn_in, chains=1)
-        return stages.run_together(f"trial {number}", lambda: trial.outcome(short, stages.ranks))
 
-    error, rate = outcome(0, schedule)
-    for number, change in enumerate(_changes(trial, rules), 1):
-        candidate = replace(schedule, **change)
-        new_error, new_rate = outcome(number, candidate)
-        if new_error < error - rules.standard_errors * np.sqrt(error / n_hidden):
-            schedule, error, rate = candidate, new_error, new_rate
-    return for_sparse_loci(schedule, rate, trial.inbred, rules)
+class _Race:
+    """A trial as it goes on. best: the schedule that has won so far, with its outcome."""
+
+    def __init__(self, trial: Trial, schedule: Schedule, stages: Stages, settings: CopyingSettings):
+        self._trial, self._stages, self._settings, self._runs = trial, stages, settings, 0
+        self.best, self.outcome = schedule, self._run(schedule)
+
+    def _run(self, schedule: Schedule) -> Outcome:
+        rules, ranks = self._trial.rules.trial, self._stages.ranks
+        short = replace(schedule, iterations=rules.iterations, burn_in=rules.burn_in, chains=1)
+        name = f"trial {self._runs}"
+        self._runs += 1
+        return self._stages.run_together(name, lambda: self._trial.outcome(short, ranks), Outcome.state, Outcome.of)
+
+    def try_out(self, schedule: Schedule) -> bool:
+        """Run another schedule, and keep it if it is better by so many standard errors; whether it is."""
+        schedule = overlaid(schedule, self._settings)
+        if schedule == self.best:
+            return False
+        outcome = self._run(schedule)
+        gain = self.outcome.wrong.astype(np.int64) - outcome.wrong  # of the same calls, so that most differences are 0
+        is_better = bool(gain.sum() > self._trial.rules.trial.standard_errors * np.sqrt(np.square(gain).sum()))
+        if is_better:
+            self.best, self.outcome = schedule, outcome
+        return is_better
+
+
+def _try_lengths(race: _Race, least: int, longest: int) -> None:
+    """Halve the windows as long as that is better, or else double them once. longest: loci of the longest stretch, on
+    which windows of more do not differ."""
+    shorter = False
+    while least < race.best.core < 2 * longest and race.try_out(_resized(race.best, 0.5)):
+        shorter = True
+    if not shorter and race.best.core < longest:
+        race.try_out(_resized(race.best, 2.0))
+
+
+def _resized(schedule: Schedule, factor: float) -> Schedule:
+    """The schedule with windows, and the stretches over which donors are compared, of other lengths."""
+    return replace(
+        schedule,
+        core=round(schedule.core * factor),
+        halo=round(schedule.halo * factor),
+        scales=tuple(round(scale * factor) for scale in schedule.scales),
+    )
 
 
 def _changes(trial: Trial, rules: TrialRules) -> list[dict]:
-    """What the trial tries, one after the other, on top of what it has kept."""
+    """What the trial tries, one after the other, on top of what it has kept; lengths of windows come after."""
     plain = [{"cooling": None, "iterations": rules.plain_iterations, "burn_in": rules.plain_burn_in}]
     warm = [{"cooling": None, "start_rate": rules.warm_start_rate, "refresh": 1}]
     related = [{"relatedness": True}] if trial.inputs.similarity is not None else []
-    floors = [{"rate_floor": floor, "cooling": None} for floor in rules.rate_floors]
-    return warm + related + floors if trial.inbred else plain + warm + related
+    floors = [{"rate_floor": floor, "cooling": None} for floor in rules.rate_floors] if trial.inbred else []
+    return [*plain, *warm, *related, *floors, {"error": rules.least_error}]
 
 
 def for_sparse_loci(schedule: Schedule, rate: float, inbred: bool, rules: TrialRules) -> Schedule:
     """The schedule for loci so far apart that a chain without cooling switches at this rate: more donors, and where
-    phase is drawn, shorter windows and more iterations."""
+    phase is drawn, one long chain with windows that are not long. It starts hot, whatever did better in a short one."""
     if schedule.cooling is not None or rate <= rules.sparse:
         return schedule
-    schedule = replace(schedule, donors=rules.more_donors * schedule.donors)
     if inbred:  # no phase is drawn, so that chains hardly differ
-        return replace(schedule, chains=1)
+        return replace(schedule, donors=rules.more_donors * schedule.donors, chains=1)
+    if schedule.core > rules.sparse_core:
+        schedule = replace(schedule, core=rules.sparse_core, halo=rules.sparse_halo, scales=rules.sparse_scales)
     return replace(
         schedule,
-        core=rules.sparse_core,
-        halo=rules.sparse_halo,
-        scales=rules.sparse_scales,
+        donors=rules.sparse_donors,
+        start_rate=rules.sparse_start_rate,
+        refresh=rules.sparse_refresh,
         iterations=rules.sparse_iterations,
         burn_in=rules.sparse_burn_in,
-        chains=rules.sparse_chains,
+        chains=1,
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -43,6 +44,7 @@ from imputevae_cli.runtime.serialise import as_arrays, as_tensors
 from imputevae_cli.seeds import seed_for
 
 if TYPE_CHECKING:
+    from imputevae_cli.decoders.copying.draws import HaplotypeDraws
     from imputevae_cli.decoders.copying.model import CopyingModel
 
 
@@ -137,9 +139,22 @@ class FittedCopying:
         again = fit.run("copying with all calls", HiddenCells.none(), self.posterior.schedule, with_state)
         return replace(self, posterior=replace(again, calibration=self.posterior.calibration))
 
+    @property
+    def n_haplotypes(self) -> int:
+        """See `PhasedCohort`."""
+        return len(self.posterior.packed)
+
+    def haplotypes(self, numbers: np.ndarray) -> np.ndarray:
+        """See `PhasedCohort`."""
+        posterior = self.posterior
+        alleles = np.uint8(255) * np.unpackbits(posterior.packed[numbers], axis=1, count=self.cohort.n_loci)
+        for own, number in zip(alleles, numbers, strict=True):
+            own[posterior.hidden.loci[posterior.hidden.samples == number // posterior.ploidy]] = 128
+        return alleles
+
     def for_cohort(self, context: Context) -> Shown:
         """See `FittedDecoder`."""
-        return Shown(self.posterior)
+        return Shown(self.posterior, self.cohort)
 
     def for_samples(self, cohort: Cohort, context: Context) -> Stretch:
         """See `FittedDecoder`: they are read against the cohort's haplotypes."""
@@ -160,9 +175,10 @@ class FittedCopying:
 
 @dataclass(frozen=True)
 class Shown:
-    """A posterior in which a call that was hidden from the fit has what the fit makes of it."""
+    """The posterior of a cohort, in which a call that was hidden from the fit has what the fit makes of it."""
 
     posterior: HaplotypePosterior
+    cohort: Cohort
 
     def gp(self, start: int, stop: int) -> np.ndarray:
         """See `Posterior`."""
@@ -171,6 +187,16 @@ class Shown:
     def alt_first(self, start: int, stop: int) -> np.ndarray:
         """See `Phased`."""
         return self.posterior.alt_first(start, stop)
+
+    def draw(self, number: int, start: int, stop: int) -> np.ndarray:
+        """See `Drawing`."""
+        return self._draws.draw(number, start, stop)
+
+    @cached_property
+    def _draws(self) -> HaplotypeDraws:
+        from imputevae_cli.decoders.copying.draws import HaplotypeDraws  # brings the compiler
+
+        return HaplotypeDraws(self.posterior, self.cohort, copying_rules.DEFAULT)
 
 
 def copying_model(settings: CopyingSettings, seed: int) -> CopyingModel:

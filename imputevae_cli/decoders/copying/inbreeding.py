@@ -1,19 +1,25 @@
 """Inbreeding: how far a sample lacks heterozygous calls, and where its two haplotypes are one.
 
 Lines and selfers are homozygous by descent over most of the genome; two free haplotypes would invent heterozygotes
-there. In such windows a sample follows one path, and its remaining heterozygosity is mixed in afterwards.
+there. Along each chromosome a sample is in or out of that state (a two-state HMM, as in Leutenegger et al. 2003,
+doi:10.1086/378207): in it, heterozygous calls are rare errors; out of it, they are as common as under random mating.
+Where it is in it, it follows one path.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from imputevae_cli.compiled import compiled
 from imputevae_cli.data.frequencies import alt_frequencies_of_counts
 from imputevae_cli.data.genotypes import MISSING, genotype_counts
 from imputevae_cli.data.haploid import HaploidCells
 from imputevae_cli.decoders.copying.rules import InbreedingRules
 
-DEFAULT_RULES = InbreedingRules()
+ONE_PATH = 128
+"""The least chance, of 255, of homozygosity by descent at which a sample follows one path."""
+NOBODY = np.zeros((0, 0), np.uint8)
+_jit = compiled(nogil=True, error_model="numpy")
 
 
 def expected_heterozygosity(calls: np.ndarray, frequency: np.ndarray | None) -> np.ndarray:
@@ -26,63 +32,121 @@ def expected_heterozygosity(calls: np.ndarray, frequency: np.ndarray | None) -> 
     return 2 * own * (1 - own) * 2 * known / np.maximum(2 * known - 1, 1)
 
 
-def coefficients(
-    calls: np.ndarray, ploidy: int, frequency: np.ndarray | None = None, haploid: HaploidCells | None = None
-) -> np.ndarray:
+def coefficients(calls: np.ndarray, ploidy: int, frequency: np.ndarray | None = None) -> np.ndarray:
     """float32 (N,): each sample's F = 1 - heterozygous calls / those expected, 0..1; 1 where haploid.
 
-    calls: int8 (N, L), -1 missing; frequency: float (L,) of ALT, None to take the calls' own. haploid: cells that are
-    not counted.
+    calls: int8 (N, L), -1 missing; frequency: float (L,) of ALT, None to take the calls' own.
     """
     if ploidy == 1:
         return np.ones(len(calls), np.float32)
     het = expected_heterozygosity(calls, frequency)
-    diploid = (lambda n: True) if haploid is None else (lambda n: ~haploid.of_sample(n))
-    expected = np.array([((row != MISSING) & diploid(n)) @ het for n, row in enumerate(calls)])  # (N,)
+    expected = np.array([(row != MISSING) @ het for row in calls])  # (N,)
     seen = np.array([np.count_nonzero(row == 1) for row in calls])
     return np.clip(1 - seen / np.maximum(expected, 1.0), 0, 1).astype(np.float32)
 
 
-def paths(
+def by_descent(
     calls: np.ndarray,
-    windows: np.ndarray,
+    distances: np.ndarray,
     ploidy: int,
     frequency: np.ndarray | None = None,
-    rules: InbreedingRules = DEFAULT_RULES,
-    haploid: HaploidCells | None = None,
+    rules: InbreedingRules | None = None,
 ) -> np.ndarray:
-    """uint8 (W, N): 1 where a sample follows one path through a window, because it is haploid or inbred there, else 2.
+    """uint8 (N, L): 255 times the chance that a sample is homozygous at a locus by descent; (0, 0) where nobody is
+    inbred, or all are haploid.
 
-    A window of an inbred sample is called by the odds of its heterozygous calls, with the sample's F as the prior.
-    windows: int64 (W, 4), see `windows.windows`. haploid: cells of a diploid cohort, which say nothing of inbreeding.
+    It never says 255, which is for haploid cells (`with_haploid`): what is left is the heterozygosity that lines show
+    by error. Unless most samples are lines, what the median one lacks of heterozygosity is structure and counts for nobody, and a sample has to lack nearly all of
+    the rest: one path is wrong where two haplotypes are merely alike. distances: float64 (L,), of
+    `windows.relative_distances`, 0 at a chromosome's first locus. How often the state changes, how inbred each sample
+    is and how common errors are is learned by expectation-maximisation.
     """
-    found = np.full((len(windows), len(calls)), ploidy, np.uint8)
-    f = coefficients(calls, ploidy, frequency, haploid)
-    inbred = np.flatnonzero(f > rules.least)
+    rules = rules or InbreedingRules()
+    f = coefficients(calls, ploidy, frequency).astype(np.float64)
+    typical = float(np.median(f)) if len(f) else 0.0
+    are_lines = typical > rules.mostly
+    common = 0.0 if are_lines else typical
+    f = 1 - (1 - f) / (1 - common)
+    inbred = np.flatnonzero((f > rules.least) | are_lines)
     if ploidy == 1 or not len(inbred):
-        return found
-    f = np.minimum(f[inbred], rules.most)
-    het = np.clip(expected_heterozygosity(calls, frequency), 1e-4, 0.5)  # (L,)
-    if_het, if_hom = np.log(rules.residual), np.log((1 - rules.residual * het) / (1 - het))
-    for w, (first, _, _, stop) in enumerate(windows):
-        some = calls[inbred, first:stop]
-        hom = (some == 0) | (some == 2)
-        odds = np.log(f / (1 - f)) + if_het * (some == 1).sum(1) + hom @ if_hom[first:stop]
-        found[w, inbred] = np.where(odds > 0, 1, 2)
+        return NOBODY
+    het = np.clip((1 - common) * expected_heterozygosity(calls, frequency), 1e-4, 0.5)  # (L,)
+    f = np.clip(f[inbred], rules.fewest, rules.most)
+    found = np.zeros(calls.shape, np.uint8)
+    residual, rate = np.full(len(inbred), rules.residual), rules.start_rate
+    for step in range(rules.steps):
+        error = residual.mean()
+        last = step == rules.steps - 1
+        sums = _each(calls, inbred, het, distances, f, rate, error, residual, found if last else NOBODY)
+        inside, changes, hets, expected = sums.T
+        f = np.clip(inside / calls.shape[1], rules.fewest, rules.most)
+        rate = max(changes.sum() / (len(inbred) * max(distances.sum(), 1.0)), rules.least_rate)
+        residual = np.clip((rules.residual + hets) / (1 + expected), 0.0, 0.5)
     return found
 
 
-def residual_coefficients(
-    calls: np.ndarray, windows: np.ndarray, followed: np.ndarray, ploidy: int, frequency: np.ndarray | None = None
-) -> np.ndarray:
-    """float32 (N,): F over the windows in which a sample follows one path (`followed` == 1, uint8 (W, N)); else 0."""
-    if ploidy == 1:
-        return np.ones(len(calls), np.float32)
-    het = expected_heterozygosity(calls, frequency)
-    seen, expected = np.full(len(calls), 0.5), np.full(len(calls), 1.0)  # half of one expected call, to start from
-    for w, (_, start, stop, _) in enumerate(windows):
-        one = followed[w] == 1
-        some = calls[one, start:stop]
-        seen[one] += (some == 1).sum(1)
-        expected[one] += (some != MISSING) @ het[start:stop]
-    return np.clip(1 - seen / expected, 0, 1).astype(np.float32)
+def with_haploid(chances: np.ndarray, haploid: HaploidCells) -> np.ndarray:
+    """What `by_descent` gave, uint8 (N, L), with the haploid cells of a diploid cohort: 255, as they have one path."""
+    shape = len(haploid.samples), len(haploid.stretch)
+    chances = chances if len(chances) else np.zeros(shape, np.uint8)
+    return np.where(haploid.block(0, None), np.uint8(255), chances)
+
+
+@_jit
+def _each(
+    calls: np.ndarray, samples: np.ndarray, het: np.ndarray, distances: np.ndarray, f: np.ndarray, rate: float,
+    error: float, residual: np.ndarray, found: np.ndarray,
+) -> np.ndarray:  # fmt: skip
+    """Forward and backward over each of some samples; found, where it has rows: see `by_descent`.
+
+    Returns float64 (samples, 4): loci in the state, changes of state (draws of a new one), heterozygous calls in it,
+    and those expected there under random mating.
+    """
+    n_loci = calls.shape[1]
+    odds, ahead = np.empty((n_loci, 2)), np.empty((n_loci, 2))
+    sums = np.zeros((len(samples), 4))
+    for i in range(len(samples)):
+        row, prior = calls[samples[i]], np.array([1.0 - f[i], f[i]])
+        for t in range(n_loci):
+            odds[t, 0] = 1.0 if row[t] < 0 else het[t] if row[t] == 1 else 1.0 - het[t]
+            odds[t, 1] = 1.0 if row[t] < 0 else error * het[t] if row[t] == 1 else 1.0 - error * het[t]
+        for t in range(n_loci):  # forward: the state before its own call is read
+            stay = 0.0 if t == 0 or distances[t] == 0.0 else np.exp(-rate * distances[t])
+            if stay == 0.0:
+                ahead[t] = prior
+                continue
+            total = ahead[t - 1, 0] * odds[t - 1, 0] + ahead[t - 1, 1] * odds[t - 1, 1]
+            for s in range(2):
+                ahead[t, s] = stay * ahead[t - 1, s] * odds[t - 1, s] / total + (1.0 - stay) * prior[s]
+        back0 = back1 = 1.0
+        for t in range(n_loci - 1, -1, -1):
+            x0, x1 = odds[t, 0] * back0, odds[t, 1] * back1
+            z = ahead[t, 0] * x0 + ahead[t, 1] * x1
+            inside = ahead[t, 1] * x1 / z
+            stay = 0.0 if t == 0 or distances[t] == 0.0 else np.exp(-rate * distances[t])
+            drawn = prior[0] * x0 + prior[1] * x1
+            if stay > 0.0:
+                sums[i, 1] += (1.0 - stay) * drawn / z
+            sums[i, 0] += inside
+            if row[t] >= 0:
+                sums[i, 2] += inside * (row[t] == 1)
+                sums[i, 3] += inside * het[t]
+            if found.shape[0]:
+                found[samples[i], t] = np.uint8(254.0 * inside * (1.0 - residual[i]) + 0.5)
+            back0, back1 = (stay * x0 + (1.0 - stay) * drawn) / drawn, (stay * x1 + (1.0 - stay) * drawn) / drawn
+    return sums
+
+
+def paths(chances: np.ndarray, windows: np.ndarray, n_samples: int, ploidy: int) -> np.ndarray:
+    """uint8 (W, N): 1 where a sample follows one path all through a window, because it is haploid or homozygous by
+    descent there, else 2. chances: of `by_descent`; windows: int64 (W, 4), see `windows.windows`."""
+    found = np.full((len(windows), n_samples), ploidy, np.uint8)
+    if len(chances):
+        for w, (first, _, _, stop) in enumerate(windows.tolist()):
+            found[w, (chances[:, first:stop] >= ONE_PATH).all(1)] = 1
+    return found
+
+
+def n_joined(chances: np.ndarray) -> np.ndarray | int:
+    """int64 (L,): samples that follow one path at each locus; 0 where `chances`, of `by_descent`, has no rows."""
+    return np.count_nonzero(chances >= ONE_PATH, axis=0) if len(chances) else 0

@@ -10,7 +10,7 @@ from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.data.subsets import two_stretches
 from imputevae_cli.decoders.copying import inbreeding, uncertain
 from imputevae_cli.decoders.copying import windows as copying_windows
-from imputevae_cli.decoders.copying.rules import InbreedingRules
+from imputevae_cli.decoders.copying.rules import CopyingRules
 from imputevae_cli.decoders.copying.schedule import Schedule
 from imputevae_cli.decoders.copying.window_frame import Frame
 from imputevae_cli.runtime import sample_keys
@@ -56,23 +56,25 @@ class ChainInputs:
     global_rows: np.ndarray | None = None
     switch: np.ndarray | None = None
 
-    def frame_by(self, schedule: Schedule, rules: InbreedingRules) -> Frame:
+    def frame_by(self, schedule: Schedule, rules: CopyingRules) -> Frame:
         """The frame that is given, or that of all loci."""
         if self.frame is not None:
             return self.frame
         cohort = self.cohort
         windows = copying_windows.windows(cohort.chrom_codes, schedule.core, schedule.halo)
         keys, evidence = sample_keys.places if self.panel is None else sample_keys.digests, cohort.evidence
-        if evidence is not None:
-            assert self.frequency is not None
-            paths = uncertain.paths(evidence, windows, self.frequency, rules)
-            identities = keys(uncertain.comparable(evidence), windows)
+        if evidence is None:
+            distances = copying_windows.relative_distances(cohort.chrom_codes, cohort.positions, rules.switch)
+            calls = cohort.diploid_calls
+            found = inbreeding.by_descent(calls, distances, cohort.ploidy, self.frequency, rules.inbreeding)
         else:
-            paths = inbreeding.paths(cohort.calls, windows, cohort.ploidy, self.frequency, rules, cohort.haploid)
-            identities = keys(cohort.calls, windows)
+            assert self.frequency is not None
+            found = uncertain.by_descent(evidence, windows, self.frequency, rules.inbreeding)
         if cohort.haploid is not None:
-            paths[cohort.haploid.in_windows(windows[:, 1], windows[:, 2])] = 1
-        return Frame(windows, paths, identities)
+            found = inbreeding.with_haploid(found, cohort.haploid)
+        paths = inbreeding.paths(found, windows, len(cohort.calls), cohort.ploidy)
+        comparable = cohort.calls if evidence is None else uncertain.comparable(evidence)
+        return Frame(windows, found, paths, keys(comparable, windows))
 
     def two_stretches(self, samples: np.ndarray, n_loci: int) -> ChainInputs:
         """About `n_loci` of the loci of some samples, int64, rising, in two stretches; without the VAE's rows."""

@@ -8,7 +8,9 @@ switch probability before a locus, the scaled recursions are
     forward   m[l+1] = (1 - rho[l+1]) * f / sum_k f + rho[l+1] * pi,   f = m[l] * e[l]
 
 so that sum_k m = sum_k pi b = 1 at every locus and float32 never underflows. Phase is drawn left to right at each
-heterozygous call. Alleles are stored as bytes: 0 is REF, 255 is ALT, and between them the probability of ALT.
+heterozygous call. Where a sample is homozygous by descent its two paths are one (kernel_one_path.py): the one that it
+comes from, and that it goes on as, is drawn too. Alleles are stored as bytes: 0 is REF, 255 is ALT, and between them
+the probability of ALT.
 kernel_torch.py states the same recursions in torch; the two are tested equal.
 """
 
@@ -16,6 +18,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from imputevae_cli.decoders.copying.inbreeding import ONE_PATH
 from imputevae_cli.decoders.copying.kernel_numerics import (
     BYTE,
     TINY,
@@ -30,7 +33,14 @@ from imputevae_cli.decoders.copying.kernel_numerics import (
     share,
     uniform,
 )
-from imputevae_cli.decoders.copying.kernel_one_path import backward_one, forward_one
+from imputevae_cli.decoders.copying.kernel_one_path import (
+    backward_one,
+    backward_past_one,
+    forward_one,
+    record_usage_one,
+    write_missing_one,
+    write_one,
+)
 
 
 @inner
@@ -57,14 +67,27 @@ def backward_past(b: np.ndarray, t: int, rho: np.float32) -> None:
 
 
 @inner
-def backward_pair(
-    calls: np.ndarray, first: int, theta: np.ndarray, alleles: np.ndarray, switch: np.ndarray, error: float,
-    skip_hets: bool, pi: np.ndarray, b: np.ndarray, sums: np.ndarray, work: np.ndarray,
-) -> None:  # fmt: skip
-    """b float32 (T, 2, K) and sums float32 (T, 2) of a diploid sample; the last T entries of each array are one window.
+def part_backward(b: np.ndarray, t: int, joined: bool) -> None:
+    """b[t] at the last locus of two paths before one (joined: False), or of one before two (joined: True).
 
-    calls int8 (T,), -1 missing; alleles uint8 (T,): the first haplotype's allele in the phase so far;
-    sums[t, h] = R, and at a heterozygous call sum_k pi theta b, the chance of ALT, whatever the allele.
+    The one path goes on as either of the two, which are alike before their phase is drawn."""
+    for k in range(b.shape[2]):
+        if joined:
+            b[t, 0, k] = F(0.5) * (b[t, 0, k] + b[t, 1, k])
+        b[t, 1, k] = F(1)
+
+
+@inner
+def backward(
+    calls: np.ndarray, one: np.ndarray, top: int, first: int, theta: np.ndarray, alleles: np.ndarray,
+    switch: np.ndarray, error: float, skip_hets: bool, pi: np.ndarray, b: np.ndarray, sums: np.ndarray,
+    work: np.ndarray,
+) -> None:  # fmt: skip
+    """b float32 (T, 2, K) and sums float32 (T, 2) of a sample; the last T entries of each array are one window.
+
+    calls int8 (T,), -1 missing; one bool (T,): whether it follows one path; top: the call of ALT alone, 1 haploid, 2
+    diploid; alleles uint8 (T,): the first haplotype's allele in the phase so far; sums[t, h] = R, and at a heterozygous
+    call sum_k pi theta b, the chance of ALT, whatever the allele.
     """
     n_loci, n_donors = theta.shape
     span = F(1.0 - 2.0 * error) * BYTE
@@ -76,9 +99,20 @@ def backward_pair(
         call = calls[first + t]
         rho = switch[first + t]
         keep = F(1) - rho
+        if one[t]:
+            if call == 0 or call == top:
+                backward_one(theta, t, error, call == top, rho, pi, b, sums, work)
+            else:
+                sums[t, 0] = F(1)
+                backward_past_one(b, t, rho)
+            if not one[t - 1]:
+                part_backward(b, t - 1, False)
+            continue
         if call < 0 or (call == 1 and skip_hets):
             sums[t, 0] = sums[t, 1] = F(1) if call < 0 else F(0.5)
             backward_past(b, t, rho)
+            if one[t - 1]:
+                part_backward(b, t - 1, True)
             continue
         alt0, alt1 = alleles_of(call, alleles[first + t] >= 128)
         base0, slope0 = line(alt0, error, span)
@@ -102,6 +136,8 @@ def backward_pair(
         for k in range(n_donors):
             b[t - 1, 0, k] = e0[k] * q0 + rho
             b[t - 1, 1, k] = e1[k] * q1 + rho
+        if one[t - 1]:
+            part_backward(b, t - 1, True)
 
 
 @inner
@@ -250,18 +286,39 @@ def write_known(alt0: bool, alt1: bool, out0: np.ndarray, out1: np.ndarray, plac
 
 
 @inner
-def forward_pair(
-    calls: np.ndarray, window: np.ndarray, theta: np.ndarray, alleles: np.ndarray, switch: np.ndarray, error: float,
-    pi: np.ndarray, b: np.ndarray, sums: np.ndarray, m: np.ndarray, work: np.ndarray, key: np.uint64, out0: np.ndarray,
-    out1: np.ndarray, origin: int, jumps: np.ndarray, usage: np.ndarray, doses: np.ndarray, unit: int, at: int,
+def join(m: np.ndarray, swap: int) -> None:
+    """m[0] <- the path that goes on as slot 0 of the right part, where two become one."""
+    if swap == 1:
+        for k in range(m.shape[1]):
+            m[0, k] = m[1, k]
+
+
+@inner
+def part(m: np.ndarray, b: np.ndarray, t: int, pi: np.ndarray, u: np.float32) -> int:
+    """m[1] <- a path that starts, where one becomes two; draws as which slot of b[t] the one goes on, by u uniform."""
+    z0 = z1 = F(0)
+    for k in range(pi.shape[0]):
+        z0 += m[0, k] * b[t, 0, k]
+        z1 += m[0, k] * b[t, 1, k]
+        m[1, k] = pi[k]
+    return 1 if u * (z0 + z1) >= z0 else 0
+
+
+@inner
+def forward(
+    calls: np.ndarray, one: np.ndarray, top: int, inbreeding: np.ndarray, window: np.ndarray, theta: np.ndarray,
+    alleles: np.ndarray, switch: np.ndarray, error: float, pi: np.ndarray, b: np.ndarray, sums: np.ndarray,
+    m: np.ndarray, work: np.ndarray, key: np.uint64, out0: np.ndarray, out1: np.ndarray, origin: int,
+    jumps: np.ndarray, usage: np.ndarray, doses: np.ndarray, unit: int, at: int,
 ) -> tuple[int, int]:  # fmt: skip
     """Draw phases left to right and write the core of a window; returns the window's frame (see `sweep`).
 
-    window: (first, core_first, core_stop, stop) loci. out0, out1 uint8: the new haplotypes from locus `origin` on, in
-    the frame of the window's left edge. jumps float32: expected switches are added, from `origin` on. usage: see
-    `record_usage`. doses uint16 (cells, 2): at each missing call of the core, from row `at` on, `unit` times the
-    chances of 0 and of 2 ALT alleles are added, when doses has rows. A kernel takes its arrays one by one: numba
-    compiles no struct of them that costs nothing.
+    one, top: see `backward`. inbreeding float32 (T,): F where one path is followed. window: (first, core_first,
+    core_stop, stop) loci. out0, out1 uint8: the new haplotypes from locus `origin` on, in the frame of the window's
+    left edge. jumps float32: expected switches are added, from `origin` on. usage: see `record_usage`. doses uint16
+    (cells, 2): at each missing call of the core, from row `at` on, `unit` times the chances of 0 and of 2 ALT alleles
+    are added, when doses has rows. A kernel takes its arrays one by one: numba compiles no struct of them that costs
+    nothing.
     """
     first, core_first, core_stop, stop = window[0], window[1], window[2], window[3]
     middle = (core_first + core_stop) // 2
@@ -278,6 +335,23 @@ def forward_pair(
         rho_next = next_switch(switch, locus, stop)
         if locus == core_first:
             flip_in = flip
+        if one[t]:
+            if t > 0 and not one[t - 1]:
+                join(m, swap)
+            if locus == middle:
+                record_usage_one(m, b, t, usage)
+            swap = 0
+            known = call == 0 or call == top
+            forward_one(theta, t, error, known, call == top, m, b, rho_next, pi, work)
+            if core:
+                write_one(known, call == top, work, out0, out1, place)
+                count_jumps(t, switch[locus], sums[t, 0], F(0), work, jumps, place)
+                if call < 0:
+                    write_missing_one(work[2, 0], inbreeding[t], doses, unit, at)
+                    at += 1
+            continue
+        if t > 0 and one[t - 1]:
+            swap = part(m, b, t, pi, uniform(key, t))
         if locus == middle:
             record_usage(m, b, t, swap, usage)
         if call < 0:
@@ -305,14 +379,15 @@ def forward_pair(
 
 @fast
 def sweep(
-    calls: np.ndarray, paths: np.ndarray, panel: np.ndarray, state: np.ndarray, donors: np.ndarray, prior: np.ndarray,
-    global_share: float, switch: np.ndarray, error: float, keys: np.ndarray, first_pass: bool, window: np.ndarray,
-    samples: np.ndarray, at: np.ndarray, doses: np.ndarray, unit: int, out: np.ndarray, origin: int, flips: np.ndarray,
-    jumps: np.ndarray, usage: np.ndarray,
+    calls: np.ndarray, by_descent: np.ndarray, panel: np.ndarray, state: np.ndarray, donors: np.ndarray,
+    prior: np.ndarray, global_share: float, switch: np.ndarray, error: float, keys: np.ndarray, first_pass: bool,
+    window: np.ndarray, samples: np.ndarray, at: np.ndarray, doses: np.ndarray, unit: int, out: np.ndarray,
+    origin: int, flips: np.ndarray, jumps: np.ndarray, usage: np.ndarray,
 ) -> None:  # fmt: skip
     """One window of the samples `samples[0]` .. `samples[1]` (exclusive): new haplotypes, switches, doses.
 
-    calls int8 (N, L); paths uint8 (N,): the paths that a sample follows, 1 or 2; panel uint8 (rows, L): the donors;
+    calls int8 (N, L); by_descent uint8 (N, L), or (0, 0) for nowhere: see `inbreeding.by_descent`, from whose ONE_PATH
+    on one path is followed; panel uint8 (rows, L): the donors;
     state uint8 (N * ploidy, L): the samples' haplotypes so far; donors int32 (N, K): rows of the panel;
     prior float32 (N, panel samples), or (0, 0) for a uniform one; global_share: see `fill_prior`; switch float32
     (L,); keys uint64 (N,): of each sample's draws; at int64 (N,): its first row of doses in this window; out uint8
@@ -327,26 +402,23 @@ def sweep(
     b = np.empty((n_loci, 2, n_donors), np.float32)
     sums = np.empty((n_loci, 2), np.float32)
     m = np.empty((2, n_donors), np.float32)
-    work = np.empty((3, max(n_donors, 4)), np.float32)
+    work = np.zeros((3, max(n_donors, 4)), np.float32)
     pi = np.empty(n_donors, np.float32)
+    one, inbreeding = np.full(n_loci, ploidy == 1), np.ones(n_loci, np.float32)
     for n in range(samples[0], samples[1]):
         fill_prior(prior, global_share, n, donors[n], ploidy, pi)
         gather(panel, donors[n], first, n_loci, theta)
-        row = n * ploidy
-        if paths[n] == 1:
-            backward_one(calls[n], ploidy, first, theta, switch, error, pi, b, sums, work)
-            forward_one(
-                calls[n], ploidy, window, theta, switch, error, pi, b, sums, m, out[row], origin, jumps, usage[n],
-                doses, unit, at[n],
-            )  # fmt: skip
-            if ploidy == 2:
-                core = slice(window[1] - origin, window[2] - origin)
-                out[row + 1, core] = out[row, core]
-            continue
-        backward_pair(calls[n], first, theta, state[row], switch, error, first_pass, pi, b, sums, work)
-        flips[n, 0], flips[n, 1] = forward_pair(
-            calls[n], window, theta, state[row], switch, error, pi, b, sums, m, work, keys[n], out[row], out[row + 1],
-            origin, jumps, usage[n], doses, unit, at[n],
+        if by_descent.shape[0] > 0:
+            for t in range(n_loci):
+                one[t] = by_descent[n, first + t] >= ONE_PATH
+                inbreeding[t] = F(by_descent[n, first + t]) * BYTE
+        row, last = n * ploidy, n * ploidy + ploidy - 1
+        backward(
+            calls[n], one, ploidy, first, theta, state[row], switch, error, first_pass, pi, b, sums, work
+        )  # fmt: skip
+        flips[n, 0], flips[n, 1] = forward(
+            calls[n], one, ploidy, inbreeding, window, theta, state[row], switch, error, pi, b, sums, m, work, keys[n],
+            out[row], out[last], origin, jumps, usage[n], doses, unit, at[n],
         )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from imputevae_cli.decoders.copying.inbreeding import ONE_PATH
 from imputevae_cli.decoders.copying.kernel import count_jumps, drift, missing_pair, record_usage, write_missing
 from imputevae_cli.decoders.copying.kernel_likelihood_one_path import backward_one, forward_one
 from imputevae_cli.decoders.copying.kernel_numerics import (
@@ -271,7 +272,7 @@ def forward_pair(
 
 @fast
 def sweep(
-    codes: np.ndarray, table: np.ndarray, frequency: np.ndarray, calls: np.ndarray, paths: np.ndarray,
+    codes: np.ndarray, table: np.ndarray, frequency: np.ndarray, calls: np.ndarray, by_descent: np.ndarray,
     panel: np.ndarray, state: np.ndarray, donors: np.ndarray, prior: np.ndarray, global_share: float,
     switch: np.ndarray, error: float, keys: np.ndarray, first_pass: bool, window: np.ndarray, samples: np.ndarray,
     at: np.ndarray, doses: np.ndarray, unit: int, out: np.ndarray, origin: int, flips: np.ndarray, jumps: np.ndarray,
@@ -291,16 +292,19 @@ def sweep(
     pi = np.empty(n_donors, np.float32)
     likelihoods = np.empty((n_loci, table.shape[1]), np.float32)
     kinds = np.empty(n_loci, np.uint8)
+    inbreeding = np.full(n_loci, 255, np.uint8)
     for n in range(samples[0], samples[1]):
         fill_prior(prior, global_share, n, donors[n], ploidy, pi)
         gather(panel, donors[n], first, n_loci, theta)
         gather_likelihoods(calls[n], codes[n], table, first, likelihoods, kinds)
         row = n * ploidy
-        if paths[n] == 1:
+        if ploidy == 1 or (by_descent.shape[0] > 0 and by_descent[n, window[1]] >= ONE_PATH):
+            if ploidy == 2:
+                inbreeding[:] = by_descent[n, first:stop]
             backward_one(likelihoods, first, theta, switch, error, pi, b, sums, work)
             forward_one(
-                calls[n], likelihoods, window, theta, switch, error, pi, b, sums, m, out[row], origin, jumps, usage[n],
-                doses, unit, at[n],
+                calls[n], inbreeding, likelihoods, window, theta, switch, error, pi, b, sums, m, out[row], origin,
+                jumps, usage[n], doses, unit, at[n],
             )  # fmt: skip
             if ploidy == 2:
                 core = slice(window[1] - origin, window[2] - origin)

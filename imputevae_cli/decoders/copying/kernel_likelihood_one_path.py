@@ -44,11 +44,11 @@ def backward_one(
 
 @inner
 def forward_one(
-    calls: np.ndarray, likelihoods: np.ndarray, window: np.ndarray, theta: np.ndarray, switch: np.ndarray, error: float,
-    pi: np.ndarray, b: np.ndarray, sums: np.ndarray, m: np.ndarray, out: np.ndarray, origin: int, jumps: np.ndarray,
-    usage: np.ndarray, doses: np.ndarray, unit: int, at: int,
+    calls: np.ndarray, inbreeding: np.ndarray, likelihoods: np.ndarray, window: np.ndarray, theta: np.ndarray,
+    switch: np.ndarray, error: float, pi: np.ndarray, b: np.ndarray, sums: np.ndarray, m: np.ndarray, out: np.ndarray,
+    origin: int, jumps: np.ndarray, usage: np.ndarray, doses: np.ndarray, unit: int, at: int,
 ) -> None:  # fmt: skip
-    """As `forward_pair` for one haplotype: out uint8 from locus `origin` on; doses those of REF and ALT."""
+    """As `forward_pair` for one haplotype: out uint8 from locus `origin` on; inbreeding uint8 (T,), 255 times F."""
     first, core_first, core_stop, stop = window[0], window[1], window[2], window[3]
     span = F(1.0 - 2.0 * error) * BYTE
     eps = F(error)
@@ -76,7 +76,7 @@ def forward_one(
             weight = chance * alt
             out[locus - origin] = byte(weight / max(weight + (F(1) - chance) * ref, TINY))
             if calls[locus] < 0:
-                write_missing_one(chance, doses, unit, at)
+                write_missing_one(chance, F(inbreeding[t]) * BYTE, doses, unit, at)
                 at += 1
             if t > 0:
                 jumps[locus - origin] += min(switch[locus] * sums[t, 0] / max(z, TINY), F(1))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from imputevae_cli.decoders.copying.inbreeding import ONE_PATH
 from imputevae_cli.decoders.copying.kernel_numerics import uniforms
 from imputevae_cli.decoders.copying.sweep_block import SweepBlock
 
@@ -22,6 +23,7 @@ class Window:
     """What the recursions read, on the device; T loci, K donors, B samples."""
 
     calls: torch.Tensor  # (T, B) int8, -1 where the path says nothing of the call
+    one: torch.Tensor  # (T, B) bool, where one path is followed
     old: torch.Tensor  # (T, B) bool, the first haplotype's allele so far
     theta: torch.Tensor  # (T, K, B) float32, chance of ALT of the copy
     switch: torch.Tensor  # (T,) float32
@@ -52,6 +54,9 @@ def backward(window: Window, skip_hets: bool) -> tuple[torch.Tensor, torch.Tenso
         if skip_hets:
             sums[t] = torch.where(het, torch.full_like(r, 0.5), sums[t])
         b[t - 1] = (1.0 - rho) * e / r[:, None] + rho
+        parts = window.one[t - 1] & ~window.one[t]  # one path goes on as either of two
+        b[t - 1, 0] = torch.where(parts, b[t - 1].mean(0), b[t - 1, 0])
+        b[t - 1, 1] = torch.where(window.one[t - 1] | window.one[t], torch.ones_like(b[t - 1, 1]), b[t - 1, 1])
     return b, sums
 
 
@@ -72,6 +77,19 @@ def draw_phase(
     return choice % 2 == 1, choice >= 2
 
 
+def joined_or_parted(
+    window: Window, t: int, m: torch.Tensor, b: torch.Tensor, swap: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """(m, swap) where two paths become one before locus t, or one two; as `kernel.join` and `kernel.part`."""
+    before = window.one[t - 1] if t else window.one[t]
+    joins, parts = window.one[t] & ~before, ~window.one[t] & before
+    first = torch.where(joins & swap, m[1], m[0])
+    m = torch.stack([first, torch.where(parts, window.pi, m[1])])
+    z = (m[0] * b[t]).sum(1)  # (2, B)
+    drawn = window.draws[t] * z.sum(0) >= z[0]
+    return m, torch.where(parts, drawn, swap & ~window.one[t])
+
+
 def forward(window: Window, b: torch.Tensor, sums: torch.Tensor, middle: int) -> tuple[torch.Tensor, ...]:
     """Draw the phase and read the haplotypes: (chance of ALT (T, 2, B), jumps (T, 2, B), flips int (T, B), usage).
 
@@ -87,6 +105,7 @@ def forward(window: Window, b: torch.Tensor, sums: torch.Tensor, middle: int) ->
     for t in range(n_loci):
         call, theta = window.calls[t], window.theta[t]
         het = call == 1
+        m, swap = joined_or_parted(window, t, m, b, swap)
         if t == middle:
             usage = m * torch.where(swap, b[t].flip(0), b[t])
         allele, exchanged = draw_phase(theta, m, b[t], window.draws[t])
@@ -94,6 +113,7 @@ def forward(window: Window, b: torch.Tensor, sums: torch.Tensor, middle: int) ->
         flip = torch.where(het, allele ^ window.old[t], flip)
         facing = torch.where(swap, b[t].flip(0), b[t])  # (2, K, B), the slot that each haplotype goes on as
         alt = torch.stack([(call == 2) | (het & allele), (call == 2) | (het & ~allele)])
+        alt[1] = torch.where(window.one[t], alt[0], alt[1])
         f = m * emission(theta, alt, call >= 0)
         z = (f * facing).sum(1).clamp_min(TINY)  # (2, B)
         expected = (f * facing * theta).sum(1) / z
@@ -111,31 +131,35 @@ def sweep(block: SweepBlock, device: torch.device | str) -> None:
     """`kernel.sweep` for all samples, whatever `block.samples`; arrays are changed in place."""
     ploidy = len(block.state) // len(block.calls)
     first, core_first, core_stop, _ = block.window.tolist()
-    one = block.paths == 1
     window = _window_of(block, ploidy, device)
+    one = window.one.cpu().numpy()  # (T, B)
     b, sums = backward(window, block.first_pass)
     middle = (core_first + core_stop) // 2 - first
     alts, jumped, flipped, used = (x.cpu().numpy() for x in forward(window, b, sums, middle))
-    block.usage[:] = np.where(one[:, None], used[0].T, used.sum(0).T)
+    block.usage[:] = np.where(one[middle][:, None], used[0].T, used.sum(0).T)
     core = slice(core_first - first, core_stop - first)
     written = slice(core_first - block.origin, core_stop - block.origin)
     block.flips[:, 0] = flipped[core_first - first - 1] if core_first > first else 0
     block.flips[:, 1] = flipped[core_stop - first - 1]
-    block.jumps[written] += jumped[core, 0].sum(1) + jumped[core, 1][:, ~one].sum(1)
+    block.jumps[written] += (jumped[core, 0] + np.where(one[core], 0, jumped[core, 1])).sum(1)
+    alts[:, 1] = np.where(one, alts[:, 0], alts[:, 1])
     for h in range(ploidy):
         block.out[h::ploidy, written] = np.floor(alts[core, h].T * 255 + 0.5)
-    _add_doses(block, block.calls[:, core_first:core_stop], one, alts[core])
+    _add_doses(block, one[core].T, alts[core])
 
 
 def _window_of(block: SweepBlock, ploidy: int, device: torch.device | str) -> Window:
     """What the recursions read of a block, on the device."""
     first, _, _, stop = block.window.tolist()
-    one = block.paths == 1
     shown = block.calls[:, first:stop].T.copy()  # (T, B)
-    shown[:, one] = np.where(shown[:, one] == ploidy, 2, np.where(shown[:, one] == 0, 0, -1))
+    one = np.full(shown.shape, ploidy == 1)
+    if len(block.by_descent):
+        one = block.by_descent[:, first:stop].T >= ONE_PATH
+    shown[one] = np.where(shown[one] == ploidy, 2, np.where(shown[one] == 0, 0, -1))
     theta = torch.from_numpy(block.panel[block.donors, first:stop]).to(device).permute(2, 1, 0)  # (T, K, B)
     return Window(
         torch.from_numpy(shown).to(device),
+        torch.from_numpy(one).to(device),
         torch.from_numpy(block.state[::ploidy, first:stop].T >= 128).to(device),
         block.error + (1.0 - 2.0 * block.error) * theta.float() / 255.0,
         torch.from_numpy(block.switch[first:stop]).to(device),
@@ -156,15 +180,19 @@ def _prior_of(block: SweepBlock, ploidy: int) -> np.ndarray:
     return pi / pi.sum(1, keepdims=True)
 
 
-def _add_doses(block: SweepBlock, calls: np.ndarray, one: np.ndarray, alts: np.ndarray) -> None:
+def _add_doses(block: SweepBlock, one: np.ndarray, alts: np.ndarray) -> None:
     """Add `unit` times the chances at the missing calls of a core to the block's doses.
 
-    calls int8 (N, t), one bool (N,), alts (t, 2, N).
+    one bool (N, t), alts (t, 2, N).
     """
     if not len(block.doses):
         return
-    for n in range(len(calls)):
-        p0, p1 = alts[calls[n] < 0, :, n].T
-        low, high = (1 - p0, p0) if one[n] else ((1 - p0) * (1 - p1), p0 * p1)
-        units = np.floor(np.stack([low, high], 1) * block.unit + 0.5).astype(np.uint16)
+    core = slice(*block.window[1:3])
+    for n, calls in enumerate(block.calls[:, core]):
+        p0, p1 = alts[calls < 0, :, n].T
+        f = 1.0 if not len(block.by_descent) else block.by_descent[n, core][calls < 0] / np.float32(255)
+        het = np.where(one[n][calls < 0], (1 - f) * p0 * (1 - p0), p0 + p1 - 2 * p0 * p1)
+        het = np.where(one[n][calls < 0], het, het / 2)
+        mean = (p0 + p1) / 2
+        units = np.floor(np.stack([1 - mean - het, mean - het], 1) * block.unit + 0.5).astype(np.uint16)
         block.doses[block.at[n] : block.at[n] + len(p0)] += units

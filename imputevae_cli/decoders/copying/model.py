@@ -19,7 +19,7 @@ from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.data.frequencies import locus_frequencies
 from imputevae_cli.data.genotypes import MISSING, missing_per_sample
 from imputevae_cli.data.hidden_calls import HiddenCells
-from imputevae_cli.decoders.copying import choose_schedule, copying_prior, inbreeding, uncertain
+from imputevae_cli.decoders.copying import choose_schedule, copying_prior, uncertain
 from imputevae_cli.decoders.copying import rules as copying_rules
 from imputevae_cli.decoders.copying import windows as copying_windows
 from imputevae_cli.decoders.copying.inputs import NO_PRIOR, ChainInputs, CopyingGuides
@@ -28,7 +28,7 @@ from imputevae_cli.decoders.copying.phasing import Chain
 from imputevae_cli.decoders.copying.posterior import HaplotypePanel, HaplotypePosterior, Stretch
 from imputevae_cli.decoders.copying.rules import CopyingRules
 from imputevae_cli.decoders.copying.schedule import DOSE_UNIT, Schedule
-from imputevae_cli.decoders.copying.window_frame import Frame, cell_offsets
+from imputevae_cli.decoders.copying.window_frame import cell_offsets
 from imputevae_cli.errors import InputError
 from imputevae_cli.runtime.processes import Ranks
 from imputevae_cli.runtime.run_options import RunOptions
@@ -98,7 +98,8 @@ class CopyingModel:
             return schedule
         options = options or RunOptions()
         trial = choose_schedule.Trial.of(inputs, self.seed, pool, kernel_for(options.device, self.kernel), self.rules)
-        return choose_schedule.overlaid(choose_schedule.by_trial(trial, schedule, options.stages), self.settings)
+        found = choose_schedule.by_trial(trial, schedule, options.stages, self.settings)
+        return choose_schedule.overlaid(found, self.settings)
 
     def impute_new(
         self,
@@ -125,7 +126,7 @@ class CopyingModel:
         frequency = panel.frequencies @ np.arange(ploidy + 1, dtype=np.float32) / ploidy
         schedule = replace(panel.schedule, relatedness=False)
         whole = ChainInputs(replace(cohort, ploidy=ploidy), panel=NO_PANEL, frequency=frequency)
-        frame = whole.frame_by(schedule, self.rules.inbreeding)
+        frame = whole.frame_by(schedule, self.rules)
         windows = copying_windows.near(frame.windows, *(wanted or (0, cohort.n_loci)), self.rules.beside)
         start, stop = int(frame.windows[windows[0], 1]), int(frame.windows[windows[1] - 1, 2])
         part, evidence = slice(start, stop), cohort.evidence
@@ -146,8 +147,7 @@ class CopyingModel:
         with ThreadPoolExecutor(options.threads) as pool:
             doses, chain = self._run(inputs, schedule, pool, options)
         posterior = _posterior(HiddenCells.none(), chain, doses, chain.haplotypes, panel.frequencies[part])
-        left = _residual_coefficients(whole, frame)
-        return Stretch(replace(posterior, inbreeding=left, calibration=panel.calibration), start)
+        return Stretch(replace(posterior, calibration=panel.calibration), start)
 
     def _inputs_of(self, cohort: Cohort, guides: CopyingGuides) -> ChainInputs:
         """The cohort with its guides; without any, with the genotypes' own correlations where that is not too dear."""
@@ -224,12 +224,10 @@ def _posterior(
 ) -> HaplotypePosterior:
     """What a chain and its kin learned."""
     cohort = chain.cohort
-    left = _residual_coefficients(chain.inputs, chain.frame)
     packed, ahead = packed_haplotypes(haplotypes, cohort.ploidy)
     return HaplotypePosterior(
-        cohort.calls, hidden, cohort.ploidy, chain.paths, copying_windows.window_of(chain.windows), left,
-        doses, packed, ahead, chain.schedule, chain.switch, frequencies,
-    )  # fmt: skip
+        cohort.calls, hidden, cohort.ploidy, doses, packed, ahead, chain.schedule, chain.switch, frequencies
+    )
 
 
 def plain_inputs(cohort: Cohort) -> ChainInputs:
@@ -238,15 +236,6 @@ def plain_inputs(cohort: Cohort) -> ChainInputs:
         return ChainInputs(cohort)
     frequency = uncertain.alt_frequencies(uncertain.genotype_frequencies(cohort.evidence))
     return ChainInputs(uncertain.certain_part(cohort), frequency=frequency)
-
-
-def _residual_coefficients(inputs: ChainInputs, frame: Frame) -> np.ndarray:
-    """F where samples follow one path, float32 (N,)."""
-    cohort, frequency = inputs.cohort, inputs.frequency
-    if cohort.evidence is not None:
-        assert frequency is not None
-        return uncertain.residual_coefficients(cohort.evidence, frame.windows, frame.paths, frequency)
-    return inbreeding.residual_coefficients(cohort.calls, frame.windows, frame.paths, cohort.ploidy, frequency)
 
 
 def _without(cohort: Cohort, hidden: HiddenCells) -> Cohort:

@@ -16,7 +16,7 @@ import numpy as np
 
 from imputevae_cli.data.frequencies import alt_frequencies_of_counts
 from imputevae_cli.data.genotypes import MISSING, genotype_counts
-from imputevae_cli.decoders.copying import copying_prior, select_haplotypes, uncertain
+from imputevae_cli.decoders.copying import copying_prior, inbreeding, select_haplotypes, uncertain
 from imputevae_cli.decoders.copying import windows as copying_windows
 from imputevae_cli.decoders.copying.inputs import ChainInputs
 from imputevae_cli.decoders.copying.kernel import stitch
@@ -68,7 +68,7 @@ class Chain:
         self.inputs, self.cohort, self.schedule = inputs, inputs.cohort, schedule
         self.ranks, self.rules = ranks or Ranks(), rules or DEFAULT
         cohort, self.key = inputs.cohort, np.uint64(seed)
-        self.frame = inputs.frame_by(schedule, self.rules.inbreeding)
+        self.frame = inputs.frame_by(schedule, self.rules)
         self.windows, self.paths = self.frame.windows, self.frame.paths
         self.starts = copying_windows.chrom_starts(cohort.chrom_codes)
         self.distances = copying_windows.relative_distances(cohort.chrom_codes, cohort.positions, self.rules.switch)
@@ -228,7 +228,7 @@ class Chain:
         self.kernel.sweep(
             SweepBlock(
                 calls=self.cohort.calls,
-                paths=self.paths[w],
+                by_descent=self.frame.by_descent,
                 panel=self.panel,
                 state=self.haplotypes,
                 donors=self.donors[w],
@@ -342,7 +342,7 @@ class Chain:
         if not inner.any():
             return
         schedule, rules = self.schedule, self.rules.switch
-        n_haplotypes = self.paths.sum(1, dtype=np.float64)[copying_windows.window_of(self.windows)]  # (L,)
+        n_haplotypes = float(len(self.haplotypes)) - inbreeding.n_joined(self.frame.by_descent)  # a number, or (L,)
         self.rate = max(float((jumps / n_haplotypes)[inner].sum() / self.distances[inner].sum()), rules.least_rate)
         target = max(self.rate, schedule.rate_floor)
         if schedule.cooling is not None:

@@ -64,20 +64,16 @@ class HaplotypePanel:
 class HaplotypePosterior:
     """The filled cohort.
 
-    calls: int8 (N, L), all known calls. hidden: those of them that the decoder did not see. paths: uint8 (W, N), 1
-    where a sample follows one path through a window; window_of: int64 (L,). inbreeding: float32 (N,), F on one path.
-    doses: uint16 (cells that the decoder did not see, 2), sample by sample, 65535 times the chances of 0 and of
-    `ploidy` ALT alleles, or of REF and ALT on an inbred sample's one path. packed: uint8 (N * ploidy, ceil(L / 8)), a
-    bit per allele, 1 is ALT. ahead: uint8 (N, ceil(L / 8)), a bit where ALT is likelier on the first haplotype.
-    switch: float32 (L,), the switch probability before each locus. frequencies: float32 (L, ploidy + 1).
+    calls: int8 (N, L), all known calls. hidden: those of them that the decoder did not see. doses: uint16 (cells that
+    the decoder did not see, 2), sample by sample, 65535 times the chances of 0 and of `ploidy` ALT alleles. packed:
+    uint8 (N * ploidy, ceil(L / 8)), a bit per allele, 1 is ALT. ahead: uint8 (N, ceil(L / 8)), a bit where ALT is
+    likelier on the first haplotype. switch: float32 (L,), the switch probability before each locus. frequencies:
+    float32 (L, ploidy + 1).
     """
 
     calls: np.ndarray
     hidden: HiddenCells
     ploidy: int
-    paths: np.ndarray
-    window_of: np.ndarray
-    inbreeding: np.ndarray
     doses: np.ndarray
     packed: np.ndarray
     ahead: np.ndarray
@@ -101,9 +97,9 @@ class HaplotypePosterior:
         """As `gp`, but a call that was hidden from the decoder has what the decoder makes of it."""
         shown = self._shown(start, stop)
         unseen = shown == MISSING
-        samples, loci = np.nonzero(unseen)
+        loci = np.nonzero(unseen)[1]
         gp = np.zeros((*shown.shape, self.ploidy + 1), np.float32)
-        raw = self._raw_gp(self._places(start, unseen), samples, start + loci)
+        raw = self._raw_gp(self._places(start, unseen))
         gp[unseen] = self.calibration.apply(raw, self.frequencies[start + loci])
         for genotype in range(self.ploidy + 1):
             gp[shown == genotype, genotype] = 1.0
@@ -117,7 +113,7 @@ class HaplotypePosterior:
             unseen = self._shown(start, stop) == MISSING
             place = np.zeros(unseen.shape, np.int64)
             place[unseen] = self._places(start, unseen)
-            raw.append(self._raw_gp(place[samples, loci - start], samples, loci))
+            raw.append(self._raw_gp(place[samples, loci - start]))
         gp = np.concatenate(raw) if raw else np.zeros((0, self.ploidy + 1), np.float32)
         order = np.lexsort((cells.loci, cells.samples))
         fitted = copying_calibration.fit(gp[order], self.frequencies[cells.loci[order]], cells.target[order], rules)
@@ -143,8 +139,7 @@ class HaplotypePosterior:
 
     def to_dict(self) -> dict:
         """Arrays and plain values, for a checkpoint; the calls are kept there once, for all parts."""
-        own = {name: getattr(self, name) for name in ("paths", "window_of", "inbreeding", "doses")}
-        return own | {"panel": self.panel().to_dict()}
+        return {"doses": self.doses, "panel": self.panel().to_dict()}
 
     @classmethod
     def from_dict(cls, values: dict, calls: np.ndarray, hidden: HiddenCells) -> HaplotypePosterior:
@@ -162,9 +157,7 @@ class HaplotypePosterior:
 
     def state(self) -> dict:
         """All but the calls as tensors and plain values; unlike `to_dict`, with what `ahead` knows of soft alleles."""
-        arrays = {
-            name: getattr(self, name) for name in ("paths", "window_of", "inbreeding", "doses", "packed", "ahead")
-        }
+        arrays = {name: getattr(self, name) for name in ("doses", "packed", "ahead")}
         rest = {name: getattr(self, name) for name in ("ploidy", "switch", "frequencies")}
         return as_tensors(arrays | rest) | {"schedule": asdict(self.schedule), "calibration": asdict(self.calibration)}
 
@@ -191,14 +184,12 @@ class HaplotypePosterior:
         within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
         return np.repeat(before, counts) + within
 
-    def _raw_gp(self, cells: np.ndarray, samples: np.ndarray, loci: np.ndarray) -> np.ndarray:
-        """float32 (cells, ploidy + 1) before calibration; samples, loci int64 (cells,): where they are."""
+    def _raw_gp(self, cells: np.ndarray) -> np.ndarray:
+        """float32 (cells, ploidy + 1) before calibration; cells: int64, rows of `doses`."""
         doses = self.doses[cells] * np.float32(1.0 / DOSE_UNIT)
         if self.ploidy == 1:
             return doses
         gp = np.stack([doses[:, 0], 1.0 - doses[:, 0] - doses[:, 1], doses[:, 1]], 1)
-        one = self.paths[self.window_of[loci], samples] == 1
-        gp[one] = copying_calibration.inbred_gp(doses[one], self.inbreeding[samples[one]])
         return np.clip(gp, 0.0, 1.0)
 
 

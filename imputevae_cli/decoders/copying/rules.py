@@ -52,12 +52,14 @@ class TrialRules:
     """The trial of a few schedules on a part of the data. No measurement; all chosen by hand.
 
     cells, samples: the size of the part. hidden: share of its known calls that are hidden; under `least_hidden` of them
-    nothing is tried. iterations, burn_in: of the one chain of each trial. standard_errors: by so many a schedule has to
-    be better. warm_start_rate, rate_floors: what is tried. sparse: switches per mean distance above which loci are far
-    apart: then `more_donors` times the donors are copied, and outbred cohorts follow the rest of the `sparse_` numbers.
+    nothing is tried. iterations, burn_in: of the one chain of each trial. standard_errors: by so many, of the
+    difference on the same calls, a schedule has to be better. warm_start_rate, rate_floors, least_error: what is tried;
+    and, without cooling, `more_donors` times the donors. least_core: loci of a window that is not halved. sparse:
+    switches per mean distance above which loci are far apart: then lines copy `more_donors` times the donors, and
+    outbred cohorts follow the rest of the `sparse_` numbers.
     """
 
-    cells: int = 400_000
+    cells: int = 300_000
     samples: int = 500
     hidden: float = 0.1
     least_hidden: int = 200
@@ -68,14 +70,18 @@ class TrialRules:
     plain_burn_in: int = 8
     warm_start_rate: float = 0.05
     rate_floors: tuple[float, ...] = (0.1, 0.25)
+    least_error: float = 5e-5
+    least_core: int = 64
     sparse: float = 0.014
     more_donors: int = 2
     sparse_core: int = 256
     sparse_halo: int = 64
     sparse_scales: tuple[int, ...] = (100, 250)
-    sparse_iterations: int = 18
-    sparse_burn_in: int = 8
-    sparse_chains: int = 2
+    sparse_donors: int = 128
+    sparse_start_rate: float = 0.1
+    sparse_refresh: int = 2
+    sparse_iterations: int = 40
+    sparse_burn_in: int = 14
 
 
 @dataclass(frozen=True)
@@ -83,15 +89,21 @@ class InbreedingRules:
     """Where a sample's two haplotypes are one. No measurement; chosen by hand, checked on the maize lines of
     `bench/results/ld.json`.
 
-    least: samples of a lower F are outbred everywhere. most: the F that a window's odds start from at most. residual:
-    heterozygosity left in a stretch that is homozygous by descent, as a share of the expected. mostly: a cohort whose
-    median F is above is one of lines.
+    least: samples of a lower F are outbred everywhere, where the cohort is not one of lines. fewest, most: the share of
+    a sample's loci that is homozygous by descent at least and at most. residual: heterozygosity left there, as a share
+    of the expected, at the start. start_rate, least_rate: changes of state per mean distance between loci, at the start
+    and at least. steps: of expectation-maximisation. mostly: a cohort whose median F is above is one of lines; two
+    species beside each other come to .5.
     """
 
-    least: float = 0.3
+    least: float = 0.8
+    fewest: float = 0.01
     most: float = 0.99
     residual: float = 0.05
-    mostly: float = 0.5
+    start_rate: float = 0.02
+    least_rate: float = 1e-4
+    steps: int = 6
+    mostly: float = 0.7
 
 
 @dataclass(frozen=True)

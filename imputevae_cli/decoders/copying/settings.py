@@ -26,6 +26,6 @@ class CopyingSettings(Section):
     donors: Count | None = None
     core: Count | None = None
     halo: CountOrZero | None = None
-    error: OpenShare = 5e-4
+    error: OpenShare | None = None
     trial: bool = True
     global_share: Annotated[float, Meta(ge=0.0, le=0.9)] | None = 0.0

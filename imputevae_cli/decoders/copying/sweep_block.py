@@ -14,7 +14,7 @@ class SweepBlock(NamedTuple):
     """
 
     calls: np.ndarray
-    paths: np.ndarray
+    by_descent: np.ndarray
     panel: np.ndarray
     state: np.ndarray
     donors: np.ndarray

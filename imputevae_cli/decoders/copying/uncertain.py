@@ -17,6 +17,7 @@ from imputevae_cli.data.evidence_frequencies import (
 )
 from imputevae_cli.data.genotypes import MISSING
 from imputevae_cli.data.hidden_calls import HiddenCells
+from imputevae_cli.decoders.copying import inbreeding
 from imputevae_cli.decoders.copying.rules import InbreedingRules
 from imputevae_cli.decoders.copying.schedule import DOSE_UNIT
 
@@ -71,8 +72,20 @@ def initial_haplotypes(evidence: Evidence, frequency: np.ndarray) -> np.ndarray:
     return haplotypes.reshape(n_samples * ploidy, n_loci)
 
 
-def paths(evidence: Evidence, windows: np.ndarray, frequency: np.ndarray, rules: InbreedingRules) -> np.ndarray:
-    """uint8 (W, N), as `inbreeding.paths`: windows of inbred samples are called by the odds of their likelihoods."""
+def by_descent(evidence: Evidence, windows: np.ndarray, frequency: np.ndarray, rules: InbreedingRules) -> np.ndarray:
+    """uint8 (N, L), or (0, 0), as `inbreeding.by_descent`, but the same all through a window: windows of inbred samples
+    are called by the odds of their likelihoods."""
+    followed = _paths(evidence, windows, frequency, rules)
+    if evidence.n_classes == 2 or (followed == 2).all():
+        return inbreeding.NOBODY
+    left = _residual_coefficients(evidence, windows, followed, frequency)
+    chances = np.maximum(np.round(254 * left), inbreeding.ONE_PATH).astype(np.uint8)  # (N,)
+    of_window = np.where(followed == 1, chances, 0).T.astype(np.uint8)  # (N, W)
+    return np.repeat(of_window, windows[:, 2] - windows[:, 1], axis=1)
+
+
+def _paths(evidence: Evidence, windows: np.ndarray, frequency: np.ndarray, rules: InbreedingRules) -> np.ndarray:
+    """uint8 (W, N): the paths that each sample follows in each window."""
     ploidy, (n_samples, n_loci) = evidence.n_classes - 1, evidence.codes.shape
     found = np.full((len(windows), n_samples), ploidy, np.uint8)
     if ploidy == 1:
@@ -90,19 +103,14 @@ def paths(evidence: Evidence, windows: np.ndarray, frequency: np.ndarray, rules:
     return found
 
 
-def residual_coefficients(
+def _residual_coefficients(
     evidence: Evidence, windows: np.ndarray, followed: np.ndarray, frequency: np.ndarray
 ) -> np.ndarray:
-    """float32 (N,), as `inbreeding.residual_coefficients`: F over the windows of one path, `followed` uint8 (W, N)."""
-    if evidence.n_classes == 2:
-        return np.ones(len(evidence.codes), np.float32)
+    """float32 (N,): F over the windows of one path, `followed` uint8 (W, N)."""
     left = np.zeros(len(evidence.codes), np.float32)
     for n in np.flatnonzero((followed == 1).any(0)):
         loci = np.concatenate([np.arange(a, b) for _, a, b, _ in windows[followed[:, n] == 1]])
         own = Evidence(evidence.codes[n : n + 1], evidence.table)
-        if evidence.is_haploid[evidence.codes[n, loci]].any():  # it is haploid there, rather than inbred
-            left[n] = 1.0
-            continue
         left[n] = np.clip(inbreeding_of_samples(own, loci, frequency[loci])[0], 0, 1)
     return left
 

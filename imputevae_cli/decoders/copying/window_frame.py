@@ -14,12 +14,13 @@ from imputevae_cli.decoders.copying.kernel_numerics import mix_each
 class Frame:
     """The windows of some loci, and what of the samples goes with each.
 
-    windows: int64 (W, 4), see `windows.windows`. paths: uint8 (W, N), see `inbreeding.paths`. identities:
-    uint64 (W, N), by which samples draw apart from each other. first: the number of the first window, where these are
-    some of the windows of more loci.
+    windows: int64 (W, 4), see `windows.windows`. by_descent: uint8 (N, L) or (0, 0), see `inbreeding.by_descent`.
+    paths: uint8 (W, N), see `inbreeding.paths`. identities: uint64 (W, N), by which samples draw apart. first: the
+    number of the first window, where these are some of the windows of more loci.
     """
 
     windows: np.ndarray
+    by_descent: np.ndarray
     paths: np.ndarray
     identities: np.ndarray
     first: int = 0
@@ -28,7 +29,8 @@ class Frame:
         """The windows number start..stop (exclusive) alone, on the loci of their cores."""
         low, high = self.windows[start, 1], self.windows[stop - 1, 2]
         windows = np.clip(self.windows[start:stop], low, high) - low
-        return Frame(windows, self.paths[start:stop], self.identities[start:stop], start)
+        by_descent = np.ascontiguousarray(self.by_descent[:, low:high])
+        return Frame(windows, by_descent, self.paths[start:stop], self.identities[start:stop], start)
 
     def keys(self, key: np.uint64, window: int) -> np.ndarray:
         """uint64 (N,): each sample's own key, from one for this window."""

@@ -8,29 +8,32 @@ import numpy as np
 
 from imputevae_cli.decoders.copying.rules import SwitchRules
 
+LEAST_ALONE = 64
+"""Loci of a chromosome that has windows of its own: fewer do not tell which haplotypes are alike."""
+
 
 def windows(chrom_codes: np.ndarray, core: int, halo: int) -> np.ndarray:
     """Windows that cover the loci, int64 (W, 4): first, core_first, core_stop, stop.
 
     Cores of about `core` loci tile the loci; `halo` loci on either side are read as well. No window crosses from
-    one long chromosome to another; runs of chromosomes shorter than half a core share windows.
+    one chromosome to another, but those of fewer than `LEAST_ALONE` loci share windows.
     chrom_codes: int32 (L,), the same along a chromosome.
     """
     found = []
-    for start, stop in _runs(chrom_codes, core):
+    for start, stop in _runs(chrom_codes, min(LEAST_ALONE, core // 2)):
         n = max(1, round((stop - start) / core))
         edges = np.linspace(start, stop, n + 1).astype(np.int64)
         found += [(max(start, a - halo), a, b, min(stop, b + halo)) for a, b in itertools.pairwise(edges)]
     return np.array(found, np.int64).reshape(-1, 4)
 
 
-def _runs(chrom_codes: np.ndarray, core: int) -> list[tuple[int, int]]:
-    """Stretches of loci to cut into windows: a long chromosome, or neighbours that are short."""
+def _runs(chrom_codes: np.ndarray, least: int) -> list[tuple[int, int]]:
+    """Stretches of loci to cut into windows: a chromosome, or neighbours of fewer than `least` loci."""
     edges = [*np.flatnonzero(chrom_starts(chrom_codes)).tolist(), len(chrom_codes)]
     runs: list[tuple[int, int]] = []
     open_from = None  # the start of a run of short chromosomes
     for start, stop in itertools.pairwise(edges):
-        if 2 * (stop - start) < core:
+        if stop - start < least:
             open_from = start if open_from is None else open_from
             continue
         if open_from is not None:

@@ -7,7 +7,7 @@ STITCH, Davies et al. 2016). Where they are certain haplotype copying is better,
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy as np
 from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.data.evidence import Evidence
 from imputevae_cli.data.hidden_calls import HiddenCells, pick
-from imputevae_cli.decoders.base import Context, Inputs, PlainDecoder, Posterior, Role, Setting, Task
+from imputevae_cli.decoders.base import Context, Inputs, PhasedCohort, PlainDecoder, Posterior, Role, Setting, Task
 from imputevae_cli.runtime.cost import MOMENT_CELLS, Cost, timed
 from imputevae_cli.runtime.resumable import State
 from imputevae_cli.runtime.search_space import Numbers, whole
@@ -35,6 +35,7 @@ class FoundersDecoder(PlainDecoder):
 
     name, title = "founders", "founder haplotypes"
     role = Role(on_evidence="only", trusted=True)
+    depends_on = ("copying",)
     sections = ("founders",)
     search_space = {  # noqa: RUF012
         "founders.founders": whole(2, 24, log=True),
@@ -54,7 +55,8 @@ class FoundersDecoder(PlainDecoder):
 
     def fit(self, task: Task, inputs: Inputs) -> FittedFounders:
         """See `Decoder`."""
-        return _fitted(task, task.cohort)
+        known = next((one for one in inputs.fitted.values() if isinstance(one, PhasedCohort)), None)
+        return _fitted(task, task.cohort, known)
 
     def from_state(self, state: State, setting: Setting) -> FittedFounders:
         """See `Decoder`."""
@@ -114,17 +116,22 @@ class FittedFounders:
             return filled(self.panel, blocks, self.own, pool)
 
 
-def _fitted(task: Task, cohort: Cohort) -> FittedFounders:
+def _fitted(task: Task, cohort: Cohort, known: PhasedCohort | None = None) -> FittedFounders:
+    """Of a cohort; known: its haplotypes, if another decoder has found them."""
     from imputevae_cli.decoders.founders.model import FoundersModel
+    from imputevae_cli.decoders.founders.seeding import Seeds
 
     model = FoundersModel(task.config.founders, seed_for(task.config.io.seed, "founders") % 2**31)
+    seeds = Seeds(_parents_of(task))
+    if known is not None:
+        seeds = replace(seeds, n_haplotypes=known.n_haplotypes, haplotypes=known.haplotypes)
     posterior = model.fit(
         _block_of(cohort),
         (*cohort.calls.shape, cohort.ploidy + 1),
         cohort.chrom_codes,
         cohort.positions,
         cohort.ploidy,
-        parents=_parents_of(task),
+        seeds=seeds,
         threads=task.threads,
         progress=task.progress,
         stages=task.stages,
@@ -132,10 +139,9 @@ def _fitted(task: Task, cohort: Cohort) -> FittedFounders:
     return FittedFounders(cohort, posterior.panel, posterior.own, posterior.paths, posterior)
 
 
-def _parents_of(task: Task) -> list[int] | None:
-    """Rows of the samples that `founders.parents` names, or None. Raises ConfigError as `Task.rows_of` does."""
-    names = task.config.founders.parents
-    return task.rows_of(names) if names else None
+def _parents_of(task: Task) -> list[int]:
+    """Rows of the samples that `founders.parents` names. Raises ConfigError as `Task.rows_of` does."""
+    return task.rows_of(task.config.founders.parents)
 
 
 def _block_of(cohort: Cohort) -> Block:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +12,7 @@ import numpy as np
 from imputevae_cli.decoders.founders import choose
 from imputevae_cli.decoders.founders.em import Fit
 from imputevae_cli.decoders.founders.evidence_blocks import LaneBlocks
-from imputevae_cli.decoders.founders.seeding import AT, first_fit
+from imputevae_cli.decoders.founders.seeding import AT, Seeds, first_fit
 from imputevae_cli.decoders.founders.settings import FoundersSettings
 from imputevae_cli.log import Progress, Task
 from imputevae_cli.runtime.resumable import Stages
@@ -22,14 +21,14 @@ from imputevae_cli.runtime.serialise import as_arrays, as_tensors
 
 @dataclass(frozen=True)
 class Fitting:
-    """What the fits share; known: frequency and distance, float32 (L,) each; parents: see `seeding.first_fit`."""
+    """What the fits share; known: frequency and distance, float32 (L,) each; seeds: of the founders."""
 
     blocks: LaneBlocks
     known: tuple[np.ndarray, np.ndarray]
     plan: choose.Plan
     settings: FoundersSettings
     seed: int
-    parents: Sequence[int | Sequence[int]] | None
+    seeds: Seeds
 
     def run(self, pool: Executor, progress: Progress, stages: Stages) -> list[Fit]:
         """The fits, one after the other."""
@@ -52,7 +51,8 @@ class Fitting:
             fit, done = _fit(begun["fit"]), begun["iteration"]
         else:
             block, n_samples, done = self.blocks.block, self.blocks.shape[0], 0
-            fit = first_fit(block, n_samples, self.known[0], self.plan.founders, self._rng(2, number), self.parents)
+            seeds, drawing = self.seeds.of_start(number), self._rng(2, number)
+            fit = first_fit(block, n_samples, self.known[0], self.plan.founders, drawing, seeds)
         task.advance(done)
         for iteration in range(done, self.plan.iterations):
             stages.safe_point(partial(_state_at, fit, iteration))

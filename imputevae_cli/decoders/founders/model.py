@@ -6,7 +6,6 @@ whole genotypes, and a small panel of founders that later samples are filled fro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -18,6 +17,7 @@ from imputevae_cli.decoders.founders.em import distances
 from imputevae_cli.decoders.founders.evidence_blocks import Block, HeldEvidence, LaneBlocks, frequencies
 from imputevae_cli.decoders.founders.fitting import Fitting
 from imputevae_cli.decoders.founders.posterior import FounderPanel, FoundersPosterior, filled, paths_of
+from imputevae_cli.decoders.founders.seeding import Seeds
 from imputevae_cli.decoders.founders.settings import FoundersSettings
 from imputevae_cli.errors import InputError
 from imputevae_cli.log import NullProgress, Progress
@@ -43,7 +43,7 @@ class FoundersModel:
         positions: np.ndarray,
         ploidy: int,
         *,
-        parents: Sequence[int | Sequence[int]] | None = None,
+        seeds: Seeds | None = None,
         inbreeding: np.ndarray | None = None,
         threads: int = 1,
         progress: Progress | None = None,
@@ -53,13 +53,13 @@ class FoundersModel:
 
         block(start, stop): float32 (stop - start, L, ploidy + 1), likelihoods of some samples, each cell's largest 1;
         shape: (N, L, ploidy + 1). It is called from several threads. chrom_codes: (L,), the same along a
-        chromosome. positions: (L,), bp or cM. parents: of each founder in turn, the sample or samples (rows) that it
-        begins like. inbreeding: float (N,), coefficients; None: from the evidence. stages: remember the fits.
+        chromosome. positions: (L,), bp or cM. seeds: what the founders begin like, if not like samples drawn at
+        random. inbreeding: float (N,), coefficients; None: from the evidence. stages: remember the fits.
         Raises InputError where the ploidy is above 2.
         """
         if ploidy > 2:
             raise InputError(f"the founder decoder fills haploids and diploids, not ploidy {ploidy}")
-        progress, stages = progress or NullProgress(), stages or Stages()
+        progress, stages, seeds = progress or NullProgress(), stages or Stages(), seeds or Seeds()
         distance = distances(chrom_codes, positions)
         held = HeldEvidence.choose(block, shape, self.settings.held, self._rng(0))
         blocks = LaneBlocks(block, shape, held=held, stray=STRAY)
@@ -70,14 +70,14 @@ class FoundersModel:
         with ThreadPoolExecutor(threads) as pool:
 
             def planned() -> dict:
-                settings = self._settings_for(parents)
+                settings = self._settings_for(seeds)
                 return vars(choose.plan(settings, block, shape, distance, self._rng(1), pool, None if given else paths))
 
             plan = choose.Plan(**stages.run("founders plan", planned))
             if not (given or plan.one_path):
                 inbred, paths = NEVER, np.full_like(paths, ploidy)
             blocks = blocks.following(paths)
-            fitting = Fitting(blocks, (frequency, distance), plan, self.settings, self.seed, parents)
+            fitting = Fitting(blocks, (frequency, distance), plan, self.settings, self.seed, seeds)
             fits = fitting.run(pool, progress, stages)
             panel = FounderPanel.of(
                 fits, distance=distance, frequency=frequency, ploidy=ploidy, powers=(1.0,),
@@ -88,11 +88,11 @@ class FoundersModel:
             powers, _ = averaging.fit_powers(logs, held.likelihoods)
             return filled(replace(panel, powers=tuple(map(float, powers))), blocks.in_full(), own, pool)
 
-    def _settings_for(self, parents: Sequence[int | Sequence[int]] | None) -> FoundersSettings:
+    def _settings_for(self, seeds: Seeds) -> FoundersSettings:
         """The settings, with as many founders as there are parents where that is open."""
-        if parents is None or self.settings.founders is not None:
+        if not seeds.parents or self.settings.founders is not None:
             return self.settings
-        return msgspec.structs.replace(self.settings, founders=max(len(parents), 2))
+        return msgspec.structs.replace(self.settings, founders=max(len(seeds.parents), 2))
 
     def _rng(self, *path: int) -> np.random.Generator:
         """Draws that depend on the seed and on what they are for alone."""

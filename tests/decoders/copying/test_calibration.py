@@ -24,12 +24,6 @@ def test_few_hidden_calls_change_little():
     np.testing.assert_allclose(fitted.apply(gp, gp), gp, atol=0.02)
 
 
-def test_inbred_probabilities_at_both_ends_of_f():
-    one = np.array([[0.7, 0.3], [0.7, 0.3]], np.float32)
-    gp = calibration.inbred_gp(one, np.array([1.0, 0.0], np.float32))
-    np.testing.assert_allclose(gp, [[0.7, 0.0, 0.3], [0.49, 0.42, 0.09]], atol=1e-6)
-
-
 def test_steepness_is_recovered():
     rng = np.random.default_rng(1)
     similarity = rng.uniform(-0.2, 0.5, (4000, 10))

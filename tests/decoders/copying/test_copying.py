@@ -114,7 +114,7 @@ def test_the_trial_runs_with_the_torch_kernel_too():
     truth, calls, chrom, pos = cohort(4, n=20)
     settings = CopyingSettings(iterations=3, burn_in=1, chains=1, donors=16, core=64, halo=24)
     gp = CopyingModel(settings, 2, kernel="torch").fit(Cohort(calls, chrom, pos, 2)).gp(0, 240)
-    assert right(truth, calls, gp) > 0.85
+    assert right(truth, calls, gp) > 0.8
 
 
 def test_haplotypes_agree_with_the_known_calls():

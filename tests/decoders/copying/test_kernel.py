@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 from imputevae_cli.decoders.copying import kernel, kernel_torch
+from imputevae_cli.decoders.copying.inbreeding import NOBODY
 from imputevae_cli.decoders.copying.kernel_numerics import fill_prior, mix, mix_each, uniform, uniforms
 from imputevae_cli.decoders.copying.sweep_block import SweepBlock
 
 ERROR = 0.01
 UNIT = 65535
 NO_PRIOR = np.zeros((0, 0), np.float32)
+ALL_OF_ONE = np.full((1, 5), 255, np.uint8)
 
 
 def random_case(seed, n_loci=5, n_donors=3, n_samples=1, missing=0.3):
@@ -27,12 +29,11 @@ def random_case(seed, n_loci=5, n_donors=3, n_samples=1, missing=0.3):
 
 def run(
     calls, panel, donors, switch, *,
-    paths=None, key=1, window=None, prior=NO_PRIOR, share=0.0, first_pass=False, state=None,
+    by_descent=NOBODY, key=1, window=None, prior=NO_PRIOR, share=0.0, first_pass=False, state=None,
 ):  # fmt: skip
     """One sweep: (out, jumps, doses, flips, usage)."""
     n, n_loci = calls.shape
     window = np.array([0, 0, n_loci, n_loci] if window is None else window)
-    paths = np.full(n, 2, np.uint8) if paths is None else paths
     state = np.zeros((2 * n, n_loci), np.uint8) if state is None else state
     out, jumps = state.copy(), np.zeros(n_loci, np.float32)
     missing = (calls[:, window[1] : window[2]] < 0).sum(1)
@@ -41,7 +42,7 @@ def run(
     flips, usage = np.zeros((n, 2), np.uint8), np.zeros(donors.shape, np.float32)
     keys = mix_each(np.uint64(key), np.arange(n, dtype=np.uint64))
     kernel.sweep(
-        calls, paths, panel, state, donors, prior, share, switch, ERROR, keys, first_pass, window,
+        calls, by_descent, panel, state, donors, prior, share, switch, ERROR, keys, first_pass, window,
         np.array([0, n]), at, doses, UNIT, out, 0, flips, jumps, usage,
     )  # fmt: skip
     return out, jumps, doses / UNIT, flips, usage
@@ -74,7 +75,7 @@ def exact_one_path(calls, panel, donors, switch, pi, top=2):
 def test_one_path_equals_enumeration_with_the_full_transition(seed):
     calls, panel, donors, switch = random_case(seed)
     pi = np.full(3, 1 / 3)
-    _, _, doses, _, _ = run(calls, panel, donors, switch, paths=np.array([1], np.uint8))
+    _, _, doses, _, _ = run(calls, panel, donors, switch, by_descent=ALL_OF_ONE)
     exact = exact_one_path(calls[0], panel, donors[0], switch, pi)
     np.testing.assert_allclose(doses[:, 1], exact[calls[0] < 0], atol=2e-5)
 
@@ -83,9 +84,18 @@ def test_a_copying_prior_weighs_the_donors():
     calls, panel, donors, switch = random_case(3)
     prior = np.random.default_rng(0).random((1, 4)).astype(np.float32)
     weights = prior[0, donors[0] // 2].astype(float)
-    _, _, doses, _, _ = run(calls, panel, donors, switch, paths=np.array([1], np.uint8), prior=prior)
+    _, _, doses, _, _ = run(calls, panel, donors, switch, by_descent=ALL_OF_ONE, prior=prior)
     exact = exact_one_path(calls[0], panel, donors[0], switch, weights / weights.sum())
     np.testing.assert_allclose(doses[:, 1], exact[calls[0] < 0], atol=2e-5)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_left_of_heterozygosity_is_mixed_in_where_one_path_is_followed(seed):
+    calls, panel, donors, switch = random_case(seed)
+    _, _, doses, _, _ = run(calls, panel, donors, switch, by_descent=np.full((1, 5), 204, np.uint8))
+    p = exact_one_path(calls[0], panel, donors[0], switch, np.full(3, 1 / 3))[calls[0] < 0]
+    np.testing.assert_allclose(doses[:, 0], 1 - p - 0.2 * p * (1 - p), atol=5e-5)
+    np.testing.assert_allclose(doses[:, 1], p - 0.2 * p * (1 - p), atol=5e-5)
 
 
 def exact_pair_loglik(panel, donors, switch, alleles):
@@ -131,10 +141,42 @@ def test_phase_draws_reach_the_exact_posterior(seed):
         assert abs(counts[relative] / n_draws - weight / norm) < 0.04
 
 
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_where_one_path_becomes_two_both_may_have_come_of_it(mirrored):
+    """The chance of ALT at a locus of one path, over all phases of the heterozygotes beside it, by enumeration."""
+    calls = np.array([-1, 0, 1, -1, 1, 2])
+    one = np.array([255, 255, 0, 0, 0, 0], np.uint8)
+    _, panel, donors, switch = random_case(4, n_loci=6)
+    switch[:] = 0.15
+    start = 2  # of the path that is there in the loci of two alone
+    if mirrored:
+        calls, one, start = calls[::-1].copy(), one[::-1].copy(), 0
+    stop = start + 4
+    pi, hets, missing = np.full(3, 1 / 3), np.flatnonzero(calls == 1), 5 if mirrored else 0
+    weights, chances = [], []
+    for bits in itertools.product((0, 1), repeat=2):
+        long = np.where(calls == 2, 1, np.where(calls == 0, 0, -1))
+        short = long.copy()
+        long[hets], short[hets] = bits, 1 - np.array(bits)
+        part = slice(start, stop)
+        short_loglik = exact_pair_loglik(panel[:, part], donors[0], switch[part], short[part])
+        weights.append(np.exp(exact_pair_loglik(panel, donors[0], switch, long) + short_loglik))
+        chances.append(exact_one_path(2 * long, panel, donors[0], switch, pi)[missing])
+    exact = np.average(chances, weights=weights)
+    state, drawn = np.zeros((2, 6), np.uint8), []
+    state[1, hets] = 255
+    for key in range(4000):
+        state, _, doses, _, _ = run(
+            calls[None].astype(np.int8), panel, donors, switch, by_descent=one[None], key=key, state=state
+        )
+        drawn.append(doses[-1 if mirrored else 0, 1])
+    assert np.mean(drawn) == pytest.approx(exact, abs=0.02)
+
+
 def test_expected_switches_equal_enumeration():
     calls, panel, donors, switch = random_case(7, missing=0.2)
     calls[calls == 1] = 0
-    _, jumps, _, _, _ = run(calls, panel, donors, switch, paths=np.array([1], np.uint8))
+    _, jumps, _, _, _ = run(calls, panel, donors, switch, by_descent=ALL_OF_ONE)
     for t in range(1, 5):  # a switch at t, by differencing the likelihood in rho_t
 
         def loglik(rho, t=t):
@@ -149,7 +191,7 @@ def test_expected_switches_equal_enumeration():
 
 def test_usage_sums_to_one_for_each_path():
     calls, panel, donors, switch = random_case(2, n_samples=2)
-    _, _, _, _, usage = run(calls, panel, donors, switch, paths=np.array([1, 2], np.uint8))
+    _, _, _, _, usage = run(calls, panel, donors, switch, by_descent=np.array([[255] * 5, [0] * 5], np.uint8))
     np.testing.assert_allclose(usage.sum(1), [1, 2], atol=1e-5)
 
 
@@ -176,12 +218,14 @@ def test_the_kernel_equals_torch(seed, share, first_pass):
     if share:
         donors[:, -1] = 2 * n + np.arange(n)  # of no sample in the prior
     state = rng.choice(np.array([0, 255], np.uint8), (2 * n, n_loci))
-    paths = np.array([2, 2, 1, 2, 1, 2], np.uint8)
+    by_descent = np.zeros((n, n_loci), np.uint8)
+    by_descent[2], by_descent[4, 20:], by_descent[5, :12], by_descent[0, 25:40] = 240, 250, 230, 200
+    by_descent[3, ::9] = 255
     prior = rng.random((n, n)).astype(np.float32)
     window = np.array([5, 15, 45, 55])
     out, jumps, doses, flips, usage = run(
         calls, panel, donors, switch,
-        paths=paths, key=9, window=window, prior=prior, share=share, first_pass=first_pass, state=state,
+        by_descent=by_descent, key=9, window=window, prior=prior, share=share, first_pass=first_pass, state=state,
     )  # fmt: skip
     out2, jumps2, doses2, flips2 = (
         state.copy(),
@@ -193,13 +237,13 @@ def test_the_kernel_equals_torch(seed, share, first_pass):
     missing = (calls[:, 15:45] < 0).sum(1)
     keys = np.array([mix(np.uint64(9), i) for i in range(n)], np.uint64)  # as `run` makes them
     block = SweepBlock(
-        calls, paths, panel, state, donors, prior, share, switch, ERROR, keys, first_pass, window, np.array([0, n]),
+        calls, by_descent, panel, state, donors, prior, share, switch, ERROR, keys, first_pass, window,
+        np.array([0, n]),
         np.concatenate([[0], np.cumsum(missing)[:-1]]), doses2, UNIT, out2, 0, flips2, jumps2, usage2,
     )  # fmt: skip
     kernel_torch.sweep(block, "cpu")
     np.testing.assert_allclose(usage, usage2, atol=1e-4)
-    two = paths == 2
-    np.testing.assert_array_equal(flips[two], flips2[two])
+    np.testing.assert_array_equal(flips, flips2)
     np.testing.assert_allclose(doses, doses2 / UNIT, atol=1e-4)
     np.testing.assert_allclose(jumps, jumps2, atol=1e-3)
     assert np.abs(out[:, 15:45].astype(int) - out2[:, 15:45]).max() <= 1

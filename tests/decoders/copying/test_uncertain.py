@@ -13,7 +13,7 @@ from imputevae_cli.data.evidence_frequencies import evidence_frequencies, poster
 from imputevae_cli.data.hidden_calls import HiddenCells, pick
 from imputevae_cli.decoders import registry
 from imputevae_cli.decoders.base import Setting
-from imputevae_cli.decoders.copying import uncertain
+from imputevae_cli.decoders.copying import inbreeding, uncertain
 from imputevae_cli.decoders.copying.calibration import fit
 from imputevae_cli.decoders.copying.decoder import FittedCopying
 from imputevae_cli.decoders.copying.model import CopyingModel
@@ -143,8 +143,9 @@ def test_inbred_samples_are_told_by_their_likelihoods():
     for inbred in (False, True):
         _, some = low_depth(6, inbred=inbred)
         frequency = uncertain.alt_frequencies(evidence_frequencies(some.evidence)[-1])
-        paths = uncertain.paths(some.evidence, windows, frequency, InbreedingRules())
-        assert (paths == (1 if inbred else 2)).mean() > 0.9
+        found = uncertain.by_descent(some.evidence, windows, frequency, InbreedingRules())
+        joined = inbreeding.n_joined(found) / len(some.calls)
+        assert np.mean(joined if inbred else 1 - joined) > 0.9
 
 
 def test_calibration_goes_by_the_likelihoods_of_hidden_cells():

@@ -6,6 +6,7 @@ import pytest
 from imputevae_cli.decoders.founders.em import Fit
 from imputevae_cli.decoders.founders.model import FoundersModel
 from imputevae_cli.decoders.founders.posterior import FounderPanel, FoundersPosterior
+from imputevae_cli.decoders.founders.seeding import Seeds, first_fit
 from imputevae_cli.decoders.founders.settings import FoundersSettings
 from imputevae_cli.errors import CheckpointError, InputError
 from imputevae_cli.runtime.resumable import Stages
@@ -194,9 +195,24 @@ def test_named_parents_begin_the_founders():
     founders = np.random.default_rng(99).integers(0, 2, (2, N_LOCI))
     founders[1] = 1 - founders[0]
     both = np.concatenate([np.eye(3, dtype=np.float32)[2 * founders], lik])
-    posterior = fit(both, FoundersSettings(starts=1, iterations=15), parents=[0, [1]])
+    posterior = fit(both, FoundersSettings(starts=1, iterations=15), seeds=Seeds(parents=[0, [1]]))
     assert posterior.panel.theta.shape[2] == 2
     assert (posterior.panel.theta[0].T > 32767).astype(int).tolist() == founders.tolist()
+
+
+def test_founders_begin_like_haplotypes_that_are_known():
+    _, lik = cohort(9)
+    frequency = np.full(N_LOCI, 0.4, np.float32)
+    known = np.random.default_rng(1).choice(np.array([0, 128, 255], np.uint8), (5, N_LOCI))
+    seeds = Seeds(n_haplotypes=5, haplotypes=lambda numbers: known[numbers])
+
+    def begun(seeds):
+        return first_fit(lambda a, b: lik[a:b], len(lik), frequency, 5, np.random.default_rng(2), seeds).theta.T
+
+    rounded = 128 * (begun(seeds) > 0.45) + 127 * (begun(seeds) > 0.55)
+    assert sorted(map(tuple, rounded.tolist())) == sorted(map(tuple, known.tolist()))
+    assert np.array_equal(begun(seeds.of_start(1)), begun(None))
+    assert np.array_equal(begun(seeds.of_start(2)), begun(seeds))
 
 
 def test_the_number_of_founders_is_found():

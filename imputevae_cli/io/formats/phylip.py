@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from imputevae_cli.data.alleles import genotypes as genotypes_in_order
-from imputevae_cli.data.genotypes import MISSING, ImputedBlocks, Loci
+from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix, ImputedBlocks, Loci
 from imputevae_cli.errors import ConfigError, OutputError
-from imputevae_cli.io.outputs import STDOUT, atomic_output, standard_output
+from imputevae_cli.io.formats.base import Writing
+from imputevae_cli.io.outputs import whole_output
 from imputevae_cli.log import logger
 
 STRICT_LENGTH = 10
@@ -18,6 +19,23 @@ BLOCK_LOCI = 4096
 BASES = "ACGT"
 HETEROZYGOTES = {"AC": "M", "AG": "R", "AT": "W", "CG": "S", "CT": "Y", "GT": "K"}
 _MISSING_STATE = 3
+
+
+def check(path: str | Path, genotypes: GenotypeMatrix, how: Writing) -> None:
+    """See `Writer`."""
+    phylip_names(genotypes.samples, how.names)
+
+
+def write(path: str | Path, imputed: ImputedBlocks, how: Writing) -> None:
+    """See `Writer`."""
+    write_phylip(path, imputed, names=how.names)
+
+
+def command_of(path: Path) -> None:
+    """See `Writer`. An alignment has no place for it."""
+    with open(path, "rb") as lines:
+        if len([field for field in next(lines, b"").split() if field.isdigit()]) != 2:
+            raise ValueError("not a PHYLIP file")
 
 
 def write_phylip(path: str | Path, imputed: ImputedBlocks, *, names: str = "relaxed") -> int:
@@ -36,12 +54,8 @@ def write_phylip(path: str | Path, imputed: ImputedBlocks, *, names: str = "rela
     if n_snps < n_records:
         logger.warning("%s: %d loci are left out, for PHYLIP holds SNPs alone", path, n_records - n_snps)
     lines = _alignment(imputed, rows, pairs, is_snp)
-    if str(path) == STDOUT:
-        with standard_output() as out:
-            out.writelines(lines)
-    else:
-        with atomic_output(path) as temporary, open(temporary, "wb") as out:
-            out.writelines(lines)
+    with whole_output(path) as out:
+        out.writelines(lines)
     return n_snps
 
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from vcf_maker import Filled, record, vcf, write
 
 from imputevae_cli.errors import ConfigError, OutputError
-from imputevae_cli.io.phylip import iupac, phylip_names, write_phylip
+from imputevae_cli.io.formats.phylip import iupac, phylip_names, write_phylip
 from imputevae_cli.io.vcf_reader import read_vcf
 
 CODES = {"AC": "M", "AG": "R", "AT": "W", "CG": "S", "CT": "Y", "GT": "K"}

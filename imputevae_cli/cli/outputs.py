@@ -1,0 +1,118 @@
+"""The files that `impute` writes: one for each -o, of whatever kinds, and the draws beside the first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from imputevae_cli import __version__
+from imputevae_cli.errors import ConfigError
+from imputevae_cli.io.formats.registry import OutputFormat, format_of
+from imputevae_cli.io.outputs import STDOUT
+from imputevae_cli.io.paths import with_companions
+
+if TYPE_CHECKING:
+    from imputevae_cli.cli.session import Session
+    from imputevae_cli.data.genotypes import GenotypeMatrix
+    from imputevae_cli.imputed import ImputedGenotypes
+    from imputevae_cli.io.vcf_writer import WriteSummary
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The files of one run.
+
+    paths: of -o, in the order given; a stopped run is known by the first. kinds: of each. n_draws: further VCFs with
+    drawn genotypes, beside the first. names: of samples in PHYLIP, `relaxed` or `strict`.
+    """
+
+    paths: tuple[str, ...]
+    kinds: tuple[OutputFormat, ...]
+    n_draws: int
+    names: str
+
+    @classmethod
+    def of(cls, paths: Sequence[str], output_type: str | None, n_draws: int, names: str) -> Outputs:
+        """Raises ConfigError where a kind is not told, and for what cannot be combined."""
+        from imputevae_cli.io.formats.phylip import check_name_style
+
+        if output_type is not None and len(paths) > 1:
+            raise ConfigError("--output-type is for one -o; give each of several an ending that tells its kind")
+        if STDOUT in paths[1:]:
+            raise ConfigError("standard output is for the first -o alone; give a file name to every other")
+        kinds = tuple(format_of(path, output_type) for path in paths)
+        if n_draws and (not kinds[0].is_vcf or paths[0] == STDOUT):
+            raise ConfigError("--draws writes VCF or BCF files beside OUT; give the first -o with such an ending")
+        check_name_style(names)
+        return cls(tuple(paths), kinds, n_draws, names)
+
+    @property
+    def first(self) -> str:
+        return self.paths[0]
+
+    @property
+    def writes(self) -> dict[str, str | Path | None]:
+        """For `Files.writes`."""
+        found: dict[str, str | Path | None] = {}
+        for option, path, kind in self._by_option():
+            if not kind.is_folder:
+                found |= with_companions(option, path, kind.key)
+        for number in range(1, self.n_draws + 1):
+            found |= with_companions(f"draw {number}", drawn_path(self.first, number), self.kinds[0].key)
+        return found
+
+    @property
+    def folders(self) -> dict[str, str | Path | None]:
+        """For `Files.folders`."""
+        return {option: path for option, path, kind in self._by_option() if kind.is_folder}
+
+    def _by_option(self) -> list[tuple[str, str, OutputFormat]]:
+        options = ["-o", *(f"-o (the {number}.)" for number in range(2, len(self.paths) + 1))]
+        return list(zip(options, self.paths, self.kinds, strict=True))
+
+    def check_places(self, session: Session) -> bool | None:
+        """See `check_outputs`; the indexes that a run which was killed did not come to make are made."""
+        from imputevae_cli.cli.finished import check_outputs
+        from imputevae_cli.io.vcf_index import index_again
+
+        folders = {path: partial(kind.check_place, path) for _, path, kind in self._by_option() if kind.is_folder}
+        force = check_outputs(self.first, session, self.kinds[0].writer().command_of, folders)
+        if force is None:
+            for path, kind in zip(self.paths, self.kinds, strict=True):
+                index_again(path, kind.key)
+        return force
+
+    def check_content(self, genotypes: GenotypeMatrix) -> None:
+        """Raise OutputError where a kind cannot hold these genotypes."""
+        from imputevae_cli.io.formats.base import Writing
+
+        for path, kind in zip(self.paths, self.kinds, strict=True):
+            kind.writer().check(path, genotypes, Writing(kind.key, version=__version__, names=self.names))
+
+    def write(self, imputed: ImputedGenotypes, session: Session, force: bool) -> WriteSummary:
+        """Write all; returns the counts of the first VCF, or without one of what was refined alone."""
+        from imputevae_cli.io.vcf_writer import WriteSummary
+
+        how: dict[str, Any] = {
+            "force": force,
+            "command": session.command,
+            "threads": session.threads,
+            "progress": session.progress,
+            "names": self.names,
+        }
+        written = [imputed.write(path, kind.key, **how) for path, kind in zip(self.paths, self.kinds, strict=True)]
+        for number in range(1, self.n_draws + 1):
+            imputed.draw(number).write(drawn_path(self.first, number), self.kinds[0].key, **how)
+        counted = next((summary for summary in written if summary is not None), None)
+        return counted or WriteSummary(refined=imputed.n_refined)
+
+
+def drawn_path(path: str | Path, number: int) -> str:
+    """Where draw `number` goes: OUT.draw1.vcf.gz beside OUT.vcf.gz."""
+    text = str(path)
+    ending = next((e for e in (".vcf.gz", ".vcf", ".bcf") if text.lower().endswith(e)), "")
+    stem = text[: len(text) - len(ending)] if ending else text
+    return f"{stem}.draw{number}{text[len(stem) :]}"
