@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
 
+from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.data.evidence import Evidence
 from imputevae_cli.data.evidence_frequencies import evidence_frequencies, inbreeding_of_samples
 from imputevae_cli.data.frequencies import genotype_frequencies
 from imputevae_cli.data.genotypes import MISSING
 from imputevae_cli.data.haploid import HaploidCells, without_heterozygotes
-from imputevae_cli.decoders.copying.inbreeding import coefficients, paths
+from imputevae_cli.decoders.copying.inbreeding import by_descent, coefficients, paths, with_haploid
 from imputevae_cli.scoring.popgen import bias
 
 CELLS = HaploidCells(
@@ -83,10 +84,16 @@ def test_genotype_frequencies_are_those_of_diploids():
 
 def test_males_are_not_taken_for_inbred():
     calls, _, haploid, is_male = males()
-    assert coefficients(calls, 2, haploid=haploid)[is_male].mean() < 0.25
+    cohort = Cohort(calls, np.zeros(30, np.int32), np.arange(30), 2, haploid=haploid)
+    assert coefficients(cohort.diploid_calls, 2)[is_male].mean() < 0.25
     assert coefficients(calls, 2)[is_male].mean() > 0.4
+    chances = with_haploid(by_descent(cohort.diploid_calls, np.ones(30), 2), haploid)
+    assert np.array_equal(chances == 255, haploid.block(0, None))
     windows = np.array([[0, 0, 15, 15], [15, 15, 30, 30]])
-    assert (paths(calls, windows, 2, haploid=haploid)[0] == 2).mean() > 0.9
+    first, second = paths(chances, windows, len(calls), 2)
+    assert (first == 2).mean() > 0.9
+    assert (second[is_male] == 1).all()
+    assert (second[~is_male] == 2).mean() > 0.9
 
 
 def test_haploid_cells_have_no_part_in_heterozygosity():

@@ -56,10 +56,10 @@ def by_descent(
     inbred, or all are haploid.
 
     It never says 255, which is for haploid cells (`with_haploid`): what is left is the heterozygosity that lines show
-    by error. Unless most samples are lines, what the median one lacks of heterozygosity is structure and counts for nobody, and a sample has to lack nearly all of
-    the rest: one path is wrong where two haplotypes are merely alike. distances: float64 (L,), of
-    `windows.relative_distances`, 0 at a chromosome's first locus. How often the state changes, how inbred each sample
-    is and how common errors are is learned by expectation-maximisation.
+    by error. Unless most samples are lines, what the median one lacks of heterozygosity is structure and counts for
+    nobody, and a sample has to lack nearly all of the rest: one path is wrong where two haplotypes are merely alike.
+    distances: float64 (L,), of `windows.relative_distances`, 0 at a chromosome's first locus. How often the state
+    changes, how inbred each sample is and how common errors are is learned by expectation-maximisation.
     """
     rules = rules or InbreedingRules()
     f = coefficients(calls, ploidy, frequency).astype(np.float64)
