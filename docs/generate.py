@@ -334,6 +334,13 @@ def decoders() -> str:
 
 # --- benchmarks
 
+PARTS = {
+    ("multiallelic", "autosomes"): "two alleles",
+    ("outcross", "autosomes"): "two alleles",
+    ("genome", "autosomes"): "20 autosomes",
+}
+"""Parts of `bench/whole_files.py` in other words."""
+
 
 def _rows(name: str) -> list[dict[str, Any]]:
     return json.loads((RESULTS / f"{name}.json").read_text())["rows"]
@@ -445,6 +452,18 @@ def bench_polyploids() -> str:
     return "\n".join(lines)
 
 
+def bench_whole() -> str:
+    """NRD of each part of whole files, a figure a seed, from bench/results/whole_files.json."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for row in _rows("whole_files"):
+        found.setdefault((row["case"], row["part"], row["method"]), []).append(_figure(row["nrd"], 3))
+    lines = ["| file | part | imputevae | Beagle 5.4 |", "|---|---|---|---|"]
+    for case, part in dict.fromkeys(key[:2] for key in found):
+        cells = [" / ".join(found.get((case, part, method), ["-"])) for method in ("imputevae", "Beagle 5.4")]
+        lines.append(f"| {case} | {PARTS.get((case, part), part)} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def bench_scale() -> str:
     """Time and memory along samples and along loci, from bench/results/scale.json."""
     runs = json.loads((RESULTS / "scale.json").read_text())["runs"]
@@ -467,6 +486,7 @@ TABLES: dict[str, Callable[[], str]] = {
         bench_decoders,
         bench_lowdepth,
         bench_polyploids,
+        bench_whole,
         bench_scale,
     )
 }

@@ -12,20 +12,20 @@ from typing import Any
 import numpy as np
 
 from imputevae_cli.data import interchange
+from imputevae_cli.data.alleles import nearest_to_doses
 from imputevae_cli.data.evidence_frequencies import evidence_frequencies, posterior
 from imputevae_cli.data.fill_bias import Watched
 from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix, ImputedBlock, missing_per_sample
+from imputevae_cli.data.joint import BlockFunction, Joiner, cut
+from imputevae_cli.data.thousandths import to_thousandths
 from imputevae_cli.data.validate import check_calls
-from imputevae_cli.errors import ConfigError, TrainingError
+from imputevae_cli.errors import ConfigError
 from imputevae_cli.io.formats.base import Writing
 from imputevae_cli.io.formats.phylip import iupac, write_phylip
 from imputevae_cli.io.formats.registry import format_of
 from imputevae_cli.io.vcf_writer import WriteSummary
 from imputevae_cli.log import ProgressOption, logger
 from imputevae_cli.scoring.metrics import call_by_dosage
-
-BlockFunction = Callable[[int, int], np.ndarray]
-"""(start, stop) -> values of the cells at these loci, (samples, stop - start, ...)."""
 
 BLOCK = 2048
 """Loci at a time, where the caller does not say."""
@@ -82,6 +82,7 @@ class ImputedGenotypes:
         self.refines = refine
         self._draws = draws
         self._drawn: BlockFunction | None = None
+        self._number: int | None = None
 
     def draw(self, number: int) -> ImputedGenotypes:
         """The same with genotypes drawn from the posterior in place of the likeliest; GP and DS stay what they are.
@@ -91,8 +92,23 @@ class ImputedGenotypes:
         other = copy(self)
         for name in ("calls", "gp", "dosage", "imputed"):  # computed once for each draw
             other.__dict__.pop(name, None)
-        other._drawn = self._by_cell(number) if self._draws is None else self._draws(number)
+        other._number = number
+        by_cell = self._by_cell(number)
+        other._drawn = by_cell if self._draws is None else self._possible_draws(self._draws(number), by_cell)
         return other
+
+    def _possible_draws(self, draws: BlockFunction, by_cell: BlockFunction) -> BlockFunction:
+        """Draws of haplotypes, but in haploid cells where the two of a sample differ: there those of each cell."""
+        haploid = self.genotypes.haploid
+        if haploid is None:
+            return draws
+
+        def drawn(start: int, stop: int) -> np.ndarray:
+            of_haplotypes = draws(start, stop)
+            differs = (of_haplotypes == 1) & haploid.block(start, stop)
+            return np.where(differs, by_cell(start, stop), of_haplotypes) if differs.any() else of_haplotypes
+
+        return drawn
 
     def _by_cell(self, number: int) -> BlockFunction:
         """Draws of each cell by itself; the same for a cell whatever stretch of loci is asked for."""
@@ -110,16 +126,31 @@ class ImputedGenotypes:
     def asked(self, start: int, stop: int) -> np.ndarray:
         """bool (samples, stop - start): cells that the model is asked for.
 
-        These are the missing ones and those that the evidence leaves open, but not where a sample has no call at all.
+        These are the missing ones and those that the evidence leaves open, but not where a sample has no call at all,
+        nor where it is absent (see `HaploidCells`).
         """
         evidence = self.genotypes.evidence
         asked = self.genotypes.calls[:, start:stop] == MISSING
         if evidence is not None:
             asked |= evidence.uncertain(slice(None), start, stop)
+        if self.genotypes.haploid is not None:
+            asked &= ~self.genotypes.haploid.absent_in(start, stop)
         return asked & self.has_calls[:, None]
 
     def block(self, start: int, stop: int) -> ImputedBlock:
         """Loci start..stop (exclusive). A sample without any call stays missing, with GP 0."""
+        loci = self.genotypes.loci
+        if loci.begins_record[start : stop + 1].all():
+            return self._block(start, stop)
+        first, last = loci.whole_records(start, stop)
+        gp = self._gp(first, last)
+        drawn = None if self._draws is None else self._drawn
+        joiner = Joiner(self.genotypes, self._possible, self._choose, self._number, drawn)
+        whole = joiner.joined(self._block(first, last, gp), gp, self.asked(first, last), first)
+        return cut(whole, start - first, stop - first)
+
+    def _block(self, start: int, stop: int, raw: np.ndarray | None = None) -> ImputedBlock:
+        """A block whose loci are filled one by one. raw: their probabilities, where they are known already."""
         known_calls = self.genotypes.calls[:, start:stop]
         check_calls(known_calls, self.genotypes.ploidy, MISSING)  # none of another value passes for a call
         asked = self.asked(start, stop)
@@ -127,12 +158,13 @@ class ImputedGenotypes:
         gp = np.zeros((*known_calls.shape, n_classes), np.uint16)
         for genotype in range(n_classes):
             gp[..., genotype] = np.where(known_calls == genotype, 1000, 0)
-        filled = to_thousandths(self._possible(self._gp(start, stop)[asked], asked, start))  # (M, C)
+        raw = self._gp(start, stop) if raw is None else raw
+        filled = to_thousandths(self._possible(raw[asked], asked, start))  # (M, C)
         gp[asked] = filled
         before = known_calls[asked]
         calls = known_calls.copy()
         drawn = None if self._drawn is None else self._drawn(start, stop)[asked]
-        calls[asked] = np.where(before == MISSING, self._filled(filled, drawn), self._kept(filled, before, drawn))
+        calls[asked] = self._choose(filled, before, drawn)
         alt_first = None if self._phase is None else self._phase(start, stop)
         was_missing = known_calls == MISSING
         uncertain = refined = None
@@ -140,6 +172,17 @@ class ImputedGenotypes:
             uncertain = asked & ~was_missing
             refined = uncertain & (calls != known_calls)
         return ImputedBlock(calls, gp, was_missing & (calls != MISSING), alt_first, uncertain, refined)
+
+    def _choose(self, gp: np.ndarray, before: np.ndarray, drawn: np.ndarray | None, n_alt: int = 1) -> np.ndarray:
+        """Calls (M,) from thousandths (M, C), the calls before, int (M,), and drawn ones or None.
+
+        n_alt: with several ALT alleles, the C genotypes are those of the record, in VCF's order.
+        """
+        called = self._called(gp, n_alt) if drawn is None else drawn
+        filled = np.where(gp.max(1) >= self._min_thousandths, called, MISSING)
+        if not self.refines:
+            return np.where(before == MISSING, filled, before)
+        return np.where(before == MISSING, filled, called if drawn is not None else self._kept(gp, before, called))
 
     def _possible(self, gp: np.ndarray, asked: np.ndarray, start: int) -> np.ndarray:
         """Probabilities (M, C) without genotypes that the evidence excludes, as a half-call does: ./1 is never 0/0.
@@ -163,25 +206,17 @@ class ImputedGenotypes:
         assert self.genotypes.evidence is not None  # else none asks for them
         return evidence_frequencies(self.genotypes.evidence)[-1]
 
-    def _called(self, gp: np.ndarray) -> np.ndarray:
+    def _called(self, gp: np.ndarray, n_alt: int) -> np.ndarray:
         """The genotypes, int64 (M,), that thousandths (M, C) call."""
-        return gp.argmax(1) if self.call == "map" else call_by_dosage(gp)
+        if self.call == "map":
+            return gp.argmax(1)
+        return call_by_dosage(gp) if n_alt == 1 else nearest_to_doses(gp, n_alt, self.genotypes.ploidy)
 
-    def _filled(self, gp: np.ndarray, drawn: np.ndarray | None) -> np.ndarray:
-        """The genotypes, int (M,), that thousandths (M, C) call, or those that were drawn; MISSING where no genotype
-        reaches the threshold."""
-        return np.where(gp.max(1) >= self._min_thousandths, self._called(gp) if drawn is None else drawn, MISSING)
-
-    def _kept(self, gp: np.ndarray, calls: np.ndarray, drawn: np.ndarray | None) -> np.ndarray:
-        """Visible calls, int8 (M,): as they are, or refined where another genotype is called.
+    def _kept(self, gp: np.ndarray, calls: np.ndarray, called: np.ndarray) -> np.ndarray:
+        """Visible calls, int8 (M,): as they are, or refined where another genotype is called, int64 (M,).
 
         One that does not reach the threshold is no reason to rewrite a call, nor is one that is as likely.
         """
-        if not self.refines:
-            return calls
-        if drawn is not None:
-            return drawn
-        called = self._called(gp)
         cells = np.arange(len(gp))
         as_likely = (self.call == "map") & (gp[cells, called] == gp[cells, np.maximum(calls, 0)])
         return np.where(~as_likely & (gp.max(1) >= self._min_thousandths), called, calls)
@@ -195,13 +230,14 @@ class ImputedGenotypes:
     @property
     def n_missing(self) -> int:
         """Calls that are missing in the input."""
-        return int(missing_per_sample(self.genotypes.calls).sum())
+        return self.genotypes.n_missing
 
     @property
     def n_imputed(self) -> int:
         """Missing calls that are filled; all of them, but for `min_gp` and samples without any call."""
-        if self._min_thousandths:
-            return sum(int(block.imputed.sum()) for _, block in self.blocks())
+        begins = self.genotypes.loci.begins_record
+        if self._min_thousandths or self.genotypes.haploid is not None or not begins.all():
+            return sum(int(block.imputed[:, begins[loci]].sum()) for loci, block in self.blocks())
         return int(missing_per_sample(self.genotypes.calls)[self.has_calls].sum())
 
     @property
@@ -209,7 +245,8 @@ class ImputedGenotypes:
         """Visible calls that are rewritten; none unless that was asked for."""
         if not self.refines or self.genotypes.evidence is None:
             return 0
-        return sum(int(block.refined.sum()) for _, block in self.blocks() if block.refined is not None)
+        begins, blocks = self.genotypes.loci.begins_record, self.blocks()
+        return sum(int(block.refined[:, begins[loci]].sum()) for loci, block in blocks if block.refined is not None)
 
     def _gather(self, shape: tuple[int, ...], dtype: type, part: Callable[[ImputedBlock], np.ndarray]) -> np.ndarray:
         out: np.ndarray = np.empty((self.genotypes.n_samples, self.genotypes.n_loci, *shape), dtype)
@@ -252,13 +289,16 @@ class ImputedGenotypes:
 
     @cached_property
     def dosage(self) -> np.ndarray:
-        """float32 (samples, loci): expected ALT-allele count; NaN for a sample without any call."""
+        """float32 (samples, loci): expected ALT-allele count, 0..1 if haploid; NaN for a sample without any call."""
         dose = np.arange(self.genotypes.n_classes, dtype=np.float32)
 
         def of(block: ImputedBlock) -> np.ndarray:
             return np.where(block.gp.any(2), (block.gp @ dose) / np.float32(1000), np.float32(np.nan))
 
-        return self._gather((), np.float32, of)
+        dosage = self._gather((), np.float32, of)
+        if self.genotypes.haploid is not None:
+            dosage[self.genotypes.haploid.block(0, None)] /= 2
+        return dosage
 
     @cached_property
     def imputed(self) -> np.ndarray:
@@ -335,15 +375,3 @@ class ImputedGenotypes:
         """Write IUPAC characters of the SNPs; returns their number. names: `relaxed`, or `strict` for 10 characters."""
         format_of(path, "p").check_place(path, force=force)
         return write_phylip(path, self, names=names)
-
-
-def to_thousandths(gp: np.ndarray) -> np.ndarray:
-    """Probabilities (M, C) as whole thousandths that sum to 1000, uint16 (M, C), by largest remainder."""
-    scaled = np.asarray(gp, np.float64) * 1000.0
-    if not np.isfinite(scaled).all():
-        raise TrainingError("the model gives probabilities that are not numbers; train it again with other settings")
-    whole = np.floor(scaled + 1e-9)
-    order = np.argsort(whole - scaled, axis=1, kind="stable")  # largest remainder first
-    rank = np.argsort(order, axis=1, kind="stable")
-    short = np.rint(1000.0 - whole.sum(1, keepdims=True))
-    return (whole + (rank < short)).astype(np.uint16)

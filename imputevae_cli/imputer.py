@@ -17,6 +17,7 @@ from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.data.evidence import Evidence
 from imputevae_cli.data.genotypes import GenotypeMatrix, missing_per_sample
 from imputevae_cli.data.hidden_calls import HiddenCells
+from imputevae_cli.data.joint import BlockFunction
 from imputevae_cli.data.match_loci import Alignment, align_loci
 from imputevae_cli.data.ploidy import check_ploidy
 from imputevae_cli.decoders import registry
@@ -31,7 +32,7 @@ from imputevae_cli.ensemble.forecast import forecast
 from imputevae_cli.ensemble.plan import Data, takes_part
 from imputevae_cli.errors import CheckpointError, ConfigError, InputError
 from imputevae_cli.estimator import Estimator
-from imputevae_cli.imputed import BlockFunction, ImputedGenotypes
+from imputevae_cli.imputed import ImputedGenotypes
 from imputevae_cli.log import ProgressOption, chosen_progress, logger
 from imputevae_cli.masking.strategies import Mask, simulate_mask
 from imputevae_cli.runtime.checkpoint import load_checkpoint, save_checkpoint
@@ -114,7 +115,8 @@ class ImputeVAE(Estimator):
         loci, calls = genotypes.loci, genotypes.calls
         calls = calls if calls.flags.writeable else calls.copy()  # hidden ones are hidden in place, and put back
         evidence = _evidence_for(genotypes, config)
-        cohort = Cohort(calls, loci.chrom_codes, loci.positions, genotypes.ploidy, codes, len(names), evidence)
+        where, populations = (loci.chrom_codes, loci.positions), (codes, len(names))
+        cohort = Cohort(calls, *where, genotypes.ploidy, *populations, evidence, genotypes.haploid, loci.several)
         validation, test = (HiddenCells.at(mask.cells[some], calls, evidence) for some in (mask.fits, ~mask.fits))
         threads = torch.get_num_threads()
         how = (
@@ -207,7 +209,8 @@ class ImputeVAE(Estimator):
         fitted = self._require_fitted()
         evidence = None if fitted.ensemble.cohort.evidence is None else aligned.evidence
         codes = fitted.codes_for(aligned.genotypes)
-        return replace(fitted.ensemble.cohort, calls=aligned.calls, populations=codes, evidence=evidence)
+        cohort = replace(fitted.ensemble.cohort, calls=aligned.calls, populations=codes)
+        return replace(cohort, evidence=evidence, haploid=aligned.haploid)
 
     def forecast(self, genotypes: GenotypeMatrix) -> Cost:
         """What fitting (unless fitted) and filling would take, about, from a run on some of the data.

@@ -127,10 +127,10 @@ def odd_records(rng: np.random.Generator, n_samples: int) -> list[tuple[str, int
         return [cell(p, h, d) for p, h, d in zip(pairs, hidden, rng.poisson(8, n_samples) + 1, strict=True)]
 
     places = [
-        ("chr1", 400_500, "C", "A,T", cells(3)),
+        ("chr1", 400_500, "C", "A,<DEL>", cells(3)),
         ("chr1", 800_500, "GTA", "G", cells(2)),
         ("chr1", 1_200_500, "T", ".", cells(1)),
-        ("chr2", 300_500, "A", "*", cells(2)),
+        ("chr2", 300_500, "A", "<*>", cells(2)),
         ("chr2", 700_500, "G", "<DEL>", cells(2)),
         ("chr2", 1_100_500, "C", "G", cells(2, called=False)),
     ]

@@ -10,8 +10,9 @@ from hypothesis.extra import numpy as hnp
 from imputevae_cli import imputed as module
 from imputevae_cli.data.evidence import CALL, FIRST_FREE, FLAT, HAS_ALT, HAS_REF, Evidence, call_codes, special_table
 from imputevae_cli.data.genotypes import MISSING
+from imputevae_cli.data.thousandths import to_thousandths
 from imputevae_cli.errors import ConfigError
-from imputevae_cli.imputed import ImputedGenotypes, to_thousandths
+from imputevae_cli.imputed import ImputedGenotypes
 
 
 def imputation(ploidy=2, min_gp=0.0, silent=(), n_samples=12, n_loci=50):

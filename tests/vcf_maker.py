@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix, ImputedBlock
+from imputevae_cli.data.joint import Joiner
 
 HEADER = """##fileformat=VCFv4.2
 ##FILTER=<ID=PASS,Description="All filters passed">
@@ -76,4 +77,10 @@ class Filled:
         gp[np.ix_(self.silent)] *= ~missing[self.silent][..., None]
         imputed[:, [j - start for j in self.doubtful if start <= j < stop]] = False
         calls[imputed] = int(np.argmax(self.gp))
-        return ImputedBlock(calls, gp, imputed)
+        block = ImputedBlock(calls, gp, imputed)
+        if self.genotypes.loci.begins_record.all():
+            return block
+        joiner = Joiner(self.genotypes, lambda some, asked, start: some, lambda some, *_: some.argmax(1))
+        asked = missing.copy()
+        asked[self.silent] = False
+        return joiner.joined(block, gp / 1000, asked, start)

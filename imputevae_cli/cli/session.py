@@ -189,6 +189,9 @@ def read(
     for reason, count in genotypes.source.passed_through.items():
         records = "1 record passes" if count == 1 else f"{count:,} records pass"
         logger.info("%s: %s through unchanged: %s", genotypes.source.name, records, reason)
+    if genotypes.haploid is not None:
+        for line in genotypes.haploid.in_words(genotypes.loci.chrom):
+            logger.info("%s: %s", genotypes.source.name, line)
     _say_where_nothing_lies(genotypes)
     if genotypes.evidence_report is not None and (genotypes.evidence_report.field or genotypes.evidence is not None):
         for line in genotypes.evidence_report.lines():

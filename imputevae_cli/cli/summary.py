@@ -7,12 +7,13 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from imputevae_cli.data.genotypes import GenotypeMatrix, missing_per_sample
 from imputevae_cli.log import printable
 
 if TYPE_CHECKING:
-    import numpy as np
-
+    from imputevae_cli.data.haploid import HaploidCells
     from imputevae_cli.ensemble.expected import Expected
     from imputevae_cli.imputed import ImputedGenotypes
     from imputevae_cli.imputer import ImputeVAE
@@ -30,6 +31,8 @@ _CALLED = {
     "map": "the likeliest: most are right; --call dosage calls more rare ones",
     "dosage": "the nearest to the dosage: more rare ones; --call map has most right",
 }
+MOST_HAPLOID_ROWS = 6
+"""Stretches with haploid samples that are told one by one."""
 
 
 class Stopwatch:
@@ -60,7 +63,7 @@ def show_imputation(
     """The table of `impute`. written: what the writer counted."""
     genotypes = imputed.genotypes
     n_missing, n_imputed = imputed.n_missing, imputed.n_imputed
-    share = n_missing / max(genotypes.calls.size, 1)
+    share = n_missing / max(genotypes.n_samples * int(genotypes.loci.begins_record.sum()), 1)
     rows = [
         *_size_rows(genotypes, imputed.has_calls),
         ("Missing calls", f"{n_missing:,} ({share:.1%})"),
@@ -159,6 +162,11 @@ def show_tuning(result: TuningResult, files: TuningFiles, clock: Stopwatch, quie
 
 def _size_rows(genotypes: GenotypeMatrix, has_calls: np.ndarray | None = None) -> list[tuple[str, str]]:
     rows = [("Samples", f"{genotypes.n_samples:,}"), ("Loci", f"{genotypes.n_loci:,}")]
+    if not genotypes.loci.begins_record.all():
+        n_several = int((np.bincount(genotypes.loci.records) > 1).sum())
+        rows.append(("  records with several ALT alleles", f"{n_several:,}, a locus for each"))
+    if genotypes.haploid is not None:
+        rows += _haploid_rows(genotypes.haploid, genotypes.loci.chrom)
     rows += _evidence_rows(genotypes)
     context = int(genotypes.is_context.sum())
     if context:
@@ -171,6 +179,14 @@ def _size_rows(genotypes: GenotypeMatrix, has_calls: np.ndarray | None = None) -
     if empty:
         rows.append(("Samples without a call, left so", f"{empty:,}"))
     return rows
+
+
+def _haploid_rows(haploid: HaploidCells, chroms: np.ndarray) -> list[tuple[str, str]]:
+    """Where samples are haploid: a row for each of a few stretches, or one for all."""
+    lines = haploid.in_words(chroms)
+    if len(lines) <= MOST_HAPLOID_ROWS:
+        return [("Haploid", line) for line in lines]
+    return [("Haploid", f"{haploid.n_cells:,} cells on {len(lines):,} stretches")]
 
 
 def _evidence_rows(genotypes: GenotypeMatrix) -> list[tuple[str, str]]:

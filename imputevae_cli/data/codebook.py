@@ -13,6 +13,8 @@ N_LEVELS = len(PHRED)
 LAST_LEVEL = N_LEVELS - 1
 MAX_COUNT = 254
 """Reads of an allele are counted up to here: both counts of a deeper cell are scaled down."""
+N_COUNTS = (MAX_COUNT + 1) ** 2
+"""Numbers that `keys_of_counts` gives are below this."""
 _LEVEL_OF = np.searchsorted(PHRED - np.r_[0, np.diff(PHRED) / 2], np.arange(PHRED[-1] + 1), side="right") - 1
 LAST_PHRED = 9999
 """Stands for a likelihood of 0 in a `VectorBook`."""
@@ -99,11 +101,14 @@ def keys_of_levels(levels: np.ndarray) -> np.ndarray:
 
 
 def likelihoods_of_keys(keys: np.ndarray, n_classes: int) -> np.ndarray:
-    """float32 (K, n_classes): likelihoods behind the numbers that `keys_of_levels` gave.
+    """float32 (K, n_classes): likelihoods behind the numbers that `keys_of_levels` gave; of homozygotes alone where
+    n_classes is 2.
 
     The last level stands for what cannot be: its likelihood is 0.
     """
-    levels = np.stack([keys // N_LEVELS**2, keys // N_LEVELS % N_LEVELS, keys % N_LEVELS], 1)[:, :n_classes]
+    levels = np.stack([keys // N_LEVELS**2, keys // N_LEVELS % N_LEVELS, keys % N_LEVELS], 1)
+    if n_classes == 2:
+        levels = levels[:, [0, 2]]
     likelihoods = np.where(levels == LAST_LEVEL, 0.0, 10.0 ** (-PHRED[levels] / 10))
     return likelihoods.astype(np.float32)
 

@@ -54,6 +54,14 @@ class Evidence:
         return self.table.shape[1]
 
     @cached_property
+    def is_haploid(self) -> np.ndarray:
+        """bool (K,): vectors of haploid cells: of a diploid's three genotypes they rule out the heterozygote alone."""
+        if self.n_classes != 3:
+            return np.zeros(len(self.table), bool)
+        ref, het, alt = self.table.T
+        return (ref > 0) & (het == 0) & (alt > 0)
+
+    @cached_property
     def _is_uncertain(self) -> np.ndarray:
         """bool (K,): vectors under which no genotype is certain."""
         return np.sort(self.table, axis=1)[:, -2] > DECISIVE
@@ -133,6 +141,14 @@ class Evidence:
             row[:] = np.where(is_swapped, reversed_[row], as_is[row])
         return Evidence(codes, table[order])
 
+    def as_diploid(self) -> Evidence:
+        """The evidence of haploid cells, for a diploid matrix: of homozygotes alone."""
+        table = np.insert(self.table, 1, 0, axis=1)
+        table[FLAT], table[CALL + 2] = 1.0, table[CALL + 1]
+        codes = self.codes.copy()
+        codes[codes == CALL + 1] = CALL + 2
+        return Evidence(codes, table)
+
     def state(self) -> dict[str, Any]:
         """Plain types and arrays, for a checkpoint."""
         return {"codes": self.codes, "table": self.table}
@@ -164,6 +180,12 @@ def special_table(ploidy: int, error: float = CALL_ERROR) -> np.ndarray:
     np.fill_diagonal(calls, 1.0 - error)
     table[CALL : CALL + n_classes] = calls / calls.max(1, keepdims=True)
     return table
+
+
+def of_haploids(table: np.ndarray) -> np.ndarray:
+    """Likelihoods of the same data of haploid cells, float32 (K, 3): those of homozygotes alone, scaled to 1 again."""
+    table = table * np.array([1, 0, 1], table.dtype)
+    return table / table.max(1, keepdims=True)
 
 
 def _as_index(index: np.ndarray) -> np.ndarray:

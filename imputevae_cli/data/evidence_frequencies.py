@@ -49,7 +49,7 @@ class Tally:
             keys = (codes + n_codes * (start + np.arange(codes.shape[1])))[codes != FLAT]
             found.append(np.stack(np.unique(keys, return_counts=True)))
         keys, counts = np.concatenate(found, axis=1) if found else np.zeros((2, 0), np.int64)
-        return cls(*np.divmod(keys, n_codes), counts, evidence.table, len(loci))
+        return cls(*np.divmod(keys, n_codes), counts, _of_one_allele(evidence), len(loci))
 
     @classmethod
     def of_cells(cls, loci: np.ndarray, codes: np.ndarray, table: np.ndarray, n_loci: int) -> Tally:
@@ -57,14 +57,14 @@ class Tally:
         keys, counts = np.unique(loci * len(table) + codes.astype(np.int64), return_counts=True)
         return cls(*np.divmod(keys, len(table)), counts, table, n_loci)
 
-    def from_code(self, first: int) -> Tally:
-        """Only the cells whose codes are `first` and above."""
-        keep = self.codes >= first
+    def of_codes(self, wanted: np.ndarray) -> Tally:
+        """Only the cells of some codes, bool (K,)."""
+        keep = wanted[self.codes]
         return replace(self, loci=self.loci[keep], codes=self.codes[keep], counts=self.counts[keep])
 
     def of_counts(self) -> Tally:
         """Only the cells whose codes stand for read counts."""
-        return self.from_code(FIRST_FREE)
+        return self.of_codes(np.arange(len(self.table)) >= FIRST_FREE)
 
     def with_table(self, table: np.ndarray) -> Tally:
         """The same cells under other likelihoods."""
@@ -96,6 +96,16 @@ class Tally:
     def log_likelihoods(self, frequencies: np.ndarray) -> np.ndarray:
         """ln P(data) of each locus, float64 (L,), at these genotype frequencies, float (L, C)."""
         return np.bincount(self.loci, np.log(self._joint(frequencies).sum(0)) * self.counts, self.n_loci)
+
+
+def _of_one_allele(evidence: Evidence) -> np.ndarray:
+    """The table of `evidence`, float (K, C), with a haploid's data taken as those of one allele of a diploid, drawn at
+    random: genotype frequencies are those of diploids."""
+    table, haploid = evidence.table, evidence.is_haploid
+    if haploid.any():
+        table = table.copy()
+        table[haploid, 1] = table[haploid][:, [0, 2]].mean(1)
+    return table
 
 
 def inbred_proportions(alt: np.ndarray, ploidy: int, inbreeding: float = 0.0) -> np.ndarray:
@@ -133,7 +143,7 @@ def allele_frequencies(
 
 
 def inbreeding_of_samples(evidence: Evidence, loci: np.ndarray, alt: np.ndarray) -> np.ndarray:
-    """The likeliest inbreeding coefficient of each sample, float64 (N,); 0 without evidence.
+    """The likeliest inbreeding coefficient of each sample, float64 (N,); 0 without evidence; of its diploid cells.
 
     Of noise around 0 half is negative, and stays so, down to LEAST_INBREEDING: a mean over samples is not biased then.
     loci: int64 (l,). alt: float (l,), their frequencies of ALT. ln P is concave: its slope is bisected.
@@ -142,7 +152,7 @@ def inbreeding_of_samples(evidence: Evidence, loci: np.ndarray, alt: np.ndarray)
     out = np.zeros(len(evidence.codes))
     outbred, inbred = (inbred_proportions(alt, ploidy, f) for f in (0.0, 1.0))
     for sample, codes in enumerate(evidence.codes[:, loci]):
-        known = codes != FLAT
+        known = (codes != FLAT) & ~evidence.is_haploid[codes]
         likelihoods = evidence.table[codes[known]]
         base = (outbred[known] * likelihoods).sum(1) + _TINY
         ratio = (inbred[known] * likelihoods).sum(1) / base - 1.0

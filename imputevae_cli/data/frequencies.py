@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from imputevae_cli.data.genotypes import MISSING, genotype_counts
+from imputevae_cli.data.haploid import HaploidCells
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,9 +29,19 @@ def alt_frequencies(n_alt: np.ndarray, n_known: np.ndarray, ploidy: int, pseudo_
     return (n_alt + pseudo_count) / np.maximum(ploidy * n_known + 2 * pseudo_count, 1)
 
 
-def alt_frequencies_of(calls: np.ndarray, ploidy: int, pseudo_count: float = 0.0) -> np.ndarray:
-    """`alt_frequencies` of the known calls of each locus, float64 (L,); calls: int8 (N, L), -1 missing."""
+def alt_frequencies_of(
+    calls: np.ndarray, ploidy: int, pseudo_count: float = 0.0, haploid: np.ndarray | None = None
+) -> np.ndarray:
+    """`alt_frequencies` of the known calls of each locus, float64 (L,); calls: int8 (N, L), -1 missing.
+
+    haploid: bool (N, L), cells of a diploid matrix that count as one allele.
+    """
     known = calls != MISSING
+    if haploid is not None:
+        weights = np.where(haploid, 0.5, 1.0)
+        return alt_frequencies(
+            (np.where(known, calls, 0) * weights).sum(0), (known * weights).sum(0), ploidy, pseudo_count
+        )
     return alt_frequencies(np.where(known, calls, 0).sum(0), known.sum(0), ploidy, pseudo_count)
 
 
@@ -77,6 +88,7 @@ def genotype_frequencies(
     populations: np.ndarray | None = None,
     n_populations: int = 0,
     shrinkage: float = 2.0,
+    haploid: HaploidCells | None = None,
 ) -> np.ndarray:
     """Genotype frequencies of each population at each locus, float32 (populations + 1, loci, C).
 
@@ -84,19 +96,38 @@ def genotype_frequencies(
 
     calls: int8 (N, L), -1 missing. populations: int (N,) codes; n_populations stands for none. A population's counts
     are shrunk towards the frequencies of all samples by `shrinkage` samples' worth, and those towards equal
-    shares by one sample's.
+    shares by one sample's. haploid: cells that count as half a diploid, of their allele and one by chance.
     """
     counts = np.zeros((n_populations + 1, calls.shape[1], n_classes), np.float32)
     for population in range(n_populations):
         assert populations is not None  # there are some
-        counts[population] = genotype_counts(calls, n_classes, populations == population).T
+        counts[population] = _diploid_counts(calls, n_classes, populations == population, haploid)
     counts[-1] = counts[:-1].sum(0)
-    rest = slice(None) if populations is None else populations == n_populations
-    counts[-1] += genotype_counts(calls, n_classes, rest).T
+    rest = np.ones(len(calls), bool) if populations is None else populations == n_populations
+    counts[-1] += _diploid_counts(calls, n_classes, rest, haploid)
     overall = smoothed_shares(counts[-1], 1.0 / n_classes)  # (L, C)
     counts[:-1] += shrinkage * overall
     counts[-1] = overall
     return counts / counts.sum(2, keepdims=True)
+
+
+def _diploid_counts(calls: np.ndarray, n_classes: int, samples: np.ndarray, haploid: HaploidCells | None) -> np.ndarray:
+    """Genotype counts of some samples, bool (N,), at each locus, float64 or int64 (L, C).
+
+    A haploid cell is half a diploid: its allele, and one drawn at the frequency of the alleles.
+    """
+    counts = genotype_counts(calls, n_classes, samples)
+    if haploid is None:
+        return counts.T
+    counts = counts.astype(np.float64)
+    for stretch in np.flatnonzero(haploid.samples[samples].any(0)):
+        loci = np.flatnonzero(haploid.stretch == stretch)
+        ref, _, alt = own = genotype_counts(calls[:, loci], 3, samples & haploid.samples[:, stretch])
+        diploid = counts[:, loci] - own
+        n_alt, n_all = diploid[1] + 2 * diploid[2] + alt, 2 * diploid.sum(0) + ref + alt
+        p = n_alt / np.maximum(n_all, 1)
+        counts[:, loci] = diploid + np.stack([ref * (1 - p), ref * p + alt * (1 - p), alt * p]) / 2
+    return counts.T
 
 
 def locus_means(calls: np.ndarray) -> np.ndarray:
@@ -106,14 +137,3 @@ def locus_means(calls: np.ndarray) -> np.ndarray:
         total += np.maximum(row, 0)
         n_known += row != MISSING
     return total / np.maximum(n_known, 1)
-
-
-def commonest_genotype(
-    calls: np.ndarray, n_classes: int, populations: np.ndarray | None = None, n_populations: int = 0
-) -> np.ndarray:
-    """The commonest genotype of each population at each locus, int8 (populations + 1, loci); the last row is of all.
-
-    Arguments as in `genotype_frequencies`. Where genotypes of a population are equally common, or it has no call, the
-    one that is commoner among all samples is taken, and the lesser count at last.
-    """
-    return genotype_frequencies(calls, n_classes, populations, n_populations, shrinkage=1e-3).argmax(2).astype(np.int8)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy as np
 from imputevae_cli.data import interchange
 from imputevae_cli.data.evidence import Evidence
 from imputevae_cli.data.evidence_report import EvidenceReport
+from imputevae_cli.data.haploid import HaploidCells
 from imputevae_cli.data.region import Regions
 from imputevae_cli.data.validate import check_calls, check_content, check_lengths
 
@@ -29,9 +30,10 @@ def missing_per_sample(calls: np.ndarray) -> np.ndarray:
 class Loci:
     """Where the modelled loci are, in the order of the file.
 
-    chrom, ref, alt: object (loci,) of str. pos: int64 (loci,), 1-based base pairs. cm: float64 (loci,), genetic
-    position in centimorgans, or None without a map. ids: object (loci,) of str, names such as rs12, "" for none; None
-    where no locus has one.
+    chrom, ref, alt: object (loci,) of str. Of a record of several ALT alleles each is a locus, against all others:
+    its `alt` begins with it, as in `T,A` and `A,T`. pos: int64 (loci,), 1-based base pairs. cm: float64 (loci,),
+    genetic position in centimorgans, or None without a map. ids: object (loci,) of str, names such as rs12, "" for
+    none; None where no locus has one.
     """
 
     chrom: np.ndarray
@@ -54,6 +56,48 @@ class Loci:
             return np.zeros(0, np.int32)
         breaks = np.r_[False, self.chrom[1:] != self.chrom[:-1]]
         return np.cumsum(breaks, dtype=np.int32)
+
+    @cached_property
+    def records(self) -> np.ndarray:
+        """int64 (loci,): a number for each record, rising along the file; loci of one record follow one another."""
+        begins = np.ones(len(self), bool)
+        alleles: set[str] = set()
+        before: tuple[object, ...] | None = None
+        for i in np.flatnonzero(["," in alt for alt in self.alt]).tolist():
+            own, *others = self.alt[i].split(",")
+            record = self.chrom[i], self.pos[i], self.ref[i], frozenset((own, *others))
+            begins[i] = record != before or own in alleles or self.alt[i - 1].count(",") != len(others)
+            alleles = {own} if begins[i] else alleles | {own}
+            before = record
+        return np.cumsum(begins) - 1
+
+    @cached_property
+    def begins_record(self) -> np.ndarray:
+        """bool (loci,): whether a locus is the first of its record."""
+        return np.diff(self.records, prepend=-1) > 0
+
+    @property
+    def several(self) -> np.ndarray | None:
+        """`records`, where any has several loci, else None."""
+        return None if self.begins_record.all() else self.records
+
+    def blocks(self, size: int) -> Iterator[tuple[int, int]]:
+        """Start and stop of runs of about so many loci, of whole records."""
+        start = 0
+        while start < len(self):
+            stop = self.whole_records(start, min(start + size, len(self)))[1]
+            yield start, stop
+            start = stop
+
+    def alleles_of(self, first: int) -> list[str]:
+        """REF and every ALT allele, in the record's order, of the record that begins at locus `first`."""
+        own = self.alt[first].split(",")
+        return [self.ref[first], *(alt.split(",")[0] for alt in self.alt[first : first + len(own)])]
+
+    def whole_records(self, start: int, stop: int) -> tuple[int, int]:
+        """Loci start..stop (exclusive), with all loci of the records that they belong to."""
+        first, last = self.records[start], self.records[stop - 1]
+        return int(np.searchsorted(self.records, first)), int(np.searchsorted(self.records, last, "right"))
 
     def take(self, index: np.ndarray) -> Loci:
         """The loci at `index` (int or bool), in that order."""
@@ -99,7 +143,8 @@ class GenotypeMatrix:
 
     calls: int8 (samples, loci), the count of ALT alleles: 0..ploidy, -1 missing.
     populations: object (samples,) of str, or None when no popmap was given. evidence: how likely each genotype of each
-    cell is, or None where calls are taken as certain; evidence_report: how it was had.
+    cell is, or None where calls are taken as certain; evidence_report: how it was had. haploid: cells that are haploid
+    in a diploid matrix, whose calls are 0 or 2; None where there are none.
     """
 
     calls: np.ndarray
@@ -110,6 +155,7 @@ class GenotypeMatrix:
     source: VcfSource | None = None
     evidence: Evidence | None = None
     evidence_report: EvidenceReport | None = None
+    haploid: HaploidCells | None = None
 
     def __post_init__(self) -> None:
         """Raises InputError for calls of another type, shape or range, and for columns of other lengths."""
@@ -216,12 +262,20 @@ class GenotypeMatrix:
             return self
         source = None if self.source is None else replace(self.source, rows=self.source.rows[keep])
         evidence = None if self.evidence is None else self.evidence.at_loci(keep)
-        return replace(self, calls=self.calls[:, keep], loci=self.loci.take(keep), source=source, evidence=evidence)
+        haploid = None if self.haploid is None else self.haploid.at_loci(keep)
+        loci = self.loci.take(keep)
+        return replace(self, calls=self.calls[:, keep], loci=loci, source=source, evidence=evidence, haploid=haploid)
 
     @property
     def calls_are_uncertain(self) -> bool:
         """Whether calls are to be read with their evidence; half-calls alone do not make the others uncertain."""
         return self.evidence is not None and (self.evidence_report is None or self.evidence_report.used)
+
+    @property
+    def n_missing(self) -> int:
+        """Missing calls, one for each record."""
+        calls, begins = self.calls, self.loci.begins_record
+        return int(missing_per_sample(calls if begins.all() else calls[:, begins]).sum())
 
     @property
     def visible_calls_are_uncertain(self) -> bool:
@@ -235,6 +289,18 @@ class GenotypeMatrix:
         """Genotype classes: 3 when diploid, 2 when haploid."""
         return self.ploidy + 1
 
+    def as_diploid(self) -> GenotypeMatrix:
+        """Haploid genotypes as a diploid matrix whose cells are all haploid, for a model of both."""
+        every = np.ones((self.n_samples, 1), bool)
+        evidence = None if self.evidence is None else self.evidence.as_diploid()
+        return replace(
+            self,
+            calls=np.where(self.calls > 0, 2 * self.calls, self.calls),
+            ploidy=2,
+            evidence=evidence,
+            haploid=HaploidCells(np.zeros(self.n_loci, np.int32), every, ~every),
+        )
+
     def with_map(self, cm: np.ndarray) -> GenotypeMatrix:
         """The same genotypes with genetic positions, float64 (loci,) centimorgans."""
         return replace(self, loci=replace(self.loci, cm=cm))
@@ -244,7 +310,8 @@ class GenotypeMatrix:
         evidence = self.evidence
         if evidence is not None:
             evidence = evidence.without((calls == MISSING) & (self.calls != MISSING))
-        return replace(self, calls=calls, evidence=evidence)
+        haploid = None if self.haploid is None else self.haploid.seen_in(calls)
+        return replace(self, calls=calls, evidence=evidence, haploid=haploid)
 
 
 class ImputedBlocks(Protocol):
@@ -255,6 +322,20 @@ class ImputedBlocks(Protocol):
     def block(self, start: int, stop: int) -> ImputedBlock:
         """Loci start..stop (exclusive) of the matrix."""
         ...
+
+
+@dataclass(frozen=True)
+class JointGenotypes:
+    """Filled genotypes of a record of several ALT alleles, which is as many loci of a block, one after the other.
+
+    first: the first of its loci in the block. n_alt: ALT alleles. gp: uint16 (samples, G), thousandths of diploid
+    genotypes in VCF's order. calls: int64 (samples,), places in that order, -1 missing.
+    """
+
+    first: int
+    n_alt: int
+    gp: np.ndarray
+    calls: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -269,6 +350,7 @@ class ImputedBlock:
     alt_first: bool (samples, b), whether a heterozygote is 1|0 rather than 0|1; None leaves phases as they were.
     uncertain: bool (samples, b), visible calls whose `gp` is a posterior, as their evidence leaves them open; or None.
     refined: bool (samples, b), those of them that `calls` has otherwise than the input; or None.
+    joint: the records of several ALT alleles that lie in the block as a whole.
     """
 
     calls: np.ndarray
@@ -277,6 +359,7 @@ class ImputedBlock:
     alt_first: np.ndarray | None = None
     uncertain: np.ndarray | None = None
     refined: np.ndarray | None = None
+    joint: tuple[JointGenotypes, ...] = ()
 
 
 def genotype_counts(calls: np.ndarray, n_classes: int = 3, samples: np.ndarray | slice = slice(None)) -> np.ndarray:

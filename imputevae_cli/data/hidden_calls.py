@@ -110,6 +110,27 @@ class HiddenCells:
                 yield start, stop, slice(int(first), int(last))
 
 
+def of_whole_records(cells: np.ndarray, records: np.ndarray | None) -> np.ndarray:
+    """Cells by number, int64 rising, sample * loci + locus: of a record of several loci all, or none, as of the first.
+
+    records: int64 (L,), see `Loci.records`; None where each locus is one. What a locus shows gives away much of the
+    others of its record: cells are hidden together.
+    """
+    if records is None:
+        return cells
+    n_loci = len(records)
+    begins = np.diff(records, prepend=-1) > 0
+    first = cells[begins[cells % n_loci]]
+    sizes = np.bincount(records)[records[first % n_loci]]
+    within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return np.repeat(first, sizes) + within
+
+
+def first_of_records(records: np.ndarray | None) -> np.ndarray | slice:
+    """The first locus of each locus's record, int64 (L,), as an index; records as in `of_whole_records`."""
+    return slice(None) if records is None else np.searchsorted(records, records)
+
+
 def pick(cells: HiddenCells, n_loci: int, block: Callable[[int, int], np.ndarray]) -> np.ndarray:
     """Values of the cells, (M, ...), from a function that gives those of whole blocks, (N, stop - start, ...)."""
     parts = []

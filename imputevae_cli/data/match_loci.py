@@ -13,6 +13,7 @@ import numpy as np
 
 from imputevae_cli.data.evidence import Evidence
 from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix, Loci
+from imputevae_cli.data.haploid import HaploidCells
 from imputevae_cli.errors import CheckpointError
 
 LEAST_OVERLAP = 0.5
@@ -31,6 +32,7 @@ class Alignment:
     exchanged. calls: int8 (N, model loci), the file's calls with those of the context, in the model's order and coding,
     -1 where the file has none. seen: bool (model loci,), where it has one. n_unknown: loci to fill that the model does
     not know, with those that cannot be told apart. evidence: of the cells of `calls`, or None where calls are certain.
+    haploid: those of them that are haploid, or None where there are none.
     """
 
     genotypes: GenotypeMatrix
@@ -40,15 +42,19 @@ class Alignment:
     seen: np.ndarray
     n_unknown: int
     evidence: Evidence | None = None
+    haploid: HaploidCells | None = None
 
 
 def align_loci(genotypes: GenotypeMatrix, model_loci: Loci, ploidy: int, model_name: str) -> Alignment:
     """Match as `match_loci` does; loci that cannot be told apart pass through like those that the model does not know.
 
-    A locus of the file whose REF and ALT are exchanged is recoded. Raises CheckpointError when the ploidy
-    differs or when less than LEAST_OVERLAP of the loci to fill are known to the model.
+    A locus of the file whose REF and ALT are exchanged is recoded. Haploid genotypes suit a diploid model.
+    Raises CheckpointError when the ploidy differs otherwise, or when less than LEAST_OVERLAP of the loci to fill are
+    known to the model.
     """
     file_name = genotypes.source.name if genotypes.source else "genotypes"
+    if (genotypes.ploidy, ploidy) == (1, 2):
+        genotypes = genotypes.as_diploid()  # a file of males' chromosome X, say, of which the model knows more
     if genotypes.ploidy != ploidy:
         raise CheckpointError(
             f"{model_name}: was trained on ploidy {ploidy}, {file_name} has ploidy {genotypes.ploidy}; "
@@ -57,7 +63,8 @@ def align_loci(genotypes: GenotypeMatrix, model_loci: Loci, ploidy: int, model_n
     if genotypes.loci is model_loci and not genotypes.is_context.any():  # those of the fit: no copy of their calls
         n_loci = genotypes.n_loci
         swapped, seen = np.zeros(n_loci, bool), np.ones(n_loci, bool)
-        return Alignment(genotypes, np.arange(n_loci), swapped, genotypes.calls, seen, 0, genotypes.evidence)
+        index = np.arange(n_loci)
+        return Alignment(genotypes, index, swapped, genotypes.calls, seen, 0, genotypes.evidence, genotypes.haploid)
     index, swapped, ambiguous = match_loci(genotypes.loci, model_loci)
     found, wanted = index >= 0, ~genotypes.is_context
     n_ambiguous = int((ambiguous & wanted).sum())
@@ -81,7 +88,8 @@ def align_loci(genotypes: GenotypeMatrix, model_loci: Loci, ploidy: int, model_n
         evidence = evidence.at_loci(found).placed(where, len(model_loci), recode)
     fill, n_unknown = found & wanted, n_loci - n_found
     to_fill = _to_fill(genotypes, fill, n_unknown - n_ambiguous, n_ambiguous)
-    return Alignment(to_fill, index[fill], swapped[fill], calls, seen, n_unknown, evidence)
+    haploid = genotypes.haploid and genotypes.haploid.at_loci(found).placed(where, len(model_loci))
+    return Alignment(to_fill, index[fill], swapped[fill], calls, seen, n_unknown, evidence, haploid)
 
 
 def _ambiguity(n: int) -> str:
@@ -189,7 +197,9 @@ def _ids(loci: Loci) -> list[str]:
 def places_in_file(part: GenotypeMatrix, whole: GenotypeMatrix) -> np.ndarray:
     """For each locus of `part`, some loci of the matrix `whole` in its order, its place there, int64 (l,)."""
     if part.source is not None and whole.source is not None:
-        return np.searchsorted(whole.source.rows, part.source.rows)
+        rows = part.source.rows
+        within = np.arange(len(rows)) - np.searchsorted(rows, rows)  # loci of one record follow one another
+        return np.searchsorted(whole.source.rows, rows) + within
     finder = LocusFinder(whole.loci)
     keys = zip(part.loci.chrom, part.loci.pos.tolist(), part.loci.ref, part.loci.alt, strict=True)
     return np.array([finder.find(*key)[0] for key in keys], np.int64)

@@ -1,8 +1,6 @@
-"""The ploidy that a file is modelled with: that of most of its records; the others pass through."""
+"""Ploidies: which there are, their names and genotypes, and the one that the settings insist on."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 from imputevae_cli.data.genotypes import GenotypeMatrix
 from imputevae_cli.errors import InputError
@@ -19,11 +17,6 @@ PLOIDY_NAMES = {
     7: "heptaploid",
     8: "octoploid",
 }
-
-
-def commonest_ploidy(ploidies: Sequence[int]) -> int:
-    """The ploidy of most records; 2 where there are none, and the higher one of two that are as common."""
-    return max(set(ploidies) or {2}, key=lambda ploidy: (ploidies.count(ploidy), ploidy))
 
 
 def genotype_texts(ploidy: int) -> tuple[str, ...]:

@@ -51,6 +51,7 @@ def matrix_subset(genotypes: GenotypeMatrix, samples: np.ndarray, loci: np.ndarr
         loci=replace(chosen, chrom=np.array(names, object)),
         populations=None if genotypes.populations is None else genotypes.populations[samples],
         source=None,
+        haploid=None if genotypes.haploid is None else genotypes.haploid.subset(samples, loci),
     )
 
 

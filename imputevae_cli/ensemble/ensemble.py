@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -62,8 +63,10 @@ class Mixed:
         gp = np.zeros((*asked.shape, cohort.ploidy + 1), np.float32)
         if asked.any():
             around = surroundings(cohort.calls, cohort.chrom_codes, cohort.ploidy, start, stop)[asked]
-            logs = {name: log_of(self.parts[name].gp(start, stop)[asked]) for name in self.gate.parts}
-            gp[asked] = self.gate.mix(logs, around)
+            samples, loci = np.nonzero(asked)
+            possible = partial(cohort.possible, samples=samples, loci=start + loci)
+            logs = {name: log_of(possible(self.parts[name].gp(start, stop)[asked])) for name in self.gate.parts}
+            gp[asked] = possible(self.gate.mix(logs, around))
             if evidence is not None:  # what the decoders say comes from the other cells: a cell's own reads come here
                 gp[asked] = posterior(gp[asked], evidence.block(slice(None), start, stop)[asked])
         return gp

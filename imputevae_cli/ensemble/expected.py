@@ -76,9 +76,12 @@ class Unaided:
         is_certain = cohort.evidence is None or not cohort.evidence.n_uncertain(cohort.calls)
         if is_certain and cohort.n_loci <= LD_KNNI_LOCI:
             rng = np.random.default_rng(seed_for(task.config.io.seed, "ld_knni"))
-            found = ld_knni(cohort.calls, cohort.chrom_codes, cohort.ploidy, test.samples, test.loci, rng)[:2]
+            where = (test.samples, test.loci)
+            call, shares, _ = ld_knni(cohort.calls, cohort.chrom_codes, cohort.ploidy, *where, rng, cohort.records)
+            possible = cohort.possible(shares, *where)
+            found = np.where((possible == shares).all(1), call, possible.argmax(1)).astype(np.int8), possible
         frequencies = registry.get(BASELINE).fit(task, Inputs({})).gp_of(test)
-        return cls(means, frequencies, found)
+        return cls(means, cohort.possible(frequencies, test.samples, test.loci), found)
 
 
 def expected_accuracy(

@@ -6,13 +6,15 @@ Every decoder sees the same visible calls; the held-out validation cells decide.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
+from imputevae_cli.data.cohort import Cohort
+from imputevae_cli.data.hidden_calls import HiddenCells
 from imputevae_cli.decoders import registry
 from imputevae_cli.decoders.base import Decoder, FittedDecoder, Inputs, SampleStructure, Screen, Task, View
 from imputevae_cli.decoders.registry import BASELINE
@@ -55,7 +57,7 @@ class Fit:
         findings = Findings()
         first = self.plan(findings)
         for name in first.screens_first:
-            screen = self.screens[name] = self.decoders[name].screen(self.task, None)
+            screen = self.screens[name] = self._screened(name)
             if screen is not None:
                 baseline = self.decoders[BASELINE].fit(self.task, Inputs({}))
                 findings = Findings(ratio=loss_ratio(self.task, screen, baseline))
@@ -98,7 +100,7 @@ class Fit:
         with self.task.progress.stage(name):
             self.fitted[name] = self.decoders[name].fit(self.task, inputs)
         if step.is_mixed:
-            self.views[name] = self.fitted[name].gp_of
+            self.views[name] = partial(_possible, self.task.cohort, self.fitted[name])
 
     def _after_trial(self, now: Plan, findings: Findings, held_out: HeldOut) -> Plan:
         """The plan once those on trial were judged, with all of it carried out."""
@@ -128,8 +130,16 @@ class Fit:
         """Those on trial that add nothing to what `held_out` knows, and why."""
         for name in names:
             if name not in self.screens:
-                self.screens[name] = self.decoders[name].screen(self.task, self.fitted.get(name))
+                self.screens[name] = self._screened(name)
         return idle_decoders(self.task, held_out, self.decoders, {name: self.screens[name] for name in names})
+
+    def _screened(self, name: str) -> Screen | None:
+        """What a cheap run of a decoder says, as it would be written."""
+        screen = self.decoders[name].screen(self.task, self.fitted.get(name))
+        if screen is None:
+            return None
+        cells = self.task.validation.take(screen.places)
+        return replace(screen, gp=self.task.cohort.possible(screen.gp, cells.samples, cells.loci))
 
     def _held_out(self) -> HeldOut:
         """What the decoders fitted so far say of the validation cells."""
@@ -153,6 +163,11 @@ class Fit:
             return validated.and_also(tested).gate(seed), test_gp
 
         return task.stages.run("gate", fit, _gate_state, _gate_from_state)
+
+
+def _possible(cohort: Cohort, fitted: FittedDecoder, cells: HiddenCells) -> np.ndarray:
+    """What a decoder says of held-out cells, float (M, C), of which haploid ones are no heterozygotes."""
+    return cohort.possible(fitted.gp_of(cells), cells.samples, cells.loci)
 
 
 def _gate_state(weighed: tuple[Gate, np.ndarray]) -> dict[str, Any]:

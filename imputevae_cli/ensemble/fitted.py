@@ -12,6 +12,7 @@ from imputevae_cli.config import Config
 from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.data.evidence import Evidence
 from imputevae_cli.data.genotypes import GenotypeMatrix, Loci
+from imputevae_cli.data.haploid import HaploidCells
 from imputevae_cli.data.hidden_calls import HiddenCells
 from imputevae_cli.decoders.base import Setting
 from imputevae_cli.ensemble.ensemble import Ensemble
@@ -96,6 +97,7 @@ class Fitted:
             "population_codes": None if cohort.populations is None else torch.from_numpy(cohort.populations),
             "calls": torch.from_numpy(pack_calls(cohort.calls, cohort.ploidy)),
             "evidence": None if cohort.evidence is None else as_tensors(cohort.evidence.state()),
+            "haploid": None if cohort.haploid is None else as_tensors(cohort.haploid.state()),
             "masks": {
                 name: torch.from_numpy(_packed_cells(cells, cohort.calls.size))
                 for name, cells in (("hidden", self.mask.cells), ("validation", self.mask.cells[self.mask.fits]))
@@ -115,7 +117,9 @@ class Fitted:
         cells, fits = (_unpacked_cells(state["masks"][name].numpy(), shape) for name in ("hidden", "validation"))
         codes = None if codes is None else codes.numpy()
         evidence = None if state["evidence"] is None else Evidence.from_state(as_arrays(state["evidence"]))
-        cohort = Cohort(calls, loci.chrom_codes, loci.positions, int(state["ploidy"]), codes, len(names), evidence)
+        haploid = None if state["haploid"] is None else HaploidCells.from_state(as_arrays(state["haploid"]))
+        where, ploidy = (loci.chrom_codes, loci.positions), int(state["ploidy"])
+        cohort = Cohort(calls, *where, ploidy, codes, len(names), evidence, haploid, loci.several)
         hidden = HiddenCells.at(cells, calls, evidence)
         device = choose_device(config.train.device)
         return cls(

@@ -209,4 +209,5 @@ def downstream_bias(genotypes: GenotypeMatrix, guessed: Guessed) -> dict[str, An
         truth = np.full_like(genotypes.calls, MISSING) if uncertain else genotypes.calls.copy()
         truth[cells.samples, cells.loci] = cells.truth
     visible = one.visible(genotypes).calls
-    return bias(truth, visible, guessed.filled, genotypes.populations, genotypes.ploidy, guessed.drawn)
+    groups = genotypes.populations, genotypes.ploidy
+    return bias(truth, visible, guessed.filled, *groups, guessed.drawn, genotypes.haploid)

@@ -68,7 +68,8 @@ class Scorer:
         truth[self.samples, self.loci] = self._truth
         depths = read_depths(genotypes, self.samples, self.loci)
         cells = HiddenCells(self.samples, self.loci, self._truth, self._likelihoods)
-        self._strata = strata_of(truth, visible, genotypes.ploidy, genotypes.populations, cells, depths)
+        groups = genotypes.ploidy, genotypes.populations
+        self._strata = strata_of(truth, visible, *groups, cells, depths, genotypes.haploid)
         generator = np.random.default_rng(seed_for(seed, "bootstrap"))
         self._draws = draws_of_loci(len(self._with_cells), generator)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 import numpy as np
 
 from imputevae_cli.data.genotypes import GenotypeMatrix
@@ -24,17 +26,19 @@ def read_depths(genotypes: GenotypeMatrix, samples: np.ndarray, loci: np.ndarray
         return depths
     order = np.argsort(loci, kind="stable")
     edges = np.searchsorted(loci[order], np.arange(genotypes.n_loci + 1))
-    locus_of = {row: locus for locus, row in enumerate(source.rows.tolist()) if row >= 0}
+    loci_of: defaultdict[int, list[int]] = defaultdict(list)  # one for each ALT allele of the record
+    for locus, row in enumerate(source.rows.tolist()):
+        loci_of[row].append(locus)
     number = -1  # of the record among those of the regions
     for block in open_vcf(source.path, source.name, again=True).blocks():
         for i, fixed in enumerate(block.fixed):
             if source.regions is not None and (fixed.chrom, fixed.pos) not in source.regions:
                 continue
             number += 1
-            locus = locus_of.get(number, -1)
-            if locus >= 0 and edges[locus + 1] > edges[locus]:
+            for locus in loci_of.get(number, ()):
                 cells = order[edges[locus] : edges[locus + 1]]
-                depths[cells] = _depths(RecordFields(block, i), source.columns[samples[cells]])
+                if len(cells):
+                    depths[cells] = _depths(RecordFields(block, i), source.columns[samples[cells]])
     return depths
 
 

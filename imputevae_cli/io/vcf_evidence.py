@@ -12,6 +12,7 @@ from imputevae_cli.data import evidence_report as found
 from imputevae_cli.data.codebook import (
     LAST_LEVEL,
     LAST_PHRED,
+    N_COUNTS,
     N_LEVELS,
     Codebook,
     VectorBook,
@@ -21,7 +22,16 @@ from imputevae_cli.data.codebook import (
     levels_of,
     likelihoods_of_keys,
 )
-from imputevae_cli.data.evidence import FIRST_FREE, FLAT, HAS_ALT, HAS_REF, Evidence, call_codes, special_table
+from imputevae_cli.data.evidence import (
+    FIRST_FREE,
+    FLAT,
+    HAS_ALT,
+    HAS_REF,
+    Evidence,
+    call_codes,
+    of_haploids,
+    special_table,
+)
 from imputevae_cli.data.evidence_frequencies import Tally, evidence_frequencies, posterior, some_loci
 from imputevae_cli.data.evidence_report import EvidenceReport
 from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix
@@ -52,14 +62,16 @@ NOMINAL = ReadModel()
 
 
 class _Batch(NamedTuple):
-    """Records of a batch: values int64 (b, n, w), depths int64 (b, n), -1 unknown; n_expected int64 (b, 1), values that
-    a cell should have; calls and halves int8 (b, n), see `FieldReader.decode`; ploidy: 2 for haploids too."""
+    """Records of a batch, of one ploidy: values int64 (b, n, w), depths int64 (b, n), -1 unknown; n_expected int64
+    (b, n or 1), values that a cell should have; calls and halves int8 (b, n), see `FieldReader.decode`; haploid: bool
+    (b, n or 1); ploidy: 2 for haploids too."""
 
     values: np.ndarray
     depths: np.ndarray
     n_expected: np.ndarray
     calls: np.ndarray
     halves: np.ndarray
+    haploid: np.ndarray
     ploidy: int = 2
 
 
@@ -72,18 +84,18 @@ class FieldReader:
         self._columns = columns if n_samples != len(columns) else None
         self._n = len(columns)
         self._taken: list[tuple[np.ndarray | None, np.ndarray | None]] = []  # values and depths of each record
-        self.book = Codebook((255 * 255) if field in COUNTS else N_LEVELS**3)
+        self.book = Codebook(2 * N_COUNTS if field in COUNTS else N_LEVELS**3)
         self.vectors: defaultdict[int, VectorBook] = defaultdict(VectorBook)  # of PL and GL of polyploids, by ploidy
         self.broken: Counter[str] = Counter()
         self.n_records = self.n_read = self.n_visible = self.n_informative = self.n_agreeing = 0
         self.n_half_calls = self.n_rescued = 0
         self._depth_counts = np.zeros(DEEPEST + 1, np.int64)
 
-    def take(self, record: RecordFields) -> None:
-        """Hold a record's values until its batch is decoded."""
+    def take(self, record: RecordFields, allele: int = 0) -> None:
+        """Hold a record's values until its batch is decoded, as one of its ALT alleles, from 0 on, sees them."""
         if self.field is None:
             return
-        values = self._own(values_of(record, self.field))
+        values = self._own(values_of(record, self.field, allele))
         self.n_records += values is not None
         depth = None if self.field in COUNTS or values is None else self._own(depths_of(record))
         self._taken.append((values, depth))
@@ -95,8 +107,9 @@ class FieldReader:
         """uint16 (b, samples): codes of those of the records taken that are kept, bool (taken,); of half-calls alone
         where no field is read.
 
-        calls: int8 (b, samples). halves: int8, 1 where a half-call shows REF, 2 where it shows ALT, else 0. ploidies:
-        (b,), 1 to 8.
+        calls: int8 (b, samples), haploid ones 0 or 2. halves: int8, 1 where a half-call shows REF, 2 where it shows
+        ALT, else 0. ploidies: (b, samples or 1), 1 to 8, of which 3 to 8 hold for the whole record; 0 for a missing
+        call whose ploidy its values tell.
         """
         taken = [pair for pair, wanted in zip(self._taken, keep.tolist(), strict=False) if wanted]
         self._taken.clear()
@@ -110,8 +123,9 @@ class FieldReader:
         if self.field is None:
             return codes
         ploidies = ploidies.astype(np.int64)
-        for ploidy in np.unique(np.maximum(ploidies, 2)).tolist():
-            rows = np.flatnonzero(np.maximum(ploidies, 2) == ploidy)
+        of_record = np.maximum(ploidies.max(1, initial=2), 2)
+        for ploidy in np.unique(of_record).tolist():
+            rows = np.flatnonzero(of_record == ploidy)
             some = codes if len(rows) == len(codes) else codes[rows]
             batch = self._batch([taken[row] for row in rows], ploidies[rows], calls[rows], halves[rows], ploidy)
             self._fill(some, batch)
@@ -135,8 +149,11 @@ class FieldReader:
                 values[row] = of_width(value, width)
             if depth is not None:
                 depths[row] = depth
-        n_expected = np.full((len(calls), 1), 2) if self.field in COUNTS else ploidies[:, None] + 1
-        return _Batch(values, depths, n_expected, calls, halves, ploidy)
+        haploid = ploidies == 1
+        if self.field not in COUNTS and (ploidies == 0).any():
+            haploid = haploid | ((ploidies == 0) & ((values != INT_END).sum(-1) == 2))
+        n_expected = np.where(haploid | (self.field in COUNTS), 2, ploidy + 1)
+        return _Batch(values, depths, n_expected, calls, halves, haploid, ploidy)
 
     def _fill(self, codes: np.ndarray, batch: _Batch) -> None:
         """Set the codes of the cells whose values can be used, in place; count the others by kind."""
@@ -188,7 +205,8 @@ class FieldReader:
         if batch.ploidy > 2:
             return np.minimum(phred - phred.min(-1, keepdims=True), LAST_PHRED - 1), batch.depths
         levels = levels_of(np.minimum(phred - phred.min(-1, keepdims=True), MOST_PHRED))
-        levels[..., 2] = np.where(batch.n_expected == 2, levels[..., :2].max(-1), levels[..., 2])  # haploid: no third
+        levels[..., 2] = np.where(batch.haploid, levels[..., 1], levels[..., 2])
+        levels[..., 1] = np.where(batch.haploid, levels.max(-1), levels[..., 1])  # no heterozygote to be told apart
         return np.where(in_range[..., None], levels, 0), batch.depths
 
     def _encode(self, codes: np.ndarray, batch: _Batch, levels: np.ndarray, usable: np.ndarray) -> None:
@@ -196,8 +214,11 @@ class FieldReader:
         if self.field in COUNTS:
             chosen = usable & (batch.halves == 0)  # what a half-call shows is not said in counts
             counts = batch.values[chosen]
-            codes[chosen] = self.book.encode(keys_of_counts(counts[:, 0], counts[:, 1]))
+            keys = keys_of_counts(counts[:, 0], counts[:, 1])
+            haploid = np.broadcast_to(batch.haploid, chosen.shape)[chosen]
+            codes[chosen] = self.book.encode(keys + N_COUNTS * haploid)
             return
+        levels[..., 1] = np.where(batch.haploid, LAST_LEVEL, levels[..., 1])
         levels = levels[usable]
         half = batch.halves[usable]
         if batch.ploidy > 2:
@@ -214,15 +235,21 @@ class FieldReader:
         special = special_table(ploidy)
         if self.field not in COUNTS:
             vectors = self.vectors[ploidy].likelihoods if ploidy > 2 else None
-            found = likelihoods_of_keys(self.book.keys, ploidy + 1) if vectors is None else vectors
-            return Evidence(codes, np.concatenate([special, found.reshape(-1, ploidy + 1)])), None
-        ref, alt = (np.r_[np.zeros(FIRST_FREE, np.int64), counts] for counts in counts_of_keys(self.book.keys))
+            likelihoods = likelihoods_of_keys(self.book.keys, ploidy + 1) if vectors is None else vectors
+            return Evidence(codes, np.concatenate([special, likelihoods.reshape(-1, ploidy + 1)])), None
+        haploid, keys = np.divmod(np.r_[np.zeros(FIRST_FREE, np.int64), self.book.keys], N_COUNTS)
+        ref, alt = counts_of_keys(keys)
         if ploidy > 2:
             return evidence_of_counts(ref, alt, codes, special)
         rough = Evidence(codes, np.ones((len(ref), ploidy + 1), np.float32))
         tally = Tally.of(rough, some_loci(codes.shape[0], codes.shape[1], FITTED_CELLS))
-        model = fit_read_model(ref, alt, tally.from_code(FIRST_FREE), ploidy)
-        return Evidence(codes, np.concatenate([special, model.likelihoods(ref, alt, ploidy)[FIRST_FREE:]])), model
+        # In a diploid matrix to diploid cells alone, whose model the haploid ones' reads are then read by
+        fitted = (np.arange(len(ref)) >= FIRST_FREE) & ((haploid == 0) | (ploidy == 1))
+        model = fit_read_model(ref, alt, tally.of_codes(fitted), ploidy)
+        table = model.likelihoods(ref, alt, ploidy)[FIRST_FREE:]
+        if ploidy == 2:
+            table = np.where(haploid[FIRST_FREE:, None], of_haploids(table), table)
+        return Evidence(codes, np.concatenate([special, table])), model
 
     @property
     def agreement(self) -> float | None:

@@ -73,7 +73,7 @@ class _KeyFinder(FieldReader):
         self.keys: set[str] = set()
         self.ploidy = 0
 
-    def take(self, record: RecordFields) -> None:
+    def take(self, record: RecordFields, allele: int = 0) -> None:
         self.keys.update(record.keys)
 
     def decode(self, calls: np.ndarray, halves: np.ndarray, ploidies: np.ndarray, keep: np.ndarray) -> np.ndarray:
@@ -89,7 +89,9 @@ class _Beside(FieldReader):
         self._fields = likelihoods, counts
         self._cells: list[tuple[np.ndarray, np.ndarray]] = []  # phred int64 (n, 3) and reads int64 (n, 2) by record
 
-    def take(self, record: RecordFields) -> None:
+    def take(self, record: RecordFields, allele: int = 0) -> None:
+        if "," in record.alt:  # likelihoods and reads are not those of two alleles
+            return
         phred, reads = (values_of(record, field) for field in self._fields)
         if phred is None or reads is None or phred.shape[1] != 3 or reads.shape[1] != 2:
             return

@@ -28,6 +28,7 @@ class RecordFields:
         self.ref, self.alt, self.keys = fixed.ref, fixed.alt, fixed.format.decode("utf-8", "replace").split(":")
         self._cells: list[list[bytes]] | None = None
         self._parts: list[bytes] | None = None
+        self._values: dict[str, np.ndarray] = {}
 
     def values(self, key: str) -> np.ndarray | None:
         """A field of all samples, (N, w): int64, or float32 for GL and GP; None where the record has none.
@@ -36,7 +37,9 @@ class RecordFields:
         """
         if key not in self.keys:
             return None
-        return _numbers(self._texts(self.keys.index(key)), key in _FLOAT_FIELDS)
+        if key not in self._values:
+            self._values[key] = _numbers(self._texts(self.keys.index(key)), key in _FLOAT_FIELDS)
+        return self._values[key]
 
     def _texts(self, at: int) -> list[bytes]:
         """The field at a place of FORMAT, of each sample."""

@@ -11,7 +11,8 @@ from imputevae_cli.data.genotypes import MISSING
 from imputevae_cli.data.ploidy import MOST_PLOIDY
 
 NO_DIPLOID, NO_HAPLOID, HALF_REF, HALF_ALT, OTHER, POLYPLOID, LONG = 3, 4, 7, 8, 9, 10, 11
-"""States of a cell: 0, 1 and 2 are diploid calls, with that many ALT alleles, 5 and 6 haploid ones.
+HAPLOID_REF, HAPLOID_ALT = 5, 6
+"""States of a cell: 0, 1 and 2 are diploid calls, with that many ALT alleles, HAPLOID_REF and HAPLOID_ALT haploid ones.
 
 NO_DIPLOID, NO_HAPLOID: missing, as `./.` and as `.`. HALF_REF, HALF_ALT: one allele is missing, the other is seen.
 OTHER: alleles beyond 1. POLYPLOID: more alleles than MOST_PLOIDY. LONG: not told from four characters. From
@@ -117,6 +118,14 @@ def genotype_codes(text: bytes, starts: np.ndarray, prefixed: bool) -> np.ndarra
     words &= np.uint32(0x00FF00FF)
     words |= words >> np.uint32(8)
     return words.astype(np.uint16)
+
+
+def alleles_of_codes(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both alleles of short genotypes, int16 each, -1 missing, -2 not there; codes: see `genotype_codes`."""
+    first, second = (codes & 15).astype(np.int16), (codes >> 8 & 15).astype(np.int16)
+    first[first == _POINT], second[second == _POINT] = -1, -1
+    second[(codes >> 4 & 15) == _END] = -2
+    return first, second
 
 
 def long_genotype(cell: bytes, prefixed: bool) -> tuple[int, int, int] | None:

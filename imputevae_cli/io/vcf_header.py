@@ -29,6 +29,10 @@ REFINED_DECLARATIONS = DECLARATIONS | {
     (b"FORMAT", b"OGT"): _OGT,
 }
 """Where visible calls may be rewritten."""
+SEVERAL_ALT = {
+    (b"INFO", b"INFO"): DECLARATIONS[b"INFO", b"INFO"].replace(b"Number=1", b"Number=A"),
+}
+"""In place of those above, where records have several ALT alleles."""
 REFINED_FORMAT = (*ADDED_FORMAT, b"OGT")
 _DECLARED = re.compile(rb"##(INFO|FORMAT|FILTER|contig)=<.*?ID=([^,>]+)")
 _PROVENANCE = (b"##imputevae_version=", b"##imputevae_command=")

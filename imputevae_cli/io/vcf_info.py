@@ -31,17 +31,23 @@ class AlleleCounts(NamedTuple):
     n_samples: int
 
 
-def impute_info(block: ImputedBlock) -> np.ndarray:
-    """The IMPUTE `info_score` over the imputed calls of each locus, float64 (b,); NaN where none was imputed."""
+def impute_info(block: ImputedBlock, haploid: np.ndarray | None = None) -> np.ndarray:
+    """The IMPUTE `info_score` over the imputed calls of each locus, float64 (b,); NaN where none was imputed.
+
+    haploid: bool (samples, b), cells that count as one allele; None where there are none.
+    """
     gp = block.gp.astype(np.int64)  # (samples, b, classes), thousandths
     ploidy = gp.shape[2] - 1
     counts = np.arange(ploidy + 1)
     e = gp @ counts
     spread = (1000 * (gp @ counts**2) - e * e) * block.imputed  # f - e^2 in millionths
-    n = block.imputed.sum(axis=0)
+    n_alleles = ploidy * block.imputed.sum(axis=0)
+    if haploid is not None and haploid.any():
+        n_alleles = n_alleles - (haploid & block.imputed).sum(axis=0)
+        e, spread = np.where(haploid, e / 2, e), np.where(haploid, spread / 4, spread)
     with np.errstate(invalid="ignore", divide="ignore"):
-        theta = (e * block.imputed).sum(axis=0) / (1000 * ploidy * n)
-    return info_score(theta, spread.sum(axis=0), 1e6 * ploidy * n)
+        theta = (e * block.imputed).sum(axis=0) / (1000 * n_alleles)
+    return info_score(theta, spread.sum(axis=0), 1e6 * n_alleles)
 
 
 def counts_alleles(info: bytes) -> bool:

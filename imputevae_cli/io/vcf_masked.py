@@ -28,8 +28,8 @@ def write_masked_vcf(
 ) -> None:
     """Write the input's records without the calls at (samples, loci), int (M,), loci rising; all else stays as it is.
 
-    A hidden cell is a bare `./.`, since likelihoods or depths would give it away; AC, AN, AF and NS follow where they
-    are present. Files and errors as in `write_vcf`.
+    A hidden cell is a bare `./.`, or `.` where it is haploid, since likelihoods or depths would give it away; AC, AN,
+    AF and NS follow where they are present. Files and errors as in `write_vcf`.
     """
     write_walk(path, _MaskedWalk(genotypes, samples, loci, command, version, progress), output_type, threads=1)
 
@@ -46,13 +46,14 @@ class _MaskedWalk(Walk):
     ):
         assert genotypes.source is not None  # what is masked is a file
         super().__init__(genotypes, genotypes.source, command, version, progress or NullProgress())
-        self._samples, self._edges = samples, np.searchsorted(loci, np.arange(genotypes.n_loci + 1))
+        records = genotypes.loci.records
+        self._samples, self._edges = samples, np.searchsorted(records[loci], np.arange(records[-1] + 2))
 
     def _header(self, lines: list[bytes], extra: list[bytes]) -> list[bytes]:
         return output_header(lines, self._genotypes.samples, self._version, self._command, extra, {})
 
-    def _loci(self) -> Iterator[list[int]]:
+    def _modelled(self) -> Iterator[list[int]]:
         return (self._samples[first:last].tolist() for first, last in pairwise(self._edges.tolist()))
 
-    def _spliced(self, splice: Splice, line: bytes, locus: list[int]) -> bytes:
-        return splice.masked(line, locus)
+    def _spliced(self, splice: Splice, line: bytes, record: list[int]) -> bytes:
+        return splice.masked(line, record)

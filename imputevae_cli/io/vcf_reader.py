@@ -13,32 +13,43 @@ from typing import Any
 
 import numpy as np
 
+from imputevae_cli.data.alleles import MOST_ALT, loci_of
+from imputevae_cli.data.evidence import CALL
 from imputevae_cli.data.genotypes import GenotypeMatrix, Loci, VcfSource
-from imputevae_cli.data.ploidy import MOST_PLOIDY, PLOIDY_NAMES, commonest_ploidy
+from imputevae_cli.data.haploid import HaploidCells
+from imputevae_cli.data.ploidy import MOST_PLOIDY, PLOIDY_NAMES
 from imputevae_cli.data.popmap import PopMap
 from imputevae_cli.data.region import Region, Regions
 from imputevae_cli.errors import InputError
 from imputevae_cli.io.sample_major import mapped, sample_major
 from imputevae_cli.io.selection import choose_samples
+from imputevae_cli.io.vcf_alleles import states_by_allele
 from imputevae_cli.io.vcf_evidence import FieldReader, Likelihoods, with_evidence
 from imputevae_cli.io.vcf_evidence_choice import choose_field
 from imputevae_cli.io.vcf_fields import RecordFields
-from imputevae_cli.io.vcf_genotypes import CALL_OF, HALF_OF, PLOIDY_OF, POLYPLOID, long_genotype
+from imputevae_cli.io.vcf_genotypes import CALL_OF, HALF_OF, HAPLOID_ALT, PLOIDY_OF, POLYPLOID, long_genotype
 from imputevae_cli.io.vcf_header import REFINED_FORMAT
+from imputevae_cli.io.vcf_ploidy import BOTH, HAPLOID, PloidiesSeen, chromosomes
 from imputevae_cli.io.vcf_records import Fixed, RecordBlock, VcfFile, open_vcf
 from imputevae_cli.io.vcf_text import is_stream, spool
 from imputevae_cli.log import ProgressOption, chosen_progress
 
-MULTIALLELIC, NO_ALT, SYMBOLIC, NO_GT, NO_CALL = "multiallelic", "no ALT", "symbolic or * ALT", "no GT", "no call"
-MIXED = "calls of several ploidies"
-"""Reasons why a record is not modelled; records of another ploidy than most are counted as `haploid` or the like."""
+TOO_MANY_ALT, NO_ALT, SYMBOLIC = f"more than {MOST_ALT} ALT alleles", "no ALT", "symbolic ALT"
+NO_GT, NO_CALL, TWICE = "no GT", "no call", "an allele named twice"
+UNCLEAR_PLOIDY, MIXED = "a sample of another ploidy than around it", "calls of several ploidies"
+POLYPLOID_ALT = "several ALT alleles of polyploids"
+"""Reasons why a record is not modelled; where there are polyploids, records of another ploidy than most are counted as
+`diploid` or the like."""
 
 OUTSIDE = -1
 """The row of a locus that is read as context of the regions: see `VcfSource.rows`."""
 
 PROBED = 500
 """Records at the beginning of a file that tell which of its fields is evidence."""
-_PLOIDY_OF_BIT = {1 << i: i + 1 for i in range(MOST_PLOIDY)}
+_PLOIDY_OF_BITS = np.array([0 if bits & (bits - 1) else bits.bit_length() for bits in range(1 << MOST_PLOIDY)])
+"""By what the calls of a record show, a bit for each ploidy: the ploidy, or 0 where it is not one alone."""
+_COPIES_OF = np.where(np.arange(len(CALL_OF)) == HAPLOID_ALT, 2, CALL_OF).astype(np.int8)
+"""By state of a cell, the call as a count of ALT alleles of two: a haploid one is a homozygote (see `HaploidCells`)."""
 _OWN_INFO = re.compile(rb"(?:^|;)(INFO|NIMP)(?=[=;]|$)")
 
 
@@ -54,7 +65,10 @@ def read_vcf(
     progress: ProgressOption = None,
     spool_dir: Path | None = None,
 ) -> GenotypeMatrix:
-    """Read the calls of the biallelic records; a half-call is missing, and the allele seen is evidence.
+    """Read the calls of the records; a half-call is missing, and the allele seen is evidence.
+
+    A record of several ALT alleles becomes a locus for each of them, against all others: see `Loci`. A record whose
+    samples are of another ploidy than around it is not modelled.
 
     path: VCF, VCF.gz (BGZF or gzip) or BCF, or `-` for standard input; a stream is copied into `spool_dir`, and a BCF
     as text. samples: keep these alone, in the file's order. include_pops: keep the samples of these populations.
@@ -113,7 +127,6 @@ class _Reading:
     evidence_blocks: deque[np.ndarray] = field(
         default_factory=deque
     )  # uint16 (b, samples) each, where there is evidence
-    ploidies: list[int] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
     loci: tuple[list[Any], ...] = field(default_factory=lambda: ([], [], [], [], []))  # chrom, pos, ref, alt, id
     own_keys: set[tuple[bytes, bytes]] = field(default_factory=set)
@@ -123,6 +136,10 @@ class _Reading:
     n_with_gt: int = 0
     reasons: dict[tuple[str, str], str | None] = field(default_factory=dict)
     kept: np.ndarray | None = None  # bool, the loci read that `matrix` kept
+    ploidy: int = 2  # of the matrix, once it is made
+
+    def __post_init__(self) -> None:
+        self.ploidies = PloidiesSeen(len(self.columns))
 
     def take(self, block: RecordBlock) -> None:
         """Put a block's records into the matrix, or count them as passed through."""
@@ -180,28 +197,61 @@ class _Reading:
         if len(self.columns) < states.shape[1]:
             states = states[:, self.columns]
         self._check_ploidy(block, wanted, states)
-        bits = np.bitwise_or.reduce(PLOIDY_OF[states], axis=1).tolist()
-        ploidy = np.array([_PLOIDY_OF_BIT.get(bit, 0) for bit in bits])
-        inside, none = rows != OUTSIDE, np.array(bits) == 0
-        self.passed[MIXED] += int((inside & (ploidy == 0) & ~none).sum())
-        self.passed[NO_CALL] += int((inside & none).sum())
-        keep = ploidy > 0
+        wanted, rows, states, alleles = self._by_allele(block, wanted, rows, states)
+        bits = np.bitwise_or.reduce(PLOIDY_OF[states], axis=1)
+        keep = self._of_one_kind(block, wanted, rows, bits, alleles)
         kept = np.flatnonzero(keep)
         states = states[kept]
         calls = mapped(states.shape, np.int8)
-        calls[:] = CALL_OF[states]
+        calls[:] = _COPIES_OF[states]
         self.blocks.append(calls)
+        self.ploidies.take(states, bits[kept])
         if self.evidence is not None:
-            for i in wanted.tolist():
-                self.evidence.take(RecordFields(block, i))
-            self.evidence_blocks.append(self.evidence.decode(calls, HALF_OF[states], ploidy[kept], keep))
-        self.ploidies.extend(ploidy[kept].tolist())
+            fields = {i: RecordFields(block, i) for i in set(wanted.tolist())}
+            for i, allele in zip(wanted.tolist(), alleles.tolist(), strict=True):
+                self.evidence.take(fields[i], allele)
+            shown = bits[kept, None]
+            if (shown == BOTH).any():
+                shown = np.where(shown == BOTH, PLOIDY_OF[states], shown)
+            shown = _PLOIDY_OF_BITS[shown]
+            self.evidence_blocks.append(self.evidence.decode(calls, HALF_OF[states], shown, keep))
         self.rows.extend(rows[kept].tolist())
-        for i in wanted[kept].tolist():
+        for i, allele in zip(wanted[kept].tolist(), alleles[kept].tolist(), strict=True):
             fixed = block.fixed[i]
-            locus = (intern(fixed.chrom), fixed.pos, intern(fixed.ref), intern(fixed.alt), fixed.id)
+            alt = fixed.alt if fixed.n_alt == 1 else loci_of(fixed.alt)[allele]
+            locus = (intern(fixed.chrom), fixed.pos, intern(fixed.ref), intern(alt), fixed.id)
             for column, value in zip(self.loci, locus, strict=True):
                 column.append(value)
+
+    def _by_allele(
+        self, block: RecordBlock, wanted: np.ndarray, rows: np.ndarray, states: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Records as loci, one for each ALT allele: `wanted`, `rows`, `states` and the allele, from 0 on, of each."""
+        n_alt = np.array([block.fixed[i].n_alt for i in wanted.tolist()])
+        if (n_alt == 1).all():
+            return wanted, rows, states, np.zeros(len(wanted), np.int64)
+        first = np.cumsum(n_alt) - n_alt
+        index = np.repeat(np.arange(len(wanted)), n_alt)
+        by_allele = states[index]
+        for i in np.flatnonzero(n_alt > 1).tolist():
+            of_record = states_by_allele(block, int(wanted[i]), states[i], self.columns)
+            by_allele[first[i] : first[i] + n_alt[i]] = of_record
+        return wanted[index], rows[index], by_allele, np.arange(len(index)) - first[index]
+
+    def _of_one_kind(
+        self, block: RecordBlock, wanted: np.ndarray, rows: np.ndarray, bits: np.ndarray, alleles: np.ndarray
+    ) -> np.ndarray:
+        """Loci whose calls are haploid, diploid, or of one ploidy above that and of one ALT allele, bool (wanted,).
+
+        The records of the others are counted. bits: uint8 (wanted,), what the calls show, a bit for each ploidy.
+        """
+        is_polyploid = bits > BOTH
+        mixed = is_polyploid & (_PLOIDY_OF_BITS[bits] == 0)
+        several = is_polyploid & ~mixed & np.array([block.fixed[i].n_alt > 1 for i in wanted.tolist()])
+        counted = (rows != OUTSIDE) & (alleles == 0)
+        for reason, some in ((NO_CALL, bits == 0), (MIXED, mixed), (POLYPLOID_ALT, several)):
+            self.passed[reason] += int((counted & some).sum())
+        return ~((bits == 0) | mixed | several)
 
     def _check_ploidy(self, block: RecordBlock, wanted: np.ndarray, states: np.ndarray) -> None:
         if not (states == POLYPLOID).any():
@@ -223,17 +273,15 @@ class _Reading:
             n = len(self.blocks.popleft())
             if self.evidence_blocks:
                 self.evidence_blocks.popleft()
-            for column in (self.rows, self.ploidies, *self.loci):
+            self.ploidies.forget(n)
+            for column in (self.rows, *self.loci):
                 del column[:n]
 
     def matrix(self, populations: np.ndarray | None) -> GenotypeMatrix:
         """The matrix of all that was read. Raises InputError where there is too little to model."""
         self._check_content()
         rows = np.array(self.rows, np.int64)
-        ploidy = commonest_ploidy(self.ploidies)
-        keep = np.array(self.ploidies) == ploidy
-        for other in set(self.ploidies) - {ploidy}:
-            self.passed[PLOIDY_NAMES[other]] += int(((np.array(self.ploidies) == other) & (rows != OUTSIDE)).sum())
+        keep, haploid = self._resolve_ploidies(rows)
         keep &= self._is_near(rows)
         if keep.sum() < 2:
             raise InputError(
@@ -257,14 +305,54 @@ class _Reading:
         samples = tuple(self.file.header.samples[column] for column in self.columns)
         calls = sample_major(self.blocks, keep, len(samples), np.int8)
         self.kept = keep
-        return GenotypeMatrix(calls, samples, loci, ploidy, populations, source)
+        if self.ploidy == 1:
+            _replace(calls, 2, 1)
+        return GenotypeMatrix(
+            calls, samples, loci, self.ploidy, populations, source, haploid=haploid and haploid.at_loci(keep)
+        )
+
+    def _resolve_ploidies(self, rows: np.ndarray) -> tuple[np.ndarray, HaploidCells | None]:
+        """Loci whose calls are of the ploidies around them, bool (L,), and the haploid cells of a diploid matrix.
+
+        Where most are polyploid, the ploidy of most is kept alone. The others are counted. rows: int64 (L,).
+        """
+        self.ploidy, shown = self.ploidies.commonest, np.array(self.ploidies.shown)
+        haploid = None
+        if self.ploidy > 2:
+            keep = shown == 1 << (self.ploidy - 1)
+            others = ~keep
+        else:
+            others = shown > BOTH
+            clear, haploid = self._haploid_and_diploid(others)
+            keep = clear & ~others
+            self._pass(UNCLEAR_PLOIDY, rows[~clear & ~others])
+        for bits in np.unique(shown[others]).tolist():
+            self._pass(MIXED if bits == BOTH else PLOIDY_NAMES[_PLOIDY_OF_BITS[bits]], rows[shown == bits])
+        return keep, haploid
+
+    def _haploid_and_diploid(self, others: np.ndarray) -> tuple[np.ndarray, HaploidCells | None]:
+        """See `_resolve_ploidies`; others: bool (L,), loci of polyploids."""
+        if self.ploidies.is_uniform:
+            self.ploidy = 1 if HAPLOID in self.ploidies.shown else 2
+            return np.ones(len(self.ploidies.shown), bool), None
+        clear, haploid = self.ploidies.resolved(self.blocks, chromosomes(self.loci[0]))
+        used = haploid.samples[:, np.unique(haploid.stretch[clear & ~others])]
+        self.ploidy = 1 if used.all() else 2
+        return clear, haploid if used.any() and not used.all() else None
+
+    def _pass(self, reason: str, rows: np.ndarray) -> None:
+        """Count the records of loci at `rows`, int64 (m,), as not modelled."""
+        self.passed[reason] += len(np.unique(rows[rows != OUTSIDE]))
 
     def codes(self) -> np.ndarray | None:
         """uint16 (samples, loci): the evidence beside the matrix, None where there is none."""
         if self.evidence is None or (self.evidence.field is None and not self.evidence.n_half_calls):
             return None
         assert self.kept is not None  # `matrix` comes first
-        return sample_major(self.evidence_blocks, self.kept, len(self.columns), np.uint16)
+        codes = sample_major(self.evidence_blocks, self.kept, len(self.columns), np.uint16)
+        if self.ploidy == 1:
+            _replace(codes, CALL + 2, CALL + 1)
+        return codes
 
     def _is_near(self, rows: np.ndarray) -> np.ndarray:
         """bool (loci,): those of the regions, and on either side of each no more than `context` of its chromosome.
@@ -301,14 +389,23 @@ class _Reading:
         return ", ".join(f"{count} {reason}" for reason, count in self.passed.items() if count) or "none"
 
 
+def _replace(values: np.ndarray, old: int, new: int) -> None:
+    """Put `new` in place of `old`, row by row: nothing of the size of all values is made."""
+    for row in values:
+        row[row == old] = new
+
+
 def why_not_modelled(ref: str, alt: str) -> str | None:
     """The reason why a record of these alleles is passed through, or None where it is modelled.
 
-    Any two names are alleles, `-` and numbers too, but for what VCF gives a meaning of its own.
+    Any names are alleles, `-`, `*` and numbers too, but for what VCF gives another meaning. alt: parted by commas.
     """
     if alt == ".":
         return NO_ALT
-    if "," in alt:
-        return MULTIALLELIC
-    symbolic = alt == "*" or ref == "*" or set("<>[]") & set(ref + alt)
-    return SYMBOLIC if symbolic or (len(alt) > 1 and (alt[0] == "." or alt[-1] == ".")) else None
+    alleles = alt.split(",")
+    if len(alleles) > MOST_ALT:
+        return TOO_MANY_ALT
+    breakend = any(not a or a == "." or a[0] == "." or a[-1] == "." for a in alleles)
+    if breakend or ref == "*" or set("<>[]") & set(ref + alt):
+        return SYMBOLIC
+    return TWICE if len({ref, *alleles}) <= len(alleles) else None

@@ -78,6 +78,10 @@ class RecordBlock:
         """The text of the sample columns of the i-th record."""
         return self.text[self.ends[i, N_FIXED - 1] + 1 : self.ends[i, -1]]
 
+    def starts_of(self, i: int) -> np.ndarray:
+        """int64 (samples,): where each sample column of the i-th record begins in the text."""
+        return self.ends[i, N_FIXED - 1 : -1] + 1
+
     def states(self, rows: np.ndarray) -> np.ndarray:
         """The states (see `vcf_genotypes`) of the genotypes of some records that have GT, uint8 (rows, samples).
 

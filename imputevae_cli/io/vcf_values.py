@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from imputevae_cli.data.alleles import genotypes, of_allele
 from imputevae_cli.io.vcf_fields import FLOAT_END, INT_END, INT_MISSING, RecordFields
 
 MOST_PHRED = 1 << 20
@@ -11,14 +12,54 @@ BASES = "CATG"
 """The order of ipyrad's counts."""
 
 
-def values_of(record: RecordFields, field: str) -> np.ndarray | None:
-    """A field's values, int64 (N, w), in phred or reads, with INT_MISSING and INT_END; None where it is absent."""
+def values_of(record: RecordFields, field: str, allele: int = 0) -> np.ndarray | None:
+    """A field's values, int64 (N, w), in phred or reads, with INT_MISSING and INT_END; None where it is absent.
+
+    allele: of a record with several ALT alleles, the one that is counted, from 0 on: its values are against all others.
+    """
     values = record.values(field)
     if values is None:
         return None
+    n_alt = record.alt.count(",") + 1
     if field == "CATG":
-        return _of_alleles(values, record.ref, record.alt)
-    return _phred(values, is_log=field == "GL") if field in ("GL", "GP") else values
+        return _of_bases(values, [record.ref, *record.alt.split(",")], allele)
+    if field in ("GL", "GP"):
+        values = _phred(values, is_log=field == "GL")
+    if n_alt == 1:
+        return values
+    return _reads_against(values, allele, n_alt) if field == "AD" else _best_of_genotypes(values, allele, n_alt)
+
+
+def _reads_against(reads: np.ndarray, allele: int, n_alt: int) -> np.ndarray:
+    """The reads of all other alleles and of one ALT, int64 (N, 2), from those of every allele, (N, w)."""
+    out = np.full((len(reads), 2), INT_END, np.int64)
+    reads = of_width(reads, n_alt + 1)
+    whole = _has_length(reads, n_alt + 1)
+    some = reads[whole]
+    out[whole, 1] = some[:, allele + 1]
+    out[whole, 0] = some.sum(1) - some[:, allele + 1]
+    out[whole] = np.where((some == INT_MISSING).any(1)[:, None], INT_MISSING, out[whole])
+    out[whole] = np.where((some < 0).any(1)[:, None] & (out[whole] != INT_MISSING), -1, out[whole])
+    return out
+
+
+def _best_of_genotypes(values: np.ndarray, allele: int, n_alt: int) -> np.ndarray:
+    """Phred values by the copies of one ALT, int64 (N, 3), each the least of its genotypes, from those of a haploid's
+    alleles or of a diploid's genotypes, (N, w). A cell of another length is left with one value, which is too few."""
+    out = np.full((len(values), 3), INT_END, np.int64)
+    values = of_width(values, len(genotypes(n_alt)))
+    out[:, 0] = values[:, 0]
+    haploid, diploid = _has_length(values, n_alt + 1), _has_length(values, len(genotypes(n_alt)))
+    some = values[haploid, : n_alt + 1]
+    out[haploid, 0] = np.delete(some, allele + 1, axis=1).min(1)
+    out[haploid, 1] = some[:, allele + 1]
+    out[diploid] = of_allele(values[diploid], allele, n_alt)
+    return out
+
+
+def _has_length(values: np.ndarray, length: int) -> np.ndarray:
+    """bool (N,): cells of so many values."""
+    return np.asarray(np.sum(values != INT_END, axis=1) == length)
 
 
 def depths_of(record: RecordFields) -> np.ndarray | None:
@@ -31,11 +72,15 @@ def depths_of(record: RecordFields) -> np.ndarray | None:
     return None
 
 
-def _of_alleles(counts: np.ndarray, ref: str, alt: str) -> np.ndarray | None:
-    """The reads of REF and ALT, int64 (N, 2), out of those of C, A, T and G; None where an allele is no base."""
-    if counts.shape[1] != len(BASES) or ref.upper() not in BASES or alt.upper() not in BASES:
+def _of_bases(counts: np.ndarray, alleles: list[str], allele: int) -> np.ndarray | None:
+    """The reads of all other alleles and of one ALT, int64 (N, 2), out of those of C, A, T and G.
+
+    None where an allele is no base."""
+    if counts.shape[1] != len(BASES) or any(name.upper() not in BASES or len(name) != 1 for name in alleles):
         return None
-    return counts[:, [BASES.index(ref.upper()), BASES.index(alt.upper())]]
+    at = [BASES.index(name.upper()) for name in alleles]
+    own = at.pop(allele + 1)
+    return np.stack([counts[:, at].sum(1), counts[:, own]], 1)
 
 
 def _phred(values: np.ndarray, is_log: bool) -> np.ndarray:

@@ -10,14 +10,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
+
 from imputevae_cli.data.fill_bias import FillBias
 from imputevae_cli.data.genotypes import GenotypeMatrix, ImputedBlocks, VcfSource
 from imputevae_cli.errors import InputError, OutputError
 from imputevae_cli.io.bcftools import BcftoolsError, run_bcftools
 from imputevae_cli.io.outputs import INDEXES, STDOUT, BgzfFile, atomic_output, standard_output
+from imputevae_cli.io.vcf_filled import filled_records
 from imputevae_cli.io.vcf_header import (
     DECLARATIONS,
     REFINED_DECLARATIONS,
+    SEVERAL_ALT,
     Renamed,
     declared_by,
     missing_declarations,
@@ -26,7 +30,7 @@ from imputevae_cli.io.vcf_header import (
     with_renamed,
 )
 from imputevae_cli.io.vcf_index import make_index
-from imputevae_cli.io.vcf_splice import Locus, Splice, filled_loci
+from imputevae_cli.io.vcf_splice import Record, Splice
 from imputevae_cli.io.vcf_text import vcf_lines
 from imputevae_cli.log import Progress, ProgressOption, chosen_progress, logger
 
@@ -166,11 +170,11 @@ class Walk:
         """The header of the output, out of the input's and of declarations that it lacks."""
         raise NotImplementedError
 
-    def _loci(self) -> Iterator[Any]:
+    def _modelled(self) -> Iterator[Any]:
         """What is to be spliced into each modelled record, in order."""
         raise NotImplementedError
 
-    def _spliced(self, splice: Splice, line: bytes, locus: Any) -> bytes:
+    def _spliced(self, splice: Splice, line: bytes, record: Any) -> bytes:
         """A modelled record's line for the output."""
         raise NotImplementedError
 
@@ -206,10 +210,11 @@ class Walk:
         source, genotypes = self._source, self._genotypes
         regions = source.regions
         place = _Order()
-        loci = self._loci()
-        splice = Splice(genotypes.ploidy, self._columns, self.refines)
-        rows = iter(source.rows.tolist())
-        next_row = next(rows, None)
+        records = self._modelled()
+        splice = Splice(self._columns, self.refines)
+        first_loci = np.flatnonzero(np.diff(source.rows, prepend=-1))  # of each record
+        rows = iter(zip(source.rows[first_loci].tolist(), genotypes.loci.pos[first_loci].tolist(), strict=True))
+        next_row, next_pos = next(rows, (None, None))
         number = -1
         for line in lines:
             chrom, pos, _ = line.split(b"\t", 2)
@@ -219,12 +224,11 @@ class Walk:
             place.see(chrom, int(pos))
             line = self._taken_over(line)
             if number == next_row:
-                locus = next(loci)
-                if int(pos) != genotypes.loci.pos[self.summary.modelled]:
+                if int(pos) != next_pos:
                     raise self._changed()
-                next_row = next(rows, None)
+                next_row, next_pos = next(rows, (None, None))
                 self.summary.modelled += 1
-                yield self._spliced(splice, line, locus)
+                yield self._spliced(splice, line, next(records))
             else:
                 yield line if self._columns is None else splice.passed(line)
         self.summary.records = number + 1
@@ -246,6 +250,8 @@ class _Filling(Walk):
 
     def _header(self, lines: list[bytes], extra: list[bytes]) -> list[bytes]:
         declarations = REFINED_DECLARATIONS if self.refines else DECLARATIONS
+        if not self._genotypes.loci.begins_record.all():
+            declarations = declarations | SEVERAL_ALT
         self._renamed = renamed_fields(lines, self._source.own_keys, declarations)
         extra = [line for line in extra if declared_by(line) not in declarations]
         extra = [*(field.declaration for field in self._renamed.values()), *extra]
@@ -254,15 +260,15 @@ class _Filling(Walk):
     def _taken_over(self, line: bytes) -> bytes:
         return with_renamed(line, self._renamed) if self._renamed else line
 
-    def _loci(self) -> Iterator[Locus]:
-        return filled_loci(self._imputed)
+    def _modelled(self) -> Iterator[Record]:
+        return filled_records(self._imputed)
 
-    def _spliced(self, splice: Splice, line: bytes, locus: Locus) -> bytes:
-        self.summary.imputed += locus.n_imputed
-        self.summary.missing += len(locus.missing)
-        self.summary.uncertain += locus.n_uncertain
-        self.summary.refined += len(locus.refined)
-        return splice.modelled(line, locus)
+    def _spliced(self, splice: Splice, line: bytes, record: Record) -> bytes:
+        self.summary.imputed += record.n_imputed
+        self.summary.missing += len(record.missing)
+        self.summary.uncertain += record.n_uncertain
+        self.summary.refined += len(record.refined)
+        return splice.modelled(line, record)
 
 
 class _Order:

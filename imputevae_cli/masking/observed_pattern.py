@@ -12,6 +12,7 @@ import numpy as np
 
 from imputevae_cli.data.frequencies import alt_frequencies_of
 from imputevae_cli.data.genotypes import MISSING, genotype_counts, missing_per_sample
+from imputevae_cli.data.haploid import HaploidCells
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,7 @@ def observed_like_hidden_cells(
     rng: np.random.Generator,
     populations: np.ndarray | None = None,
     rules: PatternRules = DEFAULT,
+    haploid: HaploidCells | None = None,
 ) -> np.ndarray:
     """Known cells to hide, chosen so that they are missing as the real missing calls are.
 
@@ -118,8 +120,13 @@ def observed_like_hidden_cells(
     draw lays the place of a real missing run over a random sample; otherwise cells are drawn one by one. Where whole
     populations lack loci beyond chance (`lost_shares`), as great a share of the cells is hidden by the locus. Every
     sample keeps a known call, and a locus that varies still varies in what is left: files hold loci that vary in
-    the calls one sees, so to guess at others would measure a task that nobody has.
+    the calls one sees, so to guess at others would measure a task that nobody has. haploid: says who is absent on a
+    chromosome, such as females on Y: that is no missing call.
     """
+    if haploid is not None and haploid.absent.any():
+        present = np.where(haploid.absent_in(0, None), np.int8(0), calls)
+        cells = observed_like_hidden_cells(present, chrom_codes, prop, rng, populations, rules)
+        return cells[calls.flat[cells] != MISSING]
     shares = np.zeros(1) if populations is None else lost_shares(calls, populations, rules)
     lost = shares.sum() if shares.sum() > rules.lost else 0.0
     by_locus = np.zeros(0, np.int64)

@@ -9,6 +9,7 @@ import numpy as np
 
 from imputevae_cli.config import SimSettings
 from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix, missing_per_sample
+from imputevae_cli.data.hidden_calls import of_whole_records
 from imputevae_cli.errors import ConfigError, InputError
 from imputevae_cli.masking.observed_pattern import as_matrix, dropped_loci, hidden_clades, observed_like_hidden_cells
 from imputevae_cli.masking.trees import Clades, distances, neighbour_joining
@@ -90,19 +91,21 @@ def hidden_cells(
     nonrandom: clades of `tree`, or of a neighbour-joining tree, lose a locus together; nonrandom_weighted: drawn in
     proportion to the length of the branch above them. dropout: a population loses a locus, loci of rare alleles first.
     A locus that would show a single allele is left out, since its file would not hold it either; a sample keeps
-    a known call. Raises InputError when fewer than MIN_HIDDEN calls can be hidden, or there is no tree to be had;
-    ConfigError for dropout without populations.
+    a known call. The loci of a record of several ALT alleles are hidden together. Raises InputError when fewer than
+    MIN_HIDDEN calls can be hidden, or there is no tree to be had; ConfigError for dropout without populations.
     """
     calls = genotypes.calls
     if strategy == "observed":
         populations = None if genotypes.populations is None else _population_codes(genotypes)
-        cells = observed_like_hidden_cells(calls, genotypes.loci.chrom_codes, prop, generator, populations)
+        codes, haploid = genotypes.loci.chrom_codes, genotypes.haploid
+        cells = observed_like_hidden_cells(calls, codes, prop, generator, populations, haploid=haploid)
     else:
         known = calls != MISSING
         hidden = _CHOICES[strategy](genotypes, known, prop, generator, tree)
         hidden[:, ~_is_polymorphic(np.where(hidden, MISSING, calls), genotypes.ploidy)] = False
         _keep_last_call(hidden, known)
         cells = np.flatnonzero(hidden)
+    cells = of_whole_records(cells, genotypes.loci.several)
     if len(cells) < MIN_HIDDEN:
         n_known = calls.size - int(missing_per_sample(calls).sum())
         raise InputError(

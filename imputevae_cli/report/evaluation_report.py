@@ -118,6 +118,7 @@ def _input(genotypes: GenotypeMatrix) -> dict[str, Any]:
         "samples": genotypes.n_samples,
         "loci": genotypes.n_loci,
         "ploidy": genotypes.ploidy,
+        "haploid_cells": genotypes.haploid.n_cells if genotypes.haploid is not None else 0,
         "missing_share": float((genotypes.calls == MISSING).mean()),
         "evidence": genotypes.evidence_report.reason
         if genotypes.visible_calls_are_uncertain and genotypes.evidence_report

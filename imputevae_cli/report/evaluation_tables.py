@@ -52,7 +52,7 @@ def per_locus(evaluation: Evaluation, genotypes: GenotypeMatrix) -> dict[str, np
     there = np.isfinite(evaluation.guess.gp[:, 0])
     return {
         **{name: getattr(loci, name)[index] for name in ("chrom", "pos", "ref", "alt")},
-        "maf": minor_allele_frequencies(genotypes.calls, genotypes.ploidy)[index],
+        "maf": minor_allele_frequencies(genotypes.calls, genotypes.ploidy, genotypes.haploid)[index],
         "missing_share": (genotypes.calls == MISSING).mean(0)[index],
         **_figures_by(evaluation, place, len(index), names),
         "info": impute_info(evaluation.guess.gp[there], place[there], len(index)),

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from imputevae_cli.data.ploidy import PLOIDY_NAMES
 from imputevae_cli.io.outputs import atomic_output
 from imputevae_cli.report import figures, labels, popgen_figures
 from imputevae_cli.report.figures import Figure
@@ -113,7 +112,8 @@ def _facts_of_data(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     source, masking = _part(report, "input"), _part(report, "masking")
     if source.get("samples"):
         loci, ploidy = source.get("loci") or 0, source.get("ploidy") or 2
-        yield "Data", f"{source['samples']:,} samples, {loci:,} loci, {PLOIDY_NAMES.get(ploidy, f'ploidy {ploidy}')}"
+        ploidies = labels.ploidy_in_words(ploidy, source.get("haploid_cells"))
+        yield "Data", f"{source['samples']:,} samples, {loci:,} loci, {ploidies}"
     if is_number(source.get("missing_share")):
         yield "Calls missing in the file", percent(source["missing_share"])
     yield "Populations", ", ".join(f"{name} ({n})" for name, n in (source.get("populations") or {}).items())

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any, TypeGuard
 
-from imputevae_cli.data.ploidy import genotype_texts
+from imputevae_cli.data.ploidy import PLOIDY_NAMES, genotype_texts
 
 MODEL = "model"
 METHODS = {
@@ -133,6 +133,12 @@ def class_names(ploidy: int) -> list[str]:
     if ploidy > 2:
         return list(genotype_texts(ploidy))
     return ["REF", "ALT"] if ploidy == 1 else ["hom. REF", "het.", "hom. ALT"]
+
+
+def ploidy_in_words(ploidy: int, n_haploid: int | None) -> str:
+    """The ploidy of a file. n_haploid: cells of a diploid file that are haploid."""
+    name = PLOIDY_NAMES.get(ploidy, f"ploidy {ploidy}")
+    return f"{name}, {n_haploid:,} calls haploid" if n_haploid else name
 
 
 def known_value(report: Mapping[str, Any], method: str, metric: str) -> float | None:

@@ -36,6 +36,7 @@ KEYS = frozenset(
         "masks",
         "ensemble",
         "evidence",
+        "haploid",
         "expected",
         "curve",
     }

@@ -132,6 +132,9 @@ def _digest(genotypes: GenotypeMatrix) -> str:
     if genotypes.evidence is not None:
         for row in (*genotypes.evidence.codes, genotypes.evidence.table):
             digest.update(np.ascontiguousarray(row).data)
+    if genotypes.haploid is not None:
+        for part in genotypes.haploid.state().values():
+            digest.update(np.ascontiguousarray(part).data)
     loci, populations = genotypes.loci, genotypes.populations
     for column in (genotypes.samples, loci.chrom, loci.ref, loci.alt, () if populations is None else populations):
         digest.update("\n".join(map(str, column)).encode() + b"\0")

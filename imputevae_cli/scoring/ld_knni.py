@@ -35,15 +35,17 @@ def ld_knni(
     samples: np.ndarray,
     loci: np.ndarray,
     rng: np.random.Generator,
+    records: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
     """Calls int8 (M,), genotype probabilities float32 (M, C) of missing cells, and what was chosen.
 
-    samples, loci: int (M,), the cells. chrom_codes: int32 (L,). The number l of loci and k of neighbours are those of
+    samples, loci: int (M,), the cells. chrom_codes: int32 (L,). records: int (L,), see `Loci.records`: loci of one do
+    not vote for each other. The number l of loci and k of neighbours are those of
     the highest concordance on calls hidden for it, as in the paper. The paper gives calls alone; for probabilities, the
     shares of the votes are mixed with the locus's genotype frequencies, as much of them as has the least log loss.
     """
     n_classes = ploidy + 1
-    near, l_best, k_best, mix = _choose(calls, chrom_codes, n_classes, rng)
+    near, l_best, k_best, mix = _choose(calls, chrom_codes, n_classes, rng, records)
     shares = baselines.genotype_frequencies(calls, n_classes)[-1]  # (L, C)
     gp = np.zeros((len(samples), n_classes), np.float32)
     called = np.zeros(len(samples), np.int8)
@@ -55,13 +57,17 @@ def ld_knni(
 
 
 def _choose(
-    calls: np.ndarray, chrom_codes: np.ndarray, n_classes: int, rng: np.random.Generator
+    calls: np.ndarray,
+    chrom_codes: np.ndarray,
+    n_classes: int,
+    rng: np.random.Generator,
+    records: np.ndarray | None,
 ) -> tuple[np.ndarray, int, int, float]:
     """The correlated loci, int (L, most); l, k and the share of genotype frequencies that do best on hidden calls."""
     hidden = as_matrix(observed_like_hidden_cells(calls, chrom_codes, HIDDEN_SHARE, rng), calls.shape)
     seen = np.where(hidden, np.int8(MISSING), calls)
     most = min(max(LOCI_TRIED), calls.shape[1] - 1)
-    near = correlated_loci(seen, most)
+    near = correlated_loci(seen, most, records=records)
     tried: dict[int, list[np.ndarray]] = {n: [] for n in LOCI_TRIED if n <= most} or {most: []}
     truth, expected = [], []
     shares = baselines.genotype_frequencies(seen, n_classes)[-1]
@@ -90,8 +96,8 @@ def _by_locus(loci: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
             yield int(loci[order[first]]), order[first:last]
 
 
-def correlated_loci(calls: np.ndarray, n: int, block: int = 256) -> np.ndarray:
-    """The n loci most correlated with each locus, itself left out, int (L, n), best first.
+def correlated_loci(calls: np.ndarray, n: int, block: int = 256, records: np.ndarray | None = None) -> np.ndarray:
+    """The n loci most correlated with each locus, itself and others of its record left out, int (L, n), best first.
 
     Correlated: by squared correlation of the calls over the samples known at both loci, with the mean and variance of
     each locus over all its known calls. At most MOST_SAMPLES samples serve, evenly chosen; of more than ALL_PAIRS loci,
@@ -108,6 +114,8 @@ def correlated_loci(calls: np.ndarray, n: int, block: int = 256) -> np.ndarray:
         r2 /= np.maximum(known[:, start:stop].T @ known[:, low:high], 1.0)
         np.square(r2, out=r2)
         r2[np.arange(stop - start), np.arange(start - low, stop - low)] = -1.0
+        if records is not None:
+            r2[records[start:stop, None] == records[low:high]] = -1.0
         top = np.argpartition(-r2, n - 1, axis=1)[:, :n]
         best = np.argsort(-np.take_along_axis(r2, top, 1), axis=1, kind="stable")
         chosen[start:stop] = low + np.take_along_axis(top, best, 1)

@@ -23,6 +23,7 @@ import numpy as np
 
 from imputevae_cli.data.frequencies import alt_frequencies
 from imputevae_cli.data.genotypes import MISSING
+from imputevae_cli.data.haploid import HaploidCells
 from imputevae_cli.scoring.pca import pca_of_views
 from imputevae_cli.scoring.popgen_draws import draws_in_words, with_draws
 
@@ -64,11 +65,13 @@ def bias(
     populations: np.ndarray | None,
     ploidy: int,
     drawn: Iterable[np.ndarray] = (),
+    haploid: HaploidCells | None = None,
 ) -> dict[str, Any]:
     """The analyses above as plain lists and floats, None where undefined, ready for JSON.
 
     truth, visible, imputed: int8 (N, L), -1 missing; truth None where it is not known. populations: object (N,) of str,
-    or None. drawn: matrices like imputed, one after the other.
+    or None. drawn: matrices like imputed, one after the other. haploid: cells of a diploid file, which have no part but
+    in the PCA, as they have no heterozygosity.
 
     heterozygosity: a row a population; for each view Ho, Nei's (1978) He, FIS = 1 - sum Ho / sum He, and the loci.
     fst: a row a pair of populations; Weir and Cockerham's (1984) theta, a ratio of sums over loci. spectrum: shares of
@@ -76,8 +79,8 @@ def bias(
     pca: see `pca.pca_of_views`, None without a truth. sentences: the same in words.
     """
     groups = _Groups.of(populations, len(visible))
-    result = _statistics(Matrices(truth, visible, imputed), groups, ploidy)
-    each = [_statistics(Matrices(truth, visible, one), groups, ploidy) for one in drawn]
+    result = _statistics(Matrices(truth, visible, imputed, haploid), groups, ploidy)
+    each = [_statistics(Matrices(truth, visible, one, haploid), groups, ploidy) for one in drawn]
     result["draws"] = with_draws(result, each) if each else None
     result["pca"] = None
     if truth is not None:
@@ -93,6 +96,17 @@ class Matrices:
     truth: np.ndarray | None
     visible: np.ndarray
     imputed: np.ndarray
+    haploid: HaploidCells | None = None
+
+    def diploid_blocks(self) -> Iterator[dict[str, np.ndarray]]:
+        """As `blocks`, with haploid cells missing."""
+        start = 0
+        for views in self.blocks():
+            if self.haploid is not None:
+                alone = self.haploid.block(start, start + views["visible"].shape[1])
+                views = {view: np.where(alone, np.int8(MISSING), calls) for view, calls in views.items()}
+            start += views["visible"].shape[1]
+            yield views
 
     def blocks(self) -> Iterator[dict[str, np.ndarray]]:
         """The views of a run of loci, int8 (N, b) each, run after run."""
@@ -189,7 +203,7 @@ def _sum_over_loci(
     """Sums of every view. codes: int64 (N,). pairs: codes of the two populations of each pair, int64 (pairs,)."""
     n_groups, n_pairs = codes.max() + 1, len(pairs[0])
     sums: dict[str, Sums] = {}
-    for views in matrices.blocks():
+    for views in matrices.diploid_blocks():
         counts = {view: _count(calls, codes, ploidy) for view, calls in views.items()}
         reference = counts.get("truth", counts["visible"])
         for view, of_view in counts.items():

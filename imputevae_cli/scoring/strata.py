@@ -10,6 +10,7 @@ import numpy as np
 
 from imputevae_cli.data.frequencies import alt_frequencies_of
 from imputevae_cli.data.genotypes import MISSING
+from imputevae_cli.data.haploid import HaploidCells
 from imputevae_cli.data.hidden_calls import HiddenCells
 from imputevae_cli.data.ploidy import genotype_texts
 from imputevae_cli.scoring.bootstrap import added_up, figures, intervals, sums_by_locus
@@ -35,9 +36,9 @@ class Stratum:
     crossed: bool = False
 
 
-def minor_allele_frequencies(calls: np.ndarray, ploidy: int) -> np.ndarray:
+def minor_allele_frequencies(calls: np.ndarray, ploidy: int, haploid: HaploidCells | None = None) -> np.ndarray:
     """float (L,), from the known calls, int8 (N, L); 0 where none is known."""
-    frequency = alt_frequencies_of(calls, ploidy)
+    frequency = alt_frequencies_of(calls, ploidy, haploid=None if haploid is None else haploid.block(0, None))
     return np.minimum(frequency, 1 - frequency)
 
 
@@ -48,6 +49,7 @@ def strata_of(
     populations: np.ndarray | None,
     cells: HiddenCells,
     depths: np.ndarray,
+    haploid: HaploidCells | None = None,
 ) -> list[Stratum]:
     """The strata of M scored cells.
 
@@ -57,7 +59,7 @@ def strata_of(
     """
     samples, loci, genotypes = cells.samples, cells.loci, cells.truth
     missing = visible == MISSING
-    maf = _binned("maf", minor_allele_frequencies(truth, ploidy), MAF_EDGES)
+    maf = _binned("maf", minor_allele_frequencies(truth, ploidy, haploid), MAF_EDGES)
     of_sample = _binned("sample_missingness", missing.mean(1), MISSING_EDGES)
     of_locus = _binned("locus_missingness", missing.mean(0), MISSING_EDGES)
     strata = [_at(maf, loci), _at(of_sample, samples), _at(of_locus, loci), by_depth(depths)]

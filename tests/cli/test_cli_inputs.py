@@ -71,12 +71,15 @@ def test_files_that_cannot_be_read_end_with_one_line(tmp_path, text, old, new, w
     assert len(error) < 500
 
 
-def test_records_of_mixed_ploidy_pass_and_are_counted(tmp_path, text):
+def test_records_of_mixed_ploidy_are_read_and_those_that_contradict_others_pass(tmp_path, text):
     mixed = "X\t5\t.\tA\tC\t.\t.\t.\tGT\t" + "\t".join(["0", "0/1"] * 6) + "\n"
-    code, error, rows = impute(tmp_path, text + mixed + mixed)
+    odd = mixed.replace("GT\t0\t", "GT\t0/0\t")
+    code, error, rows = impute(tmp_path, text + mixed + mixed + odd)
     assert code == 0
-    assert "2 records pass through unchanged: calls of several ploidies" in error
-    assert "\t".join(rows[-1]) + "\n" == mixed
+    assert "X: 6 samples are haploid at 2 loci" in error
+    assert "1 record passes through unchanged: a sample of another ploidy than around it" in error
+    assert "\t".join(rows[-1]) + "\n" == odd
+    assert rows[-2][9:11] == ["0:1,0:0:0", "0/1:0,1,0:1:0"]
 
 
 def test_half_calls_are_evidence(tmp_path, text):

@@ -18,8 +18,8 @@ RECORDS = (
 def test_depths_are_the_sum_of_ad_then_dp(tmp_path, mode):
     ending = {"vcf": ".vcf", "bgzf": ".vcf.gz", "bcf": ".bcf"}[mode]
     genotypes = read_vcf(write(tmp_path / f"in{ending}", vcf(*RECORDS), mode))
-    samples, loci = np.array([0, 1, 2, 0, 1, 2, 0]), np.array([0, 0, 0, 1, 1, 1, 2])
-    expected = [3, -1, 4, 4, 7, 1, -1]
+    samples, loci = np.array([0, 1, 2, 0, 0, 0, 1, 2, 0]), np.array([0, 0, 0, 1, 2, 3, 3, 3, 4])
+    expected = [3, -1, 4, 9, 9, 4, 7, 1, -1]  # the record of two ALT alleles is two loci
     assert read_depths(genotypes, samples, loci).tolist() == expected
     assert read_depths(genotypes, samples[::-1], loci[::-1]).tolist() == expected[::-1]
 

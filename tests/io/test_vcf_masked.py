@@ -29,20 +29,21 @@ def masked_lines(tmp_path, genotypes, samples, loci):
 
 
 def test_hidden_cells_are_bare_and_all_else_is_as_it_was(tmp_path, genotypes):
-    got = masked_lines(tmp_path, genotypes, [0, 2, 1], [0, 0, 2])
+    got = masked_lines(tmp_path, genotypes, [0, 2, 1, 1, 1], [0, 0, 1, 2, 4])
     expected = vcf(*RECORDS).splitlines()
     header = [line for line in expected if line.startswith("#")]
     assert got[: len(header)] == header
     assert got[len(header) :] == [
         record("./. 0/0:9,0:9 ./.", pos=100, info="DP=24;AC=0;AN=2", fmt="GT:AD:DP").rstrip("\n"),
-        *(line.rstrip("\n") for line in RECORDS[1:3]),
+        record("0/1 ./. 0/0", pos=150, alt="G,T").rstrip("\n"),
+        RECORDS[2].rstrip("\n"),
         record("1/1 ./. 0/0", pos=200, ref="C", alt="T").rstrip("\n"),
     ]
 
 
 def test_what_was_hidden_is_missing_when_it_is_read_again(tmp_path, genotypes):
     path = tmp_path / "masked.vcf.gz"
-    samples, loci = np.array([1, 0]), np.array([0, 2])
+    samples, loci = np.array([1, 0]), np.array([0, 4])
     write_masked_vcf(path, genotypes, samples, loci, output_type="z", command="c", version="1")
     expected = genotypes.calls.copy()
     expected[samples, loci] = -1
@@ -51,16 +52,19 @@ def test_what_was_hidden_is_missing_when_it_is_read_again(tmp_path, genotypes):
 
 
 def test_a_mask_comes_back_as_it_went(tmp_path, genotypes):
-    samples, loci = np.array([2, 0, 1]), np.array([0, 1, 2])
+    samples, loci = np.array([2, 0, 0, 0, 1]), np.array([0, 1, 2, 3, 4])
     write_mask(tmp_path / "m.tsv.gz", genotypes, samples, loci)
     write_mask(tmp_path / "again.tsv.gz", genotypes, samples, loci)
     assert (tmp_path / "m.tsv.gz").read_bytes() == (tmp_path / "again.tsv.gz").read_bytes()
     hidden = read_mask(tmp_path / "m.tsv.gz", genotypes)
-    expected = np.zeros((3, 3), bool)
+    expected = np.zeros((3, 5), bool)
     expected[samples, loci] = True
     assert np.array_equal(hidden, expected)
     with gzip.open(tmp_path / "m.tsv.gz", "rt") as text:
-        assert text.read() == ("chrom\tpos\tref\talt\tsample\n1\t100\tA\tG\tc\n1\t200\tA\tG\ta\n1\t200\tC\tT\tb\n")
+        assert text.read() == (
+            "chrom\tpos\tref\talt\tsample\n1\t100\tA\tG\tc\n1\t150\tA\tG,T\ta\n1\t150\tA\tT,G\ta\n"
+            "1\t200\tA\tG\ta\n1\t200\tC\tT\tb\n"
+        )
 
 
 def test_a_mask_tells_equal_loci_apart(tmp_path):

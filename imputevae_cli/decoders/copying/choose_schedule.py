@@ -13,6 +13,7 @@ import numpy as np
 
 from imputevae_cli.config import CopyingSettings
 from imputevae_cli.data.genotypes import MISSING
+from imputevae_cli.data.hidden_calls import first_of_records
 from imputevae_cli.data.subsets import some_samples
 from imputevae_cli.decoders.copying import inbreeding
 from imputevae_cli.decoders.copying.inputs import ChainInputs
@@ -75,10 +76,11 @@ class Trial:
         samples = some_samples(len(inputs.cohort.calls), trial.samples, rng)
         small = inputs.two_stretches(samples, trial.cells // len(samples))
         truth = small.cohort.calls
-        calls = np.where(rng.random(truth.shape) < trial.hidden, MISSING, truth).astype(np.int8)
+        hidden = (rng.random(truth.shape) < trial.hidden)[:, first_of_records(small.cohort.records)]
+        calls = np.where(hidden, MISSING, truth).astype(np.int8)
         hidden = (truth != MISSING) & (calls == MISSING)
         cohort = inputs.cohort
-        f = inbreeding.coefficients(cohort.calls, cohort.ploidy, inputs.frequency)
+        f = inbreeding.coefficients(cohort.diploid_calls, cohort.ploidy, inputs.frequency)
         inbred = bool(np.median(f) > rules.inbreeding.mostly)
         return cls(small.with_calls(calls), truth, hidden, inbred, seed, pool, kernel, rules)
 

@@ -13,6 +13,7 @@ import numpy as np
 from imputevae_cli.compiled import compiled
 from imputevae_cli.data.frequencies import alt_frequencies_of_counts
 from imputevae_cli.data.genotypes import MISSING, genotype_counts
+from imputevae_cli.data.haploid import HaploidCells
 from imputevae_cli.decoders.copying.rules import InbreedingRules
 
 ONE_PATH = 128
@@ -54,11 +55,11 @@ def by_descent(
     """uint8 (N, L): 255 times the chance that a sample is homozygous at a locus by descent; (0, 0) where nobody is
     inbred, or all are haploid.
 
-    It never says 255: what is left is the heterozygosity that lines show by error. Unless most samples are lines, what
-    the median one lacks of heterozygosity is structure and counts for nobody, and a sample has to lack nearly all of
-    the rest: one path is wrong where two haplotypes are merely alike. distances: float64 (L,), of
-    `windows.relative_distances`, 0 at a chromosome's first locus. How often the state changes, how inbred each sample
-    is and how common errors are is learned by expectation-maximisation.
+    It never says 255, which is for haploid cells (`with_haploid`): what is left is the heterozygosity that lines show
+    by error. Unless most samples are lines, what the median one lacks of heterozygosity is structure and counts for
+    nobody, and a sample has to lack nearly all of the rest: one path is wrong where two haplotypes are merely alike.
+    distances: float64 (L,), of `windows.relative_distances`, 0 at a chromosome's first locus. How often the state
+    changes, how inbred each sample is and how common errors are is learned by expectation-maximisation.
     """
     rules = rules or InbreedingRules()
     f = coefficients(calls, ploidy, frequency).astype(np.float64)
@@ -82,6 +83,13 @@ def by_descent(
         rate = max(changes.sum() / (len(inbred) * max(distances.sum(), 1.0)), rules.least_rate)
         residual = np.clip((rules.residual + hets) / (1 + expected), 0.0, 0.5)
     return found
+
+
+def with_haploid(chances: np.ndarray, haploid: HaploidCells) -> np.ndarray:
+    """What `by_descent` gave, uint8 (N, L), with the haploid cells of a diploid cohort: 255, as they have one path."""
+    shape = len(haploid.samples), len(haploid.stretch)
+    chances = chances if len(chances) else np.zeros(shape, np.uint8)
+    return np.where(haploid.block(0, None), np.uint8(255), chances)
 
 
 @_jit

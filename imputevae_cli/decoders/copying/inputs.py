@@ -65,10 +65,13 @@ class ChainInputs:
         keys, evidence = sample_keys.places if self.panel is None else sample_keys.digests, cohort.evidence
         if evidence is None:
             distances = copying_windows.relative_distances(cohort.chrom_codes, cohort.positions, rules.switch)
-            found = inbreeding.by_descent(cohort.calls, distances, cohort.ploidy, self.frequency, rules.inbreeding)
+            calls = cohort.diploid_calls
+            found = inbreeding.by_descent(calls, distances, cohort.ploidy, self.frequency, rules.inbreeding)
         else:
             assert self.frequency is not None
             found = uncertain.by_descent(evidence, windows, self.frequency, rules.inbreeding)
+        if cohort.haploid is not None:
+            found = inbreeding.with_haploid(found, cohort.haploid)
         paths = inbreeding.paths(found, windows, len(cohort.calls), cohort.ploidy)
         comparable = cohort.calls if evidence is None else uncertain.comparable(evidence)
         return Frame(windows, found, paths, keys(comparable, windows))

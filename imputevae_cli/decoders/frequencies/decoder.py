@@ -32,7 +32,7 @@ class FrequencyTable:
         groups = (cohort.populations, cohort.n_populations)
         if cohort.evidence is not None:
             return cls(evidence_frequencies(cohort.evidence, *groups), codes)
-        return cls(genotype_frequencies(cohort.calls, cohort.ploidy + 1, *groups), codes)
+        return cls(genotype_frequencies(cohort.calls, cohort.ploidy + 1, *groups, haploid=cohort.haploid), codes)
 
     def gp(self, start: int, stop: int) -> np.ndarray:
         """Of loci start..stop (exclusive), float32 (N, stop - start, C)."""

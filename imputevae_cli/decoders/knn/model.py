@@ -19,6 +19,7 @@ from torch import Tensor
 from imputevae_cli.config import KnnSettings
 from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.data.genotypes import MISSING
+from imputevae_cli.data.hidden_calls import of_whole_records
 from imputevae_cli.decoders.knn import rules as knn_rules
 from imputevae_cli.decoders.knn.attention import FAR, NOBODY, Ballot, NeighbourVotes, VotesShape
 from imputevae_cli.decoders.knn.panel import N_COVARIATES, Panel, Queries
@@ -166,7 +167,9 @@ class KnnModel:
 
     def _draw(self, cohort: Cohort, latent: Tensor | None, rng: np.random.Generator) -> Examples:
         """Cells to train on, drawn by `rng`."""
-        hidden = observed_like_hidden_cells(cohort.calls, cohort.chrom_codes, self.settings.hide, rng)
+        calls, codes = cohort.calls, cohort.chrom_codes
+        hidden = observed_like_hidden_cells(calls, codes, self.settings.hide, rng, haploid=cohort.haploid)
+        hidden = of_whole_records(hidden, cohort.records)
         return Examples(self._make_panel(cohort, rng, hidden), hidden, latent, rng, self.rules.training)
 
     def _fill(self, queries: Queries, cohort: Cohort, start: int, stop: int) -> np.ndarray:

@@ -20,7 +20,8 @@ class TrainingData:
     """calls: int8 (N, all loci), -1 where missing or hidden. loci: int64 (L,), those to train on, or None for all.
 
     validation: cells by their place among these. populations: int64 (N,) codes, or None. soft: the evidence of all
-    loci, and frequencies: float32 (L, C), of genotypes under it, where calls are uncertain.
+    loci, and frequencies: float32 (L, C), of genotypes under it, where calls are uncertain. first_of_records: int64
+    (L,), of those to train on the first of each one's record; None where each locus is one.
     """
 
     calls: Tensor
@@ -31,6 +32,7 @@ class TrainingData:
     loci: Tensor | None = None
     soft: SoftCalls | None = None
     frequencies: Tensor | None = None
+    first_of_records: Tensor | None = None
 
     @classmethod
     def of(cls, cohort: Cohort, validation: HiddenCells, thinned: np.ndarray | None = None) -> TrainingData:
@@ -49,6 +51,7 @@ class TrainingData:
             loci=None if thinned is None else torch.from_numpy(thinned),
             soft=None if evidence is None else SoftCalls.of(evidence),
             frequencies=None if evidence is None else frequencies,
+            first_of_records=None if cohort.records is None else torch.from_numpy(_firsts(cohort.records[loci])),
         )
 
     @property
@@ -63,6 +66,10 @@ class TrainingData:
     def rows(self, samples: Tensor) -> Calls:
         """Calls of some samples, int64 (B,): (B, L)."""
         return at_loci(self.observed[samples], self.loci)
+
+
+def _firsts(records: np.ndarray) -> np.ndarray:
+    return np.searchsorted(records, records)
 
 
 def population_tensor(cohort: Cohort) -> Tensor | None:

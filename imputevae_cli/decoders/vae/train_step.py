@@ -40,7 +40,8 @@ def training_step(
     samples, calls = batch
     rows = ranks.part(len(samples))
     populations = _batch_populations(data, samples, config, member.generator)
-    visible = hide_inputs(calls, settings.input_mask_min, settings.input_mask_max, member.generator)
+    shares = settings.input_mask_min, settings.input_mask_max
+    visible = hide_inputs(calls, *shares, member.generator, data.first_of_records)
     draws = Draws(member.generator, len(samples), rows)
     if populations is not None:
         populations = populations[rows].to(device)
@@ -135,12 +136,18 @@ def _ramp(scheduled: bool, epoch: int, max_epochs: int) -> float:
     return min(1.0, epoch / max(1.0, max_epochs / 2)) if scheduled else 1.0
 
 
-def hide_inputs(calls: Calls, low: float, high: float, generator: torch.Generator) -> Calls:
-    """Calls, (B, L), with a share of each sample's hidden, the share drawn uniformly from low..high."""
+def hide_inputs(
+    calls: Calls, low: float, high: float, generator: torch.Generator, first_of_records: Tensor | None = None
+) -> Calls:
+    """Calls, (B, L), with a share of each sample's hidden, the share drawn uniformly from low..high.
+
+    first_of_records: int64 (L,), the first locus of each one's record: those of one record are hidden together.
+    """
     share = low + (high - low) * torch.rand((len(calls), 1), generator=generator)  # (B, 1)
     # Bytes are drawn in an eighth of the time of floats; 1/256 is fine enough a step for a share
     draws = torch.randint(0, 256, calls.shape, generator=generator, dtype=torch.uint8)
     hidden = draws < (share * 256).round().clamp_max(255).to(torch.uint8)
+    hidden = hidden if first_of_records is None else hidden[:, first_of_records]
     return calls.without(hidden) if isinstance(calls, SoftCalls) else calls.masked_fill(hidden, MISSING)
 
 

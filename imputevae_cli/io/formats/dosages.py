@@ -68,5 +68,8 @@ def _thousandths(imputed: ImputedBlocks) -> np.ndarray:
     for start in range(0, genotypes.n_loci, BLOCK_LOCI):
         stop = min(start + BLOCK_LOCI, genotypes.n_loci)
         gp = imputed.block(start, stop).gp
-        out[:, start:stop] = np.where(gp.any(2), gp @ dose, 1000 * genotypes.ploidy + 1)
+        dosage = gp @ dose
+        if genotypes.haploid is not None:
+            dosage = np.where(genotypes.haploid.block(start, stop), dosage // 2, dosage)
+        out[:, start:stop] = np.where(gp.any(2), dosage, 1000 * genotypes.ploidy + 1)
     return out

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix, ImputedBlocks
+from imputevae_cli.data.alleles import genotypes as genotypes_in_order
+from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix, ImputedBlocks, Loci
 from imputevae_cli.errors import ConfigError, OutputError
 from imputevae_cli.io.formats.base import Writing
 from imputevae_cli.io.outputs import whole_output
@@ -46,12 +47,12 @@ def write_phylip(path: str | Path, imputed: ImputedBlocks, *, names: str = "rela
     genotypes = imputed.genotypes
     rows = phylip_names(genotypes.samples, names)
     pairs = base_pairs(genotypes.loci.ref, genotypes.loci.alt)
-    is_snp = pairs >= 0
-    n_snps = int(is_snp.sum())
+    is_snp = (pairs >= 0) | _begins_snp(genotypes.loci)
+    n_snps, n_records = int(is_snp.sum()), int(genotypes.loci.begins_record.sum())
     if not n_snps:
-        raise OutputError(f"{path}: none of the {len(pairs)} loci is a SNP, and PHYLIP holds SNPs alone; write a VCF")
-    if n_snps < len(pairs):
-        logger.warning("%s: %d loci are left out, for PHYLIP holds SNPs alone", path, len(pairs) - n_snps)
+        raise OutputError(f"{path}: none of the {n_records} loci is a SNP, and PHYLIP holds SNPs alone; write a VCF")
+    if n_snps < n_records:
+        logger.warning("%s: %d loci are left out, for PHYLIP holds SNPs alone", path, n_records - n_snps)
     lines = _alignment(imputed, rows, pairs, is_snp)
     with whole_output(path) as out:
         out.writelines(lines)
@@ -107,6 +108,23 @@ def iupac_bytes(calls: np.ndarray, pairs: np.ndarray, ploidy: int) -> np.ndarray
     return np.frombuffer(codes, np.uint8).reshape(calls.shape)
 
 
+def _begins_snp(loci: Loci) -> np.ndarray:
+    """bool (loci,): the first locus of each record of several ALT alleles that are one base each."""
+    out = np.zeros(len(loci), bool)
+    for first in np.flatnonzero(loci.begins_record & np.array(["," in alt for alt in loci.alt], bool)).tolist():
+        out[first] = all(len(allele) == 1 and allele.upper() in BASES for allele in loci.alleles_of(first))
+    return out
+
+
+def _of_several(calls: np.ndarray, alleles: list[str], ploidy: int) -> np.ndarray:
+    """ASCII codes, uint8 (samples,), of genotypes by their place in VCF's order, -1 missing."""
+    table = bytearray()
+    for numbers in genotypes_in_order(len(alleles) - 1, ploidy).tolist():
+        bases = "".join(sorted({alleles[number].upper() for number in numbers}))
+        table += (HETEROZYGOTES.get(bases) or bases[0]).encode()
+    return np.frombuffer(bytes(table) + b"N", np.uint8)[calls]
+
+
 def _table(ploidy: int) -> bytes:
     """256 bytes: the character at `pair << 2 | state`, where state is the count of ALT alleles, or 3 if missing."""
     table = bytearray(b"N" * 256)
@@ -126,11 +144,16 @@ def _alignment(imputed: ImputedBlocks, rows: list[str], pairs: np.ndarray, is_sn
     genotypes = imputed.genotypes
     matrix = np.empty((genotypes.n_samples, int(is_snp.sum())), np.uint8)
     done = 0
-    for start in range(0, genotypes.n_loci, BLOCK_LOCI):
-        span = slice(start, min(start + BLOCK_LOCI, genotypes.n_loci))
-        snps = np.flatnonzero(is_snp[span])
-        calls = imputed.block(span.start, span.stop).calls[:, snps]
-        matrix[:, done : done + len(snps)] = iupac_bytes(calls, pairs[span][snps], genotypes.ploidy)
+    for start, stop in genotypes.loci.blocks(BLOCK_LOCI):
+        snps = np.flatnonzero(is_snp[start:stop])
+        block = imputed.block(start, stop)
+        columns = iupac_bytes(block.calls[:, snps], pairs[start:stop][snps], genotypes.ploidy)
+        columns = columns.copy() if block.joint else columns  # what was translated cannot be written to
+        for joint in block.joint:
+            if is_snp[start + joint.first]:
+                alleles = genotypes.loci.alleles_of(start + joint.first)
+                columns[:, np.searchsorted(snps, joint.first)] = _of_several(joint.calls, alleles, genotypes.ploidy)
+        matrix[:, done : done + len(snps)] = columns
         done += len(snps)
     yield f"{len(rows)} {matrix.shape[1]}\n".encode()
     for row, sequence in zip(rows, matrix, strict=True):
