@@ -72,7 +72,7 @@ def data():
 
 
 def fitted(data, progress):
-    return ImputeVAE(Config.from_dict({}).replace(TINY)).fit(data, progress).transform(progress=progress)
+    return ImputeVAE(Config.from_dict({}).replace(TINY)).fit(data, progress=progress).transform(progress=progress)
 
 
 class Display:

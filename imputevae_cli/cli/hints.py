@@ -10,7 +10,7 @@ _OUTPUT = "-o OUT names the output, and its ending the kind"
 _THREADS = "--threads N"
 _SAMPLES = "--samples A,B or --samples-file FILE keep samples"
 _REGION = "--region CHR:A-B, or --regions-file FILE"
-_LOCI = "every biallelic record is modelled; filter the file before, such as with `bcftools view`"
+_LOCI = "every record of SNPs or indels is modelled; filter the file before, such as with `bcftools view`"
 HINTS = {
     **dict.fromkeys(("--vcf", "--gzvcf", "--bcf", "--input", "--in", "--infile", "-i", "-I", "--gt", "-g"), _INPUT),
     **dict.fromkeys(("--bfile", "--bed"), "give the .bed as INPUT: imputevae COMMAND cohort.bed -o OUT"),

@@ -16,6 +16,7 @@ from imputevae_cli.data.evidence_report import EvidenceReport
 from imputevae_cli.data.haploid import HaploidCells
 from imputevae_cli.data.region import Regions
 from imputevae_cli.data.validate import check_calls, check_content, check_lengths
+from imputevae_cli.errors import InputError
 
 MISSING = -1
 """The value of a call that is missing, in every array of calls."""
@@ -229,6 +230,8 @@ class GenotypeMatrix:
         """Genotypes as they are, or of a DataFrame, a Dataset or whatever `from_array` takes."""
         if isinstance(data, cls):
             return data
+        if isinstance(data, str | Path):
+            raise InputError(f"genotypes: {str(data)!r} is a file's name; give a GenotypeMatrix: read_vcf reads it")
         if hasattr(data, "data_vars"):
             return cls.from_sgkit(data)
         return cls.from_dataframe(data) if hasattr(data, "columns") else cls.from_array(data)

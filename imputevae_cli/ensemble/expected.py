@@ -14,7 +14,6 @@ from imputevae_cli.decoders import registry
 from imputevae_cli.decoders.base import Inputs, Task
 from imputevae_cli.decoders.registry import BASELINE
 from imputevae_cli.scoring.bootstrap import draws_of_loci, intervals, sums_by_locus
-from imputevae_cli.scoring.ld_knni import ld_knni
 from imputevae_cli.scoring.metrics import (
     Accuracy,
     Cells,
@@ -37,7 +36,7 @@ class Expected:
     low, high: ends of the model's 95 % interval, by resampling loci; NaN for a figure without one. by_dosage: the
     model's, where the genotype nearest to the dosage is called. baseline: genotype frequencies of each sample's
     population, or of all samples without a popmap. ld_knni: of that method (Money et al. 2015); None where calls are
-    uncertain, or loci more than LD_KNNI_LOCI.
+    uncertain, loci more than LD_KNNI_LOCI, or one decoder is asked for by name.
     """
 
     model: Accuracy
@@ -73,8 +72,11 @@ class Unaided:
         cohort, test = task.cohort, task.test
         means = baselines.locus_means(cohort.calls)[test.loci]
         found = None
+        beside = task.config.model.decoder == "auto" and cohort.n_loci <= LD_KNNI_LOCI
         is_certain = cohort.evidence is None or not cohort.evidence.n_uncertain(cohort.calls)
-        if is_certain and cohort.n_loci <= LD_KNNI_LOCI:
+        if beside and is_certain:
+            from imputevae_cli.scoring.ld_knni import ld_knni  # with a compiler, which one decoder alone need not load
+
             rng = np.random.default_rng(seed_for(task.config.io.seed, "ld_knni"))
             where = (test.samples, test.loci)
             call, shares, _ = ld_knni(cohort.calls, cohort.chrom_codes, cohort.ploidy, *where, rng, cohort.records)

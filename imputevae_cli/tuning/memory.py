@@ -23,7 +23,7 @@ def depends_on(stage: str) -> tuple[str, ...] | None:
     names = registry.names()
     if first == "screen" and rest in names:
         return (*registry.get(rest).sections, *_HELD_OUT)
-    if stage == "screens judged" or stage.endswith("with all calls"):  # these follow from all that was fitted before
+    if stage == "screens judged":  # it follows from all that was fitted before
         return (*_sections(names), *_HELD_OUT)
     if first not in names:
         return None

@@ -14,7 +14,7 @@ from imputevae_cli.ensemble.expected import Expected, Unaided, expected_accuracy
 def held_out():
     """A task with its calls hidden, and those that measure."""
     genotypes, _ = simulate_linked(40, 120, seed=3)
-    _, _, task = ImputeVAE(tiny_config())._task(genotypes, None, None, None)
+    _, _, task = ImputeVAE(tiny_config().replace({"model.decoder": "auto"}))._task(genotypes, None, None, None)
     with task.holding_out():
         yield task, task.test
 

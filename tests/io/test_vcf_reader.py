@@ -296,3 +296,25 @@ def test_polyploids_are_counted_by_alt_alleles_and_half_calls_are_evidence(tmp_p
     assert likelihoods[1, 1].tolist() == [0, 1, 1, 1, 1]
     assert likelihoods[2, 1].tolist() == [1, 1, 1, 1, 1], "both are seen: what is excluded has no code"
     assert likelihoods[2, 2].tolist() == [1, 1, 1, 1, 0]
+
+
+def test_records_of_several_alt_alleles_of_polyploids_pass(tmp_path):
+    several = record("0/0/1/2 ./././. 2/2/2/2", alt="C,G")
+    tetraploid = [record("0/0/1/1 0/1/1/1 ./././."), several, record("0/0/0/1 0/./1/1 1/1/1/1")]
+    others = [record("0/0 0/1 1"), record("0 1 ."), record("0/0 0/0/1/1 0/0/0/0")]
+    genotypes = read(tmp_path, *tetraploid, *others)
+    assert genotypes.ploidy == 4
+    assert genotypes.calls.T.tolist() == [[2, 3, -1], [1, -1, 4]]
+    passed = {"several ALT alleles of polyploids": 1, "calls of several ploidies": 2, "haploid": 1}
+    assert genotypes.source.passed_through == passed
+
+
+def test_polyploid_records_among_those_of_haploids_and_diploids_pass(tmp_path):
+    rows = [record("0/0 0/1 1"), record("0/1 1/1 0"), record("0/0 0/0/1/1 0"), record("0/0/1/1 0/0/0/1 0/0/0/0")]
+    several = [record("1/2 0/2 1", alt="C,G"), record("0/0/1/2 0/0/1/1 0/0/1/1", alt="C,G")]
+    genotypes = read(tmp_path, *rows, *several, record("./. 0/1 0"))
+    assert genotypes.ploidy == 2
+    assert genotypes.calls.tolist() == [[0, 1, 1, 1, -1], [1, 2, 0, 1, 1], [2, 0, 2, 0, 0]]
+    assert genotypes.haploid.block(0, None).tolist() == [[False] * 5, [False] * 5, [True] * 5]
+    passed = {"calls of several ploidies": 1, "tetraploid": 1, "several ALT alleles of polyploids": 1}
+    assert genotypes.source.passed_through == passed

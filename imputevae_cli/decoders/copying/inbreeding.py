@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from imputevae_cli.compiled import compiled
 from imputevae_cli.data.frequencies import alt_frequencies_of_counts
 from imputevae_cli.data.genotypes import MISSING, genotype_counts
 from imputevae_cli.data.haploid import HaploidCells
@@ -19,7 +18,6 @@ from imputevae_cli.decoders.copying.rules import InbreedingRules
 ONE_PATH = 128
 """The least chance, of 255, of homozygosity by descent at which a sample follows one path."""
 NOBODY = np.zeros((0, 0), np.uint8)
-_jit = compiled(nogil=True, error_model="numpy")
 
 
 def expected_heterozygosity(calls: np.ndarray, frequency: np.ndarray | None) -> np.ndarray:
@@ -61,6 +59,8 @@ def by_descent(
     distances: float64 (L,), of `windows.relative_distances`, 0 at a chromosome's first locus. How often the state
     changes, how inbred each sample is and how common errors are is learned by expectation-maximisation.
     """
+    from imputevae_cli.decoders.copying.kernel_by_descent import along_chromosomes  # brings the compiler
+
     rules = rules or InbreedingRules()
     f = coefficients(calls, ploidy, frequency).astype(np.float64)
     typical = float(np.median(f)) if len(f) else 0.0
@@ -77,7 +77,7 @@ def by_descent(
     for step in range(rules.steps):
         error = residual.mean()
         last = step == rules.steps - 1
-        sums = _each(calls, inbred, het, distances, f, rate, error, residual, found if last else NOBODY)
+        sums = along_chromosomes(calls, inbred, het, distances, f, rate, error, residual, found if last else NOBODY)
         inside, changes, hets, expected = sums.T
         f = np.clip(inside / calls.shape[1], rules.fewest, rules.most)
         rate = max(changes.sum() / (len(inbred) * max(distances.sum(), 1.0)), rules.least_rate)
@@ -90,51 +90,6 @@ def with_haploid(chances: np.ndarray, haploid: HaploidCells) -> np.ndarray:
     shape = len(haploid.samples), len(haploid.stretch)
     chances = chances if len(chances) else np.zeros(shape, np.uint8)
     return np.where(haploid.block(0, None), np.uint8(255), chances)
-
-
-@_jit
-def _each(
-    calls: np.ndarray, samples: np.ndarray, het: np.ndarray, distances: np.ndarray, f: np.ndarray, rate: float,
-    error: float, residual: np.ndarray, found: np.ndarray,
-) -> np.ndarray:  # fmt: skip
-    """Forward and backward over each of some samples; found, where it has rows: see `by_descent`.
-
-    Returns float64 (samples, 4): loci in the state, changes of state (draws of a new one), heterozygous calls in it,
-    and those expected there under random mating.
-    """
-    n_loci = calls.shape[1]
-    odds, ahead = np.empty((n_loci, 2)), np.empty((n_loci, 2))
-    sums = np.zeros((len(samples), 4))
-    for i in range(len(samples)):
-        row, prior = calls[samples[i]], np.array([1.0 - f[i], f[i]])
-        for t in range(n_loci):
-            odds[t, 0] = 1.0 if row[t] < 0 else het[t] if row[t] == 1 else 1.0 - het[t]
-            odds[t, 1] = 1.0 if row[t] < 0 else error * het[t] if row[t] == 1 else 1.0 - error * het[t]
-        for t in range(n_loci):  # forward: the state before its own call is read
-            stay = 0.0 if t == 0 or distances[t] == 0.0 else np.exp(-rate * distances[t])
-            if stay == 0.0:
-                ahead[t] = prior
-                continue
-            total = ahead[t - 1, 0] * odds[t - 1, 0] + ahead[t - 1, 1] * odds[t - 1, 1]
-            for s in range(2):
-                ahead[t, s] = stay * ahead[t - 1, s] * odds[t - 1, s] / total + (1.0 - stay) * prior[s]
-        back0 = back1 = 1.0
-        for t in range(n_loci - 1, -1, -1):
-            x0, x1 = odds[t, 0] * back0, odds[t, 1] * back1
-            z = ahead[t, 0] * x0 + ahead[t, 1] * x1
-            inside = ahead[t, 1] * x1 / z
-            stay = 0.0 if t == 0 or distances[t] == 0.0 else np.exp(-rate * distances[t])
-            drawn = prior[0] * x0 + prior[1] * x1
-            if stay > 0.0:
-                sums[i, 1] += (1.0 - stay) * drawn / z
-            sums[i, 0] += inside
-            if row[t] >= 0:
-                sums[i, 2] += inside * (row[t] == 1)
-                sums[i, 3] += inside * het[t]
-            if found.shape[0]:
-                found[samples[i], t] = np.uint8(254.0 * inside * (1.0 - residual[i]) + 0.5)
-            back0, back1 = (stay * x0 + (1.0 - stay) * drawn) / drawn, (stay * x1 + (1.0 - stay) * drawn) / drawn
-    return sums
 
 
 def paths(chances: np.ndarray, windows: np.ndarray, n_samples: int, ploidy: int) -> np.ndarray:
