@@ -185,9 +185,7 @@ class GenotypeMatrix:
         if isinstance(data, cls):
             return data
         if isinstance(data, str | Path):
-            raise InputError(
-                f"genotypes: {str(data)!r} is a file's name; give a GenotypeMatrix: read_vcf reads it"
-            )
+            raise InputError(f"genotypes: {str(data)!r} is a file's name; give a GenotypeMatrix: read_vcf reads it")
         if hasattr(data, "data_vars"):
             return cls.from_sgkit(data)
         return cls.from_dataframe(data) if hasattr(data, "columns") else cls.from_array(data)
