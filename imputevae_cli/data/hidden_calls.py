@@ -141,12 +141,11 @@ def pick(cells: HiddenCells, n_loci: int, block: Callable[[int, int], np.ndarray
 
 
 def surroundings(calls: np.ndarray, chrom_codes: np.ndarray, ploidy: int, start: int, stop: int) -> np.ndarray:
-    """What may decide which part of the model to believe at each cell, float32 (N, stop - start, 6).
+    """What may decide which part of the model to believe at each cell, float32 (N, stop - start, 5).
 
     calls: int8 (N, L), -1 missing. The log distance in loci to the nearest known call of the sample before and after
-    the cell on its chromosome; the locus's log minor-allele frequency; the share of its calls that is known; one over
-    the minor alleles among them plus one, since what is very rare is a case of its own; and how heterozygous the sample
-    is within `FAR` loci, see `_excess_of_hets`.
+    the cell on its chromosome; the locus's log minor-allele frequency; the share of its calls that is known; and one
+    over the minor alleles among them plus one, since what is very rare is a case of its own.
     """
     low, high = max(0, start - FAR), min(calls.shape[1], stop + FAR)
     around = calls[:, low:high]
@@ -155,33 +154,12 @@ def surroundings(calls: np.ndarray, chrom_codes: np.ndarray, ploidy: int, start:
     before = _steps_since(known, chrom_codes[low:high])[:, inner]
     after = _steps_since(known[:, ::-1], chrom_codes[low:high][::-1])[:, ::-1][:, inner]
     alt = alt_frequencies_of(around, ploidy, pseudo_count=0.5)
-    excess = _excess_of_hets(around, known, alt, ploidy)[:, inner]
     n_known, alt = known[:, inner].sum(0), alt[inner]
     alleles = np.where(known[:, inner], around[:, inner], 0).sum(0, dtype=np.int64)
     rarity = 1.0 / (1 + np.minimum(alleles, ploidy * n_known - alleles))
     per_locus = np.stack([np.log(np.minimum(alt, 1 - alt)), n_known / len(calls), rarity], 1).astype(np.float32)
     per_cell = np.log1p(np.stack([before, after], 2).astype(np.float32))  # (N, b, 2)
-    return np.concatenate([per_cell, np.broadcast_to(per_locus, (len(calls), *per_locus.shape)), excess[..., None]], 2)
-
-
-def _excess_of_hets(calls: np.ndarray, known: np.ndarray, alt: np.ndarray, ploidy: int) -> np.ndarray:
-    """Log of heterozygotes seen to those expected under random mating, each plus one, among the known calls of the
-    sample within FAR loci but the cell's own; float32 (N, b).
-
-    alt: float (b,), ALT frequencies. Low in inbred samples, and in homozygous stretches; 0 for haploids.
-    """
-    share = 1.0 - alt**ploidy - (1.0 - alt) ** ploidy
-    counts = ((calls > 0) & (calls < ploidy)).astype(np.float32), known * share.astype(np.float32)
-    seen, expected = (_sums_around(values) - values for values in counts)
-    return np.log((seen + 1) / (np.maximum(expected, 0) + 1))
-
-
-def _sums_around(values: np.ndarray) -> np.ndarray:
-    """Sums of values, (N, b), over the loci from FAR before each to FAR after it; float32 (N, b)."""
-    n_loci = values.shape[1]
-    before = np.concatenate([np.zeros((len(values), 1)), values.cumsum(1, dtype=np.float64)], 1)
-    place = np.arange(n_loci)
-    return (before[:, np.minimum(place + FAR + 1, n_loci)] - before[:, np.maximum(place - FAR, 0)]).astype(np.float32)
+    return np.concatenate([per_cell, np.broadcast_to(per_locus, (len(calls), *per_locus.shape))], 2)
 
 
 def _steps_since(known: np.ndarray, chrom_codes: np.ndarray) -> np.ndarray:

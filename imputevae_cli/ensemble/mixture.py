@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-HET_FEATURES = 2
-"""The last features of a cell bear on heterozygotes; 0 where there is nothing to be moved."""
+HET_FEATURES = 1
+"""The last features of a cell, which bear on heterozygotes: rarity, near 0 for a common allele."""
 
 _UNITS = 8
 _ITERATIONS = 40
