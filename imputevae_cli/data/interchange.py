@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,8 +34,6 @@ def calls_of(values: Any, ploidy: int, missing: int) -> np.ndarray:
 
     values: 2-D, whole numbers of any type. Raises InputError, naming the cell, for what is no count up to the ploidy.
     """
-    if isinstance(values, str | PathLike):
-        raise InputError(f"genotypes: {str(values)!r} is no array; give a GenotypeMatrix, such as `read_vcf` makes")
     masked = np.ma.getmaskarray(values) if isinstance(values, np.ma.MaskedArray) else None
     try:
         numbers = np.asarray(values, np.float64) if not hasattr(values, "dtype") else np.asarray(values)
