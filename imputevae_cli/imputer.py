@@ -86,6 +86,7 @@ class ImputeVAE(Estimator):
         with task.holding_out():
             unaided = Unaided.of(task)
         ensemble, test_gp = fit_ensemble(task)
+        test_gp = task.cohort.possible(test_gp, test.samples, test.loci)
         expected, curve = expected_accuracy(test, test_gp, unaided, self.config.io.scoring_averaging, seed)
         self._fitted = Fitted(genotypes.loci, genotypes.samples, names, ensemble, mask, expected, curve)
         self._training_genotypes = genotypes
