@@ -17,30 +17,27 @@ class FillBias:
     """Minor alleles among known calls, among filled ones, and as genotype probabilities expect them there.
 
     Of a locus's two alleles the minor one is the rarer by dosage. n_known, n_filled: alleles that were counted; known,
-    filled, expected: minor ones of them.
+    filled, expected: minor ones of them. An uncertain call counts by its posterior.
     """
 
     n_known: int = 0
     n_filled: int = 0
-    known: int = 0
+    known: float = 0.0
     filled: int = 0
     expected: float = 0.0
 
     def add(self, block: ImputedBlock) -> None:
-        """Count a block; visible calls with a posterior are left out."""
+        """Count a block."""
         ploidy = block.gp.shape[2] - 1
-        filled = block.imputed
-        known = (block.calls >= 0) & ~filled
-        if block.uncertain is not None:
-            known &= ~block.uncertain
-        dose = np.arange(ploidy + 1)
-        expected = (block.gp @ dose.astype(np.float32) * filled).sum(0, dtype=np.float64) / 1000  # (b,), ALT alleles
-        alt_known, alt_filled = ((block.calls * which).sum(0, dtype=np.int64) for which in (known, filled))
+        filled, known = block.imputed, (block.calls >= 0) & ~block.imputed
+        dosage = block.gp @ np.arange(ploidy + 1, dtype=np.float32) / 1000
+        alt_known, expected = ((dosage * which).sum(0, dtype=np.float64) for which in (known, filled))  # (b,) each
+        alt_filled = (block.calls * filled).sum(0, dtype=np.int64)
         n_known, n_filled = (ploidy * which.sum(0, dtype=np.int64) for which in (known, filled))
         is_ref = 2 * (alt_known + expected) > n_known + n_filled  # where REF is the minor allele
         self.n_known += int(n_known.sum())
         self.n_filled += int(n_filled.sum())
-        self.known += int(np.where(is_ref, n_known - alt_known, alt_known).sum())
+        self.known += float(np.where(is_ref, n_known - alt_known, alt_known).sum())
         self.filled += int(np.where(is_ref, n_filled - alt_filled, alt_filled).sum())
         self.expected += float(np.where(is_ref, n_filled - expected, expected).sum())
 
