@@ -15,8 +15,10 @@ usage: python bench/make_cases.py DIR [--seed 1] [--only NAME,...] [--scale 1.0]
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msprime
 import numpy as np
@@ -216,20 +218,22 @@ def write_case(folder: Path, case: Simulated, rng: np.random.Generator) -> None:
 CASES = {"wgs": wgs, "cross": cross, "rad": rad, "clonal": clonal, "rare": rare, "families": families}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def run(description: str | None, cases: Mapping[str, Callable[..., Any]], write: Callable[..., None]) -> None:
+    """The command line of a script that simulates `cases`: name -> (rng, scale) -> what `write(folder, case, rng)`
+    takes."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only")
     parser.add_argument("--scale", type=float, default=1.0)
     args = parser.parse_args()
-    names = args.only.split(",") if args.only else list(CASES)
-    if unknown := set(names) - set(CASES):
-        parser.error(f"no such case: {', '.join(sorted(unknown))}; there are {', '.join(CASES)}")
+    names = args.only.split(",") if args.only else list(cases)
+    if unknown := set(names) - set(cases):
+        parser.error(f"no such case: {', '.join(sorted(unknown))}; there are {', '.join(cases)}")
     for name in names:
-        rng = np.random.default_rng([args.seed, list(CASES).index(name)])  # one case's numbers do not shift another's
-        write_case(args.folder / name, CASES[name](rng, args.scale), rng)
+        rng = np.random.default_rng([args.seed, list(cases).index(name)])  # one case's numbers do not shift another's
+        write(args.folder / name, cases[name](rng, args.scale), rng)
 
 
 if __name__ == "__main__":
-    main()
+    run(__doc__, CASES, write_case)

@@ -19,7 +19,6 @@ knows the parents. `--scale` multiplies the number of samples. Needs msprime (`p
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -28,7 +27,7 @@ from pathlib import Path
 import msprime
 import numpy as np
 import pysam
-from make_cases import BASES, FIXED, simulate
+from make_cases import BASES, FIXED, run, simulate
 
 ERROR = 0.005
 MOST_PHRED = 255
@@ -203,20 +202,5 @@ CASES: dict[str, Callable[[np.random.Generator, float], Polyploids]] = {
 }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only")
-    parser.add_argument("--scale", type=float, default=1.0)
-    args = parser.parse_args()
-    names = args.only.split(",") if args.only else list(CASES)
-    if unknown := set(names) - set(CASES):
-        parser.error(f"no such case: {', '.join(sorted(unknown))}; there are {', '.join(CASES)}")
-    for name in names:
-        rng = np.random.default_rng([args.seed, list(CASES).index(name)])  # one case's numbers do not shift another's
-        write_case(args.folder / name, CASES[name](rng, args.scale), rng)
-
-
 if __name__ == "__main__":
-    main()
+    run(__doc__, CASES, write_case)

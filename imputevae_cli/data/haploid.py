@@ -42,13 +42,6 @@ class HaploidCells:
         """bool (L,): where a sample is haploid."""
         return self.samples[sample, self.stretch]
 
-    def in_windows(self, starts: np.ndarray, stops: np.ndarray) -> np.ndarray:
-        """bool (W, N): whether samples are haploid at every locus of start..stop (exclusive), int64 (W,) each."""
-        out = np.empty((len(starts), len(self.samples)), bool)
-        for w, (start, stop) in enumerate(zip(starts.tolist(), stops.tolist(), strict=True)):
-            out[w] = self.samples[:, np.unique(self.stretch[start:stop])].all(1)
-        return out
-
     @property
     def diploid_loci(self) -> np.ndarray:
         """bool (L,): loci where nobody is haploid."""

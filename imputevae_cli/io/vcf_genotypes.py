@@ -56,7 +56,6 @@ and so on, 0 none; and of half-calls, 1 where the known alleles are all REF, 2 w
 TOO_LARGE = 255
 """The largest allele of a cell that is LONG."""
 
-MAX_ALLELE_DIGITS = 9
 GENOTYPE = re.compile(rb"([/|])?((?:\.|\d+)(?:[/|](?:\.|\d+))*)")
 _POINT, _PARTED, _END, _ELSE = 10, 11, 13, 15
 _PHASED = 12

@@ -28,7 +28,6 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 LABEL, RETRY_OF, NOTE, BEAT = "label", "retry_of", "note", "beat"
 """User attributes of a trial: why it was queued, the number of the lost trial that it repeats, why it came to nothing,
 and how often its worker has given a sign of life."""
-UNFINISHED = (TrialState.RUNNING, TrialState.WAITING)
 STOPPED = "stopped"
 POLL_SECONDS = 0.5
 GRACE_SECONDS = 5.0

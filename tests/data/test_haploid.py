@@ -22,11 +22,6 @@ def test_blocks_and_cells():
     assert CELLS.absent_in(3, None).tolist() == [[False, True], [False, False]]
     assert CELLS.of_cells(np.array([0, 1]), np.array([2, 2])).tolist() == [False, True]
     assert CELLS.diploid_loci.tolist() == [True, True, False, False, False]
-    assert CELLS.in_windows(np.array([0, 2, 2]), np.array([3, 4, 5])).tolist() == [
-        [False] * 2,
-        [False, True],
-        [False, True],
-    ]
     assert CELLS.n_cells == 3
 
 

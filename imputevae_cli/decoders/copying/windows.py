@@ -64,11 +64,6 @@ def relative_distances(chrom_codes: np.ndarray, positions: np.ndarray, rules: Sw
     return np.where(starts, 0.0, np.clip(distance / mean, rules.least_distance, rules.most_distance))
 
 
-def window_of(windows: np.ndarray) -> np.ndarray:
-    """int64 (L,): the window whose core a locus is in."""
-    return np.repeat(np.arange(len(windows)), windows[:, 2] - windows[:, 1])
-
-
 def near(windows: np.ndarray, start: int, stop: int, beside: int) -> tuple[int, int]:
     """Numbers of the windows whose cores hold loci start..stop (exclusive), and of `beside` more on either side."""
     first = int(np.searchsorted(windows[:, 2], start, side="right"))
