@@ -26,9 +26,9 @@ SURELY = 2e-3
 """A part is left out only if it adds less than this by two standard errors."""
 FREEDOM = 1e-4
 """Log loss that the network must gain in cross-fitting, or two standard errors if more."""
-INBREEDING = 0.01
-"""Share of the log loss that a bias of heterozygotes by inbreeding must gain in cross-fitting, and two standard errors
-at least. Outbred samples gain .2 % at most, which does not hold outside the hidden calls."""
+INBREEDING = 0.001
+"""Share of the log loss that a bias of heterozygotes by inbreeding must gain in cross-fitting, beyond a standard error.
+Inbred lines gain .1 to 2 % and more; what outbred samples gain does not hold outside the hidden calls."""
 ENOUGH = 300
 """With fewer held-out calls there is neither a network nor a bias of heterozygotes."""
 
@@ -185,7 +185,7 @@ class _HiddenCalls:
             fewer = {kept: self._cross_fit(kept, mixture.constant) for kept in combinations(parts, len(parts) - 1)}
             kept = min(fewer, key=lambda k: fewer[k].mean())
             gain = fewer[kept] - losses
-            most = gain.mean() + 2 * gain.std() / np.sqrt(len(gain))
+            most = gain.mean() + 2 * _error(gain)
             if gain.mean() >= WORTH or most >= SURELY:
                 break
             (name,) = set(parts) - set(kept)
@@ -200,10 +200,12 @@ class _HiddenCalls:
         kind, n_features = mixture.calibrated, 1
         losses = self._cross_fit(parts, kind)
         inbred = self._cross_fit(parts, partial(kind, n_features=mixture.HET_FEATURES))
-        if _surely(losses - inbred, INBREEDING * losses.mean()):
+        gain = losses - inbred
+        if gain.mean() - _error(gain) > INBREEDING * losses.mean():
             losses, n_features = inbred, mixture.HET_FEATURES
         networked = self._cross_fit(parts, partial(mixture.networked, n_features=n_features))
-        if _surely(losses - networked, FREEDOM):
+        gain = losses - networked
+        if gain.mean() > max(FREEDOM, 2 * _error(gain)):
             kind, losses = mixture.networked, networked
         return partial(kind, n_features=n_features), losses
 
@@ -217,9 +219,9 @@ class _HiddenCalls:
         return losses
 
 
-def _surely(gain: np.ndarray, least: float) -> bool:
-    """Whether a gain, (M,), is more than so much, and than two standard errors, on the mean."""
-    return bool(gain.mean() > max(least, 2 * gain.std() / np.sqrt(len(gain))))
+def _error(gain: np.ndarray) -> float:
+    """Standard error of the mean of gains, (M,)."""
+    return float(gain.std() / np.sqrt(len(gain)))
 
 
 def cells_of(log_gp: Mapping[str, np.ndarray], target: np.ndarray | Tensor, features: np.ndarray) -> Cells:

@@ -24,8 +24,8 @@ _UNITS = 8
 _ITERATIONS = 40
 
 Parameters = dict[str, Tensor]
-"""float64 tensors `part` (P,) and `temperature` (1,); maybe `het` (1,) or (HET_FEATURES,); maybe `hidden` (U, F + P + 1) and
-`out` (P + 1, U) of the network."""
+"""float64 tensors `part` (P,) and `temperature` (1,); maybe `het` (1,) or (HET_FEATURES,); maybe `hidden`
+(U, F + P + 1) and `out` (P + 1, U) of the network."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,8 @@ class Cells:
     """Held-out calls as a mixture of parts sees them.
 
     parts: their names. stack: float64 (M, P, C), log probabilities. inputs: float64 (M, F + P), standardised: the F
-    features that steer and the parts' confidence. het: float64 (M, HET_FEATURES), see there. target: the calls, int64 (M,), or the
-    logarithms of their likelihoods, float64 (M, C).
+    features that steer and the parts' confidence. het: float64 (M, HET_FEATURES), see there. target: the calls,
+    int64 (M,), or the logarithms of their likelihoods, float64 (M, C).
     centre, spread: float64 (F + P,), that were taken out of the inputs.
     """
 
