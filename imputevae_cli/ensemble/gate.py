@@ -21,9 +21,7 @@ from imputevae_cli.ensemble.mixture import Cells, Parameters, Prior
 from imputevae_cli.errors import CheckpointError
 
 WORTH = 5e-4
-"""Log loss (nats) that a part must add to be kept, where this can be told."""
-SURELY = 2e-3
-"""A part is left out only if it adds less than this by two standard errors."""
+"""Log loss (nats) of a part that is worth its time: it is left out if, by two standard errors, it adds less."""
 FREEDOM = 1e-4
 """Log loss that the network must gain in cross-fitting, or two standard errors if more."""
 INBREEDING = 0.001
@@ -186,7 +184,7 @@ class _HiddenCalls:
             kept = min(fewer, key=lambda k: fewer[k].mean())
             gain = fewer[kept] - losses
             most = gain.mean() + 2 * _error(gain)
-            if gain.mean() >= WORTH or most >= SURELY:
+            if most >= WORTH:
                 break
             (name,) = set(parts) - set(kept)
             dropped[name] = f"adds {max(gain.mean(), 0):.4f} nats a call, {max(most, 0):.4f} at most"
