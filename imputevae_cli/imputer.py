@@ -180,7 +180,7 @@ class ImputeVAE(Estimator):
 
         Judged on the hidden calls that nothing was fitted on. Raises ConfigError where no threshold gets there.
         """
-        curve = self._require_fitted().curve
+        curve = self.confidence_curve
         for point in curve:
             if point.accuracy >= accuracy:
                 return point
@@ -234,6 +234,11 @@ class ImputeVAE(Estimator):
     def expected(self) -> Expected:
         """Accuracy on the calls that the fit hid and nothing was fitted on."""
         return self._require_fitted().expected
+
+    @property
+    def confidence_curve(self) -> list[ConfidencePoint]:
+        """What thresholds on GP keep, and how much of that is right, on the same calls."""
+        return self._require_fitted().curve
 
     @property
     def history(self) -> list[EpochResult]:
