@@ -165,6 +165,7 @@ class ImputeVAE(Estimator):
         view = self._view(aligned, progress, stages)
         phase = None
         if phased:
+            check_phasing(aligned.genotypes.ploidy)
             if view.mixed.phased is None:
                 raise ConfigError(
                     "phased output needs haplotype copying, which this model left out; "
@@ -338,6 +339,15 @@ class ImputeVAE(Estimator):
         if self._fitted is None:
             raise CheckpointError("the model is not fitted; call fit() or load() first")
         return self._fitted
+
+
+def check_phasing(ploidy: int) -> None:
+    """Raise ConfigError for genotypes that nothing here phases."""
+    if ploidy > 2:
+        raise ConfigError(
+            f"--phased: haplotype copying, which finds the phase, models two haplotypes of a sample, and here each has "
+            f"{ploidy}; leave --phased out, and phase the output by its reads, with WhatsHap polyphase for example"
+        )
 
 
 @dataclass(frozen=True)

@@ -167,7 +167,10 @@ def impute(
     genotypes = this.read(input, popmap, session, map_, context=None if model else overlap)
     outputs.check_content(genotypes)
     this.limit_threads(session)
-    from imputevae_cli.imputer import ImputeVAE
+    from imputevae_cli.imputer import ImputeVAE, check_phasing
+
+    if phased:
+        check_phasing(genotypes.ploidy)
 
     if common.dry_run:
         show_estimate(fitted or ImputeVAE(session.config), genotypes, clock)

@@ -19,7 +19,7 @@ from imputevae_cli.data.genotypes import GenotypeMatrix, Loci, VcfSource
 from imputevae_cli.data.haploid import HaploidCells
 from imputevae_cli.data.ploidy import MOST_PLOIDY, PLOIDY_NAMES
 from imputevae_cli.data.popmap import PopMap
-from imputevae_cli.data.region import Region, Regions
+from imputevae_cli.data.region import ListedRegion, Region, Regions
 from imputevae_cli.errors import InputError
 from imputevae_cli.io.sample_major import mapped, sample_major
 from imputevae_cli.io.selection import choose_samples
@@ -59,7 +59,7 @@ def read_vcf(
     *,
     samples: Sequence[str] | None = None,
     include_pops: Sequence[str] | None = None,
-    region: str | Sequence[str | Region] | None = None,
+    region: str | Sequence[str | Region | ListedRegion] | None = None,
     context: int | None = 0,
     likelihoods: Likelihoods = "auto",
     progress: ProgressOption = None,

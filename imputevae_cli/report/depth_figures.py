@@ -20,7 +20,7 @@ def depths(run: Run) -> Figure | None:
     evidence = run.genotypes.evidence_report
     if evidence is None or not any(evidence.depths):
         return None
-    counts = np.array(evidence.depths, np.int64)
+    counts = np.pad(np.array(evidence.depths, np.int64), (0, DEEP))
     shown = [*counts[: DEEP - 1].tolist(), int(counts[DEEP - 1 :].sum())]
     names = [*map(str, range(1, DEEP)), f"{DEEP} or more"]
     plot = Plot(
