@@ -130,7 +130,7 @@ def confidence_by_sample(run: Run) -> Figure | None:
         (x, y, texts),
         [populations[i] for i in drawn],
         Axis.of("share of calls that the sample lacked", 0, 1.05 * max(*x, 0.01), percent=True),
-        Axis.of("mean probability of its filled calls", min(y) - 0.02, 1.005),
+        Axis.of("mean probability of its filled calls", min(y) - 0.01, min(max(y) + 0.01, 1.005)),
     )
     lowest = ", ".join(f"{samples[i]} ({number(found[i], 3)})" for i in worst_samples(run)[:3])
     return Figure(

@@ -23,6 +23,16 @@ from imputevae_cli.scoring.filled import VIEWS, Filled
 WORST_SAMPLES = 10
 MAX_POPULATIONS = 200
 """Rows of a table of populations; the rest are counted in its caption."""
+ON_FREQUENCIES = (
+    "Filling with the likeliest genotype writes the common one too often, so rare alleles and heterozygotes may be "
+    "lost. Where the filled calls differ from what the probabilities expect, take DS or GP, or the genotypes of --draws, for "
+    "frequencies, heterozygosity and differentiation. Known calls are no perfect yardstick either: what is missing may "
+    "differ from what is known."
+)
+ON_PCA = (
+    "Each figure is a PCA of its own (Patterson scaling, missing calls at the mean of their locus). That of the filled "
+    "calls is turned to lie upon that of the known ones; distances are left as they are."
+)
 CALLED = {"map": "the likeliest genotype", "dosage": "the genotype nearest to the dosage"}
 
 
@@ -70,30 +80,46 @@ def render_report(run: Run, outputs: Sequence[str] = (), command: str = "") -> s
 def _sections(run: Run) -> Iterator[dict[str, object]]:
     """The figures and tables, in the order of the questions that people ask."""
     yield _section(
-        "accuracy", "How right are the filled calls?", [_expected_table(run)],
-        confidence_figures.expected_accuracy(run), confidence_figures.thresholds(run),
-        confidence_figures.confidence(run), confidence_figures.information(run),
+        "accuracy", "How right are the filled calls?", "", [_expected_table(run)],
+        [confidence_figures.expected_accuracy(run), confidence_figures.thresholds(run),
+         confidence_figures.confidence(run), confidence_figures.information(run)],
     )  # fmt: skip
     yield _section(
-        "missing", "What was missing?", [_population_table(run)], missing_figures.missing_by_population(run),
-        missing_figures.missing_by_sample(run), missing_figures.missing_by_locus(run),
+        "missing", "What was missing?", "", [_population_table(run)],
+        [missing_figures.missing_by_population(run), missing_figures.missing_by_sample(run),
+         missing_figures.missing_by_locus(run)],
     )  # fmt: skip
     yield _section(
-        "samples", "Which samples need care?", [_worst_table(run)], confidence_figures.confidence_by_sample(run)
+        "samples", "Which samples need care?", "", [_worst_table(run)], [confidence_figures.confidence_by_sample(run)]
     )
     yield _section(
-        "depth", "What do the reads say?", [], depth_figures.depths(run), depth_figures.visible_confidence(run),
-        depth_figures.refined(run),
+        "depth", "What do the reads say?", "", [],
+        [depth_figures.depths(run), depth_figures.visible_confidence(run), depth_figures.refined(run)],
     )  # fmt: skip
     yield _section(
-        "frequencies", "What does filling do to frequencies and heterozygosity?", [_heterozygosity_table(run)],
-        shift_figures.frequency_shift(run), shift_figures.spectrum(run), *shift_figures.heterozygosity(run),
+        "frequencies", "What does filling do to frequencies and heterozygosity?", ON_FREQUENCIES,
+        [_heterozygosity_table(run)],
+        [shift_figures.frequency_shift(run), shift_figures.spectrum(run), *shift_figures.heterozygosity(run)],
     )  # fmt: skip
-    yield _section("pca", "What does filling do to structure?", [], *shift_figures.pca(run))
+    words = ON_PCA + _on_subset(run)
+    yield _section("pca", "What does filling do to structure?", words, [], shift_figures.pca(run))
 
 
-def _section(id_: str, title: str, tables: Sequence[Table | None], *figures: Figure | None) -> dict[str, object]:
-    return {"id": id_, "title": title, "figures": [f for f in figures if f], "tables": [t for t in tables if t]}
+def _section(
+    id_: str, title: str, words: str, tables: Sequence[Table | None], figures: Sequence[Figure | None]
+) -> dict[str, object]:
+    """One section; what there is no data for is left out. words: before its figures."""
+    there = [figure for figure in figures if figure]
+    return {"id": id_, "title": title, "words": words, "figures": there, "tables": [t for t in tables if t]}
+
+
+def _on_subset(run: Run) -> str:
+    """A sentence where the PCA is not of all."""
+    structure, n_samples = run.filled.structure, run.genotypes.n_samples
+    if len(structure.samples) == n_samples and structure.step == 1:
+        return ""
+    samples = f"{len(structure.samples):,} of the {n_samples:,} samples"
+    return f" It is of {samples}, and {structure.n_loci:,} loci, evenly spaced."
 
 
 # --- what is read first
@@ -167,9 +193,8 @@ def _on_baselines(run: Run) -> str:
 
 
 def _on_structure(run: Run) -> Iterator[str]:
-    found = shift_figures.pca_found(run)
-    if found:
-        before, after = (found["drift"][view]["correlation"] for view in ("visible", "imputed"))
+    if run.pca:
+        before, after = (run.pca["drift"][view]["correlation"] for view in ("visible", "imputed"))
         if is_number(before) and is_number(after):
             yield (
                 "In the PCA, the correlation between what a sample lacked and its distance from the origin is "

@@ -9,7 +9,7 @@ import numpy as np
 from imputevae_cli.report.figure import MAX_ROWS, Figure, Key
 from imputevae_cli.report.histograms import BINS
 from imputevae_cli.report.labels import percent
-from imputevae_cli.report.plot import Axis, Plot, tall
+from imputevae_cli.report.plot import LOW_ROW, Axis, Plot, tall
 from imputevae_cli.report.run import Run
 
 
@@ -23,7 +23,7 @@ def missing_by_population(run: Run) -> Figure:
     plot = Plot(
         Axis.of("stretches of loci, in the order of the file", -0.5, n_stretches - 0.5),
         Axis.rows(names),
-        tall(len(names)),
+        tall(len(names), LOW_ROW),
     )
     table, most = [], max(float(shares[0].max()), 1e-9)
     for stretch in range(n_stretches):
@@ -42,9 +42,9 @@ def missing_by_population(run: Run) -> Figure:
     return Figure(
         "missing-populations",
         "Where were calls missing?",
-        "A row for each population, a column for each stretch of neighbouring loci; the darker, the more calls were "
-        "missing before imputation, up to "
-        f"{percent(most)}. Dark rows and stripes are populations and loci that "
+        "A row for each population, a column for each stretch of neighbouring loci; the stronger the colour, the more "
+        "calls were missing before imputation, up to "
+        f"{percent(most)}. Strong rows and stripes are populations and loci that "
         "dropped out as a whole, and are harder to fill than single gaps.",
         f"Heat map of missing calls of {len(names)} populations along {n_stretches} stretches. The most, "
         f"{percent(before[worst])}, were missing in {run.filled.names[worst]}; after imputation "

@@ -15,8 +15,8 @@ from html import escape
 WIDTH, HEIGHT = 400.0, 300.0
 """In units of the picture, which is as wide as its card. All figures are this high, but for long lists of rows."""
 LEFT, RIGHT, TOP, BOTTOM = 54.0, 12.0, 8.0, 52.0
-ROW = 24.0
-"""Height of one row where there is a name for each."""
+ROW, LOW_ROW = 24.0, 16.0
+"""Heights of a row with a name: of one with several marks, and of one with a single bar."""
 LETTER, LINE = 6.4, 13.0
 """Width of a letter, about, and height of a line of text."""
 LONGEST_NAME = 24
@@ -29,23 +29,11 @@ SHAPES = (
     ((0, -1.25), (1.25, 0), (0, 1.25), (-1.25, 0)),
     ((0, -1.2), (1.15, 0.8), (-1.15, 0.8)),
     ((0, 1.2), (1.15, -0.8), (-1.15, -0.8)),
-    ((-1.1, 0), (-0.55, -1), (0.55, -1), (1.1, 0), (0.55, 1), (-0.55, 1)),
-    (
-        (-1.2, -0.4),
-        (-0.4, -0.4),
-        (-0.4, -1.2),
-        (0.4, -1.2),
-        (0.4, -0.4),
-        (1.2, -0.4),
-        (1.2, 0.4),
-        (0.4, 0.4),
-        (0.4, 1.2),
-        (-0.4, 1.2),
-        (-0.4, 0.4),
-        (-1.2, 0.4),
-    ),
+    ((-1.2, -0.4), (-0.4, -0.4), (-0.4, -1.2), (0.4, -1.2), (0.4, -0.4), (1.2, -0.4),
+     (1.2, 0.4), (0.4, 0.4), (0.4, 1.2), (-0.4, 1.2), (-0.4, 0.4), (-1.2, 0.4)),
     ((-1.1, -1.1), (0, -0.4), (1.1, -1.1), (0.4, 0), (1.1, 1.1), (0, 0.4), (-1.1, 1.1), (-0.4, 0)),
-)
+    ((-1.1, 0), (-0.55, -1), (0.55, -1), (1.1, 0), (0.55, 1), (-0.55, 1)),
+)  # fmt: skip
 """Shapes beside the colours, so that neither is needed alone: corners around the middle, for a radius of 1."""
 
 Mark = tuple[float, float, str]
@@ -133,7 +121,7 @@ class Plot:
             self._marks.append(_shape(*self._at(x, y), k, radius, text))
 
     def shaded_points(self, marks: Sequence[tuple[Mark, float]]) -> None:
-        """Points, each with a share from 0, pale, to 1, dark."""
+        """Points, each with a share from 0, empty, to 1, full."""
         for (x, y, text), share in marks:
             px, py = self._at(x, y)
             opacity = f' fill-opacity="{_n(share)}"'
@@ -223,9 +211,9 @@ class Plot:
             yield f'<g transform="rotate(-90 13 {_n(middle)})">{_text(13, middle, self.y.title, "middle")}</g>'
 
 
-def tall(n_rows: int) -> float:
-    """The height of a figure with so many named rows: that of all others while they fit."""
-    return max(HEIGHT, TOP + BOTTOM + ROW * n_rows)
+def tall(n_rows: int, row: float = ROW) -> float:
+    """The height of a figure with so many named rows, each this high: that of all others while they fit."""
+    return max(HEIGHT, TOP + BOTTOM + row * n_rows)
 
 
 def swatch(k: int, kind: str) -> str:

@@ -228,8 +228,8 @@ def _by_missingness(found: Mapping[str, Any], view: str, words: str) -> Figure:
     return Figure(
         f"pca-missingness-{view}",
         f"PCA {words}, by missingness",
-        f"The darker a point, the more calls the sample lacked, from {percent(least, 0)} to {percent(most, 0)}. "
-        "Where dark points gather about the cross, the origin, missingness passes for structure.",
+        f"The fuller a point, the more calls the sample lacked, from {percent(least, 0)} to {percent(most, 0)}. "
+        "Where full points gather about the cross, the origin, missingness passes for structure.",
         f"The same samples shaded by their missing share, {words}. {pull}correlation of missingness with the "
         f"distance from the origin: {number(numbers['correlation'], 2)}.",
         plot.svg(),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 from imputevae_cli.data.genotypes import GenotypeMatrix
 from imputevae_cli.imputed import ImputedGenotypes
 from imputevae_cli.imputer import ImputeVAE
 from imputevae_cli.scoring.filled import Filled
 from imputevae_cli.scoring.metrics import Accuracy
+from imputevae_cli.scoring.pca import aligned_views, described, distance_correlation
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,21 @@ class Run:
     def populations(self) -> list[str]:
         """Of each sample."""
         return [self.filled.names[code] for code in self.filled.codes.tolist()]
+
+    @cached_property
+    def pca(self) -> dict[str, Any] | None:
+        """The PCA of known and of filled calls, the second turned onto the first, as `scoring.pca` describes it; None
+        with fewer than three samples, or without variation."""
+        structure = self.filled.structure
+        missing, codes = structure.sums.missing, self.filled.codes[structure.samples]
+        aligned, shares = aligned_views(structure.sums.grams, "visible")
+        if not aligned:
+            return None
+        correlations = {view: distance_correlation(axes, missing["visible"], codes) for view, axes in aligned.items()}
+        return described(aligned, shares, missing, codes, self.filled.names) | {
+            "samples": [self.genotypes.samples[i] for i in structure.samples.tolist()],
+            "drift": {view: {"correlation": value} for view, value in correlations.items()},
+        }
 
     @property
     def accuracy(self) -> Accuracy:

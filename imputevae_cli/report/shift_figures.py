@@ -12,7 +12,6 @@ from imputevae_cli.report.plot import Axis, Plot
 from imputevae_cli.report.popgen_figures import Views, heterozygosity_by, pca_of, spectrum_of
 from imputevae_cli.report.run import Run
 from imputevae_cli.scoring.filled import VIEWS
-from imputevae_cli.scoring.pca import aligned_views, described, distance_correlation
 from imputevae_cli.scoring.popgen import SPECTRUM_EDGES, heterozygosity_of, shares_of
 
 LOOKS: Views = {
@@ -91,19 +90,4 @@ def frequency_shift(run: Run) -> Figure | None:
 
 def pca(run: Run) -> list[Figure]:
     """Samples before and after imputation, on the same axes."""
-    found = pca_found(run)
-    return pca_of(found, WHEN) if found else []
-
-
-def pca_found(run: Run) -> dict[str, Any] | None:
-    """The PCA of known and of filled calls, the second turned onto the first; None where there is none."""
-    structure = run.filled.structure
-    grams, missing, codes = structure.sums.grams, structure.sums.missing, run.filled.codes[structure.samples]
-    aligned, shares = aligned_views(grams, "visible")
-    if not aligned:
-        return None
-    correlations = {view: distance_correlation(axes, missing["visible"], codes) for view, axes in aligned.items()}
-    return described(aligned, shares, missing, codes, run.filled.names) | {
-        "samples": [run.genotypes.samples[i] for i in structure.samples.tolist()],
-        "drift": {view: {"correlation": value} for view, value in correlations.items()},
-    }
+    return pca_of(run.pca, WHEN) if run.pca else []

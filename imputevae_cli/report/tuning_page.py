@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from imputevae_cli import __version__
 from imputevae_cli.report.figure import Figure, Key
 from imputevae_cli.report.page import Card, Table, render
-from imputevae_cli.report.plot import Axis, Plot, tall
+from imputevae_cli.report.plot import LOW_ROW, Axis, Plot, tall
 from imputevae_cli.report.tuning_words import SHOWN_IMPORTANCES, figure_text, verdict
 from imputevae_cli.tuning.result import DEFAULTS, TrialRow, TuningResult
 
@@ -132,7 +132,9 @@ def importance(result: TuningResult, metric: str) -> Figure:
     names = [key for key, _ in largest] or ["too few trials to tell"]
     top = max((share for _, share in largest), default=1.0)
     plot = Plot(
-        Axis.of("share of the spread between trials", 0, 1.05 * top, percent=True), Axis.rows(names), tall(len(names))
+        Axis.of("share of the spread between trials", 0, 1.05 * top, percent=True),
+        Axis.rows(names),
+        tall(len(names), LOW_ROW),
     )
     plot.bars([(share, i, f"{key}: {share:.1%}") for i, (key, share) in enumerate(largest)], 0, 0.7, lying=True)
     shown = "; ".join(f"{key} {share:.1%}" for key, share in largest) or "too few trials to tell"

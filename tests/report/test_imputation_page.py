@@ -149,6 +149,24 @@ def test_one_population_and_two_samples_and_names_that_are_code():
     assert "pca-missingness-visible" not in names(Outline(page_of(model, model.transform(few))))
 
 
+def test_many_samples_and_loci_still_make_a_small_page():
+    genotypes, _ = simulate(1200, 1100, n_populations=40, missing=0.1)
+    some = np.arange(1200) < 60
+    few = replace(
+        genotypes,
+        calls=genotypes.calls[some],
+        samples=genotypes.samples[:60],
+        populations=genotypes.populations[some],
+    )
+    model, _ = fitted(few)
+    page = page_of(model, model.transform(genotypes))
+    assert len(page) < 2_000_000
+    outline = Outline(page)
+    assert len(outline.figure("frequency-shift")) == len(outline.figure("pca-population-imputed")) == 1000
+    assert "1,000 of the 1,200 samples are drawn" in text_of(page)
+    assert "1,000 of the 1,200 samples, and 1,100 loci, evenly spaced" in text_of(page)
+
+
 def test_nothing_missing():
     genotypes, truth = simulate(30, 80)
     model, _ = fitted(genotypes)
