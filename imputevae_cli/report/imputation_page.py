@@ -25,9 +25,9 @@ MAX_POPULATIONS = 200
 """Rows of a table of populations; the rest are counted in its caption."""
 ON_FREQUENCIES = (
     "Filling with the likeliest genotype writes the common one too often, so rare alleles and heterozygotes may be "
-    "lost. Where the filled calls differ from what the probabilities expect, take DS or GP, or the genotypes of --draws, for "
-    "frequencies, heterozygosity and differentiation. Known calls are no perfect yardstick either: what is missing may "
-    "differ from what is known."
+    "lost. Where the filled calls differ from what the probabilities expect, take DS or GP, or the genotypes of "
+    "--draws, for frequencies, heterozygosity and differentiation. Known calls are no perfect yardstick either: "
+    "what is missing may differ from what is known."
 )
 ON_PCA = (
     "Each figure is a PCA of its own (Patterson scaling, missing calls at the mean of their locus). That of the filled "
