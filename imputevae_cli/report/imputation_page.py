@@ -86,7 +86,7 @@ def _sections(run: Run) -> Iterator[dict[str, object]]:
     )  # fmt: skip
     yield _section(
         "missing", "What was missing?", "", [_population_table(run)],
-        [missing_figures.missing_by_population(run), missing_figures.missing_by_sample(run),
+        [*missing_figures.missing_by_population(run), missing_figures.missing_by_sample(run),
          missing_figures.missing_by_locus(run)],
     )  # fmt: skip
     yield _section(

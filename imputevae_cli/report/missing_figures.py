@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -13,46 +14,55 @@ from imputevae_cli.report.plot import LOW_ROW, Axis, Plot, tall
 from imputevae_cli.report.run import Run
 
 
-def missing_by_population(run: Run) -> Figure:
+def missing_by_population(run: Run) -> list[Figure]:
     """Missing calls of each population along the file: before, and after where any are left."""
-    missing, loci = run.filled.missing, run.genotypes.loci
-    shown = _largest_populations(run)
-    n_stretches = missing.cells.shape[1]
-    shares = missing.by_stretch / np.maximum(missing.cells, 1)
-    names = [run.filled.names[p] for p in shown]
-    plot = Plot(
-        Axis.of("stretches of loci, in the order of the file", -0.5, n_stretches - 0.5),
-        Axis.rows(names),
-        tall(len(names), LOW_ROW),
+    before = _heat_map(
+        run,
+        0,
+        ("missing-populations", "Where were calls missing?"),
+        "Strong rows and stripes are populations and loci that dropped out as a whole, and are harder to fill than "
+        "single gaps.",
     )
+    if not run.filled.missing.by_sample[1].any():
+        return [before]
+    words = "These are still missing after imputation; the colours mean what they mean in the figure of those before."
+    return [before, _heat_map(run, 1, ("missing-populations-after", "Where are calls still missing?"), words)]
+
+
+def _heat_map(run: Run, when: int, words: tuple[str, str], reading: str) -> Figure:
+    """Shares of missing calls, 0: before or 1: after, by population and stretch. words: name and title."""
+    missing, shown = run.filled.missing, _largest_populations(run)
+    shares = missing.by_stretch / np.maximum(missing.cells, 1)  # (2, P, S)
+    names = [run.filled.names[p] for p in shown]
+    axis = Axis.of("stretches of loci, in the order of the file", -0.5, shares.shape[2] - 0.5)
+    plot = Plot(axis, Axis.rows(names), tall(len(names), LOW_ROW))
     table, most = [], max(float(shares[0].max()), 1e-9)
-    for stretch in range(n_stretches):
-        inside = np.flatnonzero(missing.stretch_of == stretch)
-        if not len(inside):
-            continue
-        first, last = int(inside[0]), int(inside[-1])
-        where = f"{loci.chrom[first]}:{loci.pos[first]} to {loci.chrom[last]}:{loci.pos[last]}"
+    for stretch, where in _stretches(run):
         for row, p in enumerate(shown):
-            before, after = shares[:, p, stretch].tolist()
-            text = f"{names[row]}, {where}: {percent(before)} missing before, {percent(after)} after"
-            plot.cells([((stretch, row, text), before / most)])
-            table.append((names[row], where, before, after))
-    before, after = missing.by_population
-    worst = shown[int(np.argmax(before[shown]))]
+            share = float(shares[when, p, stretch])
+            plot.cells([((stretch, row, f"{names[row]}, {where}: {percent(share)} missing"), share / most)])
+            table.append((names[row], where, share))
+    overall = missing.by_population[when, shown]
+    worst = int(overall.argmax())
     return Figure(
-        "missing-populations",
-        "Where were calls missing?",
+        *words,
         "A row for each population, a column for each stretch of neighbouring loci; the stronger the colour, the more "
-        "calls were missing before imputation, up to "
-        f"{percent(most)}. Strong rows and stripes are populations and loci that "
-        "dropped out as a whole, and are harder to fill than single gaps.",
-        f"Heat map of missing calls of {len(names)} populations along {n_stretches} stretches. The most, "
-        f"{percent(before[worst])}, were missing in {run.filled.names[worst]}; after imputation "
-        f"{percent(after.max())} at most are missing in any population.",
+        f"calls are missing, up to {percent(most)}. {reading}",
+        f"Heat map of missing calls of {len(names)} populations along {shares.shape[2]} stretches of loci. The most, "
+        f"{percent(float(overall[worst]))}, are missing in {names[worst]}.",
         plot.svg(),
-        ("population", "stretch", "missing_before", "missing_after"),
+        ("population", "stretch", "missing"),
         table,
     )
+
+
+def _stretches(run: Run) -> Iterator[tuple[int, str]]:
+    """The number of each stretch that has loci, and where it is."""
+    loci, stretch_of = run.genotypes.loci, run.filled.missing.stretch_of
+    firsts, numbers = np.unique(stretch_of, return_index=True)[::-1]
+    lasts = np.r_[firsts[1:], len(stretch_of)] - 1
+    for number, first, last in zip(numbers.tolist(), firsts.tolist(), lasts.tolist(), strict=True):
+        yield number, f"{loci.chrom[first]}:{loci.pos[first]} to {loci.chrom[last]}:{loci.pos[last]}"
 
 
 def missing_by_locus(run: Run) -> Figure:

@@ -23,6 +23,8 @@ FIGURES = {
     "pca-missingness-imputed",
 }  # fmt: skip
 """Of diploid genotypes with populations."""
+LEFT = "missing-populations-after"
+"""Where calls are left missing."""
 
 
 def fitted(genotypes, **how):
@@ -57,9 +59,9 @@ def test_it_is_one_small_file_that_fetches_nothing(page):
     outline = Outline(page)
     outline.fetches_nothing()
     assert len(page) < 1_000_000
-    assert names(outline) == FIGURES
+    assert names(outline) == FIGURES | {LEFT}
     pictures = [attributes for attributes in outline.all("div") if attributes.get("role") == "img"]
-    assert len(pictures) == len(FIGURES)
+    assert len(pictures) == len(FIGURES) + 1
     assert all(len(attributes["aria-label"]) > 40 for attributes in pictures)
     ids = [attributes["id"] for _, attributes in outline.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
@@ -99,9 +101,11 @@ def test_the_data_of_figures_are_those_of_the_run(run, page):
     assert shift["locus"] == "1:140"
     assert float(shift["imputed"]) == pytest.approx(np.delete(imputed.calls[:, 4], 7).mean() / 2, abs=1e-5)
     share = [row for row in outline.figure("missing-populations") if row["population"] == "pop1"]
-    assert np.mean([float(row["missing_before"]) for row in share]) == pytest.approx(
+    assert np.mean([float(row["missing"]) for row in share]) == pytest.approx(
         before[genotypes.populations == "pop1"].mean(), abs=0.02
     )
+    left = [float(row["missing"]) for row in outline.figure(LEFT) if row["population"] == "pop1"]
+    assert left == pytest.approx([1 / 15] * len(left), abs=1e-5), "one of 15 samples has no call"
     curve = outline.figure("thresholds")
     assert [float(row["accuracy"]) for row in curve] == pytest.approx(
         [p.accuracy for p in model.confidence_curve], abs=1e-5
