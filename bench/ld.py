@@ -140,7 +140,8 @@ def main() -> None:
             for method, run in methods.items():
                 rows.append(row_of(method, run, case, args.threads, Path(folder)))
                 print(rows[-1], file=sys.stderr, flush=True)
-            args.out.write_text(json.dumps({**head, "rows": rows, "wall_s": totals(rows, list(methods))}, indent=1) + "\n")
+            total = totals(rows, list(methods))
+            args.out.write_text(json.dumps({**head, "rows": rows, "wall_s": total}, indent=1) + "\n")
     print(as_table(rows, totals(rows, list(methods))), rare_table(rows), sep="\n\n")
 
 
