@@ -76,7 +76,7 @@ class TrialRules:
     sparse_core: int = 256
     sparse_halo: int = 64
     sparse_scales: tuple[int, ...] = (100, 250)
-    sparse_donors: int = 128
+    sparse_donors: int = 96
     sparse_start_rate: float = 0.1
     sparse_refresh: int = 2
     sparse_iterations: int = 40

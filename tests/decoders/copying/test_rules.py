@@ -137,7 +137,7 @@ def test_a_better_schedule_has_to_be_better_by_a_standard_error():
 
 @pytest.mark.parametrize(
     ("cooling", "rate", "inbred", "donors", "core", "chains"),
-    [(None, 0.014, False, 48, 512, 3), (None, 0.0141, False, 128, 256, 1), (None, 0.0141, True, 96, 512, 1),
+    [(None, 0.014, False, 48, 512, 3), (None, 0.0141, False, 96, 256, 1), (None, 0.0141, True, 96, 512, 1),
      (0.6, 0.5, False, 48, 512, 3)],
 )  # fmt: skip
 def test_sparse_loci_get_more_donors(cooling, rate, inbred, donors, core, chains):
