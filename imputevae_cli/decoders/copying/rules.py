@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from imputevae_cli.decoders.copying.schedule import Schedule
 
 SMALL = Schedule(16, 7, 4, core=256, halo=64, scales=(150, 400), start_rate=0.2, cooling=0.75, refresh=1)
-MEDIUM = Schedule(12, 7, 2, donors=40, core=512, halo=96, scales=(300, 600), start_rate=0.1, cooling=0.7)
+MEDIUM = Schedule(13, 7, 2, donors=40, core=512, halo=96, scales=(300, 600), start_rate=0.1, cooling=0.7)
 LARGE = Schedule(13, 8, 1, core=1500, halo=150, pieces=8, scales=(300, 600, 1200), start_rate=0.05, cooling=0.7)
 UNCERTAIN = Schedule(40, 20, 3, donors=64, core=256, halo=96, start_rate=0.2, cooling=0.85, refresh=1)
 UNCERTAIN_LARGE = replace(UNCERTAIN, chains=1, refresh=2)
@@ -24,8 +24,9 @@ class SizeRules:
     """The schedule by the number of samples, before the trial: small cohorts get more chains and cool more slowly.
 
     small, medium: the most samples of these classes. of_uncertain, of_uncertain_large: where calls are uncertain,
-    up to `medium` samples and above: alleles are drawn, so that chains cool slowly and differ. No measurement varies
-    these by themselves; chosen by hand on cases such as those of `bench/results/ld.json`.
+    up to `medium` samples and above: alleles are drawn, so that chains cool slowly and differ.
+    `bench/results/schedules.json` varies chains, donors and cooling of those where calls are certain; the rest was
+    chosen by hand on cases such as those of `bench/results/ld.json`.
     """
 
     small: int = 150
@@ -183,7 +184,7 @@ class WorkSizes:
 
 @dataclass(frozen=True)
 class RefitRules:
-    """How chains go on once the calls that were held out are put back; `bench/results/refit.json` has the loss over
+    """How chains go on once the calls that were held out are put back; `bench/results/schedules.json` has the loss over
     these numbers.
 
     share: where a greater share of the known calls was hidden, they do. reheated: so many iterations before the end of
@@ -193,7 +194,7 @@ class RefitRules:
 
     share: float = 0.025
     reheated: int = 3
-    kept_share: float = 0.5
+    kept_share: float = 2 / 3
     earlier_share: float = 0.2
 
 
