@@ -87,7 +87,7 @@ def test_a_trial_takes_some_samples_and_loci():
     trial, _, _ = tried(TrialRules(samples=10, cells=600), some_cohort())
     assert trial.truth.shape == (10, 60)
     assert TrialRules().samples == 500
-    assert TrialRules().cells == 300_000
+    assert TrialRules().cells == 200_000
 
 
 @pytest.mark.parametrize(
@@ -126,6 +126,24 @@ def test_windows_longer_than_what_they_are_tried_on_are_not_varied(monkeypatch):
         trial = choose_schedule.Trial.of(inputs, 1, pool, CompiledKernel(), CopyingRules())
         choose_schedule.by_trial(trial, Schedule(core=512), Stages())
     assert set(lengths) == {512}
+
+
+@pytest.mark.parametrize(("first", "tried_on_both"), [(401, False), (400, True)])
+def test_a_schedule_that_is_worse_on_the_first_stretch_is_not_tried_on_the_second(monkeypatch, first, tried_on_both):
+    runs = []
+
+    def outcome(self, schedule, ranks):
+        runs.append((schedule.error, self.inputs.cohort.n_loci))
+        n_wrong = first if schedule.error == TrialRules().least_error else 400
+        return choose_schedule.Outcome(np.arange(1000) < n_wrong, 0.001)
+
+    monkeypatch.setattr(choose_schedule.Trial, "outcome", outcome)
+    with ThreadPoolExecutor(1) as pool:
+        inputs = ChainInputs(some_cohort(n_loci=120))
+        trial = choose_schedule.Trial.of(inputs, 1, pool, CompiledKernel(), CopyingRules())
+        choose_schedule.by_trial(trial, Schedule(core=512), Stages())
+    assert runs[:2] == [(Schedule().error, 60), (Schedule().error, 60)]
+    assert len([error for error, _ in runs if error == TrialRules().least_error]) == 1 + tried_on_both
 
 
 def test_a_better_schedule_has_to_be_better_by_a_standard_error():
