@@ -99,7 +99,7 @@ def rows_of(case: Case) -> Iterator[Row]:
     for change in REFITS:
         refit = replace(DEFAULT.refit, **change)
         again = CopyingModel(seed=1, rules=replace(DEFAULT, refit=refit))
-        yield row("goes on", rule, refit, partial(again.fit, case.cohort, hidden=nothing, earlier=visible))
+        yield row("goes on", rule, refit, partial(again.go_on, case.cohort, visible))
 
 
 def main() -> None:

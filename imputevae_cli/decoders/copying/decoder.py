@@ -260,7 +260,8 @@ class _Fit:
         calibrate: bool = False,
         earlier: HaplotypePosterior | None = None,
     ) -> HaplotypePosterior:
-        """A stage of this name. hidden: known calls that are hidden at the time. earlier: see `CopyingModel.fit`."""
+        """A stage of this name. hidden: known calls that are hidden at the time. earlier: a fit whose
+        chains go on, see `CopyingModel.go_on`."""
         task = self._task
         cohort = task.cohort
 
@@ -269,9 +270,9 @@ class _Fit:
 
             model = copying_model(task.config.copying, seed_for(task.config.io.seed, "haplotype") % 2**31)
             guides = CopyingGuides(similarity=self._similarity(), global_rows=rows)
-            posterior = model.fit(
-                cohort, hidden=hidden, guides=guides, schedule=schedule, earlier=earlier, options=task.options
-            )
+            if earlier is not None:
+                return model.go_on(cohort, earlier, guides=guides, options=task.options)
+            posterior = model.fit(cohort, hidden=hidden, guides=guides, schedule=schedule, options=task.options)
             return posterior.calibrated(task.validation) if calibrate else posterior
 
         return task.stages.run_together(

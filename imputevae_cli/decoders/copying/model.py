@@ -59,42 +59,51 @@ class CopyingModel:
         hidden: HiddenCells | None = None,
         guides: CopyingGuides | None = None,
         schedule: Schedule | None = None,
-        earlier: HaplotypePosterior | None = None,
         options: RunOptions | None = None,
     ) -> HaplotypePosterior:
         """Phase the samples and fill their missing calls.
 
         hidden: known calls that the caller has hidden in the cohort's; None: some are hidden here, to calibrate on.
-        guides: what other decoders learned. schedule: to be followed; None: by rules and trial. earlier: a fit of this
-        model on fewer calls of the same cells, whose `ends` are there: its chains go on, by its schedule, and its
-        calibration is kept. options: their stages remember the trials, and the iterations done.
+        guides: what other decoders learned. schedule: to be followed; None: by rules and trial. options: their stages
+        remember the trials, and the iterations done.
         """
         given, options = hidden is not None, options or RunOptions()
         if hidden is None:
             hidden = self._choose_hidden(cohort, np.random.default_rng(self.seed))
             cohort = _without(cohort, hidden)
         inputs = self._inputs_of(cohort, guides or CopyingGuides())
-        calls, evidence = inputs.cohort.calls, cohort.evidence
-        restore = partial(_restored_bits, calls, cohort.ploidy, uncertain.certain_cells(hidden, cohort.ploidy))
+        bits_of = partial(_restored_bits, hidden)
         with ThreadPoolExecutor(options.threads) as pool:
-            if earlier is None:
-                schedule = schedule or self.schedule_for(inputs, pool, options)
-                run = self._chains(inputs, schedule, options)
-                if self._asks_for_refit(cohort, hidden):
-                    run = replace(run, bits_of=lambda chain: restore(chain)[0])
-            else:
-                run = replace(self._chains(inputs, earlier.schedule, options), earlier=earlier)
+            schedule = schedule or self.schedule_for(inputs, pool, options)
+            run = self._chains(inputs, schedule, options)
+            if self._asks_for_refit(cohort, hidden):
+                run = replace(run, bits_of=lambda chain: bits_of(chain)[0])
             doses, chain, ends = run.run(pool)
-        if evidence is None:
-            frequencies = locus_frequencies(calls, cohort.ploidy + 1, pseudo_count=1.0)
-        else:
-            frequencies = uncertain.genotype_frequencies(evidence)
-        posterior = _posterior(hidden, chain, doses, restore(chain), frequencies)
-        if earlier is not None:
-            earlier.mix_into(doses, calls, self.rules.refit.earlier_share)
-            return replace(posterior, calibration=earlier.calibration)
+        posterior = _posterior(hidden, chain, doses, bits_of(chain), _frequencies(inputs.cohort))
         posterior = replace(posterior, ends=ends)
         return posterior if given else posterior.calibrated(hidden, self.rules.calibration)
+
+    def go_on(
+        self,
+        cohort: Cohort,
+        earlier: HaplotypePosterior,
+        *,
+        guides: CopyingGuides | None = None,
+        options: RunOptions | None = None,
+    ) -> HaplotypePosterior:
+        """Let the chains of an earlier fit of this model go on, with the calls put back that were hidden from it.
+
+        earlier: one whose `ends` are there. Its schedule is followed, and its calibration kept. guides, options: see
+        `fit`.
+        """
+        inputs, options = self._inputs_of(cohort, guides or CopyingGuides()), options or RunOptions()
+        run = replace(self._chains(inputs, earlier.schedule, options), earlier=earlier)
+        with ThreadPoolExecutor(options.threads) as pool:
+            doses, chain, _ = run.run(pool)
+        earlier.mix_into(doses, inputs.cohort.calls, self.rules.refit.earlier_share)
+        nothing = HiddenCells.none()
+        posterior = _posterior(nothing, chain, doses, _restored_bits(nothing, chain), _frequencies(inputs.cohort))
+        return replace(posterior, calibration=earlier.calibration)
 
     def _asks_for_refit(self, cohort: Cohort, hidden: HiddenCells) -> bool:
         """Whether chains will go on once the hidden calls are put back; cohort: without them."""
@@ -219,9 +228,18 @@ def _without(cohort: Cohort, hidden: HiddenCells) -> Cohort:
     return replace(cohort, evidence=evidence)
 
 
-def _restored_bits(calls: np.ndarray, ploidy: int, hidden: HiddenCells, chain: Chain) -> tuple[np.ndarray, np.ndarray]:
-    """`packed_haplotypes` of a chain at its end, with every known call put back; see `restored`."""
-    return packed_haplotypes(restored(chain.haplotypes, calls, ploidy, hidden), ploidy)
+def _frequencies(cohort: Cohort) -> np.ndarray:
+    """Of the genotypes of each locus, float32 (L, ploidy + 1)."""
+    if cohort.evidence is None:
+        return locus_frequencies(cohort.calls, cohort.ploidy + 1, pseudo_count=1.0)
+    return uncertain.genotype_frequencies(cohort.evidence)
+
+
+def _restored_bits(hidden: HiddenCells, chain: Chain) -> tuple[np.ndarray, np.ndarray]:
+    """`packed_haplotypes` of a chain at its end, with every known call put back, be it hidden; see `restored`."""
+    cohort = chain.cohort
+    certain = uncertain.certain_cells(hidden, cohort.ploidy)
+    return packed_haplotypes(restored(chain.haplotypes, cohort.calls, cohort.ploidy, certain), cohort.ploidy)
 
 
 def packed_haplotypes(haplotypes: np.ndarray, ploidy: int) -> tuple[np.ndarray, np.ndarray]:
