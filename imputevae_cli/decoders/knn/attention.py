@@ -120,7 +120,7 @@ class NeighbourVotes(nn.Module):
         pairs = self.similarity.T  # (S, H)
         if ballot.samples.pairs.shape[1] > len(pairs):
             pairs = torch.cat([pairs, self.population[None]])
-        return _Poll.apply(ballot, omega, tables, pairs)  # type: ignore[no-any-return]
+        return _Poll.apply(ballot, omega, tables, pairs)
 
     def logits(self, votes: Tensor, effective: Tensor, frequencies: Tensor, covariates: Tensor) -> Tensor:
         """Logits (..., C): votes (..., H, C), effective (..., H), frequencies (..., F, C), covariates (..., V).
@@ -170,18 +170,6 @@ class _Poll(torch.autograd.Function):
         of_votes, of_effective = (np.ascontiguousarray(part.numpy()) for part in grad_outputs)
         kernel.gradients(samples, cells, given, shares, of_votes, of_effective, omega, tables, pairs)
         return None, torch.from_numpy(omega), torch.from_numpy(tables.sum(0)), torch.from_numpy(pairs.sum(0))
-
-
-def rows(table: Tensor, index: Tensor) -> Tensor:
-    """table[index] along the first dimension, by whole rows, which `index_select` copies far faster."""
-    return table.index_select(0, index.flatten()).view(*index.shape, *table.shape[1:])
-
-
-def one_hot(calls: Tensor, n_classes: int, dim: int = -1) -> Tensor:
-    """int8 calls -> float32 with the classes along `dim`; -1 becomes zeros."""
-    dim %= calls.ndim + 1
-    classes = torch.arange(n_classes, dtype=calls.dtype, device=calls.device)
-    return (calls.unsqueeze(dim) == classes.view(-1, *[1] * (calls.ndim - dim))).float()
 
 
 def log_hardy_weinberg(genotypes: Tensor) -> Tensor:

@@ -68,10 +68,10 @@ class Weights(NamedTuple):
 class _Locus(NamedTuple):
     """What one target locus is worked on with.
 
-    voters: int64 (N,), numbers of those with a call; calls: int8 (N,), theirs at one locus. rows: float32 (W * C, N), of them those who have a genotype at a
-    context locus; row_of: int64 (W, C), -1 for none. target: float32 (C, N), their genotypes at the locus itself.
-    used: int64 (W * C + 4,), rows that count for a query; weights: float32 (W * C + 4, H), theirs. scores: float32
-    (H, N); pairs: float32 (S, N). exponents: int32 (N,).
+    voters: int64 (N,), numbers of those with a call; calls: int8 (N,), theirs at one locus. rows: float32 (W * C, N),
+    those of them who have a genotype at a context locus; row_of: int64 (W, C), -1 for none. target: float32 (C, N),
+    their genotypes at the locus itself. used: int64 (W * C + 4,), rows that count for a query; weights: float32
+    (W * C + 4, H), theirs. scores: float32 (H, N); pairs: float32 (S, N). exponents: int32 (N,).
     """
 
     voters: np.ndarray
@@ -128,7 +128,7 @@ def _have(
 @inner
 def _lay_out(samples: Samples, cells: Cells, weights: Weights, b: int, space: _Locus) -> int:
     """Fill in what is the same for all queries of target locus b, and the number of voters."""
-    locus, n_voters, n_rows = cells.loci[b], 0, 0
+    locus, n_voters, n_rows = int(cells.loci[b]), 0, 0
     for m in range(samples.neighbours.shape[0]):
         if samples.votes[locus, m] >= 0:
             space.voters[n_voters] = m
@@ -147,7 +147,8 @@ def _lay_out(samples: Samples, cells: Cells, weights: Weights, b: int, space: _L
         for c in range(space.row_of.shape[1]):
             held = largest > 0 and _have(samples, cells.around[b, w], c, space, n_voters, space.rows[n_rows]) > 0
             space.row_of[w, c] = n_rows if held else -1
-            n_rows += held
+            if held:
+                n_rows += 1
     return n_voters
 
 

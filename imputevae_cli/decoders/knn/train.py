@@ -77,9 +77,9 @@ class Training:
         self._optimizer.lr = settings.learning_rate * share
         self._weights.grad.zero_()  # type: ignore[union-attr]
         batch = settings.batch_loci, settings.queries_per_locus
-        part = self._drawing.examples.loss(self._votes, *batch, self._rng)
-        part.backward()
-        loss = part.item()
+        log_loss = self._drawing.examples.loss(self._votes, *batch, self._rng)
+        log_loss.backward()
+        loss = log_loss.item()
         if not math.isfinite(loss):
             raise TrainingError("the kNN decoder's loss is not finite; try a lower learning rate")
         torch.nn.utils.clip_grad_norm_(self._weights, rules.max_gradient)

@@ -70,9 +70,8 @@ class Examples:
     """Cells to guess: hidden from the query, while the panel's neighbours still vote with theirs.
 
     panel: made with the same `hidden`, int64 (cells,), sample * L + locus. latent: float32 (samples, samples)
-    similarity, or None. samples, at: int64 (M,), sample and locus of each cell that may be asked for, by rising locus, in random
-    order at each.
-    loci: int64, the loci that cells are drawn from; empty where nothing can be learned.
+    similarity, or None. samples, at: int64 (M,), sample and locus of each cell that may be asked for, by rising locus,
+    in random order at each. loci: int64, the loci that cells are drawn from; empty where nothing can be learned.
     """
 
     def __init__(
@@ -97,20 +96,27 @@ class Examples:
 
     def loss(self, model: NeighbourVotes, n_loci: int, n_queries: int, rng: np.random.Generator) -> Tensor:
         """Log loss of `model` on a random batch, weighted to undo the uneven drawing."""
-        picked = rng.choice(len(self.loci), n_loci, p=self.shares)
-        picked.sort()
+        picked = np.sort(rng.choice(len(self.loci), n_loci, p=self.shares))
         loci = self.loci[picked]
-        first, last = np.searchsorted(self.at, loci), np.searchsorted(self.at, loci, "right")
-        some = rng.integers(0, last - first)[:, None] + np.arange(n_queries)  # a stretch of a ring in random order
-        asked = self.samples[first[:, None] + some % (last - first)[:, None]]
-        weights = (last - first) / self.shares[picked]
-        weights = (weights / weights.sum()).astype(np.float32)
-        return self._loss(model, *(torch.from_numpy(part) for part in (asked, loci, picked, weights)))
+        asked, n_hidden = self._asked(loci, n_queries, rng)
+        return self._loss(model, asked, loci, self.context.of(torch.from_numpy(picked)), n_hidden / self.shares[picked])
 
-    def _loss(self, model: NeighbourVotes, asked: Tensor, loci: Tensor, picked: Tensor, weights: Tensor) -> Tensor:
-        """Sum of weights (B,) times the mean log loss of the queries `asked` (B, Q) at `loci` (B,)."""
+    def _asked(self, loci: np.ndarray, n_queries: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Queries, int64 (B, n_queries), with hidden calls at loci, int64 (B,), and how many have one there.
+
+        They are a stretch of the ring that these are in, in random order; some more than once where they are fewer."""
+        first, last = np.searchsorted(self.at, loci), np.searchsorted(self.at, loci, "right")
+        some = rng.integers(0, last - first)[:, None] + np.arange(n_queries)
+        return self.samples[first[:, None] + some % (last - first)[:, None]], last - first
+
+    def _loss(
+        self, model: NeighbourVotes, queries: np.ndarray, targets: np.ndarray, context: Context, weight: np.ndarray
+    ) -> Tensor:
+        """Mean log loss of `queries` (B, Q) at `targets` (B,), which are weighed by `weight` (B,)."""
+        asked, loci = torch.from_numpy(queries), torch.from_numpy(targets)
+        weights = torch.from_numpy((weight / weight.sum()).astype(np.float32))
         rows = torch.arange(len(loci)).repeat_interleave(asked.shape[1])
-        ballot = Ballot(self._samples, loci, self.context.of(picked), rows, asked.flatten())
+        ballot = Ballot(self._samples, loci, context, rows, asked.flatten())
         votes, effective = (part.view(*asked.shape, *part.shape[1:]) for part in model.poll(ballot))
         logits = model.logits(votes, effective, *self.panel.frequencies(self.queries, loci, asked))
         if self.panel.evidence is not None:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from imputevae_cli.decoders.knn.attention import FAR, Ballot, Context, NeighbourVotes, VotesShape, one_hot
+from imputevae_cli.decoders.knn.attention import FAR, Ballot, Context, NeighbourVotes, VotesShape
+from imputevae_cli.decoders.knn.genotypes import one_hot
 from imputevae_cli.decoders.knn.kernel import NOBODY, Samples
 
 N_LOCI, N_QUERIES, N_NEIGHBOURS, WIDTH = 9, 5, 19, 6
