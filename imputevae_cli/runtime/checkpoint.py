@@ -20,6 +20,8 @@ FORMAT_VERSION = 2
 SEAL = b"\nimputevae sha256 "
 """What stands before the checksum, 64 hexadecimal digits, at the end of the file."""
 SEAL_LENGTH = len(SEAL) + 64
+PANEL_MAGIC = b"imputevae panel\n"
+"""What a packed reference panel begins with, which is no checkpoint of torch."""
 KEYS = frozenset(
     {
         "format",
@@ -96,10 +98,21 @@ def is_whole(path: str | Path, label: str = "") -> bool | None:
     return seal[len(SEAL) :] == digest.hexdigest().encode()
 
 
+def is_panel(path: str | Path) -> bool:
+    """Whether a file is a packed reference panel."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(PANEL_MAGIC)) == PANEL_MAGIC
+    except OSError:
+        return False
+
+
 def load_checkpoint(path: str | Path) -> dict[str, Any]:
     """Read a checkpoint. Raises CheckpointError, by name, for one that is damaged, of another version or kind."""
     if not Path(path).is_file():
         raise CheckpointError(f"{path}: there is no such checkpoint; `imputevae train` makes one")
+    if is_panel(path):
+        raise CheckpointError(f"{path}: is a packed reference panel, which serves `--add-loci` alone; add that")
     try:
         whole = is_whole(path)
     except OSError as error:
