@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from imputevae_cli.cli.session import Session
     from imputevae_cli.config import Config
     from imputevae_cli.data.genotypes import GenotypeMatrix
+    from imputevae_cli.io.vcf_haplotypes import HaplotypeFile
     from imputevae_cli.panels.imputation import How, PanelImputation
     from imputevae_cli.panels.match import PanelMatch
     from imputevae_cli.panels.merging import Calling
@@ -85,33 +86,37 @@ def train_panel(common: Common, input: str | None, output: str | None, popmap: P
     if input is None:
         raise ConfigError("no INPUT: give the panel as VCF, VCF.gz or BCF, or - for standard input")
     if common.dry_run:
-        raise ConfigError("--dry-run: packing a panel takes about as long as reading it; leave it out")
+        _show_what_would_be_packed(_haplotypes_of(input, common, popmap))
+        return
     with ThreadPoolExecutor(session.threads) as pool:
-        packed = _pack(input, path, session, pool, popmap)
+        packed = _pack(_haplotypes_of(input, common, popmap), path, session, pool)
     rows = [*_panel_rows(packed), ("Panel", path), *cost_rows(clock)]
     show_table("Packed", rows, common.quiet)
 
 
-def _pack(
-    source: str | Path,
-    path: str | Path,
-    session: Session,
-    pool: ThreadPoolExecutor,
-    popmap: Path | None = None,
-    whole: bool = False,
-) -> Packed:
-    """Pack a file, or with `whole` all of it whatever samples and regions are asked for."""
-    from imputevae_cli import __version__
+def _haplotypes_of(source: str, common: Common, popmap: Path | None) -> HaplotypeFile:
+    """The samples and regions of a file that the options ask for."""
     from imputevae_cli.io.vcf_haplotypes import HaplotypeFile
+
+    pops = common.include_pops.split(",") if common.include_pops else None
+    chosen: dict[str, Any] = {"samples": this.chosen_samples(common), "popmap": popmap, "include_pops": pops}
+    return HaplotypeFile.open(source, **chosen, region=this.chosen_regions(common))
+
+
+def _show_what_would_be_packed(file: HaplotypeFile) -> None:
+    from imputevae_cli.cli.summary import show_table
+    from imputevae_cli.panels.pack import is_phased
+
+    phase = "the file's" if is_phased(file) else "to be found: the file has none"
+    rows = [("Samples", f"{len(file.samples):,}"), ("Phase", phase)]
+    show_table("Dry run: nothing was written", rows, quiet=False)
+
+
+def _pack(file: HaplotypeFile, path: str | Path, session: Session, pool: ThreadPoolExecutor) -> Packed:
+    from imputevae_cli import __version__
     from imputevae_cli.panels.pack import pack_panel
 
-    common, config = session.common, session.config
-    chosen: dict[str, Any] = {}
-    if not whole:
-        pops = common.include_pops.split(",") if common.include_pops else None
-        chosen = {"samples": this.chosen_samples(common), "popmap": popmap, "include_pops": pops}
-        chosen["region"] = this.chosen_regions(common)
-    file = HaplotypeFile.open(source, **chosen)
+    config = session.config
     made = {"software_version": __version__, "command": session.command}
     how: dict[str, Any] = {"seed": config.io.seed, "pool": pool, "progress": session.progress}
     packed = pack_panel(file, path, config.panels, made, **how)
@@ -173,6 +178,7 @@ def _store(run: PanelRun, session: Session, pool: ThreadPoolExecutor) -> PanelSt
     """The packed panel; one of another kind is packed into a temporary folder."""
     import tempfile
 
+    from imputevae_cli.io.vcf_haplotypes import HaplotypeFile
     from imputevae_cli.panels.store import PanelStore
     from imputevae_cli.runtime.checkpoint import is_panel
 
@@ -182,7 +188,7 @@ def _store(run: PanelRun, session: Session, pool: ThreadPoolExecutor) -> PanelSt
     if is_panel(run.panel):
         return PanelStore(run.panel)
     path = Path(tempfile.mkdtemp(prefix="imputevae-panel-")) / "panel.ivae"
-    _pack(run.panel, path, session, pool, whole=True)
+    _pack(HaplotypeFile.open(run.panel), path, session, pool)
     return PanelStore(path)
 
 

@@ -16,7 +16,7 @@ from imputevae_cli.panels.fill import PanelFill, PanelWindow, fill_window
 from imputevae_cli.panels.match import PanelMatch
 from imputevae_cli.panels.settings import PanelSettings
 from imputevae_cli.panels.store import PanelStore
-from imputevae_cli.panels.windows import Window, most_loci, windows_of
+from imputevae_cli.panels.cut_windows import Window, most_loci, windows_of
 from imputevae_cli.seeds import seed_for
 
 
@@ -85,8 +85,7 @@ class PanelImputation:
         for window in windows_of(positions, places, limit):
             begin, end = window.start, window.stop
             if regions is not None:
-                inside = [(chrom, pos) in regions for pos in positions[begin:end].tolist()]
-                found = np.flatnonzero(inside)
+                found = np.flatnonzero(regions.inside(chrom, positions[begin:end]))
                 if not len(found):
                     continue
                 begin, end = begin + int(found[0]), begin + int(found[-1]) + 1

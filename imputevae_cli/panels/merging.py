@@ -163,8 +163,7 @@ class AddedLoci:
         places = np.setdiff1d(np.arange(one.first[number], one.stop[number]), one.places)
         if self._regions is None:
             return places
-        positions = self._imputation.store.positions(one.panel_chrom)[places].tolist()
-        return places[[(one.chrom, pos) in self._regions for pos in positions]]
+        return places[self._regions.inside(one.chrom, self._imputation.store.positions(one.panel_chrom)[places])]
 
     def _block(self, loci: Loci, gp: np.ndarray, doses: np.ndarray) -> ImputedBlock:
         """Loci at which every call is missing, filled."""

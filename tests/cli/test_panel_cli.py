@@ -287,3 +287,10 @@ def test_missing_alleles_of_a_phased_panel_are_filled(files, tmp_path):
     text = files.panel().replace("0|1", ".|1", 3)
     said = run("train", write(tmp_path / "p.vcf", text), "--as-panel", "-o", tmp_path / "p.ivae")
     assert "Missing alleles, filled" in said
+
+
+def test_a_dry_run_of_packing_tells_the_phase(folder, tmp_path):
+    for name, phase in (("panel", "the file's"), ("unphased", "to be found")):
+        said = run("train", folder / f"{name}.vcf.gz", "--as-panel", "--dry-run", "-o", tmp_path / "p.ivae")
+        assert phase in said
+    assert not list(tmp_path.iterdir())

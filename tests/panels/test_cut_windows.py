@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from imputevae_cli.panels.windows import CORE_TYPED, HALO_TYPED, most_loci, windows_of
+from imputevae_cli.panels.cut_windows import CORE_TYPED, HALO_TYPED, most_loci, windows_of
 
 
 @pytest.mark.parametrize(("n_loci", "every", "most"), [(50_000, 10, 10**6), (50_000, 10, 3000), (300, 10, 10**6)])
