@@ -14,6 +14,7 @@ from imputevae_cli.errors import ConfigError, InputError
 if TYPE_CHECKING:
     from imputevae_cli.cli.panels import Opened
     from imputevae_cli.cli.session import Session
+    from imputevae_cli.cli.summary import Stopwatch
     from imputevae_cli.config import Config
     from imputevae_cli.panels.held_out import HeldOut
 
@@ -113,7 +114,7 @@ def _text(value: Any) -> str:
     return "" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _show(report: dict[str, Any], path: str | None, clock: Any, quiet: bool) -> None:
+def _show(report: dict[str, Any], path: str | None, clock: Stopwatch, quiet: bool) -> None:
     from imputevae_cli.cli.summary import cost_rows, show_table
     from imputevae_cli.panels.held_out import FIGURES
 

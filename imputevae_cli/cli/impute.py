@@ -144,8 +144,8 @@ def impute(
         from imputevae_cli.panels.merging import Calling
 
         idle = {"--parents": parents, "--draws": draws, "--latent": latent, "--target-accuracy": target_accuracy}
-        run = PanelRun(input, panel, model, popmap, map_, likelihoods, idle)
-        impute_from_panel(common, run, output, output_type, Calling(min_gp, phased, refine, call), only_panel_loci)
+        run = PanelRun(input, panel, model, popmap, map_, likelihoods, idle, only_panel_loci)
+        impute_from_panel(common, run, output, output_type, Calling(min_gp, phased, refine, call))
         return
 
     def outputs_of(config: Config) -> Outputs:

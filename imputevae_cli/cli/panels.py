@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,10 +17,11 @@ from imputevae_cli.log import logger
 if TYPE_CHECKING:
     from imputevae_cli.cli.outputs import Outputs
     from imputevae_cli.cli.session import Session
+    from imputevae_cli.cli.summary import Stopwatch
     from imputevae_cli.config import Config
     from imputevae_cli.data.genotypes import GenotypeMatrix
     from imputevae_cli.io.vcf_haplotypes import HaplotypeFile
-    from imputevae_cli.panels.imputation import How, PanelImputation
+    from imputevae_cli.panels.imputation import PanelImputation
     from imputevae_cli.panels.match import PanelMatch
     from imputevae_cli.panels.merging import Calling
     from imputevae_cli.panels.pack import Packed
@@ -29,8 +30,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PanelRun:
-    """The options of a run that fills from a panel. panel: a file of any kind; model: a packed panel, the one or the
-    other. without_effect: options that have no meaning here, by what was given for them."""
+    """The options of a run that fills from a panel.
+
+    panel: a file of any kind; model: a packed panel, the one or the other. without_effect: options that have no meaning
+    here, and what was given for them. only_panel_loci: leave out loci that INPUT alone has.
+    """
 
     input: str | None
     panel: Path | None
@@ -39,6 +43,7 @@ class PanelRun:
     map: Path | None
     likelihoods: str | None
     without_effect: Mapping[str, object]
+    only_panel_loci: bool = False
 
     def check(self) -> None:
         """Raise ConfigError for options that do not go together."""
@@ -114,12 +119,11 @@ def _show_what_would_be_packed(file: HaplotypeFile) -> None:
 
 def _pack(file: HaplotypeFile, path: str | Path, session: Session, pool: ThreadPoolExecutor) -> Packed:
     from imputevae_cli import __version__
-    from imputevae_cli.panels.pack import pack_panel
+    from imputevae_cli.panels.pack import Packing, pack_panel
 
     config = session.config
     made = {"software_version": __version__, "command": session.command}
-    how: dict[str, Any] = {"seed": config.io.seed, "pool": pool, "progress": session.progress}
-    packed = pack_panel(file, path, config.panels, made, **how)
+    packed = pack_panel(file, path, Packing(config.panels, config.io.seed, pool, made, session.progress))
     for reason, count in packed.left_out.items():
         logger.info("%s: %s records are left out of the panel: %s", file.name, f"{count:,}", reason)
     phase = "its own phase is used" if packed.phased else "it has no phase, which was found here"
@@ -206,26 +210,23 @@ def _check_targets(targets: GenotypeMatrix) -> None:
         raise InputError(f"{name}: is not sorted, and loci are to be put in between; sort it with `bcftools sort`")
 
 
-def imputation_of(found: Opened, run: PanelRun, session: Session, filled: Any = None) -> PanelImputation:
+def imputation_of(
+    found: Opened, run: PanelRun, session: Session, filled: Callable[[], object] = lambda: None
+) -> PanelImputation:
     """filled: called after each window."""
-    from imputevae_cli.panels.imputation import PanelImputation
-
-    return PanelImputation(found.store, found.targets, found.match, _how(found, run, session, filled))
-
-
-def _how(found: Opened, run: PanelRun, session: Session, filled: Any) -> How:
     from imputevae_cli.data.genetic_map import GeneticMap
-    from imputevae_cli.panels.imputation import How
+    from imputevae_cli.panels.imputation import How, PanelImputation
 
     genetic_map = GeneticMap.read(run.map) if run.map else None
     config = session.config
-    return How(config.panels, config.io.seed, found.pool, genetic_map, filled or (lambda: None))
+    how = How(config.panels, config.io.seed, found.pool, genetic_map, filled)
+    return PanelImputation(found.store, found.targets, found.match, how)
 
 
 def impute_from_panel(
-    common: Common, run: PanelRun, output: list[str] | None, output_type: str | None, calling: Calling, only: bool
+    common: Common, run: PanelRun, output: list[str] | None, output_type: str | None, calling: Calling
 ) -> None:
-    """Fill INPUT's missing calls and add the panel's other loci. only: leave out loci that INPUT alone has."""
+    """Fill INPUT's missing calls and add the panel's other loci."""
     from imputevae_cli.cli.outputs import Outputs
     from imputevae_cli.cli.summary import Stopwatch
     from imputevae_cli.imputed import check_call
@@ -252,12 +253,10 @@ def impute_from_panel(
         if common.dry_run:
             _show_dry_run(found, imputation_of(found, run, session), clock)
             return
-        _write(found, run, session, outputs, calling, only, clock)
+        _write(found, run, session, outputs, calling, clock)
 
 
-def _write(
-    found: Opened, run: PanelRun, session: Session, outputs: Outputs, calling: Calling, only: bool, clock: Any
-) -> None:
+def _write(found: Opened, run: PanelRun, session: Session, outputs: Outputs, calling: Calling, clock: Any) -> None:
     from imputevae_cli import __version__
     from imputevae_cli.cli.panel_summary import show_added
     from imputevae_cli.io.vcf_merged import Merging, write_merged
@@ -267,12 +266,12 @@ def _write(
     with session.progress.task("filling from the panel", 0) as task:
         imputation = imputation_of(found, run, session, task.advance)
         typed, added = TypedLoci(imputation, calling), AddedLoci(imputation, found.targets, calling)
-        merging = Merging(*how, session.progress, calling.refine, only)
+        merging = Merging(*how, session.progress, calling.refine, run.only_panel_loci)
         written = write_merged(outputs.first, typed, added, merging)
     show_added(found, written, added.expected, outputs.first, clock, session.common.quiet)
 
 
-def _show_dry_run(found: Opened, imputation: PanelImputation, clock: Any) -> None:
+def _show_dry_run(found: Opened, imputation: PanelImputation, clock: Stopwatch) -> None:
     """Time and memory as the first window suggests."""
     from imputevae_cli.cli.panel_summary import show_panel_estimate
     from imputevae_cli.cli.summary import Stopwatch

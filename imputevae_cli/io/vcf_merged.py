@@ -90,8 +90,12 @@ class _Merged(Filling):
         super().__init__(blocks, source, how.command, how.version, how.progress)
         self.refines = how.refines
         self._blocks, self._added, self._how = blocks, added, how
-        self._dr2 = 0.0
+        self._dr2, self._end = 0.0, b""
         self.n_added = 0
+
+    def _header(self, lines: list[bytes], extra: list[bytes]) -> list[bytes]:
+        self._end = b"\r" if lines[-1].endswith(b"\r") else b""
+        return super()._header(lines, extra)
 
     def _declarations(self) -> Mapping[tuple[bytes, bytes], bytes]:
         return {**super()._declarations(), **MERGED_DECLARATIONS}
@@ -134,4 +138,4 @@ class _Merged(Filling):
     def _counted(self, lines: Iterator[bytes]) -> Iterator[bytes]:
         for line in lines:
             self.n_added += 1
-            yield line
+            yield line + self._end

@@ -50,38 +50,40 @@ class _Counts:
     n_unphased: int = 0
 
 
-def pack_panel(
-    file: HaplotypeFile,
-    path: str | Path,
-    settings: PanelSettings,
-    made: dict[str, Any],
-    *,
-    seed: int,
-    pool: ThreadPoolExecutor,
-    progress: Progress,
-) -> Packed:
+@dataclass(frozen=True)
+class Packing:
+    """How a panel is packed. settings, seed, pool: of the phasing. made: plain values that the panel keeps, such as the
+    command."""
+
+    settings: PanelSettings
+    seed: int
+    pool: ThreadPoolExecutor
+    made: dict[str, Any]
+    progress: Progress
+
+
+def pack_panel(file: HaplotypeFile, path: str | Path, how: Packing) -> Packed:
     """Write the packed panel of a file to `path`, whole or not at all.
 
-    A phased file passes through block by block; one that is not is in memory a chromosome at a time. made: plain values
-    that the panel keeps, such as the command. Raises InputError where the file holds no locus, and where it is phased
-    in parts alone.
+    A phased file passes through block by block; one that is not is in memory a chromosome at a time. Raises InputError
+    where the file holds no locus, and where it is phased in parts alone.
     """
     phased = is_phased(file)
     counts = _Counts()
-    with panel_output(path, file.samples) as writer, progress.task("packing the panel", 0) as task:
+    with panel_output(path, file.samples) as writer, how.progress.task("packing the panel", 0) as task:
         for chrom, group in groupby(file.blocks(), lambda block: block.chrom):
             counts.n_chroms += 1
             blocks: Iterator[tuple[HaplotypeBlock, np.ndarray]]
             if phased:
                 blocks = ((block, _filled(block.alleles)) for block in group)
             else:
-                blocks = _phased_by_us(list(group), settings, seed_for(seed, f"panel phase {chrom}"), pool)
+                blocks = _phased_by_us(list(group), chrom, how)
             for block, haplotypes in blocks:
                 _count(counts, block, phased)
                 writer.add(chrom, block.pos, list(zip(block.ref, block.alt, block.ids, strict=True)), haplotypes)
                 task.advance(len(block))
         _check(file, counts)
-        writer.close({**made, "phased": phased})
+        writer.close({**how.made, "phased": phased})
     left_out = {reason: count for reason, count in file.left_out.items() if count}
     return Packed(file.samples, counts.n_loci, counts.n_chroms, phased, counts.n_missing, counts.n_unphased, left_out)
 
@@ -109,13 +111,13 @@ def _filled(alleles: np.ndarray) -> np.ndarray:
 
 
 def _phased_by_us(
-    blocks: list[HaplotypeBlock], settings: PanelSettings, seed: int, pool: ThreadPoolExecutor
+    blocks: list[HaplotypeBlock], chrom: str, how: Packing
 ) -> Iterator[tuple[HaplotypeBlock, np.ndarray]]:
     """The blocks of one chromosome, each with haplotypes, uint8 (b, H), found in all of them together."""
     first, second = (np.concatenate([block.alleles[:, side::2].T for block in blocks], axis=1) for side in (0, 1))
     calls = np.where((first < 0) | (second < 0), np.int8(-1), first + second)
     positions = np.concatenate([block.pos for block in blocks])
-    haplotypes = phase_panel(calls, positions, settings, seed, pool)
+    haplotypes = phase_panel(calls, positions, how.settings, seed_for(how.seed, f"panel phase {chrom}"), how.pool)
     done = 0
     for block in blocks:
         yield block, np.ascontiguousarray(haplotypes[:, done : done + len(block)].T)

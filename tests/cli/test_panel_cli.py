@@ -294,3 +294,15 @@ def test_a_dry_run_of_packing_tells_the_phase(folder, tmp_path):
         said = run("train", folder / f"{name}.vcf.gz", "--as-panel", "--dry-run", "-o", tmp_path / "p.ivae")
         assert phase in said
     assert not list(tmp_path.iterdir())
+
+
+def test_what_an_earlier_imputation_said_is_replaced(folder, files, tmp_path):
+    """And lines end as those of the input do."""
+    text = files.chip().replace("\tPASS\t.\t", "\tPASS\tDR2=0.1;TYPED;AN=12\t").replace("\n", "\r\n")
+    chip = write(tmp_path / "chip.vcf", text)
+    run("impute", chip, "--model", folder / "panel.ivae", "--add-loci", "-o", tmp_path / "o.vcf")
+    data = (tmp_path / "o.vcf").read_bytes()
+    assert data.count(b"\n") == data.count(b"\r\n")
+    infos = [line[7] for line in lines_of(tmp_path / "o.vcf") if "TYPED" in line[7]]
+    assert len(infos) == 30
+    assert {info.partition("DR2")[0] for info in infos} == {"AN=12;NIMP=0;TYPED;"}
