@@ -184,7 +184,7 @@ def _store(run: PanelRun, session: Session, pool: ThreadPoolExecutor) -> PanelSt
 
     from imputevae_cli.io.vcf_haplotypes import HaplotypeFile
     from imputevae_cli.panels.store import PanelStore
-    from imputevae_cli.runtime.checkpoint import is_panel
+    from imputevae_cli.runtime.panel_file import is_panel
 
     if run.model is not None:
         return PanelStore(run.model)

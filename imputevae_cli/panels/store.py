@@ -24,7 +24,7 @@ import numpy as np
 
 from imputevae_cli.errors import CheckpointError
 from imputevae_cli.io.outputs import atomic_output
-from imputevae_cli.runtime.checkpoint import PANEL_MAGIC, is_panel
+from imputevae_cli.runtime.panel_file import PANEL_MAGIC, is_panel
 
 FORMAT_VERSION = 1
 BLOCK_LOCI = 1024

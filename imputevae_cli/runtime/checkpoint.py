@@ -13,6 +13,7 @@ import torch
 
 from imputevae_cli.errors import CheckpointError
 from imputevae_cli.io.outputs import atomic_output
+from imputevae_cli.runtime.panel_file import is_panel
 from imputevae_cli.runtime.serialise import canonical
 
 FORMAT = "imputevae checkpoint"
@@ -20,8 +21,6 @@ FORMAT_VERSION = 2
 SEAL = b"\nimputevae sha256 "
 """What stands before the checksum, 64 hexadecimal digits, at the end of the file."""
 SEAL_LENGTH = len(SEAL) + 64
-PANEL_MAGIC = b"imputevae panel\n"
-"""What a packed reference panel begins with, which is no checkpoint of torch."""
 KEYS = frozenset(
     {
         "format",
@@ -96,15 +95,6 @@ def is_whole(path: str | Path, label: str = "") -> bool | None:
             digest.update(block)
             left -= len(block)
     return seal[len(SEAL) :] == digest.hexdigest().encode()
-
-
-def is_panel(path: str | Path) -> bool:
-    """Whether a file is a packed reference panel."""
-    try:
-        with open(path, "rb") as file:
-            return file.read(len(PANEL_MAGIC)) == PANEL_MAGIC
-    except OSError:
-        return False
 
 
 def load_checkpoint(path: str | Path) -> dict[str, Any]:
