@@ -1,0 +1,66 @@
+"""Fills the loci of a reference panel that a file lacks, one window of the panel at a time.
+
+The targets are phased several times at the loci that they have (`phase_targets`), and each haplotype of each phasing is
+filled from the panel's (`impute_haplotypes`). A genotype's probabilities are the mean over the phasings.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from imputevae_cli.data.cohort import Cohort
+from imputevae_cli.errors import InputError
+from imputevae_cli.panels.impute_haplotypes import Gaps, HaplotypeFiller
+from imputevae_cli.panels.phase_targets import phasings
+from imputevae_cli.panels.settings import PanelSettings
+from imputevae_cli.panels.typed_cells import TypedCells
+from imputevae_cli.panels.window import PanelFill, PanelWindow
+
+__all__ = ["PanelFill", "PanelWindow", "fill_window"]
+
+
+def fill_window(
+    window: PanelWindow, targets: Cohort, settings: PanelSettings, seed: int, pool: ThreadPoolExecutor
+) -> PanelFill:
+    """Genotype probabilities of the targets at the wanted loci of a window, of typed ones too.
+
+    targets: N diploid samples at the window's T typed loci; their evidence counts where they have any. Where a genotype
+    is known for certain its probability is 1. The same seed gives the same numbers at any number of threads, and
+    whatever part of the window is wanted. Raises InputError where the window has no typed locus, or another number of
+    them than the targets have.
+    """
+    if targets.n_loci != len(window.typed) or not len(window.typed):
+        raise InputError(
+            f"the panel's window has {len(window.typed)} of the file's loci, and the targets {targets.n_loci}: "
+            "give at least one, and the same ones"
+        )
+    if targets.ploidy != 2:
+        raise InputError("a panel fills diploid samples only: write haploid calls as homozygotes, or leave them out")
+    panel = window.haplotypes[:, window.typed]
+    filler = HaplotypeFiller.of(window, Gaps.of(window), settings.switch_rate or 2e-5, settings.error or 1e-3)
+    typed = TypedCells.of(window, targets)
+    gp, doses, n_phasings = np.zeros((len(targets.calls), len(filler.before), 3), np.float32), None, 0
+    for haplotypes in phasings(targets, panel, settings, seed, pool):
+        alt = typed.alt(haplotypes)
+        doses = _doses(filler, alt, pool)
+        gp += typed.genotypes(doses, alt, filler.error)
+        n_phasings += 1
+    gp /= n_phasings
+    return PanelFill(gp, _agreeing(doses, gp))
+
+
+def _doses(filler: HaplotypeFiller, alt: np.ndarray, pool: ThreadPoolExecutor) -> np.ndarray:
+    """The chance of ALT on each haplotype, float32 (N, 2, W); alt: see `HaplotypeFiller.fill`."""
+    prior = np.full(filler.panel.shape[1], 1 / filler.panel.shape[1], np.float32)
+    return np.stack(list(pool.map(lambda n: filler.fill(alt[n], prior), range(len(alt)))))
+
+
+def _agreeing(doses: np.ndarray, gp: np.ndarray) -> np.ndarray:
+    """The doses float32 (N, 2, W) moved so that their sum is what `gp` expects, each still within 0 and 1."""
+    total, expected = doses.sum(1), gp[..., 1] + 2 * gp[..., 2]
+    down = expected / np.maximum(total, 1e-30)
+    up = (2 - expected) / np.maximum(2 - total, 1e-30)
+    less = (expected < total)[:, None]
+    return np.clip(np.where(less, doses * down[:, None], 1 - (1 - doses) * up[:, None]), 0, 1)
