@@ -41,26 +41,26 @@ def fill_window(
     panel = window.haplotypes[:, window.typed]
     filler = HaplotypeFiller.of(window, Gaps.of(window), settings.switch_rate or 2e-5, settings.error or 1e-3)
     typed = TypedCells.of(window, targets)
-    gp, doses, n_phasings = np.zeros((len(targets.calls), len(filler.before), 3), np.float32), None, 0
-    for haplotypes in phasings(targets, panel, settings, seed, pool):
-        alt = typed.alt(haplotypes)
-        doses = _doses(filler, alt, pool)
-        gp += typed.genotypes(doses, alt, filler.error)
-        n_phasings += 1
-    gp /= n_phasings
-    return PanelFill(gp, _agreeing(doses, gp))
+    draws = np.stack(list(phasings(targets, panel, settings, seed, pool)), 1)  # (2N, P, T)
+    shape = len(targets.calls), len(filler.before)
+    fill = PanelFill(np.empty((*shape, 3), np.float32), np.empty((shape[0], 2, shape[1]), np.float32))
 
+    def fill_sample(n: int) -> None:
+        own = typed.of_sample(n)
+        alt = own.alt(draws[2 * n : 2 * n + 2])
+        doses = filler.fill(alt.reshape(-1, alt.shape[-1]), prior).reshape(2, -1, shape[1])
+        fill.gp[n] = own.genotypes(doses, alt, filler.error).mean(0)
+        fill.doses[n] = _agreeing(doses[:, -1], fill.gp[n])
 
-def _doses(filler: HaplotypeFiller, alt: np.ndarray, pool: ThreadPoolExecutor) -> np.ndarray:
-    """The chance of ALT on each haplotype, float32 (N, 2, W); alt: see `HaplotypeFiller.fill`."""
-    prior = np.full(filler.panel.shape[1], 1 / filler.panel.shape[1], np.float32)
-    return np.stack(list(pool.map(lambda n: filler.fill(alt[n], prior), range(len(alt)))))
+    prior = np.full(len(window.haplotypes), 1 / len(window.haplotypes), np.float32)
+    list(pool.map(fill_sample, range(len(targets.calls))))
+    return fill
 
 
 def _agreeing(doses: np.ndarray, gp: np.ndarray) -> np.ndarray:
-    """The doses float32 (N, 2, W) moved so that their sum is what `gp` expects, each still within 0 and 1."""
-    total, expected = doses.sum(1), gp[..., 1] + 2 * gp[..., 2]
+    """Doses float32 (2, W) moved so that their sum is what gp, float32 (W, 3), expects, each still within 0 and 1."""
+    doses = np.clip(doses, 0, 1)
+    total, expected = doses.sum(0), gp[:, 1] + 2 * gp[:, 2]
     down = expected / np.maximum(total, 1e-30)
     up = (2 - expected) / np.maximum(2 - total, 1e-30)
-    less = (expected < total)[:, None]
-    return np.clip(np.where(less, doses * down[:, None], 1 - (1 - doses) * up[:, None]), 0, 1)
+    return np.clip(np.where(expected < total, doses * down, 1 - (1 - doses) * up), 0, 1)

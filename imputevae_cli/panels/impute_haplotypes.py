@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -52,6 +53,10 @@ class Gaps:
         places = np.cumsum([len(some) for some in carriers])
         return cls(first, groups, n_groups, np.concatenate(carriers).astype(np.int32), places, np.concatenate(is_alt))
 
+    def sort(self, states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The states, int (K,), in the order of their groups in every gap: see `kernel_haplotypes.sort_states`."""
+        return kernel.sort_states(np.take(self.groups, states, axis=1), self.n_groups.max())
+
 
 @dataclass(frozen=True)
 class HaplotypeFiller:
@@ -92,15 +97,20 @@ class HaplotypeFiller:
         haplotype's own data, .5 where nothing is known. prior: float32 (K,), of sum 1, how readily each state is
         copied. states: int (K,), which of the panel's haplotypes; None: all.
         """
-        panel, gaps, groups = self.panel, self.gaps, self.gaps.groups
+        panel, gaps, sorted_states = self.panel, self.gaps, self.sorted_states
         if states is not None:
-            panel, groups = np.take(panel, states, axis=1), np.take(groups, states, axis=1)
+            panel, sorted_states = np.take(panel, states, axis=1), gaps.sort(states)
         doses = np.empty((len(alt), len(self.before)), np.float32)
         kernel.fill(
-            alt, panel, prior, self.switch, self.error, groups, gaps.n_groups, gaps.first, gaps.carriers, gaps.places,
-            gaps.is_alt, self.before, self.behind, doses,
+            alt, panel, prior, self.switch, self.error, *sorted_states, gaps.n_groups, gaps.first, gaps.carriers,
+            gaps.places, gaps.is_alt, self.before, self.behind, doses,
         )  # fmt: skip
         return doses
+
+    @cached_property
+    def sorted_states(self) -> tuple[np.ndarray, np.ndarray]:
+        """`Gaps.sort` of all haplotypes."""
+        return self.gaps.sort(np.arange(self.panel.shape[1]))
 
 
 def _switch(distances: np.ndarray, rate: float) -> np.ndarray:
