@@ -1,0 +1,54 @@
+"""Phases samples at the loci that they share with a reference panel, several times over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+
+from imputevae_cli.data.cohort import Cohort
+from imputevae_cli.decoders.copying.inputs import ChainInputs
+from imputevae_cli.decoders.copying.model import plain_inputs
+from imputevae_cli.decoders.copying.phasing import Chain
+from imputevae_cli.decoders.copying.schedule import Schedule
+from imputevae_cli.decoders.copying.window_frame import cell_offsets
+from imputevae_cli.panels.settings import PanelSettings
+
+PHASING = Schedule(core=512, halo=96, scales=(300, 600), start_rate=0.1, refresh=1)
+"""But for what the settings say."""
+NO_DOSES = np.zeros((0, 2), np.uint16)
+
+
+def phasings(
+    targets: Cohort, panel: np.ndarray, settings: PanelSettings, seed: int, pool: ThreadPoolExecutor
+) -> Iterator[np.ndarray]:
+    """Draws of the samples' haplotypes, uint8 (2N, T), 0 REF, 255 ALT, between them the chance of ALT.
+
+    They are copied from the panel's, uint8 (H, T) 0/1, and from each other's. targets: N samples at T loci.
+    """
+    chain = Chain(chain_inputs(targets, panel), _schedule(settings), seed)
+    at = cell_offsets(chain.cohort.calls, chain.windows)
+    kept = set(_kept(settings))
+    for iteration in range(max(kept) + 1):
+        chain.iterate(pool, NO_DOSES, at, 1)
+        if iteration in kept:
+            yield chain.haplotypes.copy()
+
+
+def chain_inputs(targets: Cohort, panel: np.ndarray) -> ChainInputs:
+    """What the samples are phased by: their own calls or likelihoods, each other, and the panel's haplotypes."""
+    return replace(plain_inputs(targets), reference=panel * np.uint8(255))
+
+
+def _kept(settings: PanelSettings) -> list[int]:
+    """The iterations whose haplotypes are kept, evenly spaced up to the last."""
+    burn_in = min(settings.burn_in, settings.iterations - 1)
+    n_kept = min(settings.phasings, settings.iterations - burn_in)
+    spaced = np.linspace(burn_in - 1, settings.iterations - 1, n_kept + 1)[1:]
+    return [int(i) for i in np.rint(spaced)]
+
+
+def _schedule(settings: PanelSettings) -> Schedule:
+    return replace(PHASING, iterations=settings.iterations, burn_in=settings.burn_in, donors=settings.donors)
