@@ -53,8 +53,10 @@ def evaluate_from_panel(common: Common, run: PanelRun, output: str | None, json_
 
             logger.info("dry run: one in %d loci would be hidden; nothing was written", round(1 / prop))
             return
-        with session.progress.task("filling from the panel", 0) as task:
-            held_out = hold_out(imputation_of(found, run, session, task.advance), round(1 / prop))
+        imputation = imputation_of(found, run, session)
+        with session.progress.task("filling windows of the panel", imputation.n_windows) as task:
+            imputation.on_window = task.advance
+            held_out = hold_out(imputation, round(1 / prop))
         report = _report(held_out, found, session)
     _write(path, json_, report)
     _show(report, path, clock, common.quiet)

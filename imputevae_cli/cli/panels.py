@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -210,16 +210,14 @@ def _check_targets(targets: GenotypeMatrix) -> None:
         raise InputError(f"{name}: is not sorted, and loci are to be put in between; sort it with `bcftools sort`")
 
 
-def imputation_of(
-    found: Opened, run: PanelRun, session: Session, filled: Callable[[], object] = lambda: None
-) -> PanelImputation:
-    """filled: called after each window."""
+def imputation_of(found: Opened, run: PanelRun, session: Session) -> PanelImputation:
+    """The targets filled from the panel, window by window as they are asked for."""
     from imputevae_cli.data.genetic_map import GeneticMap
     from imputevae_cli.panels.imputation import How, PanelImputation
 
     genetic_map = GeneticMap.read(run.map) if run.map else None
     config = session.config
-    how = How(config.panels, config.io.seed, found.pool, genetic_map, filled)
+    how = How(config.panels, config.io.seed, found.pool, genetic_map)
     return PanelImputation(found.store, found.targets, found.match, how)
 
 
@@ -263,8 +261,9 @@ def _write(found: Opened, run: PanelRun, session: Session, outputs: Outputs, cal
     from imputevae_cli.panels.merging import AddedLoci, TypedLoci
 
     how = (outputs.kinds[0].key, session.command, __version__, session.threads)
-    with session.progress.task("filling from the panel", 0) as task:
-        imputation = imputation_of(found, run, session, task.advance)
+    imputation = imputation_of(found, run, session)
+    with session.progress.task("filling windows of the panel", imputation.n_windows) as task:
+        imputation.on_window = task.advance
         typed, added = TypedLoci(imputation, calling), AddedLoci(imputation, found.targets, calling)
         merging = Merging(*how, session.progress, calling.refine, run.only_panel_loci)
         written = write_merged(outputs.first, typed, added, merging)

@@ -27,6 +27,7 @@ class AddedRecords(Protocol):
     """The records of loci that the input lacks, by the input's names of chromosomes; each is given once."""
 
     last_position: int
+    n_loci: int
 
     def before(self, chrom: str, pos: int) -> Iterator[bytes]:
         """Those that come before a record of the input at this place."""
@@ -96,6 +97,9 @@ class _Merged(Filling):
     def _header(self, lines: list[bytes], extra: list[bytes]) -> list[bytes]:
         self._end = b"\r" if lines[-1].endswith(b"\r") else b""
         return super()._header(lines, extra)
+
+    def _n_records(self) -> int:
+        return super()._n_records() + self._added.n_loci
 
     def _declarations(self) -> Mapping[tuple[bytes, bytes], bytes]:
         return {**super()._declarations(), **MERGED_DECLARATIONS}

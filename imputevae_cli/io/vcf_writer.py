@@ -182,6 +182,10 @@ class Walk:
         """A record's line before anything is spliced into it."""
         return line
 
+    def _n_records(self) -> int:
+        """Records of the output, for the progress."""
+        return self._source.n_records
+
     def _passed(self, splice: Splice, line: bytes) -> bytes | None:
         """The line for the output of a record that is not modelled; None leaves it out."""
         return line if self._columns is None else splice.passed(line)
@@ -208,7 +212,7 @@ class Walk:
             extra = self._undeclared() if declare_all else []
             header = self._header(header, extra)
             out.write(b"".join(line + b"\n" for line in header))
-            with self._progress.task("writing", source.n_records) as task:
+            with self._progress.task("writing", self._n_records()) as task:
                 for texts in _bundles(self._records(lines)):
                     out.write(b"\n".join(texts) + b"\n")
                     task.advance(len(texts))

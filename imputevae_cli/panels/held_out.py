@@ -83,7 +83,7 @@ def hold_out(imputation: PanelImputation, every: int) -> HeldOut:
         hidden = np.arange(len(one.places)) % every == every // 2
         for number in range(len(one.windows)):
             part = _of_window(imputation, one, number, hidden)
-            imputation.how.filled()
+            imputation.on_window()
             if part is not None:
                 parts.append(part)
     if not parts:

@@ -41,25 +41,25 @@ class TargetChromosome:
 
 @dataclass(frozen=True)
 class How:
-    """How targets are filled. seed: of the command. filled: called after each window."""
+    """How targets are filled. seed: of the command."""
 
     settings: PanelSettings
     seed: int
     pool: ThreadPoolExecutor
     genetic_map: GeneticMap | None = None
-    filled: Callable[[], object] = lambda: None
 
 
 class PanelImputation:
     """Every locus of the panel for samples of another file.
 
     genotypes: the targets at the typed loci that are to be written; has_calls: bool (N,), targets with any call.
-    chroms: in the targets' order.
+    chroms: in the targets' order. on_window: called after each window that was filled.
     """
 
     def __init__(self, store: PanelStore, targets: GenotypeMatrix, match: PanelMatch, how: How):
         """targets: all of their loci, those outside of the regions too, whose windows they belong to."""
         self.store, self.how = store, how
+        self.on_window: Callable[[], object] = lambda: None
         typed = np.flatnonzero(match.typed)
         self._cohort = _cohort_of(targets, typed, match.exchanged[typed])
         self.has_calls = missing_per_sample(self._cohort.calls) < len(typed)
@@ -107,7 +107,7 @@ class PanelImputation:
         if self._last is None or self._last[0] != key:
             self._last = None  # two are never held
             self._last = key, self._fill(one, number)
-            self.how.filled()
+            self.on_window()
         return self._last[1]
 
     def _fill(self, one: TargetChromosome, number: int) -> PanelFill:

@@ -83,6 +83,7 @@ class AddedLoci:
         self._ahead: tuple[Key, bytes] | None = None
         self._left_out: set[Key] = set()
         self.last_position = 0
+        self.n_loci = sum(len(self._places(one, i)) for one in imputation.chroms for i in range(len(one.windows)))
         self.expected = FrequencyBins()
         """DR2 of the loci, by frequency in the panel."""
 
