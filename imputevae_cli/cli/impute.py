@@ -122,6 +122,16 @@ def impute(
         ),
     ] = False,
     latent: LatentFile = None,
+    report: Annotated[
+        str | None,
+        typer.Option(
+            "--report",
+            metavar="FILE.html",
+            help="Write a page on the run: accuracy, missingness, confidence, shifts; auto: beside OUT.",
+            show_default=False,
+            rich_help_panel=FILES,
+        ),
+    ] = None,
     phylip_names: Annotated[
         str,
         typer.Option(
@@ -150,7 +160,7 @@ def impute(
 
     def outputs_of(config: Config) -> Outputs:
         paths = output or [this.output_path(None, config, ".vcf.gz")]
-        return Outputs.of(paths, output_type, draws, phylip_names)
+        return Outputs.of(paths, output_type, draws, phylip_names, report)
 
     def files(config: Config) -> Files:
         out = outputs_of(config)
@@ -176,7 +186,10 @@ def impute(
     genotypes = this.read(input, popmap, session, map_, context=None if model else overlap)
     outputs.check_content(genotypes)
     this.limit_threads(session)
-    from imputevae_cli.imputer import ImputeVAE
+    from imputevae_cli.imputer import ImputeVAE, check_phasing
+
+    if phased:
+        check_phasing(genotypes.ploidy)
 
     if common.dry_run:
         show_estimate(fitted or ImputeVAE(session.config), genotypes, clock)
@@ -191,7 +204,7 @@ def impute(
             min_gp = _threshold(fitted, target_accuracy)
         how: dict[str, Any] = {"min_gp": min_gp, "phased": phased, "refine": refine, "call": call}
         imputed = fitted.transform(genotypes, **how, progress=session.progress, stages=stages)
-        written = outputs.write(imputed, session, force)
+        written = outputs.write(fitted, imputed, session, force)
         this.write_latent(latent, fitted, genotypes)
     show_imputation(fitted, imputed, ", ".join(outputs.paths), clock, common.quiet, written)
 

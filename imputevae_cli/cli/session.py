@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ from imputevae_cli.passwords import hide_passwords
 
 if TYPE_CHECKING:
     from imputevae_cli.data.genotypes import GenotypeMatrix
-    from imputevae_cli.data.region import Region
+    from imputevae_cli.data.region import ListedRegion, Region
     from imputevae_cli.imputer import ImputeVAE
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -229,7 +229,7 @@ def _say_where_nothing_lies(genotypes: GenotypeMatrix) -> None:
         logger.info("%s: the regions hold no locus to model on %s", source.name, chroms)
 
 
-def chosen_regions(common: Common) -> list[str | Region] | None:
+def chosen_regions(common: Common) -> Sequence[str | Region | ListedRegion] | None:
     """The regions that the options name; None for the whole file."""
     from imputevae_cli.io.regions_file import read_regions
 

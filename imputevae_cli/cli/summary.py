@@ -138,7 +138,7 @@ def show_estimate(model: ImputeVAE, genotypes: GenotypeMatrix, clock: Stopwatch,
 
 def show_tuning(result: TuningResult, files: TuningFiles, clock: Stopwatch, quiet: bool) -> None:
     """The table of `tune`."""
-    from imputevae_cli.report.tuning import verdict
+    from imputevae_cli.report.tuning_words import verdict
 
     test, counted = result.test, result.counted
     pruned = sum(row.state == "pruned" for row in counted)
@@ -205,34 +205,9 @@ def _evidence_rows(genotypes: GenotypeMatrix) -> list[tuple[str, str]]:
     return [*rows, ("  uncertain visible calls", f"{report.n_uncertain:,} ({share:.1%}); {wrong}")]
 
 
-def model_in_words(model: ImputeVAE) -> str:
-    """Which decoders fill the calls, and in a word why the others do not; `-v` gives the figures."""
-    shares = sorted(model.part_shares.items(), key=lambda item: -item[1])
-    used = ", ".join(_word(name) + (f" {share:.0%}" if len(shares) > 1 else "") for name, share in shares)
-    if model.config.model.decoder != "auto":
-        return f"{used}, as model.decoder={model.config.model.decoder} asks for"
-    idle = [_word(name) for name in model.parts_left_out if name != "frequencies"]
-    unjudged = [_word(name) for name in model.parts_screened_out]
-    reasons = []
-    if idle:
-        reasons.append(f"{_listed(idle)} added nothing on held-out calls")
-    if unjudged:
-        reasons.append(f"{_listed(unjudged)} left out after a short run on part of the data")
-    return f"{used} ({'; '.join(reasons)})" if reasons else used
-
-
-def _word(name: str) -> str:
-    """What a decoder is called when one speaks to a user."""
-    from imputevae_cli.decoders import registry
-
-    return registry.get(name).title
-
-
-def _listed(words: list[str]) -> str:
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
-
-
 def _fit_rows(model: ImputeVAE, call: str = "map") -> list[tuple[str, str]]:
+    from imputevae_cli.report.model_in_words import model_in_words
+
     expected: Expected = model.expected
     ours = expected.by_dosage if call == "dosage" else expected.model
     rows = [
