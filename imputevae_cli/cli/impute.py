@@ -153,7 +153,8 @@ def impute(
         from imputevae_cli.cli.panels import PanelRun, impute_from_panel
         from imputevae_cli.panels.merging import Calling
 
-        idle = {"--parents": parents, "--draws": draws, "--latent": latent, "--target-accuracy": target_accuracy}
+        idle: dict[str, object] = {"--parents": parents, "--draws": draws, "--latent": latent, "--report": report}
+        idle |= {"--target-accuracy": target_accuracy}
         run = PanelRun(input, panel, model, popmap, map_, likelihoods, idle, only_panel_loci)
         impute_from_panel(common, run, output, output_type, Calling(min_gp, phased, refine, call))
         return

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from imputevae_cli.data.region import Region, Regions
+from imputevae_cli.data.region import ListedRegion, Region, Regions
 from imputevae_cli.errors import InputError
 from imputevae_cli.io.selection import choose_samples
 from imputevae_cli.io.vcf_genotypes import (
@@ -79,7 +79,7 @@ class HaplotypeFile:
         samples: Sequence[str] | None = None,
         popmap: str | Path | None = None,
         include_pops: Sequence[str] | None = None,
-        region: Sequence[str | Region] | None = None,
+        region: Sequence[str | Region | ListedRegion] | None = None,
     ) -> HaplotypeFile:
         """The arguments are those of `read_vcf`. Raises InputError where the file or the choice cannot be used."""
         name = "standard input" if str(path) == "-" else str(path)
