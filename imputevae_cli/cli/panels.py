@@ -143,7 +143,7 @@ def _command_of_panel(path: Path) -> str | None:
 def _panel_rows(packed: Packed) -> list[tuple[str, str]]:
     rows = [
         ("Samples", f"{len(packed.samples):,}, {2 * len(packed.samples):,} haplotypes"),
-        ("Loci", f"{packed.n_loci:,} on {packed.n_chroms:,} chromosomes"),
+        ("Loci", f"{packed.n_loci:,}, on {packed.n_chroms:,} chromosome{'s' * (packed.n_chroms > 1)}"),
         ("Phase", "the file's" if packed.phased else "found here: the file has none"),
     ]
     if packed.n_missing:
@@ -171,7 +171,7 @@ def opened(run: PanelRun, session: Session) -> Iterator[Opened]:
         shared = len(set(targets.samples) & set(store.samples))
         if shared:
             logger.warning(
-                "%s: %s of its samples are in the panel too, by name: those are copied from themselves",
+                "%s: samples that are in the panel too, by name, and are copied from themselves: %s",
                 targets.source.name,
                 f"{shared:,}",
             )

@@ -13,6 +13,7 @@ from imputevae_cli.data.genetic_map import GeneticMap
 from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix, Loci, missing_per_sample
 from imputevae_cli.data.region import Regions
 from imputevae_cli.panels.cut_windows import Window, most_loci, windows_of
+from imputevae_cli.errors import InputError
 from imputevae_cli.panels.fill import fill_window
 from imputevae_cli.panels.match import PanelMatch
 from imputevae_cli.panels.settings import PanelSettings
@@ -57,8 +58,14 @@ class PanelImputation:
     """
 
     def __init__(self, store: PanelStore, targets: GenotypeMatrix, match: PanelMatch, how: How):
-        """targets: all of their loci, those outside of the regions too, whose windows they belong to."""
+        """targets: all of their loci, those outside of the regions too, whose windows they belong to.
+
+        Raises InputError where a map lacks one of their chromosomes.
+        """
         self.store, self.how = store, how
+        if how.genetic_map is not None:
+            for names in match.chroms.items():
+                _name_in_map(how.genetic_map, names)
         self.on_window: Callable[[], object] = lambda: None
         typed = np.flatnonzero(match.typed)
         self._cohort = _cohort_of(targets, typed, match.exchanged[typed])
@@ -152,10 +159,11 @@ class PanelImputation:
     def _where(self, one: TargetChromosome, index: np.ndarray) -> np.ndarray:
         """Positions of loci of a chromosome: base pairs, int64, or with a map centimorgans, float64."""
         pos = self.store.positions(one.panel_chrom)[index]
-        if self.how.genetic_map is None:
+        genetic_map = self.how.genetic_map
+        if genetic_map is None:
             return pos
-        names = np.full(len(pos), one.chrom, object)
-        return self.how.genetic_map.centimorgans(Loci(names, pos, names, names))
+        names = np.full(len(pos), _name_in_map(genetic_map, (one.chrom, one.panel_chrom)), object)
+        return genetic_map.centimorgans(Loci(names, pos, names, names))
 
     def _window_of(self, locus: int) -> tuple[TargetChromosome, int]:
         """The chromosome and the window of a locus of `genotypes`."""
@@ -192,6 +200,14 @@ class PanelImputation:
         one, number = self._window_of(start)
         doses = self.fill(one, number).doses[:, :, self._place[start:stop] - one.first[number]]
         return np.where(self._exchanged[start:stop], 1 - doses, doses)
+
+
+def _name_in_map(genetic_map: GeneticMap, names: tuple[str, str]) -> str:
+    """What a map calls a chromosome, by its names in the targets and in the panel. Raises InputError."""
+    for name in names:
+        if name in genetic_map.markers:
+            return name
+    raise InputError(f"{genetic_map.name}: lacks chromosome {names[0]}; add it, or leave --map out to go by base pairs")
 
 
 def _cohort_of(targets: GenotypeMatrix, typed: np.ndarray, exchanged: np.ndarray) -> Cohort:

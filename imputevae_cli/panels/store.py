@@ -142,7 +142,7 @@ class PanelStore:
         self._chroms = {one["name"]: Chromosome(**one) for one in index["chromosomes"]}
         # Neighbouring loci are asked for one after the other
         self._lines = lru_cache(maxsize=4)(self._sites)
-        self._numbers = lru_cache(maxsize=2)(self._read_numbers)
+        self._numbers = lru_cache(maxsize=4)(self._read_numbers)
 
     def _index(self) -> dict[str, Any]:
         end = self._read(max(self.path.stat().st_size - TRAILER.size, 0), TRAILER.size)

@@ -209,7 +209,7 @@ def test_standard_output_takes_the_records(folder, tmp_path):
 def test_samples_that_the_panel_has_too_are_said(folder, files, tmp_path):
     chip = write(tmp_path / "chip.vcf", files.chip().replace("\tt0\t", "\tp0\t"))
     said = run("impute", chip, "--model", folder / "panel.ivae", "--add-loci", "-o", tmp_path / "o.vcf")
-    assert "1 of its samples are in the panel too" in said
+    assert "samples that are in the panel too, by name, and are copied from themselves: 1" in said
 
 
 def test_a_dry_run_writes_nothing(folder, tmp_path):
@@ -306,3 +306,12 @@ def test_what_an_earlier_imputation_said_is_replaced(folder, files, tmp_path):
     infos = [line[7] for line in lines_of(tmp_path / "o.vcf") if "TYPED" in line[7]]
     assert len(infos) == 30
     assert {info.partition("DR2")[0] for info in infos} == {"AN=12;NIMP=0;TYPED;"}
+
+
+def test_a_map_serves_and_must_have_the_chromosome(folder, files, tmp_path):
+    how = ("--model", folder / "panel.ivae", "--add-loci", "-o", tmp_path / "o.vcf", "--map")
+    (tmp_path / "other.map").write_text("2 m1 0 1\n2 m2 1 100000\n")
+    assert "lacks chromosome 1" in run("impute", folder / "chip.vcf.gz", *how, tmp_path / "other.map", code=3)
+    (tmp_path / "own.map").write_text("1 m1 0 1\n1 m2 0.01 20000\n")
+    run("impute", folder / "chip.vcf.gz", *how, tmp_path / "own.map")
+    assert len(lines_of(tmp_path / "o.vcf")) == len(files.pos)
