@@ -12,8 +12,8 @@ from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.data.genetic_map import GeneticMap
 from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix, Loci, missing_per_sample
 from imputevae_cli.data.region import Regions
-from imputevae_cli.panels.cut_windows import Window, most_loci, windows_of
 from imputevae_cli.errors import InputError
+from imputevae_cli.panels.cut_windows import Window, most_loci, windows_of
 from imputevae_cli.panels.fill import fill_window
 from imputevae_cli.panels.match import PanelMatch
 from imputevae_cli.panels.settings import PanelSettings
