@@ -12,8 +12,9 @@ import numpy as np
 
 from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.errors import InputError
-from imputevae_cli.panels.impute_haplotypes import Gaps, HaplotypeFiller
-from imputevae_cli.panels.phase_targets import phasings
+from imputevae_cli.panels.estimate import rates
+from imputevae_cli.panels.impute_haplotypes import Gaps, HaplotypeFiller, States
+from imputevae_cli.panels.phase_targets import phase
 from imputevae_cli.panels.settings import PanelSettings
 from imputevae_cli.panels.typed_cells import TypedCells
 from imputevae_cli.panels.window import PanelFill, PanelWindow
@@ -38,21 +39,21 @@ def fill_window(
         )
     if targets.ploidy != 2:
         raise InputError("a panel fills diploid samples only: write haploid calls as homozygotes, or leave them out")
-    panel = window.haplotypes[:, window.typed]
-    filler = HaplotypeFiller.of(window, Gaps.of(window), settings.switch_rate or 2e-5, settings.error or 1e-3)
-    typed = TypedCells.of(window, targets)
-    draws = np.stack(list(phasings(targets, panel, settings, seed, pool)), 1)  # (2N, P, T)
+    phasings = phase(targets, window.haplotypes[:, window.typed], settings, seed, pool)
+    window = window.with_distances(phasings.distances)
+    gaps, typed = Gaps.of(window), TypedCells.of(window, targets)
+    filler = HaplotypeFiller.of(window, gaps, *rates(window, settings, pool))
     shape = len(targets.calls), len(filler.before)
     fill = PanelFill(np.empty((*shape, 3), np.float32), np.empty((shape[0], 2, shape[1]), np.float32))
+    states = States.of(window, gaps, np.arange(len(window.haplotypes)))
 
     def fill_sample(n: int) -> None:
         own = typed.of_sample(n)
-        alt = own.alt(draws[2 * n : 2 * n + 2])
-        doses = filler.fill(alt.reshape(-1, alt.shape[-1]), prior).reshape(2, -1, shape[1])
+        alt = own.alt(phasings.haplotypes[2 * n : 2 * n + 2])
+        doses = filler.fill(alt.reshape(-1, alt.shape[-1]), states).reshape(2, -1, shape[1])
         fill.gp[n] = own.genotypes(doses, alt, filler.error).mean(0)
         fill.doses[n] = _agreeing(doses[:, -1], fill.gp[n])
 
-    prior = np.full(len(window.haplotypes), 1 / len(window.haplotypes), np.float32)
     list(pool.map(fill_sample, range(len(targets.calls))))
     return fill
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -53,65 +52,67 @@ class Gaps:
         places = np.cumsum([len(some) for some in carriers])
         return cls(first, groups, n_groups, np.concatenate(carriers).astype(np.int32), places, np.concatenate(is_alt))
 
-    def sort(self, states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The states, int (K,), in the order of their groups in every gap: see `kernel_haplotypes.sort_states`."""
-        return kernel.sort_states(np.take(self.groups, states, axis=1), self.n_groups.max())
+
+@dataclass(frozen=True)
+class States:
+    """The panel haplotypes that others are filled from.
+
+    panel: uint8 (T, K), 0/1, at the typed loci. order, edges: in every gap, see `kernel_haplotypes.sort_states`.
+    """
+
+    panel: np.ndarray
+    order: np.ndarray
+    edges: np.ndarray
+
+    @classmethod
+    def of(cls, window: PanelWindow, gaps: Gaps, rows: np.ndarray) -> States:
+        """rows: int (K,), of the window's haplotypes."""
+        panel = np.ascontiguousarray(window.haplotypes[np.ix_(rows, window.typed)].T)
+        return cls(panel, *kernel.sort_states(np.take(gaps.groups, rows, axis=1), int(gaps.n_groups.max())))
 
 
 @dataclass(frozen=True)
 class HaplotypeFiller:
     """Fills haplotypes of one window.
 
-    panel: uint8 (T, H), 0/1, at the typed loci. switch: float32 (T,), the switch probability before each. before,
-    behind: float32 (W,), that from the typed locus before each wanted locus to it, and from it to the next. error: the
+    steps: float64 (T,), distance from each typed locus to the one before. before, behind: float64 (W,), from each wanted
+    locus to the typed one before it, and to that behind it or at it. rate: switches per unit of distance. error: the
     chance that a copied allele differs.
     """
 
-    panel: np.ndarray
     gaps: Gaps
-    switch: np.ndarray
+    steps: np.ndarray
     before: np.ndarray
     behind: np.ndarray
+    rate: float
     error: float
 
     @classmethod
     def of(cls, window: PanelWindow, gaps: Gaps, rate: float, error: float) -> HaplotypeFiller:
-        """rate: switches per unit of the positions."""
+        """That of a window."""
         at, typed = window.positions[window.wanted].astype(np.float64), window.typed_positions.astype(np.float64)
         gap = np.repeat(np.arange(len(typed) + 1), np.diff(gaps.first))
         before = at - typed[np.maximum(gap - 1, 0)]
         behind = typed[np.minimum(gap, len(typed) - 1)] - at
-        return cls(
-            np.ascontiguousarray(window.haplotypes[:, window.typed].T),
-            gaps,
-            _switch(np.diff(typed, prepend=typed[0]), rate),
-            _switch(before, rate),
-            _switch(behind, rate),
-            error,
-        )
+        return cls(gaps, np.diff(typed, prepend=typed[0]), before, behind, rate, error)
 
-    def fill(self, alt: np.ndarray, prior: np.ndarray, states: np.ndarray | None = None) -> np.ndarray:
+    def fill(self, alt: np.ndarray, states: States, prior: np.ndarray | None = None) -> np.ndarray:
         """The chance of ALT at the wanted loci, float32 (M, W), of M haplotypes.
 
         At a typed locus it is what the others say and its own data. alt: float32 (M, T), the chance of ALT by the
         haplotype's own data, .5 where nothing is known. prior: float32 (K,), of sum 1, how readily each state is
-        copied. states: int (K,), which of the panel's haplotypes; None: all.
+        copied; None: all alike.
         """
-        panel, gaps, sorted_states = self.panel, self.gaps, self.sorted_states
-        if states is not None:
-            panel, sorted_states = np.take(panel, states, axis=1), gaps.sort(states)
+        n_states, gaps = states.panel.shape[1], self.gaps
+        prior = np.full(n_states, 1 / n_states, np.float32) if prior is None else prior
         doses = np.empty((len(alt), len(self.before)), np.float32)
         kernel.fill(
-            alt, panel, prior, self.switch, self.error, *sorted_states, gaps.n_groups, gaps.first, gaps.carriers,
-            gaps.places, gaps.is_alt, self.before, self.behind, doses,
+            alt, states.panel, prior, self._switch(self.steps), self.error, states.order, states.edges, gaps.n_groups,
+            gaps.first, gaps.carriers, gaps.places, gaps.is_alt, self._switch(self.before), self._switch(self.behind),
+            doses,
         )  # fmt: skip
         return doses
 
-    @cached_property
-    def sorted_states(self) -> tuple[np.ndarray, np.ndarray]:
-        """`Gaps.sort` of all haplotypes."""
-        return self.gaps.sort(np.arange(self.panel.shape[1]))
-
-
-def _switch(distances: np.ndarray, rate: float) -> np.ndarray:
-    return (-np.expm1(-rate * np.maximum(distances, 0))).astype(np.float32)
+    def _switch(self, distances: np.ndarray) -> np.ndarray:
+        """Of being, at a distance, no longer the copy of the same haplotype unless drawn again."""
+        return (-np.expm1(-self.rate * np.maximum(distances, 0))).astype(np.float32)

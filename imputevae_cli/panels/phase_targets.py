@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,23 +17,42 @@ from imputevae_cli.panels.settings import PanelSettings
 
 PHASING = Schedule(core=512, halo=96, scales=(300, 600), start_rate=0.1, refresh=1)
 """But for what the settings say."""
+MOST_SWITCH = 0.9
 NO_DOSES = np.zeros((0, 2), np.uint16)
 
 
-def phasings(
-    targets: Cohort, panel: np.ndarray, settings: PanelSettings, seed: int, pool: ThreadPoolExecutor
-) -> Iterator[np.ndarray]:
-    """Draws of the samples' haplotypes, uint8 (2N, T), 0 REF, 255 ALT, between them the chance of ALT.
+@dataclass(frozen=True)
+class Phasings:
+    """Draws of samples' haplotypes at the loci that they have, and how far these loci are apart.
 
-    They are copied from the panel's, uint8 (H, T) 0/1, and from each other's. targets: N samples at T loci.
+    haplotypes: uint8 (2N, P, T), P phasings: 0 REF, 255 ALT, between them the chance of ALT. distances: float64 (T,),
+    from the locus before, as the haplotypes' switches tell: large at a hotspot of recombination; their sum is that of
+    the distances between the positions.
     """
+
+    haplotypes: np.ndarray
+    distances: np.ndarray
+
+
+def phase(
+    targets: Cohort, panel: np.ndarray, settings: PanelSettings, seed: int, pool: ThreadPoolExecutor
+) -> Phasings:
+    """Phase samples, N at T loci, that are copied from a panel's haplotypes, uint8 (H, T) 0/1, and from each other's."""
     chain = Chain(chain_inputs(targets, panel), _schedule(settings), seed)
     at = cell_offsets(chain.cohort.calls, chain.windows)
-    kept = set(_kept(settings))
+    kept, draws = _kept(settings), []
     for iteration in range(max(kept) + 1):
         chain.iterate(pool, NO_DOSES, at, 1)
         if iteration in kept:
-            yield chain.haplotypes.copy()
+            draws.append(chain.haplotypes.copy())
+    return Phasings(np.stack(draws, 1), _distances(chain.switch, targets.positions))
+
+
+def _distances(switch: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """See `Phasings`, of the switch probabilities before the loci, float32 (T,)."""
+    steps = -np.log1p(-switch.astype(np.float64).clip(0, MOST_SWITCH))
+    steps[0] = 0.0
+    return steps * (float(positions[-1] - positions[0]) / max(steps.sum(), 1e-30))
 
 
 def chain_inputs(targets: Cohort, panel: np.ndarray) -> ChainInputs:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,6 +25,17 @@ class PanelWindow:
     def typed_positions(self) -> np.ndarray:
         """Of the loci that the targets have, (T,)."""
         return self.positions[self.typed]
+
+    def with_distances(self, distances: np.ndarray) -> PanelWindow:
+        """The same with other positions, float64, by the distance of each typed locus from the one before, (T,).
+
+        Between two typed loci all are stretched alike; before the first and behind the last they stay as they are."""
+        old, new = self.typed_positions.astype(np.float64), np.cumsum(distances)
+        new += old[0] - new[0]
+        at = self.positions.astype(np.float64)
+        inside = np.interp(at, old, new)
+        positions = inside + np.minimum(at - old[0], 0) + np.maximum(at - old[-1], 0)
+        return replace(self, positions=positions)
 
 
 @dataclass(frozen=True)
