@@ -120,7 +120,8 @@ class PanelImputation:
     def _fill(self, one: TargetChromosome, number: int) -> PanelFill:
         window, (first, stop) = one.windows[number], (int(one.first[number]), int(one.stop[number]))
         places = one.places[window.first : window.last]
-        index = np.union1d(places, np.arange(first, stop))
+        # All of the window, whatever is to be written of it: rates are learned from all of it
+        index = np.union1d(places, np.arange(window.start, window.stop))
         wanted = slice(int(np.searchsorted(index, first)), int(np.searchsorted(index, stop)))
         where = self._where(one, index)
         part = PanelWindow(self.store.haplotypes(one.panel_chrom, index), where, np.searchsorted(index, places), wanted)
