@@ -39,13 +39,17 @@ def phase(
 ) -> Phasings:
     """Phase samples, N at T loci, that are copied from a panel's haplotypes, uint8 (H, T) 0/1, and from each other's."""
     chain = Chain(chain_inputs(targets, panel), _schedule(settings), seed)
-    at = cell_offsets(chain.cohort.calls, chain.windows)
-    kept, draws = _kept(settings), []
-    for iteration in range(max(kept) + 1):
+    return Phasings(draws(chain, _kept(settings), pool), _distances(chain.switch, targets.positions))
+
+
+def draws(chain: Chain, kept: list[int], pool: ThreadPoolExecutor) -> np.ndarray:
+    """The haplotypes of a chain, uint8 (2N, P, T), after each of the P iterations `kept`, numbers that rise."""
+    at, found = cell_offsets(chain.cohort.calls, chain.windows), []
+    for iteration in range(kept[-1] + 1):
         chain.iterate(pool, NO_DOSES, at, 1)
         if iteration in kept:
-            draws.append(chain.haplotypes.copy())
-    return Phasings(np.stack(draws, 1), _distances(chain.switch, targets.positions))
+            found.append(chain.haplotypes.copy())
+    return np.stack(found, 1)
 
 
 def _distances(switch: np.ndarray, positions: np.ndarray) -> np.ndarray:
