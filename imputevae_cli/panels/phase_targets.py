@@ -34,9 +34,7 @@ class Phasings:
     distances: np.ndarray
 
 
-def phase(
-    targets: Cohort, panel: np.ndarray, settings: PanelSettings, seed: int, pool: ThreadPoolExecutor
-) -> Phasings:
+def phase(targets: Cohort, panel: np.ndarray, settings: PanelSettings, seed: int, pool: ThreadPoolExecutor) -> Phasings:
     """Phase samples, N at T loci, that are copied from a panel's haplotypes, uint8 (H, T) 0/1, and from each other's."""
     chain = Chain(chain_inputs(targets, panel), _schedule(settings), seed)
     return Phasings(draws(chain, _kept(settings), pool), _distances(chain.switch, targets.positions))

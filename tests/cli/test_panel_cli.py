@@ -9,7 +9,7 @@ import panel_files
 import pysam.bcftools
 import pytest
 from conftest import imputevae
-from vcf_maker import record, vcf, write
+from vcf_maker import HEADER, record, vcf, write
 
 import imputevae_cli.panels.merging  # noqa: F401  # once, before the command forks off
 
@@ -315,3 +315,45 @@ def test_a_map_serves_and_must_have_the_chromosome(folder, files, tmp_path):
     (tmp_path / "own.map").write_text("1 m1 0 1\n1 m2 0.01 20000\n")
     run("impute", folder / "chip.vcf.gz", *how, tmp_path / "own.map")
     assert len(lines_of(tmp_path / "o.vcf")) == len(files.pos)
+
+
+def test_windows_are_put_together_in_order(folder, files, tmp_path, monkeypatch):
+    """Each of five typed loci, and of few loci: no record is lost, doubled or moved, and regions still fit."""
+    from imputevae_cli.panels import cut_windows
+
+    monkeypatch.setattr(cut_windows, "CORE_TYPED", 5)
+    monkeypatch.setattr(cut_windows, "HALO_TYPED", 4)
+    monkeypatch.setattr(cut_windows, "WINDOW_BYTES", 15 * (60 + 6 * cut_windows.BYTES_PER_TARGET))
+    chip, how = folder / "chip.vcf.gz", ("--model", folder / "panel.ivae", "--add-loci", "--phased")
+    said = run("impute", chip, *how, "--dry-run", "-o", tmp_path / "o.vcf")
+    windows = next(line for line in said.splitlines() if "Windows" in line)
+    assert int("".join(filter(str.isdigit, windows))) >= 8
+    run("impute", chip, *how, "-o", tmp_path / "o.vcf")
+    lines = lines_of(tmp_path / "o.vcf")
+    assert [int(line[1]) for line in lines] == files.pos.tolist()
+    run("impute", chip, *how, "--region", f"1:{files.pos[31]}-{files.pos[77]}", "-o", tmp_path / "r.vcf")
+    assert lines_of(tmp_path / "r.vcf") == lines[31:78]
+
+
+def test_uncertain_calls_are_read_with_their_likelihoods(folder, files, tmp_path):
+    """Heterozygotes that were called homozygous from one read are seen through, and --refine rewrites them."""
+    lines, hidden = [], []
+    for j in files.typed.tolist():
+        cells = []
+        for i, call in enumerate(files.targets[:, j].tolist()):
+            wrong = call == 1 and (i + j) % 3 == 0
+            hidden += [(i, j)] if wrong else []
+            certain = [0 if g == call else 60 for g in range(3)]
+            cells.append(
+                "0/0:0,3,30" if wrong else f"{('0/0', '0/1', '1/1')[call]}:{certain[0]},{certain[1]},{certain[2]}"
+            )
+        lines.append(record(cells, pos=int(files.pos[j]), ref=files.ref[j], alt=files.alt[j], fmt="GT:PL"))
+    declared = '##FORMAT=<ID=PL,Number=G,Type=Integer,Description="Likelihoods">\n'
+    chip = write(tmp_path / "chip.vcf", vcf(*lines, samples=files.samples, header=HEADER + declared))
+    how = ("--model", folder / "panel.ivae", "--add-loci", "--likelihoods", "PL", "--refine")
+    said = run("impute", chip, *how, "-o", tmp_path / "o.vcf")
+    assert "Visible calls refined" in said
+    calls = calls_of(lines_of(tmp_path / "o.vcf"))
+    assert len(hidden) >= 15
+    assert np.mean([calls[i, j] == 1 for i, j in hidden]) > 0.6
+    assert (calls == files.targets).mean() > 0.93
