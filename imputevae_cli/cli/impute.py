@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imputevae_cli.cli.help import FILES, FILLING
+from imputevae_cli.cli.help import FILES, FILLING, PANEL
 from imputevae_cli.cli.options import (
     OVERLAP,
+    AddLoci,
     CallRule,
     Common,
     Input,
@@ -17,6 +18,7 @@ from imputevae_cli.cli.options import (
     Likelihoods,
     MapFile,
     Overlap,
+    PanelFile,
     Parents,
     Popmap,
     names_of,
@@ -111,6 +113,14 @@ def impute(
             rich_help_panel=FILLING,
         ),
     ] = 0,
+    panel: PanelFile = None,
+    add_loci: AddLoci = False,
+    only_panel_loci: Annotated[
+        bool,
+        typer.Option(
+            "--only-panel-loci", help="Leave out loci of INPUT that the panel does not have.", rich_help_panel=PANEL
+        ),
+    ] = False,
     latent: LatentFile = None,
     report: Annotated[
         str | None,
@@ -138,6 +148,16 @@ def impute(
     from imputevae_cli.cli.signals import resumable, run_folder_of
     from imputevae_cli.cli.summary import Stopwatch, show_estimate, show_imputation, writing_seconds
     from imputevae_cli.io.paths import Files
+
+    if panel is not None or add_loci or only_panel_loci:
+        from imputevae_cli.cli.panels import PanelRun, impute_from_panel
+        from imputevae_cli.panels.merging import Calling
+
+        idle: dict[str, object] = {"--parents": parents, "--draws": draws, "--latent": latent, "--report": report}
+        idle |= {"--target-accuracy": target_accuracy}
+        run = PanelRun(input, panel, model, popmap, map_, likelihoods, idle, only_panel_loci)
+        impute_from_panel(common, run, output, output_type, Calling(min_gp, phased, refine, call))
+        return
 
     def outputs_of(config: Config) -> Outputs:
         paths = output or [this.output_path(None, config, ".vcf.gz")]

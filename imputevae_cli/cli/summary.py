@@ -53,8 +53,8 @@ def peak_megabytes() -> float:
 
 def show_fit(model: ImputeVAE, genotypes: GenotypeMatrix, path: str, clock: Stopwatch, quiet: bool) -> None:
     """The table of `train`."""
-    rows = [*_size_rows(genotypes), *_fit_rows(model), ("Checkpoint", path), *_cost_rows(clock)]
-    _show("Trained", rows, quiet)
+    rows = [*_size_rows(genotypes), *_fit_rows(model), ("Checkpoint", path), *cost_rows(clock)]
+    show_table("Trained", rows, quiet)
 
 
 def show_imputation(
@@ -76,8 +76,8 @@ def show_imputation(
     rows += [("Genotypes called", _CALLED[imputed.call]), *_fit_rows(model, imputed.call)]
     if written.bias.is_clear:
         rows.append(("Note", written.bias.in_words()))
-    rows += [("Output", path), *_cost_rows(clock)]
-    _show("Imputed", rows, quiet)
+    rows += [("Output", path), *cost_rows(clock)]
+    show_table("Imputed", rows, quiet)
 
 
 def show_evaluation(report: dict[str, Any], output: str | None, clock: Stopwatch, quiet: bool) -> None:
@@ -111,7 +111,7 @@ def show_evaluation(report: dict[str, Any], output: str | None, clock: Stopwatch
     if drawn := draws_in_words(report["bias"]["draws"]):
         print(drawn, file=sys.stderr)
     where = f"{printable(output)}: " if output else ""
-    print(f"{where}{_duration(clock.seconds())}, {peak_megabytes():,.0f} MB at most", file=sys.stderr)
+    print(f"{where}{duration(clock.seconds())}, {peak_megabytes():,.0f} MB at most", file=sys.stderr)
 
 
 def writing_seconds(genotypes: GenotypeMatrix) -> float:
@@ -130,10 +130,10 @@ def show_estimate(model: ImputeVAE, genotypes: GenotypeMatrix, clock: Stopwatch,
     rows = [
         *_size_rows(genotypes),
         ("Missing calls", f"{n_missing / genotypes.calls.size:.1%}"),
-        ("Time, about", _duration(to_here + runs * ahead.seconds + writing_seconds(genotypes))),
+        ("Time, about", duration(to_here + runs * ahead.seconds + writing_seconds(genotypes))),
         ("Peak memory, about", f"{peak_megabytes() + ahead.bytes / 1e6:,.0f} MB"),
     ]
-    _show("Dry run: nothing was written", rows, quiet=False)
+    show_table("Dry run: nothing was written", rows, quiet=False)
 
 
 def show_tuning(result: TuningResult, files: TuningFiles, clock: Stopwatch, quiet: bool) -> None:
@@ -155,9 +155,9 @@ def show_tuning(result: TuningResult, files: TuningFiles, clock: Stopwatch, quie
         (f"  gain in {test.metric}", f"{test.gain:.5f}, standard error {test.noise:.5f}"),
         ("Settings", str(files.best)),
         ("Page", str(files.page)),
-        *_cost_rows(clock),
+        *cost_rows(clock),
     ]
-    _show("Tuned", rows, quiet)
+    show_table("Tuned", rows, quiet)
 
 
 def _size_rows(genotypes: GenotypeMatrix, has_calls: np.ndarray | None = None) -> list[tuple[str, str]]:
@@ -237,16 +237,19 @@ def _figure(expected: Expected, ours: Accuracy, name: str) -> str:
     return f"{text} ({beside})"
 
 
-def _cost_rows(clock: Stopwatch) -> list[tuple[str, str]]:
-    return [("Time", _duration(clock.seconds())), ("Peak memory", f"{peak_megabytes():,.0f} MB")]
+def cost_rows(clock: Stopwatch) -> list[tuple[str, str]]:
+    """Time and memory, for the end of a table."""
+    return [("Time", duration(clock.seconds())), ("Peak memory", f"{peak_megabytes():,.0f} MB")]
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Seconds in words."""
     minutes, rest = divmod(seconds, 60)
     return f"{int(minutes)} min {rest:.0f} s" if minutes else f"{rest:.1f} s"
 
 
-def _show(title: str, rows: list[tuple[str, str]], quiet: bool) -> None:
+def show_table(title: str, rows: list[tuple[str, str]], quiet: bool) -> None:
+    """Rows of a name and a value on standard error, unless `quiet`."""
     if quiet:
         return
     from rich.console import Console

@@ -8,6 +8,8 @@ from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+
 from imputevae_cli.errors import ConfigError
 
 MOST_DIGITS = 18
@@ -111,6 +113,14 @@ class Regions:
         starts, ends = self._spans.get(place[0], ([], []))
         i = bisect_right(starts, place[1]) - 1
         return i >= 0 and place[1] <= ends[i]
+
+    def inside(self, chrom: str, positions: np.ndarray) -> np.ndarray:
+        """bool, of the shape of `positions`, int64: which of them lie in one of the regions."""
+        starts, ends = (np.array(side, np.int64) for side in self._spans.get(chrom, ([], [])))
+        if not len(starts):
+            return np.zeros(positions.shape, bool)
+        at = np.searchsorted(starts, positions, "right") - 1
+        return (at >= 0) & (positions <= ends[at])
 
     def begins_after(self, chrom: str, pos: int) -> bool:
         """Whether one of them begins further along the chromosome."""

@@ -65,6 +65,7 @@ def read_vcf(
     likelihoods: Likelihoods = "auto",
     progress: ProgressOption = None,
     spool_dir: Path | None = None,
+    least_samples: int = 2,
 ) -> GenotypeMatrix:
     """Read the calls of the records; a half-call is missing, and the allele seen is evidence.
 
@@ -79,6 +80,7 @@ def read_vcf(
     likelihoods: what stands behind the calls, for `GenotypeMatrix.evidence`: the FORMAT field PL, GL, AD, CATG or GP;
     `auto`, the first of them but GP that agrees with the calls, where calls are uncertain, and counts in place of
     likelihoods that misread them; `none`, calls alone.
+    least_samples: fewer are refused; what learns from the file itself needs two.
     Records that are not modelled are counted by reason in `source.passed_through`.
     Raises InputError, one line naming file and record, on input that cannot be used; ConfigError on
     `include_pops` without a popmap and on a malformed region.
@@ -87,7 +89,7 @@ def read_vcf(
     given = spool(path, name, spool_dir) if is_stream(path) else Path(path)
     file = with_calls(open_vcf(given, name, spool_dir), likelihoods, spool_dir)
     within = Regions.parse([region] if isinstance(region, str) else region, file.chroms()) if region else None
-    columns, populations = choose_samples(file.header.samples, name, popmap, samples, include_pops)
+    columns, populations = choose_samples(file.header.samples, name, popmap, samples, include_pops, least_samples)
 
     def probe(reader: FieldReader) -> None:
         _first_records(_Reading(open_vcf(file.path, name, again=True), given, columns, within, 0, reader))

@@ -27,6 +27,8 @@ FILES = frozenset(
         "loci.tsv",
         "calibration.tsv",
         "masked_cells.tsv.gz",
+        "maf.tsv",
+        "dr2.tsv",
     }
 )
 """All that is ever written into the folder, and replaced or removed in it."""

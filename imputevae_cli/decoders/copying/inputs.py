@@ -54,6 +54,7 @@ class ChainInputs:
     frequency: np.ndarray | None = None
     frame: Frame | None = None
     global_rows: np.ndarray | None = None
+    reference: np.ndarray | None = None
     switch: np.ndarray | None = None
 
     def frame_by(self, schedule: Schedule, rules: CopyingRules) -> Frame:

@@ -81,8 +81,9 @@ class Chain:
         self.donors = np.zeros((len(self.windows), len(cohort.calls), n_donors), np.int32)
         self.panel = self.haplotypes if inputs.panel is None else inputs.panel
         self.global_share = schedule.global_share if inputs.global_rows is not None and n_donors > 1 else 0.0
-        if self.global_share:
-            self.panel = np.concatenate([self.haplotypes, inputs.global_rows])
+        beside = inputs.global_rows if self.global_share else inputs.reference
+        if beside is not None:
+            self.panel = np.concatenate([self.haplotypes, beside])
             self.haplotypes = self.panel[: len(self.haplotypes)]
         self.prior, self.steepness = inputs.prior, 0.0
         self.chunks = self._chunks()
@@ -299,7 +300,7 @@ class Chain:
         ]
 
     def _choose_donors(self, pool: ThreadPoolExecutor) -> None:
-        if self.inputs.panel is None and len(self.cohort.calls) < 2:
+        if self.inputs.panel is None and self.inputs.reference is None and len(self.cohort.calls) < 2:
             return  # nobody else to copy from: the sample's own frequencies stand
         keys = [self._key(2 * self.iteration + 1, w) for w in range(len(self.windows))]
         keys_of = [self.frame.keys(key, w) for w, key in enumerate(keys)]
@@ -322,7 +323,8 @@ class Chain:
         """What donors of a window are chosen by. The first choice draws `max_candidates` to compare: where no phase has
         been drawn, neighbours in the order of their alleles tell little."""
         schedule, rules = self.schedule, self.rules.choice
-        found = Candidates.of(self.paths[w], self.cohort.ploidy, self.inputs.panel)
+        n_beside = 0 if self.inputs.reference is None else len(self.inputs.reference)
+        found = Candidates.of(self.paths[w], self.cohort.ploidy, self.inputs.panel, n_beside)
         in_order = self.iteration > self.begun_at and len(found.rows) > rules.most_compared
         found = found if in_order else found.drawn(rules.max_candidates, seed)
         spans = copying_windows.stretches(self.windows[w], len(self.switch), schedule.pieces, schedule.scales)
@@ -331,8 +333,10 @@ class Chain:
     @property
     def _n_candidates(self) -> np.ndarray:
         """int64 (W,): haplotypes that may be copied in each window, see `Candidates`."""
-        panel = self.inputs.panel
-        return self.paths.sum(1, dtype=np.int64) if panel is None else np.full(len(self.paths), len(panel))
+        panel, reference = self.inputs.panel, self.inputs.reference
+        if panel is not None:
+            return np.full(len(self.paths), len(panel))
+        return self.paths.sum(1, dtype=np.int64) + (0 if reference is None else len(reference))
 
     @property
     def _packed_bytes(self) -> int:

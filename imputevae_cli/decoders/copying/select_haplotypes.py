@@ -158,7 +158,7 @@ def in_order(scores: np.ndarray, taken: np.ndarray, least: np.int32, chosen: np.
 @dataclass(frozen=True)
 class Candidates:
     """Which rows may be copied: rows int32 (r,), rising, of the panel; owners int32 (r,), rising, the sample that each
-    belongs to (-1: none that is imputed); own_rows int32 (N, 2), each sample's own haplotypes (twice the same for one
+    belongs to (none that is imputed: -1, or N for rows beside the samples'); own_rows int32 (N, 2), each sample's own haplotypes (twice the same for one
     path)."""
 
     rows: np.ndarray
@@ -166,16 +166,17 @@ class Candidates:
     own_rows: np.ndarray
 
     @classmethod
-    def of(cls, paths: np.ndarray, ploidy: int, panel: np.ndarray | None) -> Candidates:
-        """All rows of the panel, uint8 (R, L), or, without one, of the samples themselves; a sample of one path, uint8
-        (N,), is there once."""
+    def of(cls, paths: np.ndarray, ploidy: int, panel: np.ndarray | None, n_beside: int = 0) -> Candidates:
+        """All rows of the panel, uint8 (R, L), or, without one, of the samples themselves, and `n_beside` rows that
+        follow them; a sample of one path, uint8 (N,), is there once."""
         n = np.arange(len(paths), dtype=np.int32)
         own = np.stack([n * ploidy, n * ploidy + (paths == 2)], 1).astype(np.int32)
         if panel is not None:
             rows = np.arange(len(panel), dtype=np.int32)
             return cls(rows, np.full_like(rows, -1), own)
-        rows = np.unique(own).astype(np.int32)
-        return cls(rows, rows // np.int32(ploidy), own)
+        beside = len(paths) * ploidy + np.arange(n_beside, dtype=np.int32)
+        rows = np.concatenate([np.unique(own), beside]).astype(np.int32)
+        return cls(rows, np.minimum(rows // np.int32(ploidy), np.int32(len(paths))), own)
 
     def drawn(self, most: int, seed: int) -> Candidates:
         """At most `most` of the rows, drawn by `seed`."""

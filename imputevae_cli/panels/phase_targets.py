@@ -1,0 +1,74 @@
+"""Phases samples at the loci that they share with a reference panel, several times over."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from imputevae_cli.data.cohort import Cohort
+from imputevae_cli.decoders.copying.inputs import ChainInputs
+from imputevae_cli.decoders.copying.model import plain_inputs
+from imputevae_cli.decoders.copying.phasing import Chain
+from imputevae_cli.decoders.copying.schedule import Schedule
+from imputevae_cli.decoders.copying.window_frame import cell_offsets
+from imputevae_cli.panels.settings import PanelSettings
+
+PHASING = Schedule(core=512, halo=96, scales=(300, 600), start_rate=0.1, refresh=1)
+"""But for what the settings say."""
+MOST_SWITCH = 0.9
+NO_DOSES = np.zeros((0, 2), np.uint16)
+
+
+@dataclass(frozen=True)
+class Phasings:
+    """Draws of samples' haplotypes at the loci that they have, and how far these loci are apart.
+
+    haplotypes: uint8 (2N, P, T), P phasings: 0 REF, 255 ALT, between them the chance of ALT. distances: float64 (T,),
+    from the locus before, as the haplotypes' switches tell: large at a hotspot of recombination; their sum is that of
+    the distances between the positions.
+    """
+
+    haplotypes: np.ndarray
+    distances: np.ndarray
+
+
+def phase(targets: Cohort, panel: np.ndarray, settings: PanelSettings, seed: int, pool: ThreadPoolExecutor) -> Phasings:
+    """Phase samples, N at T loci, that are copied from a panel's haplotypes, uint8 (H, T) 0/1, and from each other's."""
+    chain = Chain(chain_inputs(targets, panel), _schedule(settings), seed)
+    return Phasings(draws(chain, _kept(settings), pool), _distances(chain.switch, targets.positions))
+
+
+def draws(chain: Chain, kept: list[int], pool: ThreadPoolExecutor) -> np.ndarray:
+    """The haplotypes of a chain, uint8 (2N, P, T), after each of the P iterations `kept`, numbers that rise."""
+    at, found = cell_offsets(chain.cohort.calls, chain.windows), []
+    for iteration in range(kept[-1] + 1):
+        chain.iterate(pool, NO_DOSES, at, 1)
+        if iteration in kept:
+            found.append(chain.haplotypes.copy())
+    return np.stack(found, 1)
+
+
+def _distances(switch: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """See `Phasings`, of the switch probabilities before the loci, float32 (T,)."""
+    steps = -np.log1p(-switch.astype(np.float64).clip(0, MOST_SWITCH))
+    steps[0] = 0.0
+    return steps * (float(positions[-1] - positions[0]) / max(steps.sum(), 1e-30))
+
+
+def chain_inputs(targets: Cohort, panel: np.ndarray) -> ChainInputs:
+    """What the samples are phased by: their own calls or likelihoods, each other, and the panel's haplotypes."""
+    return replace(plain_inputs(targets), reference=panel * np.uint8(255))
+
+
+def _kept(settings: PanelSettings) -> list[int]:
+    """The iterations whose haplotypes are kept, evenly spaced up to the last."""
+    burn_in = min(settings.burn_in, settings.iterations - 1)
+    n_kept = min(settings.phasings, settings.iterations - burn_in)
+    spaced = np.linspace(burn_in - 1, settings.iterations - 1, n_kept + 1)[1:]
+    return [int(i) for i in np.rint(spaced)]
+
+
+def _schedule(settings: PanelSettings) -> Schedule:
+    return replace(PHASING, iterations=settings.iterations, burn_in=settings.burn_in, donors=settings.donors)
