@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from imputevae_cli.decoders.copying.schedule import Schedule
 
 SMALL = Schedule(16, 7, 4, core=256, halo=64, scales=(150, 400), start_rate=0.2, cooling=0.75, refresh=1)
-MEDIUM = Schedule(13, 7, 2, donors=40, core=512, halo=96, scales=(300, 600), start_rate=0.1, cooling=0.7)
+MEDIUM = Schedule(13, 7, 3, donors=40, core=512, halo=96, scales=(300, 600), start_rate=0.1, cooling=0.7)
 LARGE = Schedule(13, 8, 1, core=1500, halo=150, pieces=8, scales=(300, 600, 1200), start_rate=0.05, cooling=0.7)
 UNCERTAIN = Schedule(40, 20, 3, donors=64, core=256, halo=96, start_rate=0.2, cooling=0.85, refresh=1)
 UNCERTAIN_LARGE = replace(UNCERTAIN, chains=1, refresh=2)
