@@ -46,7 +46,7 @@ def some_cohort(**given):
 
 @pytest.mark.parametrize(
     ("n_samples", "chains", "core", "pieces"),
-    [(1, 4, 256, 4), (150, 4, 256, 4), (151, 2, 512, 4), (700, 2, 512, 4), (701, 1, 1500, 8),
+    [(1, 4, 256, 4), (150, 4, 256, 4), (151, 3, 512, 4), (700, 3, 512, 4), (701, 1, 1500, 8),
      (9000, 1, 1500, 8)],
 )  # fmt: skip
 def test_the_schedule_changes_behind_150_and_700_samples(n_samples, chains, core, pieces):
