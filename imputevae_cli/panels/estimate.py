@@ -35,14 +35,14 @@ MOST_STATES = 5000
 def rates(window: PanelWindow, settings: PanelSettings, pool: ThreadPoolExecutor) -> tuple[float, float]:
     """(switches per unit of the positions, chance that a copied allele differs): of the settings, or the best.
 
-    They hang on the whole window, whatever part of it is wanted. A panel of one sample, or one whose loci are all typed,
-    can't tell: then they are those that the search starts from.
+    They hang on the whole window, whatever part of it is wanted. A panel of one sample, or one without other
+    loci than the typed ones, can't tell: then they are those that the search starts from.
     """
     mean = float(np.diff(window.typed_positions).mean()) if len(window.typed) > 1 else 1.0
     per_unit = 1 / max(mean, LEAST_DISTANCE)
     rate, error = settings.switch_rate or START * per_unit, settings.error or ERRORS[0]
     whole = replace(window, wanted=slice(0, len(window.positions)))
-    untyped = np.setdiff1d(np.arange(len(window.positions)), window.typed)
+    untyped = np.setdiff1d(np.arange(window.typed[0], window.typed[-1]), window.typed)  # beyond, nothing tells
     if len(window.haplotypes) < 4 or not len(untyped) or (settings.switch_rate and settings.error):
         return rate, error
     left_out = LeftOut.of(whole, untyped)

@@ -19,6 +19,8 @@ from imputevae_cli.panels.settings import PanelSettings
 from imputevae_cli.panels.typed_cells import TypedCells
 from imputevae_cli.panels.window import PanelFill, PanelWindow
 
+UNCERTAIN_ERROR = 1e-3
+"""The chance that a copied allele differs, where the targets' calls are uncertain."""
 __all__ = ["PanelFill", "PanelWindow", "fill_window"]
 
 
@@ -42,7 +44,11 @@ def fill_window(
     phasings = phase(targets, window.haplotypes[:, window.typed], settings, seed, pool)
     window = window.with_distances(phasings.distances)
     gaps, typed = Gaps.of(window), TypedCells.of(window, targets)
-    filler = HaplotypeFiller.of(window, gaps, *rates(window, settings, pool))
+    if targets.evidence is None:
+        rate, error = rates(window, settings, pool)
+    else:  # the panel's left-out haplotypes are certain, and a rate that is best for them is too high for these
+        rate, error = settings.switch_rate or phasings.rate, settings.error or UNCERTAIN_ERROR
+    filler = HaplotypeFiller.of(window, gaps, rate, error)
     shape = len(targets.calls), len(filler.before)
     fill = PanelFill(np.empty((*shape, 3), np.float32), np.empty((shape[0], 2, shape[1]), np.float32))
     states = States.of(window, gaps, np.arange(len(window.haplotypes)))

@@ -75,9 +75,9 @@ class States:
 class HaplotypeFiller:
     """Fills haplotypes of one window.
 
-    steps: float64 (T,), distance from each typed locus to the one before. before, behind: float64 (W,), from each wanted
-    locus to the typed one before it, and to that behind it or at it. rate: switches per unit of distance. error: the
-    chance that a copied allele differs.
+    steps: float64 (T,), distance from each typed locus to the one before. before, behind: float64 (W,), from each
+    wanted locus to the typed one before it, and to that behind it or at it. rate: switches per unit of distance. error:
+    the chance that a copied allele differs.
     """
 
     gaps: Gaps

@@ -170,8 +170,8 @@ def fill(
     alt float32 (M, T): by the haplotypes' own data, see `step`; panel uint8 (T, K), 0/1; pi float32 (K,), of sum 1;
     switch float32 (T,), before each typed locus. Gap t of T + 1 lies before typed locus t and holds it as its last
     locus: its loci are first[t] .. first[t + 1], int64 (T + 2,). order, edges: see `sort_states`; n_groups int64
-    (T + 1,): how many groups there are. carriers int32: from places[l] on, int64 (W + 1,), the groups that carry ALT at a locus, or REF
-    where is_alt, bool (W,), is False. q1, q2 float32 (W,).
+    (T + 1,): how many groups there are. carriers int32: from places[l] on, int64 (W + 1,), the groups
+    that carry ALT at a locus, or REF where is_alt, bool (W,), is False. q1, q2 float32 (W,).
     """
     n_loci, n_states = panel.shape
     inverse = np.empty(n_states, np.float32)

@@ -17,7 +17,7 @@ from imputevae_cli.panels.settings import PanelSettings
 
 PHASING = Schedule(core=512, halo=96, scales=(300, 600), start_rate=0.1, refresh=1)
 """But for what the settings say."""
-MOST_SWITCH = 0.9
+MOST_SWITCH, LEAST_SWITCHES = 0.9, 1e-6
 NO_DOSES = np.zeros((0, 2), np.uint16)
 
 
@@ -27,17 +27,22 @@ class Phasings:
 
     haplotypes: uint8 (2N, P, T), P phasings: 0 REF, 255 ALT, between them the chance of ALT. distances: float64 (T,),
     from the locus before, as the haplotypes' switches tell: large at a hotspot of recombination; their sum is that of
-    the distances between the positions.
+    the distances between the positions. rate: switches per unit of the positions, as the phasing has it.
     """
 
     haplotypes: np.ndarray
     distances: np.ndarray
+    rate: float
 
 
 def phase(targets: Cohort, panel: np.ndarray, settings: PanelSettings, seed: int, pool: ThreadPoolExecutor) -> Phasings:
-    """Phase samples, N at T loci, that are copied from a panel's haplotypes, uint8 (H, T) 0/1, and from each other's."""
+    """Phase samples at T loci; they are copied from a panel's haplotypes, uint8 (H, T) 0/1, and from each other's."""
     chain = Chain(chain_inputs(targets, panel), _schedule(settings), seed)
-    return Phasings(draws(chain, _kept(settings), pool), _distances(chain.switch, targets.positions))
+    found = draws(chain, _kept(settings), pool)
+    steps = _steps(chain.switch)
+    span = max(float(targets.positions[-1] - targets.positions[0]), 1.0)
+    rate = max(steps.sum(), LEAST_SWITCHES) / span
+    return Phasings(found, steps / rate, rate)
 
 
 def draws(chain: Chain, kept: list[int], pool: ThreadPoolExecutor) -> np.ndarray:
@@ -50,11 +55,11 @@ def draws(chain: Chain, kept: list[int], pool: ThreadPoolExecutor) -> np.ndarray
     return np.stack(found, 1)
 
 
-def _distances(switch: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    """See `Phasings`, of the switch probabilities before the loci, float32 (T,)."""
+def _steps(switch: np.ndarray) -> np.ndarray:
+    """Switches expected before each locus, float64 (T,), of their probabilities; none before the first."""
     steps = -np.log1p(-switch.astype(np.float64).clip(0, MOST_SWITCH))
     steps[0] = 0.0
-    return steps * (float(positions[-1] - positions[0]) / max(steps.sum(), 1e-30))
+    return steps
 
 
 def chain_inputs(targets: Cohort, panel: np.ndarray) -> ChainInputs:

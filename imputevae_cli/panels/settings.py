@@ -9,15 +9,14 @@ class PanelSettings(Section):
     """Filling loci of a reference panel that a file lacks; null leaves a setting to what the panel says of itself.
 
     iterations, burn_in: of the phasing of a window's samples at the loci that their file has. phasings: of those after
-    burn_in, so many are filled and averaged. donors: haplotypes that a sample is phased with in a window. states: the
-    most panel haplotypes that one haplotype is filled from. switch_rate: changes from one panel haplotype to another
-    per base pair, or per cM where a map is given. error: the chance that a copied allele differs.
+    burn_in, so many are filled and averaged. donors: haplotypes that a sample is phased with in a window. switch_rate:
+    changes from one panel haplotype to another per base pair, or per cM where a map is given. error: the chance that a
+    copied allele differs.
     """
 
     iterations: Count = 40
     burn_in: CountOrZero = 16
     phasings: Count = 8
     donors: Count = 128
-    states: Count = 1000
     switch_rate: Positive | None = None
     error: OpenShare | None = None

@@ -30,7 +30,7 @@ class TypedCells:
         inside = np.flatnonzero((window.typed >= window.wanted.start) & (window.typed < window.wanted.stop))
         haploid = np.zeros(len(targets.calls), bool)
         if targets.haploid is not None:
-            haploid = targets.haploid.block(0, None).any(1)
+            haploid |= targets.haploid.block(0, None).any(axis=1)
         evidence = targets.evidence or Evidence.certain(targets.calls)
         return cls(evidence, inside, window.typed[inside] - window.wanted.start, haploid)
 

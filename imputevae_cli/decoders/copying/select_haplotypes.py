@@ -158,8 +158,8 @@ def in_order(scores: np.ndarray, taken: np.ndarray, least: np.int32, chosen: np.
 @dataclass(frozen=True)
 class Candidates:
     """Which rows may be copied: rows int32 (r,), rising, of the panel; owners int32 (r,), rising, the sample that each
-    belongs to (none that is imputed: -1, or N for rows beside the samples'); own_rows int32 (N, 2), each sample's own haplotypes (twice the same for one
-    path)."""
+    belongs to (none that is imputed: -1, or N for rows beside the samples'); own_rows int32 (N, 2), each sample's own
+    haplotypes (twice the same for one path)."""
 
     rows: np.ndarray
     owners: np.ndarray
