@@ -1,9 +1,10 @@
 """Accuracy, time and memory of `imputevae impute` and of Beagle 5.4, one after the other on each case of a folder.
 
-usage: python bench/ld.py --cases DIR [--only NAME,...] [--threads 2] [--out bench/results/ld.json]
+usage: python bench/ld.py --cases DIR [--only NAME,...] [--threads 2] [--founders] [--out bench/results/ld.json]
 
 Needs `beagle` on the PATH (Debian's package, or a script that runs the jar). Both run with default settings, and
-`imputevae haplotype` is ours with the haplotype decoder alone (model.decoder=copying). Beagle
+`imputevae haplotype` is ours with the haplotype decoder alone (model.decoder=copying), `imputevae founders`, on demand,
+with the founders alone, which `auto` leaves out where calls are certain. Beagle
 is asked for GP, but writes none without a reference panel: then it has no log loss or ECE, and its r2 is that of calls.
 """
 
@@ -21,7 +22,7 @@ import scoring
 
 from imputevae_cli import __version__
 
-OURS, ALONE, BEAGLE = "imputevae", "imputevae haplotype", "beagle"
+OURS, ALONE, FOUNDERS, BEAGLE = "imputevae", "imputevae haplotype", "imputevae founders", "beagle"
 
 
 def run_ours(case: Path, threads: int, out: Path, *options: str) -> scoring.Cost:
@@ -31,6 +32,10 @@ def run_ours(case: Path, threads: int, out: Path, *options: str) -> scoring.Cost
 
 def run_haplotypes(case: Path, threads: int, out: Path) -> scoring.Cost:
     return run_ours(case, threads, out, "--set", "model.decoder=copying")
+
+
+def run_founders(case: Path, threads: int, out: Path) -> scoring.Cost:
+    return run_ours(case, threads, out, "--set", "model.decoder=founders")
 
 
 def run_beagle(case: Path, threads: int, out: Path) -> scoring.Cost:
@@ -73,15 +78,15 @@ def row_of(method: str, run: Callable, case: Path, threads: int, folder: Path) -
         out.unlink(missing_ok=True)
 
 
-def totals(rows: list[dict]) -> dict:
+def totals(rows: list[dict], methods: list[str]) -> dict:
     """Wall seconds of each method, summed over the cases that all finished, and over Beagle's."""
-    walls: dict[str, dict[str, float]] = {method: {} for method in METHODS}
+    walls: dict[str, dict[str, float]] = {method: {} for method in methods}
     for row in rows:
         if "failed" not in row:
             walls[row["method"]][row["case"]] = row["wall_s"]
     cases = sorted(set.intersection(*map(set, walls.values())))
-    sums = {method: round(sum(walls[method][case] for case in cases), 2) for method in METHODS}
-    ratios = {method: round(sums[method] / sums[BEAGLE], 3) for method in METHODS} if cases else {}
+    sums = {method: round(sum(walls[method][case] for case in cases), 2) for method in methods}
+    ratios = {method: round(sums[method] / sums[BEAGLE], 3) for method in methods} if cases else {}
     return {"cases": cases, "sums": sums, "ratios": ratios}
 
 
@@ -123,18 +128,21 @@ def main() -> None:
     parser.add_argument("--cases", type=Path, required=True)
     parser.add_argument("--only")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--founders", action="store_true")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "ld.json")
     args = parser.parse_args()
     args.out.parent.mkdir(parents=True, exist_ok=True)
     head = {"version": __version__, "beagle": beagle_version(), "threads": args.threads}
+    methods = METHODS | ({FOUNDERS: run_founders} if args.founders else {})
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for case in scoring.cases_in(args.cases, args.only):
-            for method, run in METHODS.items():
+            for method, run in methods.items():
                 rows.append(row_of(method, run, case, args.threads, Path(folder)))
                 print(rows[-1], file=sys.stderr, flush=True)
-            args.out.write_text(json.dumps({**head, "rows": rows, "wall_s": totals(rows)}, indent=1) + "\n")
-    print(as_table(rows, totals(rows)), rare_table(rows), sep="\n\n")
+            total = totals(rows, list(methods))
+            args.out.write_text(json.dumps({**head, "rows": rows, "wall_s": total}, indent=1) + "\n")
+    print(as_table(rows, totals(rows, list(methods))), rare_table(rows), sep="\n\n")
 
 
 if __name__ == "__main__":

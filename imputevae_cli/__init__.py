@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from imputevae_cli.imputed import ImputedGenotypes
     from imputevae_cli.imputer import ImputeVAE
     from imputevae_cli.io.vcf_reader import read_vcf
+    from imputevae_cli.report.imputation_page import write_report
     from imputevae_cli.tuning.api import tune
 
 __version__ = "0.2.0"
@@ -28,6 +29,7 @@ _LAZY = {
     "evaluate": "imputevae_cli.evaluation.api",
     "read_vcf": "imputevae_cli.io.vcf_reader",
     "tune": "imputevae_cli.tuning.api",
+    "write_report": "imputevae_cli.report.imputation_page",
 }
 __all__ = [
     "Config",
@@ -39,6 +41,7 @@ __all__ = [
     "evaluate",
     "read_vcf",
     "tune",
+    "write_report",
 ]
 
 

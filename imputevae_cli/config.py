@@ -20,6 +20,7 @@ from imputevae_cli.decoders.founders.settings import FoundersSettings
 from imputevae_cli.decoders.knn.settings import KnnSettings
 from imputevae_cli.decoders.vae.settings import VaeSettings
 from imputevae_cli.errors import ConfigError
+from imputevae_cli.panels.settings import PanelSettings
 from imputevae_cli.passwords import hide_passwords, without_passwords
 from imputevae_cli.schema import (
     LARGEST,
@@ -171,6 +172,7 @@ class Config(Section):
     knn: KnnSettings = msgspec.field(default_factory=KnnSettings)
     copying: CopyingSettings = msgspec.field(default_factory=CopyingSettings)
     founders: FoundersSettings = msgspec.field(default_factory=FoundersSettings)
+    panels: PanelSettings = msgspec.field(default_factory=PanelSettings)
     sim: SimSettings = msgspec.field(default_factory=SimSettings)
     tune: TuneSettings = msgspec.field(default_factory=TuneSettings)
     io: IoSettings = msgspec.field(default_factory=IoSettings)

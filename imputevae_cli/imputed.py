@@ -336,12 +336,14 @@ class ImputedGenotypes:
         threads: int = 1,
         progress: ProgressOption = None,
         names: str = "relaxed",
+        watch: Callable[[int, ImputedBlock], None] | None = None,
     ) -> WriteSummary | None:
         """Write to a file of any kind, by its ending: .vcf, .vcf.gz, .bcf, .bed, .str, .gen, .phy, .012, .tsv, .vcz.
 
         output_type: the kind's key, as `--output-type` takes it; by the ending when None. command: what made it, where
-        the kind has room for that. names: of samples in PHYLIP, `relaxed`, or `strict` for 10 characters. The counts
-        are those of a VCF, None of another kind. Raises OutputError where `path` cannot be written, exists without
+        the kind has room for that. names: of samples in PHYLIP, `relaxed`, or `strict` for 10 characters. watch: is
+        given the first locus of every block, and the block, as it is written. The counts are those of a VCF, None of
+        another kind. Raises OutputError where `path` cannot be written, exists without
         `force`, or is of a kind that cannot hold these genotypes.
         """
         from imputevae_cli import __version__
@@ -354,7 +356,7 @@ class ImputedGenotypes:
         kind.check_place(path, inputs=[source.given or source.path] if source else [], force=force)
         how = Writing(kind.key, command, __version__, threads, progress, names, self.refines)
         kind.writer().check(path, self.genotypes, how)
-        watched = Watched(self)
+        watched = Watched(self, watch)
         summary = kind.writer().write(path, watched, how)
         return None if summary is None else replace(summary, bias=watched.bias)
 

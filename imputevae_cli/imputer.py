@@ -165,6 +165,7 @@ class ImputeVAE(Estimator):
         view = self._view(aligned, progress, stages)
         phase = None
         if phased:
+            check_phasing(aligned.genotypes.ploidy)
             if view.mixed.phased is None:
                 raise ConfigError(
                     "phased output needs haplotype copying, which this model left out; "
@@ -180,7 +181,7 @@ class ImputeVAE(Estimator):
 
         Judged on the hidden calls that nothing was fitted on. Raises ConfigError where no threshold gets there.
         """
-        curve = self._require_fitted().curve
+        curve = self.confidence_curve
         for point in curve:
             if point.accuracy >= accuracy:
                 return point
@@ -234,6 +235,11 @@ class ImputeVAE(Estimator):
     def expected(self) -> Expected:
         """Accuracy on the calls that the fit hid and nothing was fitted on."""
         return self._require_fitted().expected
+
+    @property
+    def confidence_curve(self) -> list[ConfidencePoint]:
+        """What thresholds on GP keep, and how much of that is right, on the same calls."""
+        return self._require_fitted().curve
 
     @property
     def history(self) -> list[EpochResult]:
@@ -333,6 +339,15 @@ class ImputeVAE(Estimator):
         if self._fitted is None:
             raise CheckpointError("the model is not fitted; call fit() or load() first")
         return self._fitted
+
+
+def check_phasing(ploidy: int) -> None:
+    """Raise ConfigError for genotypes that nothing here phases."""
+    if ploidy > 2:
+        raise ConfigError(
+            f"--phased: haplotype copying, which finds the phase, models two haplotypes of a sample, and here each has "
+            f"{ploidy}; leave --phased out, and phase the output by its reads, with WhatsHap polyphase for example"
+        )
 
 
 @dataclass(frozen=True)

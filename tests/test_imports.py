@@ -19,7 +19,7 @@ LAYERS = [
     ["ensemble"],
     ["imputed", "estimator"],
     ["imputer"],
-    ["evaluation", "tuning"],
+    ["evaluation", "panels", "tuning"],
     ["report"],
     ["cli"],
     ["__main__"],

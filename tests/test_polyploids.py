@@ -136,6 +136,15 @@ def test_a_dry_run_and_a_decoder_that_does_not_serve(tmp_path):
     assert "copying, which serves ploidy 1 to 2, and the ploidy is 4; set model.decoder=auto" in done.stderr.decode()
 
 
+def test_phase_is_refused_before_the_fit_with_what_to_do(tmp_path):
+    done = imputevae("impute", TETRAPLOIDS, "-o", tmp_path / "out.vcf", "--phased", *FLAGS)
+    assert done.returncode == 2
+    error = done.stderr.decode()
+    assert "here each has 4; leave --phased out, and phase the output by its reads" in error
+    assert "Training" not in error
+    assert not (tmp_path / "out.vcf").exists()
+
+
 @pytest.mark.parametrize("ploidy", [3, 6, 8])
 def test_other_ploidies_with_pl_or_calls_alone(tmp_path, ploidy):
     rng = np.random.default_rng(ploidy)

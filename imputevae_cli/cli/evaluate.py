@@ -11,11 +11,13 @@ import typer
 from imputevae_cli.cli.evaluate_what import Asked, Scored
 from imputevae_cli.cli.help import FILES, SCORING
 from imputevae_cli.cli.options import (
+    AddLoci,
     CallRule,
     Common,
     Input,
     Likelihoods,
     MapFile,
+    PanelFile,
     Parents,
     Popmap,
     names_of,
@@ -136,6 +138,8 @@ def evaluate(
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 6 if the model loses to a baseline.", rich_help_panel=SCORING)
     ] = False,
+    panel: PanelFile = None,
+    add_loci: AddLoci = False,
     json_: Annotated[
         str | None,
         typer.Option(
@@ -147,6 +151,22 @@ def evaluate(
     from imputevae_cli.cli import session as this
     from imputevae_cli.cli.evaluate_what import scored
     from imputevae_cli.cli.summary import Stopwatch, show_evaluation
+
+    if panel is not None or add_loci:
+        from imputevae_cli.cli.evaluate_panel import evaluate_from_panel
+        from imputevae_cli.cli.panels import PanelRun
+
+        idle: dict[str, object] = {"--imputed": imputed, "--truth": truth, "--strategy": strategy}
+        idle |= {
+            "--repeats": repeats > 1,
+            "--draws": draws,
+            "--tree": tree,
+            "--mask-file": mask_file,
+            "--write-masked": write_masked,
+        }
+        idle |= {"--strict": strict, "--parents": parents, "--call": call != "map"}
+        evaluate_from_panel(common, PanelRun(input, panel, model, popmap, map_, likelihoods, idle), output, json_, prop)
+        return
 
     asked = Asked(model, call, imputed, truth, strategy, prop, repeats, draws, tree, mask_file, write_masked)
 

@@ -87,10 +87,11 @@ def scored(asked: Asked, genotypes: GenotypeMatrix, session: Session, clock: Sto
     """What there is to score; None for a dry run, which says what it would take."""
     if asked.imputed is not None:
         return _read_file(asked, genotypes, session)
-    from imputevae_cli.cli.summary import model_in_words, show_estimate
+    from imputevae_cli.cli.summary import show_estimate
     from imputevae_cli.evaluation.evaluate import guess_with_model
     from imputevae_cli.imputer import ImputeVAE
     from imputevae_cli.report.evaluation_report import Source
+    from imputevae_cli.report.model_in_words import model_in_words
 
     loaded = ImputeVAE.load(asked.model, session.common.device) if asked.model else None
     rounds, masking = _rounds(asked, genotypes, session)

@@ -8,6 +8,7 @@ from typer.core import TyperCommand
 
 FILES = "Files"
 FILLING = "What is filled"
+PANEL = "Reference panel"
 SCORING = "What is scored"
 STUDY = "The study"
 SETTINGS = "Settings"
@@ -15,7 +16,7 @@ SUBSET = "Which samples and loci"
 RUNNING = "How it runs"
 OTHER = "Other options"
 MESSAGES = "Messages"
-SECTIONS = (FILES, FILLING, SCORING, STUDY, SETTINGS, SUBSET, RUNNING, OTHER, MESSAGES)
+SECTIONS = (FILES, FILLING, PANEL, SCORING, STUDY, SETTINGS, SUBSET, RUNNING, OTHER, MESSAGES)
 """The sections of `--help`, in their order. An option names its own as `rich_help_panel`; else it is under OTHER."""
 
 EXAMPLES = {
@@ -23,10 +24,13 @@ EXAMPLES = {
 Examples:
   imputevae impute cohort.vcf.gz --popmap pops.popmap -o imputed.vcf.gz
   imputevae impute cohort.bed -o imputed.vcf.gz -o imputed.bed -o imputed.str
-  imputevae impute new.vcf.gz --model cohort.ivae --min-gp 0.9 -o new.imputed.vcf.gz""",
+  imputevae impute new.vcf.gz --model cohort.ivae --min-gp 0.9 -o new.imputed.vcf.gz
+  imputevae impute chip.vcf.gz --panel panel.vcf.gz -o dense.vcf.gz""",
     "train": """\
-Example:
-  imputevae train cohort.vcf.gz --popmap pops.popmap -o cohort.ivae --latent latent.tsv""",
+Examples:
+  imputevae train cohort.vcf.gz --popmap pops.popmap -o cohort.ivae --latent latent.tsv
+  imputevae train panel.vcf.gz --as-panel -o panel.ivae
+  imputevae impute chip.vcf.gz --model panel.ivae --add-loci -o dense.vcf.gz""",
     "evaluate": """\
 Examples:
   imputevae evaluate cohort.vcf.gz --popmap pops.popmap -o evaluation

@@ -29,7 +29,8 @@ HINTS = {
     ),
     **dict.fromkeys(("--pop", "--pops", "--populations", "--pop-map", "-M", "-p"), "--popmap FILE"),
     **dict.fromkeys(
-        ("--ref", "--reference", "--panel", "-h1"), "no reference panel is needed; `train` on one, and `impute --model`"
+        ("--ref", "--reference", "-h1"),
+        "`impute --panel FILE` fills from a reference panel",
     ),
     **dict.fromkeys(("--genetic-map", "--gmap", "-m"), "--map FILE"),
     **dict.fromkeys(("--gpu", "--cuda"), "--device cuda"),

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imputevae_cli.cli.help import FILES, FILLING
+from imputevae_cli.cli.help import FILES, FILLING, PANEL
 from imputevae_cli.cli.options import (
     OVERLAP,
+    AddLoci,
     CallRule,
     Common,
     Input,
@@ -17,6 +18,7 @@ from imputevae_cli.cli.options import (
     Likelihoods,
     MapFile,
     Overlap,
+    PanelFile,
     Parents,
     Popmap,
     names_of,
@@ -111,7 +113,25 @@ def impute(
             rich_help_panel=FILLING,
         ),
     ] = 0,
+    panel: PanelFile = None,
+    add_loci: AddLoci = False,
+    only_panel_loci: Annotated[
+        bool,
+        typer.Option(
+            "--only-panel-loci", help="Leave out loci of INPUT that the panel does not have.", rich_help_panel=PANEL
+        ),
+    ] = False,
     latent: LatentFile = None,
+    report: Annotated[
+        str | None,
+        typer.Option(
+            "--report",
+            metavar="FILE.html",
+            help="Write a page on the run: accuracy, missingness, confidence, shifts; auto: beside OUT.",
+            show_default=False,
+            rich_help_panel=FILES,
+        ),
+    ] = None,
     phylip_names: Annotated[
         str,
         typer.Option(
@@ -129,9 +149,19 @@ def impute(
     from imputevae_cli.cli.summary import Stopwatch, show_estimate, show_imputation, writing_seconds
     from imputevae_cli.io.paths import Files
 
+    if panel is not None or add_loci or only_panel_loci:
+        from imputevae_cli.cli.panels import PanelRun, impute_from_panel
+        from imputevae_cli.panels.merging import Calling
+
+        idle: dict[str, object] = {"--parents": parents, "--draws": draws, "--latent": latent, "--report": report}
+        idle |= {"--target-accuracy": target_accuracy}
+        run = PanelRun(input, panel, model, popmap, map_, likelihoods, idle, only_panel_loci)
+        impute_from_panel(common, run, output, output_type, Calling(min_gp, phased, refine, call))
+        return
+
     def outputs_of(config: Config) -> Outputs:
         paths = output or [this.output_path(None, config, ".vcf.gz")]
-        return Outputs.of(paths, output_type, draws, phylip_names)
+        return Outputs.of(paths, output_type, draws, phylip_names, report)
 
     def files(config: Config) -> Files:
         out = outputs_of(config)
@@ -157,7 +187,10 @@ def impute(
     genotypes = this.read(input, popmap, session, map_, context=None if model else overlap)
     outputs.check_content(genotypes)
     this.limit_threads(session)
-    from imputevae_cli.imputer import ImputeVAE
+    from imputevae_cli.imputer import ImputeVAE, check_phasing
+
+    if phased:
+        check_phasing(genotypes.ploidy)
 
     if common.dry_run:
         show_estimate(fitted or ImputeVAE(session.config), genotypes, clock)
@@ -172,7 +205,7 @@ def impute(
             min_gp = _threshold(fitted, target_accuracy)
         how: dict[str, Any] = {"min_gp": min_gp, "phased": phased, "refine": refine, "call": call}
         imputed = fitted.transform(genotypes, **how, progress=session.progress, stages=stages)
-        written = outputs.write(imputed, session, force)
+        written = outputs.write(fitted, imputed, session, force)
         this.write_latent(latent, fitted, genotypes)
     show_imputation(fitted, imputed, ", ".join(outputs.paths), clock, common.quiet, written)
 

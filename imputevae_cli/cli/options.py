@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from imputevae_cli.cli.help import FILES, FILLING, MESSAGES, RUNNING, SETTINGS, SUBSET
+from imputevae_cli.cli.help import FILES, FILLING, MESSAGES, PANEL, RUNNING, SETTINGS, SUBSET
 from imputevae_cli.errors import ConfigError
 
 Input = Annotated[
@@ -83,6 +83,24 @@ Overlap = Annotated[
         max=10**9,
         help="Loci on either side of --region that the fit uses too.",
         rich_help_panel=SUBSET,
+    ),
+]
+PanelFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--panel",
+        metavar="FILE",
+        help="Samples known at more loci (VCF, VCF.gz or BCF, phased or not, or a packed panel), which fill INPUT's.",
+        show_default=False,
+        rich_help_panel=PANEL,
+    ),
+]
+AddLoci = Annotated[
+    bool,
+    typer.Option(
+        "--add-loci",
+        help="--model is a packed panel (`train --as-panel`): fill the loci too that INPUT does not have.",
+        rich_help_panel=PANEL,
     ),
 ]
 OVERLAP = 1000

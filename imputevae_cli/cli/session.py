@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ from imputevae_cli.passwords import hide_passwords
 
 if TYPE_CHECKING:
     from imputevae_cli.data.genotypes import GenotypeMatrix
-    from imputevae_cli.data.region import Region
+    from imputevae_cli.data.region import ListedRegion, Region
     from imputevae_cli.imputer import ImputeVAE
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -162,10 +162,12 @@ def read(
     genetic_map: Path | None = None,
     *,
     context: int | None = 0,
+    least_samples: int = 2,
 ) -> GenotypeMatrix:
     """The genotypes that the options ask for, with genetic positions where there is a map.
 
-    context: with regions, loci on either side of each to be read as well; None for all loci of the file.
+    context: with regions, loci on either side of each to be read as well; None for all loci of the file. least_samples:
+    fewer are refused.
     """
     from imputevae_cli.data.genetic_map import GeneticMap
     from imputevae_cli.io.vcf_reader import read_vcf
@@ -178,12 +180,13 @@ def read(
     genotypes = read_vcf(
         source,
         popmap,
-        samples=_chosen_samples(common),
+        samples=chosen_samples(common),
         include_pops=common.include_pops.split(",") if common.include_pops else None,
         region=regions,
         context=context,
         likelihoods=session.config.io.likelihoods,
         progress=session.progress,
+        least_samples=least_samples,
     )
     assert genotypes.source is not None  # they were read from a file
     for reason, count in genotypes.source.passed_through.items():
@@ -199,7 +202,8 @@ def read(
     return genotypes if distances is None else genotypes.with_map(distances.centimorgans(genotypes.loci))
 
 
-def _chosen_samples(common: Common) -> list[str] | None:
+def chosen_samples(common: Common) -> list[str] | None:
+    """The samples that the options name; None for all."""
     if common.samples and common.samples_file:
         raise ConfigError("give --samples or --samples-file, not both")
     if common.samples:
@@ -225,7 +229,7 @@ def _say_where_nothing_lies(genotypes: GenotypeMatrix) -> None:
         logger.info("%s: the regions hold no locus to model on %s", source.name, chroms)
 
 
-def chosen_regions(common: Common) -> list[str | Region] | None:
+def chosen_regions(common: Common) -> Sequence[str | Region | ListedRegion] | None:
     """The regions that the options name; None for the whole file."""
     from imputevae_cli.io.regions_file import read_regions
 

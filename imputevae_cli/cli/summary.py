@@ -53,8 +53,8 @@ def peak_megabytes() -> float:
 
 def show_fit(model: ImputeVAE, genotypes: GenotypeMatrix, path: str, clock: Stopwatch, quiet: bool) -> None:
     """The table of `train`."""
-    rows = [*_size_rows(genotypes), *_fit_rows(model), ("Checkpoint", path), *_cost_rows(clock)]
-    _show("Trained", rows, quiet)
+    rows = [*_size_rows(genotypes), *_fit_rows(model), ("Checkpoint", path), *cost_rows(clock)]
+    show_table("Trained", rows, quiet)
 
 
 def show_imputation(
@@ -76,8 +76,8 @@ def show_imputation(
     rows += [("Genotypes called", _CALLED[imputed.call]), *_fit_rows(model, imputed.call)]
     if written.bias.is_clear:
         rows.append(("Note", written.bias.in_words()))
-    rows += [("Output", path), *_cost_rows(clock)]
-    _show("Imputed", rows, quiet)
+    rows += [("Output", path), *cost_rows(clock)]
+    show_table("Imputed", rows, quiet)
 
 
 def show_evaluation(report: dict[str, Any], output: str | None, clock: Stopwatch, quiet: bool) -> None:
@@ -111,7 +111,7 @@ def show_evaluation(report: dict[str, Any], output: str | None, clock: Stopwatch
     if drawn := draws_in_words(report["bias"]["draws"]):
         print(drawn, file=sys.stderr)
     where = f"{printable(output)}: " if output else ""
-    print(f"{where}{_duration(clock.seconds())}, {peak_megabytes():,.0f} MB at most", file=sys.stderr)
+    print(f"{where}{duration(clock.seconds())}, {peak_megabytes():,.0f} MB at most", file=sys.stderr)
 
 
 def writing_seconds(genotypes: GenotypeMatrix) -> float:
@@ -130,15 +130,15 @@ def show_estimate(model: ImputeVAE, genotypes: GenotypeMatrix, clock: Stopwatch,
     rows = [
         *_size_rows(genotypes),
         ("Missing calls", f"{n_missing / genotypes.calls.size:.1%}"),
-        ("Time, about", _duration(to_here + runs * ahead.seconds + writing_seconds(genotypes))),
+        ("Time, about", duration(to_here + runs * ahead.seconds + writing_seconds(genotypes))),
         ("Peak memory, about", f"{peak_megabytes() + ahead.bytes / 1e6:,.0f} MB"),
     ]
-    _show("Dry run: nothing was written", rows, quiet=False)
+    show_table("Dry run: nothing was written", rows, quiet=False)
 
 
 def show_tuning(result: TuningResult, files: TuningFiles, clock: Stopwatch, quiet: bool) -> None:
     """The table of `tune`."""
-    from imputevae_cli.report.tuning import verdict
+    from imputevae_cli.report.tuning_words import verdict
 
     test, counted = result.test, result.counted
     pruned = sum(row.state == "pruned" for row in counted)
@@ -155,9 +155,9 @@ def show_tuning(result: TuningResult, files: TuningFiles, clock: Stopwatch, quie
         (f"  gain in {test.metric}", f"{test.gain:.5f}, standard error {test.noise:.5f}"),
         ("Settings", str(files.best)),
         ("Page", str(files.page)),
-        *_cost_rows(clock),
+        *cost_rows(clock),
     ]
-    _show("Tuned", rows, quiet)
+    show_table("Tuned", rows, quiet)
 
 
 def _size_rows(genotypes: GenotypeMatrix, has_calls: np.ndarray | None = None) -> list[tuple[str, str]]:
@@ -205,34 +205,9 @@ def _evidence_rows(genotypes: GenotypeMatrix) -> list[tuple[str, str]]:
     return [*rows, ("  uncertain visible calls", f"{report.n_uncertain:,} ({share:.1%}); {wrong}")]
 
 
-def model_in_words(model: ImputeVAE) -> str:
-    """Which decoders fill the calls, and in a word why the others do not; `-v` gives the figures."""
-    shares = sorted(model.part_shares.items(), key=lambda item: -item[1])
-    used = ", ".join(_word(name) + (f" {share:.0%}" if len(shares) > 1 else "") for name, share in shares)
-    if model.config.model.decoder != "auto":
-        return f"{used}, as model.decoder={model.config.model.decoder} asks for"
-    idle = [_word(name) for name in model.parts_left_out if name != "frequencies"]
-    unjudged = [_word(name) for name in model.parts_screened_out]
-    reasons = []
-    if idle:
-        reasons.append(f"{_listed(idle)} added nothing on held-out calls")
-    if unjudged:
-        reasons.append(f"{_listed(unjudged)} left out after a short run on part of the data")
-    return f"{used} ({'; '.join(reasons)})" if reasons else used
-
-
-def _word(name: str) -> str:
-    """What a decoder is called when one speaks to a user."""
-    from imputevae_cli.decoders import registry
-
-    return registry.get(name).title
-
-
-def _listed(words: list[str]) -> str:
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
-
-
 def _fit_rows(model: ImputeVAE, call: str = "map") -> list[tuple[str, str]]:
+    from imputevae_cli.report.model_in_words import model_in_words
+
     expected: Expected = model.expected
     ours = expected.by_dosage if call == "dosage" else expected.model
     rows = [
@@ -262,16 +237,19 @@ def _figure(expected: Expected, ours: Accuracy, name: str) -> str:
     return f"{text} ({beside})"
 
 
-def _cost_rows(clock: Stopwatch) -> list[tuple[str, str]]:
-    return [("Time", _duration(clock.seconds())), ("Peak memory", f"{peak_megabytes():,.0f} MB")]
+def cost_rows(clock: Stopwatch) -> list[tuple[str, str]]:
+    """Time and memory, for the end of a table."""
+    return [("Time", duration(clock.seconds())), ("Peak memory", f"{peak_megabytes():,.0f} MB")]
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Seconds in words."""
     minutes, rest = divmod(seconds, 60)
     return f"{int(minutes)} min {rest:.0f} s" if minutes else f"{rest:.1f} s"
 
 
-def _show(title: str, rows: list[tuple[str, str]], quiet: bool) -> None:
+def show_table(title: str, rows: list[tuple[str, str]], quiet: bool) -> None:
+    """Rows of a name and a value on standard error, unless `quiet`."""
     if quiet:
         return
     from rich.console import Console

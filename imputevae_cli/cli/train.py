@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imputevae_cli.cli.help import FILES
+from imputevae_cli.cli.help import FILES, PANEL
 from imputevae_cli.cli.options import (
     OVERLAP,
     Common,
@@ -50,6 +50,14 @@ def train(
             rich_help_panel=FILES,
         ),
     ] = False,
+    as_panel: Annotated[
+        bool,
+        typer.Option(
+            "--as-panel",
+            help="Pack INPUT as a reference panel, for `impute --add-loci`; its phase is kept, or found.",
+            rich_help_panel=PANEL,
+        ),
+    ] = False,
 ) -> None:
     """Fit a model on INPUT and save it as a checkpoint, for `impute --model`."""
     from imputevae_cli.cli import session as this
@@ -58,6 +66,14 @@ def train(
     from imputevae_cli.cli.signals import run_folder_of
     from imputevae_cli.cli.summary import Stopwatch, show_estimate, show_fit
     from imputevae_cli.io.paths import Files
+
+    if as_panel:
+        from imputevae_cli.cli.panels import train_panel
+
+        if no_panel or latent is not None:
+            raise ConfigError("--as-panel packs haplotypes and fits nothing; leave --no-panel and --latent out")
+        train_panel(common, input, output, popmap)
+        return
 
     def files(config: Config) -> Files:
         out = this.output_path(output, config, ".ivae")

@@ -9,6 +9,8 @@ from dataclasses import field as of_instance
 DOTS, WRONG_LENGTH, NEGATIVE = "missing at a visible call", "of the wrong length", "out of range"
 FLAT_WITH_READS, CONTRADICTS = "equal for all genotypes in spite of reads", "against the call"
 NO_READS = "no reads behind a visible call"
+DEEPEST = 1000
+"""Deeper cells are counted as so deep."""
 
 
 @dataclass(frozen=True)
@@ -19,8 +21,9 @@ class EvidenceReport:
     n_visible, n_uncertain: visible calls, and those whose genotype the evidence leaves open. expected_wrong: share of
     the visible calls that likelihoods and frequencies together hold for wrong. n_rescued: missing calls with evidence.
     agreement: share of the visible calls that the evidence does not rule out, of the `n_informative` where it rules
-    out any genotype. median_depth: of cells with reads. broken: kind -> number of cells. n_half_calls: calls with one
-    allele of two. error, overdispersion: of the reads, where counts were read. left: why `auto` left other fields.
+    out any genotype. median_depth: of cells with reads; depths: cells with 1, 2, ... reads, the last of DEEPEST or
+    more. broken: kind -> number of cells. n_half_calls: calls with one allele of two.
+    error, overdispersion: of the reads, where counts were read. left: why `auto` left other fields.
     """
 
     field: str | None
@@ -33,6 +36,7 @@ class EvidenceReport:
     agreement: float | None = None
     n_informative: int = 0
     median_depth: float | None = None
+    depths: tuple[int, ...] = ()
     broken: Mapping[str, int] = of_instance(default_factory=dict)
     n_half_calls: int = 0
     error: float | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,10 +58,13 @@ class FillBias:
 
 
 class Watched:
-    """An imputation whose `bias` is counted while a writer asks for its blocks, each once."""
+    """An imputation whose `bias` is counted while a writer asks for its blocks, each once.
 
-    def __init__(self, imputed: ImputedBlocks):
-        self._imputed = imputed
+    watch: is given the first locus of each block, and the block.
+    """
+
+    def __init__(self, imputed: ImputedBlocks, watch: Callable[[int, ImputedBlock], None] | None = None):
+        self._imputed, self._watch = imputed, watch
         self.genotypes = imputed.genotypes
         self.bias = FillBias()
 
@@ -68,4 +72,6 @@ class Watched:
         """Loci start..stop (exclusive), counted."""
         block = self._imputed.block(start, stop)
         self.bias.add(block)
+        if self._watch is not None:
+            self._watch(start, block)
         return block

@@ -141,11 +141,12 @@ def pick(cells: HiddenCells, n_loci: int, block: Callable[[int, int], np.ndarray
 
 
 def surroundings(calls: np.ndarray, chrom_codes: np.ndarray, ploidy: int, start: int, stop: int) -> np.ndarray:
-    """What may decide which part of the model to believe at each cell, float32 (N, stop - start, 5).
+    """What may decide which part of the model to believe at each cell, float32 (N, stop - start, 7).
 
     calls: int8 (N, L), -1 missing. The log distance in loci to the nearest known call of the sample before and after
-    the cell on its chromosome; the locus's log minor-allele frequency; the share of its calls that is known; and one
-    over the minor alleles among them plus one, since what is very rare is a case of its own.
+    the cell on its chromosome; the locus's log minor-allele frequency; the share of its calls that is known; one over
+    the minor alleles among them plus one, since what is very rare is a case of its own; and how heterozygous the locus
+    is, and the sample within FAR loci, see `_excess_of_hets`.
     """
     low, high = max(0, start - FAR), min(calls.shape[1], stop + FAR)
     around = calls[:, low:high]
@@ -154,12 +155,35 @@ def surroundings(calls: np.ndarray, chrom_codes: np.ndarray, ploidy: int, start:
     before = _steps_since(known, chrom_codes[low:high])[:, inner]
     after = _steps_since(known[:, ::-1], chrom_codes[low:high][::-1])[:, ::-1][:, inner]
     alt = alt_frequencies_of(around, ploidy, pseudo_count=0.5)
+    excess = _excess_of_hets(around, known, alt, ploidy)[:, inner]
     n_known, alt = known[:, inner].sum(0), alt[inner]
     alleles = np.where(known[:, inner], around[:, inner], 0).sum(0, dtype=np.int64)
     rarity = 1.0 / (1 + np.minimum(alleles, ploidy * n_known - alleles))
     per_locus = np.stack([np.log(np.minimum(alt, 1 - alt)), n_known / len(calls), rarity], 1).astype(np.float32)
-    per_cell = np.log1p(np.stack([before, after], 2).astype(np.float32))  # (N, b, 2)
-    return np.concatenate([per_cell, np.broadcast_to(per_locus, (len(calls), *per_locus.shape))], 2)
+    distances = np.log1p(np.stack([before, after], 2).astype(np.float32))  # (N, b, 2)
+    return np.concatenate([distances, np.broadcast_to(per_locus, (len(calls), *per_locus.shape)), excess], 2)
+
+
+def _excess_of_hets(calls: np.ndarray, known: np.ndarray, alt: np.ndarray, ploidy: int) -> np.ndarray:
+    """Log of heterozygotes seen to those expected under random mating, each plus one, float32 (N, b, 2): among the
+    known calls of the locus, and of the sample within FAR loci; the cell's own does not count.
+
+    alt: float (b,), ALT frequencies. Low where samples are inbred, high where reads of two loci are taken for one; 0
+    for haploids.
+    """
+    share = (1.0 - alt**ploidy - (1.0 - alt) ** ploidy).astype(np.float32)
+    counts = ((calls > 0) & (calls < ploidy)).astype(np.float32), known * share
+    at_locus = [np.maximum(values.sum(0) - values, 0) for values in counts]
+    near_by = [np.maximum(_sums_around(values) - values, 0) for values in counts]
+    return np.stack([np.log((seen + 1) / (expected + 1)) for seen, expected in (at_locus, near_by)], 2)
+
+
+def _sums_around(values: np.ndarray) -> np.ndarray:
+    """Sums of values, (N, b), over the loci from FAR before each to FAR after it; float32 (N, b)."""
+    n_loci = values.shape[1]
+    until = np.concatenate([np.zeros((len(values), 1)), values.cumsum(1, dtype=np.float64)], 1)
+    place = np.arange(n_loci)
+    return (until[:, np.minimum(place + FAR + 1, n_loci)] - until[:, np.maximum(place - FAR, 0)]).astype(np.float32)
 
 
 def _steps_since(known: np.ndarray, chrom_codes: np.ndarray) -> np.ndarray:

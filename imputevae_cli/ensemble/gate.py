@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import combinations
 from typing import Any
 
@@ -20,11 +21,12 @@ from imputevae_cli.ensemble.mixture import Cells, Parameters, Prior
 from imputevae_cli.errors import CheckpointError
 
 WORTH = 5e-4
-"""Log loss (nats) that a part must add to be kept, where this can be told."""
-SURELY = 2e-3
-"""A part is left out only if it adds less than this by two standard errors."""
+"""Log loss (nats) of a part that is worth its time: it is left out if, by two standard errors, it adds less."""
 FREEDOM = 1e-4
 """Log loss that the network must gain in cross-fitting, or two standard errors if more."""
+INBREEDING = 0.001
+"""Share of the log loss that a bias of heterozygotes by inbreeding must gain in cross-fitting, beyond a standard error.
+Inbred lines gain .1 to 2 % and more; what outbred samples gain does not hold outside the hidden calls."""
 ENOUGH = 300
 """With fewer held-out calls there is neither a network nor a bias of heterozygotes."""
 
@@ -40,9 +42,9 @@ class Gate:
     """Weights of the parts of a model.
 
     parts: names of the parts that are mixed, in the order of the weights. parameters: see `mixture.Parameters`.
-    centre, spread: float64 (F + P,), of the features and the parts' confidence. losses: cross-fitted log loss of each
-    part as it is, and of "mixture". dropped: why each part that is not mixed is left out. shares: mean weight of each
-    part kept. n_cells: hidden calls that decided.
+    centre, spread: float64 (F - 2 + P,), of the features that steer and the parts' confidence. losses: cross-fitted log
+    loss of each part as it is, and of "mixture". dropped: why each part that is not mixed is left out. shares: mean
+    weight of each part kept. n_cells: hidden calls that decided.
     """
 
     parts: tuple[str, ...]
@@ -68,9 +70,10 @@ class Gate:
         """Choose and weigh the parts on hidden calls.
 
         log_gp: part -> float (M, C), log probabilities of the M hidden calls. target: the calls, int (M,), or where
-        these are uncertain their likelihoods, float (M, C). features: float (M, F), the last bearing on heterozygotes,
-        what may decide whom to believe, such as MAF or the distance to the nearest known call; the parts' confidence
-        is added here. prior: what is expected of the weights beforehand.
+        these are uncertain their likelihoods, float (M, C). features: float (M, F), of which the last three bear on
+        heterozygotes: rarity, and how many more there are than expected, at the locus and in the sample around. All but
+        the last two steer, that is may decide whom to believe, as do the parts' confidences, which are added here.
+        prior: what is expected of the weights beforehand.
         groups: int (M,), cells of one group (a locus, say) are never on both sides of a cross-fit.
         """
         return _HiddenCalls.of(log_gp, target, features, prior, groups, seed).gate(cls)
@@ -180,8 +183,8 @@ class _HiddenCalls:
             fewer = {kept: self._cross_fit(kept, mixture.constant) for kept in combinations(parts, len(parts) - 1)}
             kept = min(fewer, key=lambda k: fewer[k].mean())
             gain = fewer[kept] - losses
-            most = gain.mean() + 2 * gain.std() / np.sqrt(len(gain))
-            if gain.mean() >= WORTH or most >= SURELY:
+            most = gain.mean() + 2 * _error(gain)
+            if most >= WORTH:
                 break
             (name,) = set(parts) - set(kept)
             dropped[name] = f"adds {max(gain.mean(), 0):.4f} nats a call, {max(most, 0):.4f} at most"
@@ -189,14 +192,20 @@ class _HiddenCalls:
         return parts, dropped
 
     def _richest(self, parts: tuple[str, ...]) -> tuple[_Kind, np.ndarray]:
-        """The kind of mixture, and its losses (M,) in cross-fitting: with a network only where that surely pays."""
+        """The kind of mixture, and its losses (M,) in cross-fitting: with each freedom only where that surely pays."""
         if len(self.target) < ENOUGH:
             return mixture.constant, self._cross_fit(parts, mixture.constant)
-        simple, rich = (self._cross_fit(parts, kind) for kind in (mixture.calibrated, mixture.networked))
-        gain = simple - rich
-        if gain.mean() > max(FREEDOM, 2 * gain.std() / np.sqrt(len(gain))):
-            return mixture.networked, rich
-        return mixture.calibrated, simple
+        kind, n_features = mixture.calibrated, 1
+        losses = self._cross_fit(parts, kind)
+        inbred = self._cross_fit(parts, partial(kind, n_features=mixture.HET_FEATURES))
+        gain = losses - inbred
+        if gain.mean() - _error(gain) > INBREEDING * losses.mean():
+            losses, n_features = inbred, mixture.HET_FEATURES
+        networked = self._cross_fit(parts, partial(mixture.networked, n_features=n_features))
+        gain = losses - networked
+        if gain.mean() > max(FREEDOM, 2 * _error(gain)):
+            kind, losses = mixture.networked, networked
+        return partial(kind, n_features=n_features), losses
 
     def _cross_fit(self, parts: tuple[str, ...], kind: _Kind) -> np.ndarray:
         """Log loss (M,) of each cell under parameters that were fitted without its fold."""
@@ -206,6 +215,11 @@ class _HiddenCalls:
             fitted = kind if len(outside) else mixture.as_expected
             losses[inside] = cells.take(inside).losses(fitted(cells.take(outside), self.prior)).numpy()
         return losses
+
+
+def _error(gain: np.ndarray) -> float:
+    """Standard error of the mean of gains, (M,)."""
+    return float(gain.std() / np.sqrt(len(gain)))
 
 
 def cells_of(log_gp: Mapping[str, np.ndarray], target: np.ndarray | Tensor, features: np.ndarray) -> Cells:
@@ -218,8 +232,9 @@ def cells_of(log_gp: Mapping[str, np.ndarray], target: np.ndarray | Tensor, feat
 
 
 def _of_hets(features: np.ndarray) -> Tensor:
-    """The features that bear on heterozygotes, float64 (M, HET_FEATURES)."""
-    return torch.as_tensor(np.asarray(features, float)[:, -mixture.HET_FEATURES :])
+    """What the bias of heterozygotes may go by, float64 (M, HET_FEATURES); features: see `Gate.fit`."""
+    rarity, excess = np.split(np.asarray(features, float)[:, -3:], [1], 1)
+    return torch.as_tensor(np.hstack([rarity, np.ones_like(rarity), excess]))
 
 
 def _folds(groups: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -242,8 +257,8 @@ def _stack(parts: list[np.ndarray]) -> Tensor:
 
 
 def _with_confidence(stack: Tensor, features: np.ndarray) -> Tensor:
-    """Features with each part's greatest log probability beside them, float64 (M, F + P)."""
-    return torch.cat([torch.as_tensor(np.asarray(features, float)), stack.max(-1).values], 1)
+    """The features that steer, with each part's greatest log probability beside them, float64 (M, F - 2 + P)."""
+    return torch.cat([torch.as_tensor(np.asarray(features, float)[:, :-2]), stack.max(-1).values], 1)
 
 
 def _choose_cells(n_cells: int, rng: np.random.Generator) -> np.ndarray:

@@ -2,8 +2,9 @@
 
 The mixture is a product of experts, exp(t) * sum over parts of w_p log P_p(call) + b(call), normalised over the calls;
 w is a softmax over the parts' scores, exp(t) the inverse temperature, and b moves heterozygotes alone. w and t may vary
-with a cell's features through a tiny network; b is linear in the last of them. The fit is penalised: each parameter is
-a Gaussian about what simulated files have shown (`Prior`), so that few held-out calls move it little.
+with a cell's features through a tiny network; b is proportional to a cell's rarity, and may be linear in what tells of
+inbreeding too. The fit is penalised: each parameter is a Gaussian about what simulated files have shown (`Prior`), so
+that few held-out calls move it little.
 """
 
 from __future__ import annotations
@@ -15,15 +16,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-HET_FEATURES = 1
-"""The last features of a cell, which bear on heterozygotes: rarity, near 0 for a common allele."""
+HET_FEATURES = 4
+"""What the bias of heterozygotes may be linear in: rarity, near 0 for a common allele; one; and the excess of
+heterozygotes at the locus, and of the sample around the cell."""
 
 _UNITS = 8
 _ITERATIONS = 40
 
 Parameters = dict[str, Tensor]
-"""float64 tensors `part` (P,) and `temperature` (1,); maybe `het` (HET_FEATURES,); maybe `hidden` (U, F + P + 1) and
-`out` (P + 1, U) of the network."""
+"""float64 tensors `part` (P,) and `temperature` (1,); maybe `het` (1,) or (HET_FEATURES,); maybe `hidden`
+(U, F + P + 1) and `out` (P + 1, U) of the network."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +61,9 @@ class Prior:
 class Cells:
     """Held-out calls as a mixture of parts sees them.
 
-    parts: their names. stack: float64 (M, P, C), log probabilities. inputs: float64 (M, F + P), standardised features
-    and the parts' confidence. het: float64 (M, HET_FEATURES), the last features as they are. target: the calls, int64
-    (M,), or the logarithms of their likelihoods, float64 (M, C).
+    parts: their names. stack: float64 (M, P, C), log probabilities. inputs: float64 (M, F + P), standardised: the F
+    features that steer and the parts' confidence. het: float64 (M, HET_FEATURES), see there. target: the calls,
+    int64 (M,), or the logarithms of their likelihoods, float64 (M, C).
     centre, spread: float64 (F + P,), that were taken out of the inputs.
     """
 
@@ -101,18 +103,18 @@ def constant(cells: Cells, prior: Prior) -> Parameters:
     return _minimise(as_expected(cells, prior), cells, prior)
 
 
-def calibrated(cells: Cells, prior: Prior) -> Parameters:
-    """The same, with a bias of heterozygotes."""
+def calibrated(cells: Cells, prior: Prior, n_features: int = 1) -> Parameters:
+    """The same, with a bias of heterozygotes: by rarity alone, or by so many of HET_FEATURES."""
     start = constant(cells, prior)
-    start["het"] = torch.zeros(cells.het.shape[1], dtype=torch.float64)
+    start["het"] = torch.zeros(n_features, dtype=torch.float64)
     return _minimise(start, cells, prior)
 
 
-def networked(cells: Cells, prior: Prior) -> Parameters:
+def networked(cells: Cells, prior: Prior, n_features: int = 1) -> Parameters:
     """The same, with weights and a temperature that vary with a cell's features."""
     generator = torch.Generator().manual_seed(0)
     width = cells.inputs.shape[1] + 1
-    start = calibrated(cells, prior)
+    start = calibrated(cells, prior, n_features)
     start["hidden"] = torch.randn(_UNITS, width, generator=generator, dtype=torch.float64) / width**0.5
     start["out"] = torch.zeros(len(cells.parts) + 1, _UNITS, dtype=torch.float64)
     return _minimise(start, cells, prior)
@@ -167,7 +169,7 @@ def logits(parameters: Parameters, stack: Tensor, inputs: Tensor, het: Tensor) -
     parts, temperature = steer(parameters, inputs)
     mixed = torch.exp(temperature) * (torch.softmax(parts, -1)[..., None] * stack).sum(1)
     if "het" in parameters:
-        bias = (het @ parameters["het"])[:, None]
+        bias = (het[:, : len(parameters["het"])] @ parameters["het"])[:, None]
         mixed = mixed + torch.nn.functional.pad(bias.expand(-1, mixed.shape[1] - 2), (1, 1))
     return mixed
 

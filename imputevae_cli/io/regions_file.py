@@ -4,32 +4,31 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from imputevae_cli.data.region import Region
+from imputevae_cli.data.region import ListedRegion, Region
 from imputevae_cli.errors import InputError
 
 HEADINGS = ("#", "track", "browser")
 """What lines of a BED file begin with that hold no region."""
 
 
-def read_regions(path: Path) -> list[str | Region]:
+def read_regions(path: Path) -> list[ListedRegion | Region]:
     """The regions of a file, in its order: of a BED file (0-based, end exclusive) where its name ends in .bed.
 
-    Any other file has one region a line, as `--region` takes it; those stay texts, since only with the names of a VCF's
-    chromosomes can they be read. Raises InputError, naming the line.
+    Any other file has one region a line, as `--region` takes it. Raises InputError, naming the line.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read as text ({error}); give one region a line, or BED") from error
     is_bed = path.suffix.lower() == ".bed"
-    found: list[str | Region] = []
+    found: list[ListedRegion | Region] = []
     for number, line in enumerate(lines, 1):
         line = line.strip()
         if not line or line.startswith(HEADINGS if is_bed else "#"):
             continue
         if not is_bed and "\t" in line:
             raise InputError(f"{path}, line {number}: has columns; write chrom:start-end, or name a BED file FILE.bed")
-        found.append(_of_bed(path, number, line) if is_bed else line)
+        found.append(_of_bed(path, number, line) if is_bed else ListedRegion(line, f"{path}, line {number}:"))
     if not found:
         raise InputError(f"{path}: holds no region; give one a line, such as chr1:1-5000000")
     return found

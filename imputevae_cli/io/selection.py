@@ -17,8 +17,12 @@ def choose_samples(
     popmap: str | Path | PopMap | None,
     samples: Sequence[str] | None,
     include_pops: Sequence[str] | None,
+    least: int = 2,
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Columns to keep, int64 (samples,), and their populations, object (samples,) or None without a popmap."""
+    """Columns to keep, int64 (samples,), and their populations, object (samples,) or None without a popmap.
+
+    least: samples that must be kept. Raises InputError where fewer are, ConfigError as `read_vcf` says.
+    """
     keep = np.ones(len(names), bool)
     if samples is not None:
         found = match_names(samples, names)
@@ -41,7 +45,7 @@ def choose_samples(
                 f"{popmap.name}: {unknown_names(unknown, present, 'population')} not there; fix --include-pops"
             )
         keep &= np.isin(populations, list(include_pops))
-    if keep.sum() < 2:
-        raise InputError(f"{where}: {keep.sum()} of {len(names)} samples are kept; at least 2 are needed")
+    if keep.sum() < least:
+        raise InputError(f"{where}: {keep.sum()} of {len(names)} samples are kept; at least {least} are needed")
     columns = np.flatnonzero(keep)
     return columns, None if populations is None else populations[columns]

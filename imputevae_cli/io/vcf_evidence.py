@@ -33,7 +33,7 @@ from imputevae_cli.data.evidence import (
     special_table,
 )
 from imputevae_cli.data.evidence_frequencies import Tally, evidence_frequencies, posterior, some_loci
-from imputevae_cli.data.evidence_report import EvidenceReport
+from imputevae_cli.data.evidence_report import DEEPEST, EvidenceReport
 from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix
 from imputevae_cli.data.locus_read_models import evidence_of_counts
 from imputevae_cli.data.read_model import ReadModel, fit_read_model
@@ -54,7 +54,6 @@ EXPECTED_WRONG = 0.002
 RESCUED = 0.01
 """But not where it tells something of more than this share of the missing calls."""
 
-DEEPEST = 1000
 FITTED_CELLS = 400_000
 """Cells that the error rate of reads is fitted to."""
 NOMINAL = ReadModel()
@@ -89,7 +88,7 @@ class FieldReader:
         self.broken: Counter[str] = Counter()
         self.n_records = self.n_read = self.n_visible = self.n_informative = self.n_agreeing = 0
         self.n_half_calls = self.n_rescued = 0
-        self._depth_counts = np.zeros(DEEPEST + 1, np.int64)
+        self.depth_counts = np.zeros(DEEPEST + 1, np.int64)
 
     def take(self, record: RecordFields, allele: int = 0) -> None:
         """Hold a record's values until its batch is decoded, as one of its ALT alleles, from 0 on, sees them."""
@@ -185,7 +184,7 @@ class FieldReader:
             found.CONTRADICTS: against,
         }
         self.broken.update({kind: int(np.count_nonzero(cells)) for kind, cells in kinds.items()})
-        self._depth_counts += np.bincount(np.minimum(depths[depths > 0], DEEPEST), minlength=DEEPEST + 1)
+        self.depth_counts += np.bincount(np.minimum(depths[depths > 0], DEEPEST), minlength=DEEPEST + 1)
         codes[no_reads] = FLAT
         self._encode(codes, batch, levels, usable & ~against)
 
@@ -258,8 +257,8 @@ class FieldReader:
     @property
     def median_depth(self) -> float | None:
         """Of cells with reads; None where no depth is known."""
-        total = self._depth_counts.sum()
-        return float(np.searchsorted(self._depth_counts.cumsum(), total / 2)) if total else None
+        total = self.depth_counts.sum()
+        return float(np.searchsorted(self.depth_counts.cumsum(), total / 2)) if total else None
 
     def refusal(self) -> str | None:
         """Why `auto` leaves this field, by what was read of it so far; None where it serves."""
@@ -312,6 +311,7 @@ def conclude(
         "agreement": reader.agreement,
         "n_informative": reader.n_informative,
         "median_depth": reader.median_depth,
+        "depths": tuple(reader.depth_counts[1:].tolist()),
         "broken": {kind: count for kind, count in reader.broken.items() if count},
         "error": model.error if model else None,
         "overdispersion": model.overdispersion if model else None,

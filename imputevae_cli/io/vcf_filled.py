@@ -19,14 +19,18 @@ _PHASED = (b"0|0", b"0|1", b"1|1", b"1|0", b"0", b"1")
 
 
 def filled_records(imputed: ImputedBlocks) -> Iterator[Record]:
-    """The records of an imputation, in order; it is asked for blocks of BLOCK_BYTES, of whole records."""
+    """The records of an imputation, in order; it is asked for blocks of `block_loci`, of whole records."""
     genotypes = imputed.genotypes
-    size = int(np.clip(BLOCK_BYTES // (2 * genotypes.n_classes * genotypes.n_samples), 16, 4096))
-    for start, stop in genotypes.loci.blocks(size):
-        yield from _records_of(imputed.block(start, stop), genotypes, start)
+    for start, stop in genotypes.loci.blocks(block_loci(genotypes)):
+        yield from records_of(imputed.block(start, stop), genotypes, start)
 
 
-def _records_of(block: ImputedBlock, genotypes: GenotypeMatrix, start: int) -> Iterator[Record]:
+def block_loci(genotypes: GenotypeMatrix) -> int:
+    """Loci of a block of BLOCK_BYTES."""
+    return int(np.clip(BLOCK_BYTES // (2 * genotypes.n_classes * genotypes.n_samples), 16, 4096))
+
+
+def records_of(block: ImputedBlock, genotypes: GenotypeMatrix, start: int) -> Iterator[Record]:
     """The records of a block that begins at locus `start`."""
     haploid = np.zeros(block.calls.shape, bool)
     if genotypes.haploid is not None:

@@ -58,14 +58,15 @@ TOO_LARGE = 255
 
 GENOTYPE = re.compile(rb"([/|])?((?:\.|\d+)(?:[/|](?:\.|\d+))*)")
 _POINT, _PARTED, _END, _ELSE = 10, 11, 13, 15
-_PHASED = 12
+PHASED = 12
+"""The symbol of `|` between the alleles of a call: bits 4 to 7 of its code."""
 
 
 def _symbols() -> bytes:
     table = bytearray([_ELSE] * 256)
     for digit in range(10):
         table[ord("0") + digit] = digit
-    table[ord(".")], table[ord("/")], table[ord("|")] = _POINT, _PARTED, _PHASED
+    table[ord(".")], table[ord("/")], table[ord("|")] = _POINT, _PARTED, PHASED
     for end in b":\t\n":
         table[end] = _END
     return bytes(table)
@@ -84,7 +85,7 @@ def _tables() -> tuple[np.ndarray, np.ndarray]:
             states[alone | rest << 8] = NO_HAPLOID if first == _POINT else 5 + first if first < 2 else OTHER
             largest[alone | rest << 8] = first % _POINT
         for second in range(11):
-            for between in (_PARTED, _PHASED):
+            for between in (_PARTED, PHASED):
                 code = first | between << 4 | second << 8 | _END << 12
                 states[code] = _diploid_state(first, second)
                 largest[code] = max(first % _POINT, second % _POINT)
@@ -111,7 +112,7 @@ def genotype_codes(text: bytes, starts: np.ndarray, prefixed: bool) -> np.ndarra
     symbols = text.translate(SYMBOLS) + bytes([_ELSE] * 4)
     if prefixed:
         first = np.frombuffer(symbols, np.uint8)[starts]
-        starts = starts + ((first == _PARTED) | (first == _PHASED))
+        starts = starts + ((first == _PARTED) | (first == PHASED))
     words = np.ndarray((len(symbols) - 3,), "<u4", symbols, strides=(1,))[starts]
     words |= words >> np.uint32(4)
     words &= np.uint32(0x00FF00FF)

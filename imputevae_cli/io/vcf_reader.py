@@ -19,8 +19,9 @@ from imputevae_cli.data.genotypes import GenotypeMatrix, Loci, VcfSource
 from imputevae_cli.data.haploid import HaploidCells
 from imputevae_cli.data.ploidy import MOST_PLOIDY, PLOIDY_NAMES
 from imputevae_cli.data.popmap import PopMap
-from imputevae_cli.data.region import Region, Regions
+from imputevae_cli.data.region import ListedRegion, Region, Regions
 from imputevae_cli.errors import InputError
+from imputevae_cli.io.inputs.without_calls import with_calls
 from imputevae_cli.io.sample_major import mapped, sample_major
 from imputevae_cli.io.selection import choose_samples
 from imputevae_cli.io.vcf_alleles import states_by_allele
@@ -59,11 +60,12 @@ def read_vcf(
     *,
     samples: Sequence[str] | None = None,
     include_pops: Sequence[str] | None = None,
-    region: str | Sequence[str | Region] | None = None,
+    region: str | Sequence[str | Region | ListedRegion] | None = None,
     context: int | None = 0,
     likelihoods: Likelihoods = "auto",
     progress: ProgressOption = None,
     spool_dir: Path | None = None,
+    least_samples: int = 2,
 ) -> GenotypeMatrix:
     """Read the calls of the records; a half-call is missing, and the allele seen is evidence.
 
@@ -78,15 +80,16 @@ def read_vcf(
     likelihoods: what stands behind the calls, for `GenotypeMatrix.evidence`: the FORMAT field PL, GL, AD, CATG or GP;
     `auto`, the first of them but GP that agrees with the calls, where calls are uncertain, and counts in place of
     likelihoods that misread them; `none`, calls alone.
+    least_samples: fewer are refused; what learns from the file itself needs two.
     Records that are not modelled are counted by reason in `source.passed_through`.
     Raises InputError, one line naming file and record, on input that cannot be used; ConfigError on
     `include_pops` without a popmap and on a malformed region.
     """
     name = "standard input" if str(path) == "-" else str(path)
     given = spool(path, name, spool_dir) if is_stream(path) else Path(path)
-    file = open_vcf(given, name, spool_dir)
+    file = with_calls(open_vcf(given, name, spool_dir), likelihoods, spool_dir)
     within = Regions.parse([region] if isinstance(region, str) else region, file.chroms()) if region else None
-    columns, populations = choose_samples(file.header.samples, name, popmap, samples, include_pops)
+    columns, populations = choose_samples(file.header.samples, name, popmap, samples, include_pops, least_samples)
 
     def probe(reader: FieldReader) -> None:
         _first_records(_Reading(open_vcf(file.path, name, again=True), given, columns, within, 0, reader))
@@ -374,7 +377,7 @@ class _Reading:
         if self.regions is not None and not self.n_kept and not self._may_be_empty(self.regions):
             raise InputError(f"{name}: no record lies in {self.regions.title}; check the chromosome's name")
         if not self.n_with_gt:
-            raise InputError(f"{name}: no record has GT in its FORMAT; give a file with genotypes")
+            raise InputError(f"{name}: no record has GT in its FORMAT; give a file with genotypes or likelihoods")
         if not self.rows and self.passed[NO_CALL] == self.n_with_gt:
             raise InputError(f"{name}: every call is missing; there is nothing to impute from")
         if not self.rows:

@@ -165,7 +165,7 @@ def spool(path: str | Path, name: str, folder: Path | None = None) -> Path:
     if str(path) == "-" and sys.stdin.isatty():
         raise InputError("standard input is a terminal; pipe a VCF into it, or name a file in place of `-`")
     with (
-        _temporary(name, folder, "") as file,
+        temporary_copy(name, folder, "") as file,
         contextlib.nullcontext(sys.stdin.buffer) if str(path) == "-" else open(path, "rb") as stream,
     ):
         shutil.copyfileobj(stream, file, BLOCK_BYTES)
@@ -173,7 +173,7 @@ def spool(path: str | Path, name: str, folder: Path | None = None) -> Path:
 
 
 @contextlib.contextmanager
-def _temporary(name: str, folder: Path | None, ending: str) -> Iterator[Any]:
+def temporary_copy(name: str, folder: Path | None, ending: str) -> Iterator[Any]:
     """A temporary file, open for bytes, that is deleted at exit. Raises InputError where it cannot be written."""
     try:
         with tempfile.NamedTemporaryFile(prefix="imputevae-input-", suffix=ending, dir=folder, delete=False) as file:
@@ -196,7 +196,7 @@ def text_of(path: Path, name: str, folder: Path | None = None) -> tuple[Path, bo
     if kind == "bcf":
         return bcf_as_text(path, name, folder), True
     if kind in CONVERTED:
-        with _temporary(name, folder, ".vcf.gz") as file:
+        with temporary_copy(name, folder, ".vcf.gz") as file:
             CONVERTED[kind](path, name, Path(file.name))
         return Path(file.name), True
     return path, kind != "vcf"
@@ -211,7 +211,7 @@ def vcf_lines(path: Path, name: str) -> Iterator[Iterator[bytes]]:
 def bcf_as_text(path: Path, name: str, folder: Path | None = None) -> Path:
     """A BCF as a VCF.gz in `folder`, deleted at exit. Raises InputError where bcftools cannot read it."""
     _check_bcf_header(path, name)
-    with _temporary(name, folder, ".vcf.gz") as file:
+    with temporary_copy(name, folder, ".vcf.gz") as file:
         text = Path(file.name)
     try:
         run_bcftools("view", "--no-version", "-Oz1", "-o", str(text), str(path))

@@ -17,17 +17,21 @@ def values_of(record: RecordFields, field: str, allele: int = 0) -> np.ndarray |
 
     allele: of a record with several ALT alleles, the one that is counted, from 0 on: its values are against all others.
     """
-    values = record.values(field)
+    values = phred_values(record, field)
     if values is None:
         return None
     n_alt = record.alt.count(",") + 1
     if field == "CATG":
         return _of_bases(values, [record.ref, *record.alt.split(",")], allele)
-    if field in ("GL", "GP"):
-        values = _phred(values, is_log=field == "GL")
     if n_alt == 1:
         return values
     return _reads_against(values, allele, n_alt) if field == "AD" else _best_of_genotypes(values, allele, n_alt)
+
+
+def phred_values(record: RecordFields, field: str) -> np.ndarray | None:
+    """A field's values as they are but for GL and GP, which are made phred, int64 (N, w); None where it is absent."""
+    values = record.values(field)
+    return values if values is None or field not in ("GL", "GP") else _phred(values, is_log=field == "GL")
 
 
 def _reads_against(reads: np.ndarray, allele: int, n_alt: int) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -76,7 +76,7 @@ def write_vcf(
         raise OutputError(
             f"{path}: these genotypes were not read from a VCF, so there is none to fill; write PHYLIP instead"
         )
-    walk = _Filling(imputed, source, command, version, chosen_progress(progress))
+    walk = Filling(imputed, source, command, version, chosen_progress(progress))
     walk.refines = refines
     write_walk(path, walk, output_type, threads)
     return walk.summary
@@ -182,6 +182,22 @@ class Walk:
         """A record's line before anything is spliced into it."""
         return line
 
+    def _n_records(self) -> int:
+        """Records of the output, for the progress."""
+        return self._source.n_records
+
+    def _passed(self, splice: Splice, line: bytes) -> bytes | None:
+        """The line for the output of a record that is not modelled; None leaves it out."""
+        return line if self._columns is None else splice.passed(line)
+
+    def _before(self, chrom: bytes, pos: int) -> Iterator[bytes]:
+        """Records that the input lacks and that come before one of it at this place."""
+        yield from ()
+
+    def _at_end(self) -> Iterator[bytes]:
+        """Records that the input lacks and that come after all of it."""
+        yield from ()
+
     def copy_into(self, out: BinaryIO | BgzfFile, declare_all: bool = False) -> None:
         """Write header and records to `out`; `declare_all` adds the declarations that the input lacks."""
         source = self._source
@@ -196,7 +212,7 @@ class Walk:
             extra = self._undeclared() if declare_all else []
             header = self._header(header, extra)
             out.write(b"".join(line + b"\n" for line in header))
-            with self._progress.task("writing", source.n_records) as task:
+            with self._progress.task("writing", self._n_records()) as task:
                 for texts in _bundles(self._records(lines)):
                     out.write(b"\n".join(texts) + b"\n")
                     task.advance(len(texts))
@@ -222,6 +238,7 @@ class Walk:
                 continue
             number += 1
             place.see(chrom, int(pos))
+            yield from self._before(chrom, int(pos))
             line = self._taken_over(line)
             if number == next_row:
                 if int(pos) != next_pos:
@@ -229,8 +246,9 @@ class Walk:
                 next_row, next_pos = next(rows, (None, None))
                 self.summary.modelled += 1
                 yield self._spliced(splice, line, next(records))
-            else:
-                yield line if self._columns is None else splice.passed(line)
+            elif (passed := self._passed(splice, line)) is not None:
+                yield passed
+        yield from self._at_end()
         self.summary.records = number + 1
         self.is_sorted, self.last_position = place.is_sorted, place.last
         if next_row is not None or self.summary.records != source.n_records:
@@ -240,7 +258,7 @@ class Walk:
         return InputError(f"{self._source.name}: the file changed while it was imputed; run again on a file at rest")
 
 
-class _Filling(Walk):
+class Filling(Walk):
     """The walk that fills missing calls."""
 
     def __init__(self, imputed: ImputedBlocks, source: VcfSource, command: str, version: str, progress: Progress):
@@ -249,13 +267,16 @@ class _Filling(Walk):
         self._renamed: dict[tuple[bytes, bytes], Renamed] = {}
 
     def _header(self, lines: list[bytes], extra: list[bytes]) -> list[bytes]:
-        declarations = REFINED_DECLARATIONS if self.refines else DECLARATIONS
-        if not self._genotypes.loci.begins_record.all():
-            declarations = declarations | SEVERAL_ALT
+        declarations = self._declarations()
         self._renamed = renamed_fields(lines, self._source.own_keys, declarations)
         extra = [line for line in extra if declared_by(line) not in declarations]
         extra = [*(field.declaration for field in self._renamed.values()), *extra]
         return output_header(lines, self._genotypes.samples, self._version, self._command, extra, declarations)
+
+    def _declarations(self) -> Mapping[tuple[bytes, bytes], bytes]:
+        """What is added to the input's records, by section and key."""
+        declarations = REFINED_DECLARATIONS if self.refines else DECLARATIONS
+        return declarations if self._genotypes.loci.begins_record.all() else declarations | SEVERAL_ALT
 
     def _taken_over(self, line: bytes) -> bytes:
         return with_renamed(line, self._renamed) if self._renamed else line

@@ -109,8 +109,9 @@ def hidden_cells(
     if len(cells) < MIN_HIDDEN:
         n_known = calls.size - int(missing_per_sample(calls).sum())
         raise InputError(
-            f"{_name(genotypes)}: only {n_known} known calls, too few to hide {prop:.0%} of them and measure "
-            f"accuracy ({MIN_HIDDEN} at least); give more loci or samples"
+            f"{_name(genotypes)}: of {n_known} known calls {len(cells)} can be hidden, too few to hide {prop:.0%} and "
+            f"measure accuracy ({MIN_HIDDEN} at least, at loci that show both alleles without them); "
+            "give more loci or samples"
         )
     return cells
 

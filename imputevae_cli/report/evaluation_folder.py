@@ -9,8 +9,8 @@ from typing import Any
 from imputevae_cli.data.genotypes import GenotypeMatrix
 from imputevae_cli.evaluation.evaluate import Evaluation
 from imputevae_cli.io.outputs import atomic_folder
+from imputevae_cli.report.evaluation_page import write_html
 from imputevae_cli.report.evaluation_tables import write_tables
-from imputevae_cli.report.html import write_html
 from imputevae_cli.report.multiqc import write_multiqc, write_multiqc_general
 
 REPORT = "report.json"
@@ -27,6 +27,8 @@ FILES = frozenset(
         "loci.tsv",
         "calibration.tsv",
         "masked_cells.tsv.gz",
+        "maf.tsv",
+        "dr2.tsv",
     }
 )
 """All that is ever written into the folder, and replaced or removed in it."""

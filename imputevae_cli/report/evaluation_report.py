@@ -61,6 +61,8 @@ def report_of(
 ) -> dict[str, Any]:
     """The report; numbers that are not defined are None. bias: of `popgen.bias`. created: ISO date."""
     found = findings_of(evaluation, "The file" if source.kind == "file" else "The model", source.notes)
+    if bias["pca"]:
+        bias = {**bias, "pca": {**bias["pca"], "samples": list(genotypes.samples)}}
     report = {
         "schema_version": SCHEMA_VERSION,
         "software": {"name": "imputevae", "version": version, "command": command},

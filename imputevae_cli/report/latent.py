@@ -10,7 +10,7 @@ import numpy as np
 from imputevae_cli.config import PlotSettings
 from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix
 from imputevae_cli.io.outputs import atomic_output
-from imputevae_cli.report.canvas import PLAIN_TEXT, legend_text
+from imputevae_cli.report.pictures import PLAIN_TEXT, legend_text
 
 
 def write_latent_table(path: str | Path, genotypes: GenotypeMatrix, mu: np.ndarray, sigma: np.ndarray) -> None:

@@ -1,24 +1,20 @@
-"""The pictures of what imputation does to population genetics; each from the report's `bias`, or None without data."""
+"""The figures of what imputation does to population genetics; each from the report's `bias`, or None without data."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from imputevae_cli.report.canvas import COLOURS, FAINT, HEIGHT, MANY_POINTS, draw, grouped, legend_below, points
-from imputevae_cli.report.figures import MAX_ROWS, Figure
+from imputevae_cli.report.evaluation_figures import scatter
+from imputevae_cli.report.figure import MAX_ROWS, Figure, Key, evenly, some_of
 from imputevae_cli.report.labels import is_number, number, percent
+from imputevae_cli.report.plot import Axis, Plot, dodged, equal_axes, tall
 from imputevae_cli.scoring.popgen_draws import STATISTICS
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-VIEW_LOOKS = {
-    "truth": ("o", "#000000", "true calls"),
-    "visible": ("s", "#E69F00", "left visible"),
-    "imputed": ("D", "#0072B2", "imputed"),
-}
+Views = Mapping[str, tuple[int, str]]
+"""View -> its colour and shape, and what it is called."""
+VIEWS: Views = {"truth": (9, "true calls"), "visible": (4, "left visible"), "imputed": (0, "imputed")}
 _KINDS = {
     "ho": ("observed-heterozygosity", "Observed heterozygosity (Ho)"),
     "he": ("expected-heterozygosity", "Expected heterozygosity (He)"),
@@ -27,40 +23,53 @@ _KINDS = {
 
 
 def heterozygosity(report: Mapping[str, Any]) -> list[Figure]:
-    """Ho, He and F_IS of each population, a picture each."""
-    rows = ((report.get("bias") or {}).get("heterozygosity") or ())[:MAX_ROWS]
-    return [figure for kind in _KINDS if (figure := _dumbbells(rows, kind))]
-
-
-def _dumbbells(rows: Sequence[Mapping[str, Any]], kind: str) -> Figure | None:
-    rows = [row for row in rows if all(is_number(_view(row, view).get(kind)) for view in ("truth", "imputed"))]
-    if not rows:
-        return None
-    name, title = _KINDS[kind]
-
-    def paint(axes: Axes) -> None:
-        for i, row in enumerate(rows):
-            axes.plot([row["truth"][kind], row["imputed"][kind]], [i, i], color=FAINT, linewidth=1.5)
-        for view, (marker, colour, label) in VIEW_LOOKS.items():
-            found = [(_view(row, view).get(kind), i) for i, row in enumerate(rows)]
-            found = [(x, i) for x, i in found if is_number(x)]
-            axes.plot(*zip(*found, strict=True), marker, color=colour, label=label, markersize=6, alpha=0.85)
-        axes.set_yticks(range(len(rows)), [str(row["population"])[:18] for row in rows])
-        axes.set(xlabel=title, ylim=(len(rows) - 0.4, -0.6))
-        if kind != "fis":
-            axes.set_xlim(0, 1.08 * axes.dataLim.xmax)
-        legend_below(axes)
-
-    shown = "; ".join(
-        f"{row['population']} {number(row['truth'][kind], 3)} to {number(row['imputed'][kind], 3)}" for row in rows
+    """Ho, He and F_IS of each population, a figure each."""
+    rows = (report.get("bias") or {}).get("heterozygosity") or ()
+    reading = (
+        "A row for each population. The mark of the imputed calls should lie under that of the true ones; the line "
+        "between is what imputation changes."
     )
-    return Figure(
-        name,
-        title,
-        "A row a population. The blue mark should lie on the black one; the line between is what imputation changes.",
-        f"{title} by population, from the true calls to the imputed: {shown}.",
-        draw(name, paint, max(2.6, 1.5 + 0.28 * len(rows))),
-    )
+    return heterozygosity_by(rows, VIEWS, ("truth", "imputed"), reading)
+
+
+def heterozygosity_by(
+    rows: Sequence[Mapping[str, Any]], views: Views, ends: tuple[str, str], reading: str
+) -> list[Figure]:
+    """Ho, He and F_IS of each population in several views of its calls; ends: the views that a line joins."""
+    made = []
+    for kind, (name, title) in _KINDS.items():
+        found = [row for row in rows if all(is_number(_view(row, view).get(kind)) for view in ends)][:MAX_ROWS]
+        if found:
+            values = {str(row["population"]): {v: _view(row, v).get(kind) for v in views} for row in found}
+            svg = _dumbbells(values, views, ends, title, from_zero=kind != "fis")
+            shown = "; ".join(f"{p} {number(v[ends[0]], 3)} to {number(v[ends[1]], 3)}" for p, v in values.items())
+            alt = f"{title} by population, {views[ends[0]][1]} to {views[ends[1]][1]}: {shown}."
+            table = [(population, *(v[view] for view in views)) for population, v in values.items()]
+            columns = ("population", *(label for _, label in views.values()))
+            made.append(Figure(name, title, reading, alt, svg, columns, table, _legend(views)))
+    return made
+
+
+def _dumbbells(
+    values: Mapping[str, Mapping[str, Any]], views: Views, ends: tuple[str, str] | None, title: str, *, from_zero: bool
+) -> str:
+    """A row for each name, with a mark for each view, one below the other."""
+    every = [v for row in values.values() for v in row.values() if is_number(v)]
+    room = 0.06 * (max(every) - min(every)) or 0.05
+    low = 0.0 if from_zero and min(every) >= 0 else min(every) - room
+    plot = Plot(Axis.of(title, low, max(every) + room), Axis.rows(list(values)), tall(len(values)))
+    aside = {view: dodged(i, len(views), 0.5) for i, view in enumerate(views)}
+    for i, (name, row) in enumerate(values.items()):
+        if ends and all(is_number(row.get(view)) for view in ends):
+            plot.rule((row[ends[0]], i + aside[ends[0]]), (row[ends[1]], i + aside[ends[1]]))
+        for view, (k, label) in views.items():
+            if is_number(row.get(view)):
+                plot.points([(row[view], i + aside[view], f"{name}, {label}: {number(row[view])}")], k, 4.5)
+    return plot.svg()
+
+
+def _legend(views: Views) -> tuple[Key, ...]:
+    return tuple(Key(label, k) for k, label in views.values())
 
 
 def _view(row: Mapping[str, Any], view: str) -> Mapping[str, Any]:
@@ -75,58 +84,60 @@ def fst(report: Mapping[str, Any]) -> Figure | None:
     ]  # fmt: skip
     if not pairs:
         return None
-
-    def paint(axes: Axes) -> None:
-        every = [row[view] for row in pairs for view in VIEW_LOOKS if is_number(row.get(view))]
-        ends = min(0.0, *every) * 1.05, max(*every, 0.01) * 1.05
-        axes.plot(ends, ends, ":", color=FAINT, label="unchanged")
-        for view in ("visible", "imputed"):
-            marker, colour, label = VIEW_LOOKS[view]
-            found = [(row["truth"], row[view]) for row in pairs if is_number(row.get(view))]
-            axes.plot(*zip(*found, strict=True), marker, color=colour, label=label, alpha=0.8, markersize=5)
-        axes.set(xlabel="Fst from the true calls", ylabel="Fst after", xlim=ends, ylim=ends)
-        axes.legend(loc="upper left")
-
+    every = [row[view] for row in pairs for view in VIEWS if is_number(row.get(view))]
+    ends = min(0.0, *every) * 1.05, max(*every, 0.01) * 1.05
+    plot = Plot(Axis.of("Fst from the true calls", *ends), Axis.of("Fst after", *ends))
+    plot.rule((ends[0], ends[0]), (ends[1], ends[1]))
+    for view in ("visible", "imputed"):
+        k, label = VIEWS[view]
+        found = [row for row in pairs if is_number(row.get(view))]
+        words = [f"{row['population_1']} – {row['population_2']}, {label}: {number(row[view], 4)}" for row in found]
+        plot.points([(row["truth"], row[view], text) for row, text in zip(found, words, strict=True)], k)
     change = sum(row["imputed"] - row["truth"] for row in pairs) / len(pairs)
     return Figure(
         "fst",
         "Differentiation between populations (Fst)",
-        "A point a pair of populations. Above the line, imputation makes them look more different than they are.",
+        "One point per pair of populations. Above the line, imputation makes them look more different than they are.",
         f"Weir and Cockerham's Fst of {len(pairs)} pairs; imputation changes it by {number(change, 4)} on average.",
-        draw("fst", paint),
+        plot.svg(),
+        ("population_1", "population_2", *VIEWS),
+        [(row["population_1"], row["population_2"], *(row.get(view) for view in VIEWS)) for row in pairs],
+        (Key("unchanged", kind="rule"), *(Key(VIEWS[v][1], VIEWS[v][0]) for v in ("visible", "imputed"))),
     )
 
 
 def spectrum(report: Mapping[str, Any]) -> Figure | None:
     """Share of loci by minor allele frequency."""
     shares = (report.get("bias") or {}).get("spectrum") or {}
-    views = [view for view in VIEW_LOOKS if shares.get(view)]
-    if "truth" not in views:
+    if not shares.get("truth"):
         return None
-    edges = shares["edges"]
-    names = ["0", *(f"{low:g}–\n{high:g}" for low, high in pairwise(edges))]
+    moved = None
+    if shares.get("imputed"):
+        moved = sum(abs(a - b) for a, b in zip(shares["truth"], shares["imputed"], strict=True)) / 2
+    alt = f"Folded allele-frequency spectrum; imputation moves {percent(moved)} of the loci to another bin."
+    reading = "Bars of a bin should be of one height; imputation that loses rare alleles moves loci to the left."
+    return spectrum_of(shares, VIEWS, reading, alt)
 
-    def paint(axes: Axes) -> None:
-        for k, view in enumerate(views):
-            _, colour, label = VIEW_LOOKS[view]
-            axes.bar([i + 0.27 * (k - 1) for i in range(len(names))], shares[view], 0.25, color=colour, label=label)
-        axes.set_xticks(range(len(names)), names, fontsize=8)
-        axes.set(xlabel="minor allele frequency", ylabel="share of the loci")
-        axes.grid(False, axis="x")
-        legend_below(axes)
 
-    moved = (
-        sum(abs(a - b) for a, b in zip(shares["truth"], shares["imputed"], strict=True)) / 2
-        if "imputed" in views
-        else None
-    )
-    return Figure(
-        "spectrum",
-        "Allele-frequency spectrum",
-        "Bars of a bin should be of one height; imputation that loses rare alleles moves loci to the left.",
-        f"Folded allele-frequency spectrum; imputation moves {percent(moved)} of the loci to another bin.",
-        draw("spectrum", paint, HEIGHT + 0.4),
-    )
+def spectrum_of(shares: Mapping[str, Sequence[float]], views: Views, reading: str, alt: str) -> Figure:
+    """Bars of every view by minor allele frequency. shares: `edges` of the bins, and of each view its shares."""
+    names = ["0", *(f"{low:g}–\n{high:g}" for low, high in pairwise(shares["edges"]))]
+    shown = [view for view in views if shares.get(view)]
+    top = max(max(shares[view]) for view in shown)
+    plot = Plot(Axis.names("minor allele frequency", names), Axis.of("share of the loci", 0, 1.05 * top, percent=True))
+    width = 0.8 / len(shown)
+    bins = [name.replace("\n", "") for name in names]
+    for place, view in enumerate(shown):
+        k, label = views[view]
+        marks = [
+            (i + width * (place - (len(shown) - 1) / 2), share, f"{label}, {bins[i]}: {percent(share)}")
+            for i, share in enumerate(shares[view])
+        ]
+        plot.bars(marks, k, width * 0.92)
+    legend = tuple(Key(views[view][1], views[view][0], "bar") for view in shown)
+    table = [(bins[i], *(shares[view][i] for view in shown)) for i in range(len(names))]
+    columns = ("minor allele frequency", *(views[view][1] for view in shown))
+    return Figure("spectrum", "Allele-frequency spectrum", reading, alt, plot.svg(), columns, table, legend)
 
 
 def draws(report: Mapping[str, Any]) -> Figure | None:
@@ -135,101 +146,109 @@ def draws(report: Mapping[str, Any]) -> Figure | None:
     rows = [row for row in (found or {}).get("rows", ()) if is_number(row.get("imputed"))]
     if not found or not rows:
         return None
-    names = [STATISTICS[row["statistic"]] for row in rows]
-    looks = VIEW_LOOKS | {"drawn": ("^", "#009E73", f"{found['n']} draws, mean and spread")}
-
-    def paint(axes: Axes) -> None:
-        for view, (marker, colour, label) in looks.items():
-            at = [(row[view], i, row.get("spread") or 0) for i, row in enumerate(rows) if is_number(row.get(view))]
-            if at:
-                x, y, spread = zip(*at, strict=True)
-                axes.plot(x, y, marker, color=colour, label=label, markersize=6, alpha=0.85)
-                if view == "drawn":
-                    axes.errorbar(x, y, xerr=spread, fmt="none", color=colour, linewidth=1.5)
-        axes.set_yticks(range(len(rows)), names)
-        axes.set(xlabel="value", ylim=(len(rows) - 0.4, -0.6))
-        legend_below(axes)
-
+    views = {**VIEWS, "drawn": (2, f"{found['n']} draws, mean")}
+    values = {STATISTICS[row["statistic"]]: row for row in rows}
     shown = "; ".join(
         f"{name} {number(row['truth'], 3)}, {number(row['imputed'], 3)} and {number(row['drawn'], 3)}"
-        for name, row in zip(names, rows, strict=True)
+        for name, row in values.items()
     )
+    keys = (*views, "spread")
     return Figure(
         "draws",
         "The likeliest genotypes, or draws?",
-        "A row a statistic, over all populations. Where the green mark is nearer to the black one than the blue is, "
-        "work with draws (impute --draws).",
+        "A row for each statistic, over all populations. Where the draws' mark is nearer to that of the true calls "
+        "than the imputed one is, work with draws (impute --draws).",
         f"With the true calls, the likeliest genotypes and {found['n']} draws: {shown}.",
-        draw("draws", paint),
+        _dumbbells(
+            {n: {v: row.get(v) for v in views} for n, row in values.items()}, views, None, "value", from_zero=True
+        ),
+        ("statistic", *keys),
+        [(name, *(row.get(key) for key in keys)) for name, row in values.items()],
+        _legend(views),
     )
 
 
 def pca(report: Mapping[str, Any]) -> list[Figure]:
     """Samples before and after imputation, coloured by population and by missingness."""
     found = (report.get("bias") or {}).get("pca")
-    if not found:
-        return []
-    figures = []
-    populations = [found["populations"][code] for code in found["codes"]]
-    if len(found["populations"]) > 1:
-        figures += [_by_population(found, populations, view) for view in VIEW_LOOKS]
-    return figures + [_by_missingness(found, view) for view in ("visible", "imputed")]
+    return pca_of(found, _WHEN) if found else []
 
 
 _WHEN = {"truth": "with the true calls", "visible": "before imputation", "imputed": "after imputation"}
 
 
-def _by_population(found: Mapping[str, Any], populations: Sequence[str], view: str) -> Figure:
-    groups = grouped(populations)
+def pca_of(found: Mapping[str, Any], when: Mapping[str, str]) -> list[Figure]:
+    """Figures of each view by population, and of those before and after imputation by missingness, on the same axes.
 
-    def paint(axes: Axes) -> None:
-        for k, (name, members) in enumerate(groups.items()):
-            x, y = zip(*(found["coordinates"][view][i] for i in members), strict=True)
-            points(axes, x, y, k, name, len(populations))
-        _pca_axes(axes, found, view)
-        if len(groups) <= 12:
-            legend_below(axes)
+    found: as `scoring.pca` gives it; the drift of a view has at least `correlation`. when: view -> words for it.
+    """
+    made = []
+    if len(found["populations"]) > 1:
+        made += [_by_population(found, view, words) for view, words in when.items()]
+    return made + [_by_missingness(found, view, when[view]) for view in ("visible", "imputed")]
 
+
+def _by_population(found: Mapping[str, Any], view: str, words: str) -> Figure:
+    populations = [found["populations"][code] for code in found["codes"]]
+    chosen = evenly(len(populations))
+    here = [populations[i] for i in chosen]
+    x, y = ([found["coordinates"][view][i][axis] for i in chosen] for axis in (0, 1))
+    texts = [_sample_text(found, i, populations[i]) for i in chosen]
+    svg, legend = scatter((x, y, texts), here, *_pca_axes(found, view))
     return Figure(
         f"pca-population-{view}",
-        f"PCA {_WHEN[view]}, by population",
-        "A point a sample. Populations should lie as with the true calls, neither blurred nor pressed together.",
-        f"Scatter of {len(populations)} samples of {len(groups)} populations on the first two axes, {_WHEN[view]}.",
-        draw(f"pca-population-{view}", paint, HEIGHT + 0.5),
+        f"PCA {words}, by population",
+        "One point per sample; a unit is as long across as upwards, and alike in all of these figures. Populations "
+        f"should stay apart as they were, neither blurred nor pressed together.{some_of(len(populations))}",
+        f"Scatter of {len(populations)} samples of {len(set(populations))} populations on the first two axes, {words}.",
+        svg,
+        ("sample", "population", "axis_1", "axis_2"),
+        [(_sample_name(found, i), populations[i], a, b) for i, a, b in zip(chosen, x, y, strict=True)],
+        legend,
     )
 
 
-def _by_missingness(found: Mapping[str, Any], view: str) -> Figure:
-    numbers = found["drift"][view]
-
-    def paint(axes: Axes) -> None:
-        x, y = zip(*found["coordinates"][view], strict=True)
-        many = len(x) > MANY_POINTS
-        dots = axes.scatter(
-            x, y, c=found["missing"], cmap="viridis_r", s=9 if many else 22, linewidths=0, rasterized=many
-        )
-        axes.figure.colorbar(dots, ax=axes, label="share of calls missing")
-        _pca_axes(axes, found, view)
-
+def _by_missingness(found: Mapping[str, Any], view: str, words: str) -> Figure:
+    numbers, missing = found["drift"][view], found["missing"]
+    least, most = min(missing), max(missing)
+    chosen = evenly(len(found["codes"]))
+    plot = Plot(*_pca_axes(found, view))
+    marks = []
+    for i in chosen:
+        x, y = found["coordinates"][view][i]
+        text = _sample_text(found, i, found["populations"][found["codes"][i]])
+        marks.append(((x, y, text), (missing[i] - least) / max(most - least, 1e-9)))
+    plot.shaded_points(marks)
+    plot.cross(0, 0)
+    pull = (
+        f"Pull to the origin: {number(numbers['pull'], 2)} (1: missing calls at the mean, 0: none); "
+        if "pull" in numbers
+        else ""
+    )
     return Figure(
         f"pca-missingness-{view}",
-        f"PCA {_WHEN[view]}, by missingness",
-        "Dark points lack many calls. Where they gather about the cross, the origin, missingness passes for structure.",
-        f"The same samples coloured by their missing share, {_WHEN[view]}. Pull to the origin: "
-        f"{number(numbers['pull'], 2)} (1: missing calls at the mean, 0: none); correlation of missingness with the "
+        f"PCA {words}, by missingness",
+        f"The fuller a point, the more calls the sample lacked, from {percent(least, 0)} to {percent(most, 0)}. "
+        "Where full points gather about the cross, the origin, missingness passes for structure.",
+        f"The same samples shaded by their missing share, {words}. {pull}correlation of missingness with the "
         f"distance from the origin: {number(numbers['correlation'], 2)}.",
-        draw(f"pca-missingness-{view}", paint, HEIGHT + 0.5),
+        plot.svg(),
+        ("sample", "missing", "axis_1", "axis_2"),
+        [(_sample_name(found, i), found["missing"][i], *found["coordinates"][view][i]) for i in chosen],
     )
 
 
-def _pca_axes(axes: Axes, found: Mapping[str, Any], view: str) -> None:
-    """The same limits in every view, the origin marked."""
-    every = [point for points in found["coordinates"].values() for point in points]
-    setters: tuple[Callable[[float, float], object], ...] = (axes.set_xlim, axes.set_ylim)
-    for k, set_limits in enumerate(setters):
-        low, high = min(p[k] for p in every), max(p[k] for p in every)
-        set_limits(low - 0.05 * (high - low), high + 0.05 * (high - low))
-    axes.locator_params(nbins=5)
-    axes.plot(0, 0, "+", color=COLOURS[1], markersize=14, markeredgewidth=2)
+def _sample_name(found: Mapping[str, Any], i: int) -> str:
+    return found["samples"][i] if found.get("samples") else f"sample {i + 1}"
+
+
+def _sample_text(found: Mapping[str, Any], i: int, population: str) -> str:
+    return f"{_sample_name(found, i)}, {population}: {percent(found['missing'][i])} missing"
+
+
+def _pca_axes(found: Mapping[str, Any], view: str) -> tuple[Axis, Axis]:
+    """The same axes in every view, a unit as long across as upwards."""
+    every = [point for points in found["coordinates"].values() for point in points] + [(0, 0)]
     first, second = found["explained"][view]
-    axes.set(xlabel=f"axis 1 ({percent(first, 0)})", ylabel=f"axis 2 ({percent(second, 0)})")
+    titles = f"axis 1 ({percent(first, 0)} of the variance)", f"axis 2 ({percent(second, 0)})"
+    return equal_axes([p[0] for p in every], [p[1] for p in every], titles)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 from imputevae_cli import __version__
 from imputevae_cli.config import PlotSettings
 from imputevae_cli.io.outputs import atomic_output, undisturbed
-from imputevae_cli.report.canvas import COLOURS, FAINT, PLAIN_TEXT, draw
-from imputevae_cli.tuning.result import DEFAULTS, TrialRow, TuningResult
+from imputevae_cli.report.pictures import BLUE, GREY, ORANGE, PLAIN_TEXT, PURPLE
+from imputevae_cli.report.tuning_page import render_tuning
+from imputevae_cli.report.tuning_words import SHOWN_IMPORTANCES, figure_text, verdict
+from imputevae_cli.tuning.result import DEFAULTS, TuningResult
 from imputevae_cli.tuning.space import OF_OUTPUT
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 HEADER = "# imputevae tune, study "
 """How the settings' file begins; the study's name follows."""
-SHOWN_IMPORTANCES = 15
 SCHEMA_VERSION = 1
 
 
@@ -84,7 +84,7 @@ def write_tuning(files: TuningFiles, result: TuningResult, plot: PlotSettings, c
     """Every file of a study, all or none: the summary appears first and the settings last. Raises OutputError."""
     texts = {
         files.best: settings_text(result, command),
-        files.page: _page(result, command),
+        files.page: render_tuning(result, command),
         files.trials: _trials_table(result),
     }
     with contextlib.ExitStack() as stack:  # the last to be entered appears first
@@ -121,22 +121,6 @@ def settings_text(result: TuningResult, command: str) -> str:
     return comments + yaml.safe_dump(sections, sort_keys=False)
 
 
-def verdict(result: TuningResult) -> str:
-    """One line: whether tuning won."""
-    test = result.test
-    if result.chosen is None:
-        return "no trial was better than the settings given, which are written here"
-    if not test.won:
-        return (
-            f"trial {result.chosen} is not better than the settings given beyond the noise ({test.metric} "
-            f"{test.chosen[test.metric]:.4f}, theirs {test.defaults[test.metric]:.4f}); those are written here"
-        )
-    return (
-        f"trial {result.chosen} is better than the settings given ({test.metric} "
-        f"{test.chosen[test.metric]:.4f}, theirs {test.defaults[test.metric]:.4f})"
-    )
-
-
 def summary(result: TuningResult, command: str) -> dict[str, Any]:
     """What was found, for programs; the trials are in the table."""
     return {
@@ -164,17 +148,17 @@ def _trials_table(result: TuningResult) -> str:
     lines = ["\t".join(header)]
     for row in result.rows:
         again = "" if row.retry_of is None else str(row.retry_of)
-        cells = [row.stage, str(row.number), row.state, row.label, *(_number(row.values[m]) for m in result.metrics)]
-        cells += [_number(row.seconds), again, row.parts, " ".join(row.note.split())]
-        cells += [_number(row.params[key]) if key in row.params else "" for key in keys]
+        cells = [
+            row.stage,
+            str(row.number),
+            row.state,
+            row.label,
+            *(figure_text(row.values[m]) for m in result.metrics),
+        ]
+        cells += [figure_text(row.seconds), again, row.parts, " ".join(row.note.split())]
+        cells += [figure_text(row.params[key]) if key in row.params else "" for key in keys]
         lines.append("\t".join(cells))
     return "\n".join(lines) + "\n"
-
-
-def _number(value: object) -> str:
-    if isinstance(value, float):
-        return "" if math.isnan(value) else f"{value:.6g}"
-    return str(value)
 
 
 # --- pictures
@@ -186,14 +170,14 @@ def paint_history(axes: Axes, result: TuningResult, metric: str) -> None:
     done = [row for row in result.counted if row.state == "complete"]
     numbers, values = [row.number for row in done], [row.values[metric] for row in done]
     best = [(min if lower else max)(values[: i + 1]) for i in range(len(values))]
-    axes.scatter(numbers, values, s=12, color=COLOURS[0], label="trial", zorder=3)
-    axes.step(numbers, best, where="post", color=COLOURS[1], label="best so far", zorder=2)
+    axes.scatter(numbers, values, s=12, color=BLUE, label="trial", zorder=3)
+    axes.step(numbers, best, where="post", color=ORANGE, label="best so far", zorder=2)
     for row in done:
         if row.label == DEFAULTS:
-            axes.axhline(row.values[metric], color=FAINT, linestyle="--", label="settings given", zorder=1)
+            axes.axhline(row.values[metric], color=GREY, linestyle="--", label="settings given", zorder=1)
     for row in result.counted:
         if row.state == "pruned":
-            axes.axvline(row.number, color=COLOURS[3], alpha=0.4, linewidth=1, zorder=0)
+            axes.axvline(row.number, color=PURPLE, alpha=0.4, linewidth=1, zorder=0)
     axes.set_xlabel("trial")
     axes.set_ylabel(f"{metric} ({'lower' if lower else 'higher'} is better)")
     axes.legend()
@@ -202,7 +186,7 @@ def paint_history(axes: Axes, result: TuningResult, metric: str) -> None:
 def paint_importance(axes: Axes, result: TuningResult, metric: str) -> None:
     """The share of the spread of a metric that a setting accounts for, the greatest first."""
     largest = sorted(result.importances[metric].items(), key=lambda item: -item[1])[:SHOWN_IMPORTANCES]
-    axes.barh([key for key, _ in largest][::-1], [share for _, share in largest][::-1], color=COLOURS[0])
+    axes.barh([key for key, _ in largest][::-1], [share for _, share in largest][::-1], color=BLUE)
     axes.set_xlabel(f"importance for {metric} (PED-ANOVA)" if largest else "too few trials to tell")
 
 
@@ -224,39 +208,3 @@ def _save(path: Path, paint: Painter, result: TuningResult, plot: PlotSettings) 
         # No dates in the file: the same study draws the same bytes
         metadata = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(plot.fmt)
         figure.savefig(path, format=plot.fmt, dpi=plot.dpi, metadata=metadata)
-
-
-# --- the page
-
-
-def _page(result: TuningResult, command: str) -> str:
-    """One HTML page that needs no other file."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("imputevae_cli.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.filters["figures"] = _number
-
-    def drawn(name: str, paint: Painter) -> list[str]:
-        def panel(metric: str) -> str:
-            return draw(f"{name}-{metric}", lambda axes: paint(axes, result, metric))
-
-        return [panel(metric) for metric in result.metrics]
-
-    return environment.get_template("tuning.html.jinja").render(
-        result=result,
-        verdict=verdict(result),
-        changed=_changed(result),
-        history=drawn("history", paint_history),
-        importance=drawn("importance", paint_importance),
-        version=__version__,
-        command=command,
-    )
-
-
-def _changed(result: TuningResult) -> list[tuple[str, str, str]]:
-    """Setting, chosen value, value of the trial with the settings given."""
-    given: TrialRow = next(r for r in result.rows if r.label == DEFAULTS and r.stage == "search" and r.params)
-    pairs = [(key, value, given.params.get(key)) for key, value in result.params.items()]
-    return [(key, _number(new), _number(old)) for key, new, old in pairs if new != old]

@@ -13,6 +13,7 @@ import torch
 
 from imputevae_cli.errors import CheckpointError
 from imputevae_cli.io.outputs import atomic_output
+from imputevae_cli.runtime.panel_file import is_panel
 from imputevae_cli.runtime.serialise import canonical
 
 FORMAT = "imputevae checkpoint"
@@ -100,6 +101,8 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     """Read a checkpoint. Raises CheckpointError, by name, for one that is damaged, of another version or kind."""
     if not Path(path).is_file():
         raise CheckpointError(f"{path}: there is no such checkpoint; `imputevae train` makes one")
+    if is_panel(path):
+        raise CheckpointError(f"{path}: is a packed reference panel, which serves `--add-loci` alone; add that")
     try:
         whole = is_whole(path)
     except OSError as error:

@@ -30,42 +30,85 @@ def pca_of_views(blocks: Blocks, codes: np.ndarray, names: list[str], ploidy: in
     missing: share of calls that each sample lacks in `visible`. populations and codes. drift: see `drift`.
     """
     grams, missing = relationship(blocks, ploidy)
-    if len(codes) < 3 or any(not np.trace(gram) > 0 for gram in grams.values()):
+    aligned, shares = aligned_views(grams, "truth")
+    if not aligned:
         return None
+    return described(aligned, shares, missing, codes, names) | {"drift": drift(aligned, missing, codes)}
+
+
+def aligned_views(
+    grams: Mapping[str, np.ndarray], reference: str
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """View -> coordinates on AXES axes, float64 (N, AXES), rotated onto those of one view, and -> shares of variance.
+
+    grams: of `Relationship`. Both are empty with fewer than three samples, or without variation.
+    """
+    if any(len(gram) < 3 or not np.trace(gram) > 0 for gram in grams.values()):
+        return {}, {}
     found = {view: principal_coordinates(gram, ALIGNED_AXES) for view, gram in grams.items()}
-    reference = found["truth"][0]
-    aligned = {view: rotated_onto(axes, reference)[:, :AXES] for view, (axes, _) in found.items()}
+    onto = found[reference][0]
+    aligned = {view: rotated_onto(axes, onto)[:, :AXES] for view, (axes, _) in found.items()}
+    return aligned, {view: shares[:AXES] for view, (_, shares) in found.items()}
+
+
+def described(
+    aligned: Mapping[str, np.ndarray],
+    shares: Mapping[str, np.ndarray],
+    missing: Mapping[str, np.ndarray],
+    codes: np.ndarray,
+    names: list[str],
+) -> dict[str, Any]:
+    """What `pca_of_views` returns, but for the drift; the first two are of `aligned_views`."""
     return {
-        "explained": {view: [round(float(s), 4) for s in shares[:AXES]] for view, (_, shares) in found.items()},
+        "explained": {view: [round(float(s), 4) for s in of_view] for view, of_view in shares.items()},
         "coordinates": {view: np.round(axes, 4).tolist() for view, axes in aligned.items()},
         "missing": np.round(missing["visible"], 4).tolist(),
         "populations": names,
         "codes": codes.tolist(),
-        "drift": drift(aligned, missing, codes),
     }
 
 
-def relationship(blocks: Blocks, ploidy: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Of each view: the mean over loci of the samples' products, float64 (N, N), and missing shares, float64 (N,).
+class Relationship:
+    """How samples lie to one another in each view, summed over blocks of loci.
 
-    A product is of calls less their mean, over their spread sqrt(k p (1 - p)), k the ploidy: as in Patterson et al.
-    (2006) but for a constant; 0 where one is missing. Loci that show one allele in the view are left out.
+    The products of two samples are of calls less their mean, over their spread sqrt(k p (1 - p)), k the ploidy: as in
+    Patterson et al. (2006) but for a constant; 0 where one is missing. Loci that show one allele in the view are left
+    out.
     """
-    grams: dict[str, np.ndarray] = {}
-    lacking: dict[str, np.ndarray] = {}
-    n_loci: dict[str, int] = {}
-    n_all = 0
-    for views in blocks():
+
+    def __init__(self, ploidy: int):
+        self._ploidy = ploidy
+        self._grams: dict[str, np.ndarray] = {}
+        self._lacking: dict[str, np.ndarray] = {}
+        self._n_loci: dict[str, int] = {}
+        self._n_all = 0
+
+    def add(self, views: Mapping[str, np.ndarray]) -> None:
+        """Add a block: view -> calls, int8 (N, b), -1 missing."""
         for view, calls in views.items():
-            scaled = _standardised(calls, ploidy)  # (N, polymorphic loci)
-            grams[view] = grams.get(view, 0.0) + (scaled @ scaled.T).astype(np.float64)
-            lacking[view] = lacking.get(view, 0) + (calls == MISSING).sum(1)
-            n_loci[view] = n_loci.get(view, 0) + scaled.shape[1]
-        n_all += calls.shape[1]
-    return (
-        {view: gram / max(n_loci[view], 1) for view, gram in grams.items()},
-        {view: count / n_all for view, count in lacking.items()},
-    )
+            scaled = _standardised(calls, self._ploidy)  # (N, polymorphic loci)
+            self._grams[view] = self._grams.get(view, 0.0) + (scaled @ scaled.T).astype(np.float64)
+            self._lacking[view] = self._lacking.get(view, 0) + (calls == MISSING).sum(1)
+            self._n_loci[view] = self._n_loci.get(view, 0) + scaled.shape[1]
+        self._n_all += next(iter(views.values())).shape[1]
+
+    @property
+    def grams(self) -> dict[str, np.ndarray]:
+        """View -> the mean over its loci of the products, float64 (N, N)."""
+        return {view: gram / max(self._n_loci[view], 1) for view, gram in self._grams.items()}
+
+    @property
+    def missing(self) -> dict[str, np.ndarray]:
+        """View -> the share of calls that each sample lacks, float64 (N,)."""
+        return {view: count / max(self._n_all, 1) for view, count in self._lacking.items()}
+
+
+def relationship(blocks: Blocks, ploidy: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """See `Relationship`: `grams` and `missing` of all blocks."""
+    sums = Relationship(ploidy)
+    for views in blocks():
+        sums.add(views)
+    return sums.grams, sums.missing
 
 
 def _standardised(calls: np.ndarray, ploidy: int) -> np.ndarray:
@@ -115,7 +158,7 @@ def drift(
         numbers[view] = {
             "pull": pull,
             "pull_error": error,
-            "correlation": _distance_correlation(coordinates[view], missing["visible"], codes),
+            "correlation": distance_correlation(coordinates[view], missing["visible"], codes),
         }
     return numbers | {"sentence": _drift_sentence(numbers["visible"], numbers["imputed"])}
 
@@ -142,7 +185,9 @@ def pull_to_origin(
     return round(pull, 4) + 0.0, round(float(np.sqrt((rest**2).sum())) / below, 4)
 
 
-def _distance_correlation(axes: np.ndarray, missing: np.ndarray, codes: np.ndarray) -> float | None:
+def distance_correlation(axes: np.ndarray, missing: np.ndarray, codes: np.ndarray) -> float | None:
+    """Correlation of the missing share, float64 (N,), with the distance from the origin, over its mean in the own
+    population; None where one of them does not vary."""
     distance = np.sqrt((axes**2).sum(1))
     usual = np.bincount(codes, distance) / np.bincount(codes)
     relative = distance / np.maximum(usual[codes], 1e-12)

@@ -57,6 +57,11 @@ class Sums:
     total: np.ndarray
     spectrum: np.ndarray = field(default_factory=lambda: np.zeros(len(SPECTRUM_EDGES)))
 
+    @classmethod
+    def zeros(cls, n_populations: int, n_pairs: int = 0) -> Sums:
+        """Of nothing so far."""
+        return cls(*(np.zeros(n_populations) for _ in range(3)), *(np.zeros(n_pairs) for _ in range(2)))
+
 
 def bias(
     truth: np.ndarray | None,
@@ -137,7 +142,7 @@ class _Groups:
 
     @classmethod
     def of(cls, populations: np.ndarray | None, n_samples: int) -> _Groups:
-        names, codes = _groups(populations, n_samples)
+        names, codes = groups_of(populations, n_samples)
         sizes = np.bincount(codes)
         largest = np.sort(np.argsort(-sizes, kind="stable")[:MAX_POPULATIONS])
         first, second = np.triu_indices(len(largest), 1)
@@ -155,7 +160,7 @@ def _statistics(matrices: Matrices, groups: _Groups, ploidy: int) -> dict[str, A
         "views": list(sums),
         "heterozygosity": [
             {"population": name, "samples": int(groups.sizes[p])}
-            | {view: _heterozygosity(of_view, p, ploidy) for view, of_view in sums.items()}
+            | {view: heterozygosity_of(of_view, p, ploidy) for view, of_view in sums.items()}
             for p, name in enumerate(names)
         ],
         "fst": [
@@ -163,7 +168,7 @@ def _statistics(matrices: Matrices, groups: _Groups, ploidy: int) -> dict[str, A
             | {view: _ratio(of_view.between[k], of_view.total[k]) for view, of_view in sums.items()}
             for k, (i, j) in enumerate(zip(*groups.pairs, strict=True))
         ],
-        "spectrum": {"edges": list(SPECTRUM_EDGES)} | {view: _shares(s.spectrum) for view, s in sums.items()},
+        "spectrum": {"edges": list(SPECTRUM_EDGES)} | {view: shares_of(s.spectrum) for view, s in sums.items()},
     }
 
 
@@ -189,8 +194,8 @@ def fst_parts(n: np.ndarray, p: np.ndarray, h: np.ndarray, ploidy: int) -> tuple
     return a, a + b + mean_h / 2
 
 
-def _groups(populations: np.ndarray | None, n_samples: int) -> tuple[list[str], np.ndarray]:
-    """Names of the populations, and each sample's code among them, int64 (N,)."""
+def groups_of(populations: np.ndarray | None, n_samples: int) -> tuple[list[str], np.ndarray]:
+    """Names of the populations, and each sample's code among them, int64 (N,); one group where there are none."""
     if populations is None:
         return [EVERYONE], np.zeros(n_samples, np.int64)
     names, codes = np.unique(populations.astype(str), return_inverse=True)
@@ -204,19 +209,19 @@ def _sum_over_loci(
     n_groups, n_pairs = codes.max() + 1, len(pairs[0])
     sums: dict[str, Sums] = {}
     for views in matrices.diploid_blocks():
-        counts = {view: _count(calls, codes, ploidy) for view, calls in views.items()}
+        counts = {view: count_calls(calls, codes, ploidy) for view, calls in views.items()}
         reference = counts.get("truth", counts["visible"])
         for view, of_view in counts.items():
             if view not in sums:
-                sums[view] = Sums(*(np.zeros(n_groups) for _ in range(3)), *(np.zeros(n_pairs) for _ in range(2)))
+                sums[view] = Sums.zeros(n_groups, n_pairs)
             usable = (of_view.n >= 2) & (reference.n >= 2)  # (P, b)
-            _add_heterozygosity(sums[view], of_view, usable, ploidy)
+            add_heterozygosity(sums[view], of_view, usable, ploidy)
             _add_fst(sums[view], of_view, usable, pairs, ploidy)
-            _add_spectrum(sums[view], of_view, reference, ploidy)
+            add_spectrum(sums[view], of_view, reference, ploidy)
     return sums
 
 
-def _count(calls: np.ndarray, codes: np.ndarray, ploidy: int) -> Counts:
+def count_calls(calls: np.ndarray, codes: np.ndarray, ploidy: int) -> Counts:
     """Counts by population. calls: int8 (N, b); codes: int64 (N,), each of 0..P-1 taken by a sample.
 
     `het` of a polyploid is its gametic heterozygosity (Moody et al. 1993).
@@ -230,17 +235,23 @@ def _count(calls: np.ndarray, codes: np.ndarray, ploidy: int) -> Counts:
         return np.add.reduceat(values, starts, axis=0, dtype=kind).astype(float)
 
     het = calls == 1
-    if ploidy > 2:  # the chance that two alleles of a sample differ
-        of_call = np.arange(ploidy + 1) * np.arange(ploidy, -1, -1) / (ploidy * (ploidy - 1) / 2)
-        het = np.where(calls == MISSING, 0.0, of_call[calls])
+    if ploidy > 2:
+        het = np.where(calls == MISSING, 0.0, heterozygosity_of_classes(ploidy)[calls])
     return Counts(*map(per_population, (calls != MISSING, np.maximum(calls, 0), het)))
+
+
+def heterozygosity_of_classes(ploidy: int) -> np.ndarray:
+    """The chance that two alleles of a sample differ, float64 (ploidy + 1,), by its number of ALT alleles."""
+    copies = np.arange(ploidy + 1)
+    return copies * (ploidy - copies) / max(ploidy * (ploidy - 1) / 2, 1)
 
 
 def _frequency(counts: Counts, ploidy: int) -> np.ndarray:
     return alt_frequencies(counts.alt, counts.n, ploidy)
 
 
-def _add_heterozygosity(sums: Sums, counts: Counts, usable: np.ndarray, ploidy: int) -> None:
+def add_heterozygosity(sums: Sums, counts: Counts, usable: np.ndarray, ploidy: int) -> None:
+    """Add the loci that are usable in each population, bool (P, b), to the sums of a view."""
     genes = ploidy * counts.n
     p = _frequency(counts, ploidy)
     he = 2 * p * (1 - p) * genes / np.maximum(genes - 1, 1)
@@ -262,7 +273,8 @@ def _add_fst(sums: Sums, counts: Counts, usable: np.ndarray, pairs: tuple[np.nda
         sums.total += np.where(both, total, 0).sum(1)
 
 
-def _add_spectrum(sums: Sums, counts: Counts, reference: Counts, ploidy: int) -> None:
+def add_spectrum(sums: Sums, counts: Counts, reference: Counts, ploidy: int) -> None:
+    """Add loci to the spectrum of a view; those without a call in the view, or in the reference, are left out."""
     n = counts.n.sum(0)
     p = alt_frequencies(counts.alt.sum(0), n, ploidy)
     folded = np.minimum(p, 1 - p)[(n > 0) & (reference.n.sum(0) > 0)]
@@ -271,7 +283,8 @@ def _add_spectrum(sums: Sums, counts: Counts, reference: Counts, ploidy: int) ->
     sums.spectrum += np.bincount(bins, minlength=len(SPECTRUM_EDGES))
 
 
-def _heterozygosity(sums: Sums, population: int, ploidy: int) -> dict[str, Any]:
+def heterozygosity_of(sums: Sums, population: int, ploidy: int) -> dict[str, Any]:
+    """Ho, He, FIS, None where undefined, and the loci that they are of."""
     loci = sums.loci[population]
     ho, he = sums.ho[population], sums.he[population]
     diploid = ploidy > 1
@@ -283,7 +296,8 @@ def _ratio(above: float, below: float) -> float | None:
     return round(float(above / below), 6) if below else None
 
 
-def _shares(numbers: np.ndarray) -> list[float]:
+def shares_of(numbers: np.ndarray) -> list[float]:
+    """Numbers as shares of their sum."""
     return [round(float(share), 6) for share in numbers / max(numbers.sum(), 1)]
 
 

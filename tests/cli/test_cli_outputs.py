@@ -1,8 +1,12 @@
-"""`impute` with several -o, and PLINK files in and out."""
+"""`impute` with several -o, PLINK files in and out, and the report."""
+
+import subprocess
+import sys
 
 import numpy as np
 import pytest
-from conftest import TINY_FLAGS, imputevae
+from conftest import TINY_FLAGS, environment, imputevae
+from page_outline import Outline, text_of
 from readers import calls_of_vcf
 from test_cli import done, names, refused
 
@@ -78,3 +82,48 @@ def test_tables_go_to_standard_output(cohort):
     run = done(imputevae("impute", cohort / "in.vcf", "-o", "-", "--output-type", "tsv", "-q", *TINY_FLAGS))
     assert run.stdout.startswith(b"sample\t")
     assert run.stdout.count(b"\n") == 25
+
+
+def test_a_report_is_written_beside_the_output_and_tells_of_it(cohort, tmp_path):
+    outputs = ["-o", tmp_path / "out.bed", "-o", tmp_path / "out.vcf.gz", "--report", "auto"]
+    arguments = ["impute", cohort / "in.vcf.gz", "--popmap", cohort / "pops.popmap", *outputs, *TINY_FLAGS]
+    done(imputevae(*arguments))
+    page = (tmp_path / "out.report.html").read_text(encoding="utf-8")
+    outline = Outline(page)
+    outline.fetches_nothing()
+    missing = int((read_vcf(cohort / "in.vcf.gz").calls < 0).sum())
+    assert f"{missing:,} missing calls filled" in text_of(page)
+    assert "--report auto" in text_of(page)
+    assert str(tmp_path / "out.vcf.gz") in text_of(page)
+    finished = done(imputevae(*arguments, "--resume"))
+    assert b"was finished before" in finished.stderr
+
+
+def test_a_report_overwrites_nothing_and_is_no_stream(cohort, tmp_path):
+    (tmp_path / "mine.html").write_text("mine")
+    refused(
+        imputevae("impute", cohort / "in.vcf", "-o", tmp_path / "o.vcf", "--report", tmp_path / "mine.html"),
+        2,
+        "mine.html: exists",
+    )
+    assert names(tmp_path) == ["mine.html"]
+    refused(imputevae("impute", cohort / "in.vcf", "-o", "-", "--report", "auto"), 2, "give --report a file name")
+    refused(
+        imputevae("impute", cohort / "in.vcf", "-o", tmp_path / "o.vcf", "--report", "-"), 2, "not for standard output"
+    )
+    same = ["-o", tmp_path / "o.vcf", "--report", tmp_path / "o.vcf"]
+    refused(imputevae("impute", cohort / "in.vcf", *same), 2, "would be written as -o and as --report")
+
+
+def test_without_a_report_nothing_of_pages_is_imported(cohort, tmp_path):
+    script = (
+        "import sys; sys.argv[0] = 'imputevae'\n"
+        "from imputevae_cli.cli.main import run\n"
+        "try: run()\n"
+        "except SystemExit as end: assert not end.code\n"
+        "print([name for name in ('jinja2', 'matplotlib', 'imputevae_cli.report.page') if name in sys.modules])"
+    )
+    arguments = ["impute", cohort / "in.vcf", "-o", tmp_path / "o.vcf", *TINY_FLAGS]
+    words = [sys.executable, "-c", script, *map(str, arguments)]
+    run = subprocess.run(words, capture_output=True, text=True, env=environment(), check=False)
+    assert run.stdout.strip() == "[]", run.stderr

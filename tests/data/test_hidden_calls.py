@@ -90,13 +90,28 @@ def test_distances_stop_at_far():
 def test_frequency_and_share_known_by_hand():
     calls = np.array([[0, 2, -1], [0, 2, -1], [1, 2, -1], [-1, 1, -1]], np.int8)
     around = surroundings(calls, np.zeros(3, np.int32), 2, 0, 3)
-    assert (around.shape, around.dtype) == ((4, 3, 5), np.float32)
+    assert (around.shape, around.dtype) == ((4, 3, 7), np.float32)
     assert around[0, :, 2] == pytest.approx(np.log([1.5 / 7, 1.5 / 9, 0.5]))
     assert around[0, :, 3] == pytest.approx([0.75, 1.0, 0.0])
     assert around[0, :, 4] == pytest.approx([1 / 2, 1 / 2, 1])
     assert (around[..., 2:5] == around[:1, :, 2:5]).all()
     haploid = surroundings(np.minimum(calls, 1), np.zeros(3, np.int32), 1, 0, 3)
     assert haploid[0, :, 2] == pytest.approx(np.log([1.5 / 4, 0.5 / 5, 0.5]))
+
+
+def test_excess_of_heterozygotes_by_hand():
+    """One sample is heterozygous everywhere, one nowhere; a cell's own call does not count."""
+    calls = np.array([[1] * 100, [0] * 50 + [2] * 50, [-1] * 100], np.int8)
+    alt = (np.where(np.arange(100) < 50, 1, 3) + 0.5) / 5
+    share = 1 - alt**2 - (1 - alt) ** 2
+    excess = surroundings(calls, np.zeros(100, np.int32), 2, 0, 100)[..., 5:]
+    at_locus = np.log([1 / (share[0] + 1), 2 / (share[0] + 1), 2 / (2 * share[0] + 1)])
+    assert excess[:, 0, 0] == pytest.approx(at_locus, abs=1e-6)
+    assert excess[0, 0, 1] == pytest.approx(np.log((FAR + 1) / (share[1 : FAR + 1].sum() + 1)), abs=1e-6)
+    assert excess[1, 50, 1] == pytest.approx(-np.log(share[50 - FAR : 51 + FAR].sum() - share[50] + 1), abs=1e-6)
+    assert (excess[2, :, 1] == 0).all(), "nothing is known of it"
+    haploid = surroundings(np.array([[0, 1] * 50, [0] * 100], np.int8), np.zeros(100, np.int32), 1, 0, 100)
+    assert (haploid[..., 5:] == 0).all()
 
 
 @pytest.mark.parametrize(("start", "stop"), [(0, 1), (40, 90), (33, 34), (150, 200), (199, 200)])

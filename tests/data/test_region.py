@@ -1,5 +1,6 @@
 """Regions of the genome, one and several."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,3 +33,10 @@ def test_texts_and_regions_together():
 @pytest.mark.parametrize(("texts", "title"), [(["1:5-9"], "--region 1:5-9"), (["1", "2", "3"], "any of the 3 regions")])
 def test_what_a_message_calls_them(texts, title):
     assert Regions.parse(texts).title == title
+
+
+def test_many_positions_are_told_as_one_is():
+    regions = Regions.parse(["1:5-9", "1:8-12", "1:20", "2"])
+    positions = np.arange(30)
+    for chrom in ("1", "2", "3"):
+        assert regions.inside(chrom, positions).tolist() == [(chrom, int(pos)) in regions for pos in positions]

@@ -13,7 +13,8 @@ import sys
 import pytest
 from conftest import QUICK_PARTS, QUICK_VAE, REPOSITORY, environment, flags_of
 
-PAGES = [*sorted((REPOSITORY / "docs" / "tutorials").glob("*.md")), REPOSITORY / "docs" / "how-to" / "python.md"]
+HOW_TO = [REPOSITORY / "docs" / "how-to" / name for name in ("panels.md", "python.md")]
+PAGES = [*sorted((REPOSITORY / "docs" / "tutorials").glob("*.md")), *HOW_TO]
 BLOCK = re.compile(r"<!-- run(?:: (\w+))? -->\n+```(bash|python)\n(.*?)\n```", re.DOTALL)
 MARK = re.compile(r"<!-- run")
 NOTEBOOK = REPOSITORY / "docs" / "tutorials" / "notebook.ipynb"

@@ -102,7 +102,7 @@ def test_only_missing_calls_are_mixed():
     one = cohort_of()
     part = FrequencyTable.of(one)
     truth = np.zeros(10, np.int64)
-    gate = Gate.fit({"frequencies": log_of(part.gp(0, 10)[0])}, truth, np.zeros((10, 5)))
+    gate = Gate.fit({"frequencies": log_of(part.gp(0, 10)[0])}, truth, np.zeros((10, 7)))
     mixed = Mixed(one, {"frequencies": part}, gate)
     gp = mixed.gp(0, 10)
     missing = one.calls == -1
@@ -127,7 +127,7 @@ class Uniform:
 
 def test_loci_are_computed_in_blocks_that_do_not_hang_on_what_is_asked_for(monkeypatch):
     monkeypatch.setattr("imputevae_cli.ensemble.ensemble.loci_at_once", lambda n_samples: 4)
-    gate = Gate.fit({"frequencies": np.zeros((10, 3))}, np.zeros(10, np.int64), np.zeros((10, 5)))
+    gate = Gate.fit({"frequencies": np.zeros((10, 3))}, np.zeros(10, np.int64), np.zeros((10, 7)))
     blocks = [(0, 4), (4, 8), (8, 10)]
     part = Uniform()
     whole = Mixed(cohort_of(), {"frequencies": part}, gate).gp(0, 10)

@@ -15,6 +15,11 @@ def smoothed(scores):
     return np.log(p / p.sum(1, keepdims=True))
 
 
+def around(*columns):
+    """Features of cells: these columns, the last of them the rarity, and no excess of heterozygotes."""
+    return np.column_stack([*columns, np.zeros((len(columns[0]), 2))])
+
+
 @pytest.fixture
 def cells():
     """Truth, features, and parts: chance frequencies, a good part, one that is noise."""
@@ -27,7 +32,7 @@ def cells():
         "good": smoothed(frequencies + evidence * 2),
         "noise": smoothed(rng.normal(size=(6000, 3))),
     }
-    return parts, truth, rng.normal(size=(6000, 2))
+    return parts, truth, around(rng.normal(size=(6000, 2)))
 
 
 def test_noise_is_dropped_with_its_reason(cells):
@@ -51,7 +56,7 @@ def test_parts_that_know_different_things_are_mixed():
     rng = np.random.default_rng(1)
     truth = rng.choice(3, 6000)
     parts = {name: smoothed(np.eye(3)[truth] * 1.5 + rng.normal(size=(6000, 3))) for name in ("left", "right")}
-    gate = Gate.fit(parts, truth, np.zeros((6000, 1)))
+    gate = Gate.fit(parts, truth, around(np.zeros(6000)))
     assert set(gate.parts) == {"left", "right"}
     assert gate.losses["mixture"] < min(gate.losses["left"], gate.losses["right"]) - 0.05
     assert gate.shares["left"] == pytest.approx(0.5, abs=0.1)
@@ -64,10 +69,10 @@ def test_features_decide_whom_to_believe():
         name: smoothed(np.eye(3)[truth] * 4 * (side == here)[:, None] + rng.normal(size=(8000, 3)))
         for here, name in enumerate(("left", "right"))
     }
-    gate = Gate.fit(parts, truth, side[:, None])
+    gate = Gate.fit(parts, truth, around(side))
     assert "hidden" in gate.parameters
-    constant = gate.mix(parts, np.full((8000, 1), 0.5))
-    assert log_loss(gate.mix(parts, side[:, None]), truth) < log_loss(constant, truth) - 0.05
+    constant = gate.mix(parts, around(np.full(8000, 0.5)))
+    assert log_loss(gate.mix(parts, around(side)), truth) < log_loss(constant, truth) - 0.05
 
 
 def test_an_overconfident_part_is_cooled(cells):
@@ -83,10 +88,10 @@ def test_the_temperature_mends_a_known_miscalibration(wrong):
     right = rng.dirichlet([0.8, 0.8, 0.8], 40_000)
     truth = (rng.random((len(right), 1)) > right.cumsum(1)).sum(1).clip(0, 2)
     off = {"good": smoothed(np.log(right.clip(1e-6)) / wrong)}
-    gate = Gate.fit(off, truth, np.zeros((len(truth), 1)))
+    gate = Gate.fit(off, truth, around(np.zeros(len(truth))))
     assert "hidden" not in gate.parameters
     assert float(gate.parameters["temperature"].exp()) == pytest.approx(wrong, rel=0.08)
-    assert np.abs(gate.mix(off, np.zeros((len(truth), 1))) - right).mean() < 0.02
+    assert np.abs(gate.mix(off, around(np.zeros(len(truth)))) - right).mean() < 0.02
 
 
 def test_frequencies_when_nothing_beats_them(cells):
@@ -114,10 +119,26 @@ def test_a_bias_of_heterozygotes_mends_what_no_weight_or_temperature_can():
     rare = rng.integers(2, size=len(right))
     off = right * np.where(np.arange(3) == 1, np.where(rare, 0.5, 1.0)[:, None], 1.0)
     off = {"good": np.log(off / off.sum(1, keepdims=True))}
-    gate = Gate.fit(off, truth, rare[:, None].astype(float))
-    promised = gate.mix(off, rare[:, None].astype(float))[rare == 1, 1].sum()
+    gate = Gate.fit(off, truth, around(rare))
+    promised = gate.mix(off, around(rare))[rare == 1, 1].sum()
     assert "het" in gate.parameters
     assert promised == pytest.approx((truth[rare == 1] == 1).sum(), rel=0.06)
+
+
+@pytest.mark.parametrize("is_inbred", [True, False])
+def test_inbreeding_moves_heterozygotes_where_it_tells_of_them(is_inbred):
+    """One part gives each sample the same chance of a heterozygote; half of the samples have five times fewer."""
+    rng = np.random.default_rng(5)
+    truth_of = np.array([[0.46, 0.08, 0.46], [0.3, 0.4, 0.3]]) if is_inbred else np.array([[0.38, 0.24, 0.38]] * 2)
+    outbred = rng.integers(2, size=8000)
+    truth = (rng.random((8000, 1)) > truth_of[outbred].cumsum(1)).sum(1).clip(0, 2)
+    part = {"good": np.tile(np.log([0.38, 0.24, 0.38]), (8000, 1))}
+    features = np.column_stack([np.zeros((8000, 2)), np.where(outbred, 0.0, np.log(0.2))])
+    gate = Gate.fit(part, truth, features)
+    promised = gate.mix(part, features)[:, 1]
+    assert len(gate.parameters["het"]) == (4 if is_inbred else 1)
+    expected = truth_of[:, 1]
+    assert [promised[outbred == here].mean() for here in (0, 1)] == pytest.approx(expected, abs=0.015)
 
 
 @pytest.mark.parametrize("n_cells", [1, 5, 60])
@@ -131,9 +152,9 @@ def test_few_cells(cells, n_cells):
 def test_haploid_and_certain_probabilities():
     truth = np.tile([0, 1], 500)
     certain = {"donors": np.log(np.clip(np.eye(2)[truth], 1e-300, 1)), "wrong": np.log(np.eye(2)[1 - truth] + 1e-300)}
-    gate = Gate.fit(certain, truth, np.zeros((1000, 1)))
+    gate = Gate.fit(certain, truth, around(np.zeros(1000)))
     assert gate.parts == ("donors",)
-    assert log_loss(gate.mix(certain, np.zeros((1000, 1))), truth) < 0.01
+    assert log_loss(gate.mix(certain, around(np.zeros(1000))), truth) < 0.01
 
 
 def test_same_seed_same_gate_and_state_round_trip(cells):

@@ -1,16 +1,25 @@
 """The file of --regions-file."""
 
+import re
+
 import pytest
 
-from imputevae_cli.data.region import Region
-from imputevae_cli.errors import InputError
+from imputevae_cli.data.region import Region, Regions
+from imputevae_cli.errors import ConfigError, InputError
 from imputevae_cli.io.regions_file import read_regions
 
 
 def test_a_list_has_one_region_a_line(tmp_path):
     path = tmp_path / "r.txt"
     path.write_text("\ufeff# mine\nchr1:1-9\r\n\n  HLA-A*01:01 \n", encoding="utf-8")
-    assert read_regions(path) == ["chr1:1-9", "HLA-A*01:01"]
+    assert [region.text for region in read_regions(path)] == ["chr1:1-9", "HLA-A*01:01"]
+
+
+def test_a_line_that_is_no_region_is_named_with_its_file(tmp_path):
+    path = tmp_path / "r.txt"
+    path.write_text("chr1:1-9\n# mine\nchr1:9-1\n")
+    with pytest.raises(ConfigError, match=re.escape(f"{path}, line 3: chr1:9-1: the end is before the start")):
+        Regions.parse(read_regions(path))
 
 
 @pytest.mark.parametrize("name", ["r.bed", "R.BED"])

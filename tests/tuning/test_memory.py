@@ -6,7 +6,7 @@ from conftest import QUICK_PARTS, QUICK_VAE, simulate
 
 from imputevae_cli import ImputeVAE
 from imputevae_cli.config import Config
-from imputevae_cli.decoders.copying.model import CopyingModel
+from imputevae_cli.decoders.copying.run_chains import ChainRun
 from imputevae_cli.decoders.knn.model import KnnModel
 from imputevae_cli.decoders.rules import Rules
 from imputevae_cli.tuning import memory
@@ -46,8 +46,8 @@ def test_what_does_not_depend_on_the_change_is_reused_and_nothing_else(genotypes
 
 def test_haplotypes_are_not_run_again_where_only_donors_change(genotypes, monkeypatch):
     runs, trained = [], []
-    run, train = CopyingModel._run, KnnModel._train
-    monkeypatch.setattr(CopyingModel, "_run", lambda *a, **k: runs.append(1) or run(*a, **k))
+    run, train = ChainRun.run, KnnModel._train
+    monkeypatch.setattr(ChainRun, "run", lambda *a, **k: runs.append(1) or run(*a, **k))
     monkeypatch.setattr(KnnModel, "_train", lambda *a, **k: trained.append(1) or train(*a, **k))
     kept = FittedParts()
     for steps in (30, 20):

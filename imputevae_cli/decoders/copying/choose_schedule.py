@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -51,6 +52,14 @@ class Outcome:
         """The outcome that `state` took down."""
         return cls(**as_arrays(state))
 
+    def and_also(self, other: Outcome) -> Outcome:
+        """This and what the same schedule does on other calls."""
+        return Outcome(np.concatenate([self.wrong, other.wrong]), (self.rate + other.rate) / 2)
+
+    def gain_of(self, other: Outcome) -> np.ndarray:
+        """int64: 1 where another schedule is right instead, -1 where it is wrong; of the calls that it was tried on."""
+        return self.wrong[: len(other.wrong)].astype(np.int64) - other.wrong
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -83,6 +92,20 @@ class Trial:
         f = inbreeding.coefficients(cohort.diploid_calls, cohort.ploidy, inputs.frequency)
         inbred = bool(np.median(f) > rules.inbreeding.mostly)
         return cls(small.with_calls(calls), truth, hidden, inbred, seed, pool, kernel, rules)
+
+    @cached_property
+    def halves(self) -> tuple[Trial, ...]:
+        """The two stretches, each by itself; of less than two loci, the whole."""
+        n_samples, n_loci = self.truth.shape
+        if n_loci < 2:
+            return (self,)
+        found = []
+        for loci in np.array_split(np.arange(n_loci), 2):
+            cohort = self.inputs.cohort.subset(np.arange(n_samples), loci)
+            part = slice(loci[0], loci[-1] + 1)
+            inputs = replace(self.inputs, cohort=cohort)
+            found.append(replace(self, inputs=inputs, truth=self.truth[:, part], hidden=self.hidden[:, part]))
+        return tuple(found)
 
     @property
     def longest(self) -> int:
@@ -130,22 +153,33 @@ class _Race:
 
     def __init__(self, trial: Trial, schedule: Schedule, stages: Stages, settings: CopyingSettings):
         self._trial, self._stages, self._settings, self._runs = trial, stages, settings, 0
-        self.best, self.outcome = schedule, self._run(schedule)
+        self.best, self.outcome = schedule, self._run(schedule, None)
 
-    def _run(self, schedule: Schedule) -> Outcome:
+    def _run(self, schedule: Schedule, rival: Outcome | None) -> Outcome:
+        """How a schedule does: on one of the stretches alone where it calls fewer right there than a rival does."""
         rules, ranks = self._trial.rules.trial, self._stages.ranks
         short = replace(schedule, iterations=rules.iterations, burn_in=rules.burn_in, chains=1)
+
+        def run() -> Outcome:
+            first, *rest = self._trial.halves
+            outcome = first.outcome(short, ranks)
+            if rival is not None and rival.gain_of(outcome).sum() < 0:
+                return outcome
+            for half in rest:
+                outcome = outcome.and_also(half.outcome(short, ranks))
+            return outcome
+
         name = f"trial {self._runs}"
         self._runs += 1
-        return self._stages.run_together(name, lambda: self._trial.outcome(short, ranks), Outcome.state, Outcome.of)
+        return self._stages.run_together(name, run, Outcome.state, Outcome.of)
 
     def try_out(self, schedule: Schedule) -> bool:
         """Run another schedule, and keep it if it is better by so many standard errors; whether it is."""
         schedule = overlaid(schedule, self._settings)
         if schedule == self.best:
             return False
-        outcome = self._run(schedule)
-        gain = self.outcome.wrong.astype(np.int64) - outcome.wrong  # of the same calls, so that most differences are 0
+        outcome = self._run(schedule, self.outcome)
+        gain = self.outcome.gain_of(outcome)  # of the same calls, so that most differences are 0
         is_better = bool(gain.sum() > self._trial.rules.trial.standard_errors * np.sqrt(np.square(gain).sum()))
         if is_better:
             self.best, self.outcome = schedule, outcome

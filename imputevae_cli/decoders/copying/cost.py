@@ -13,6 +13,7 @@ from imputevae_cli.decoders.copying import windows as copying_windows
 from imputevae_cli.decoders.copying.kernel_choice import Kernel, kernel_for
 from imputevae_cli.decoders.copying.model import CopyingModel, plain_inputs
 from imputevae_cli.decoders.copying.phasing import Chain
+from imputevae_cli.decoders.copying.run_chains import Span, refit_span
 from imputevae_cli.decoders.copying.schedule import Schedule
 from imputevae_cli.decoders.copying.window_frame import cell_offsets
 from imputevae_cli.runtime.cost import MOMENT_CELLS, Cost, timed
@@ -35,13 +36,15 @@ def fitting_cost(task: Task) -> Cost:
     read = _read_loci(cohort.chrom_codes, schedule) / _read_loci(some.chrom_codes, schedule)
     n_missing = int(missing_per_sample(cohort.calls).sum())
     n_hidden = len(task.validation.truth) + len(task.test.truth)
-    runs = 1 + decoder.rules.asks_for_refit(n_hidden, cohort.calls.size - n_missing)
-    seconds *= read * runs * schedule.chains * schedule.iterations / 2
+    goes_on = decoder.rules.asks_for_refit(n_hidden, cohort.calls.size - n_missing + n_hidden)
+    again = refit_span(schedule, decoder.rules.refit) if goes_on else Span(0, 0, 0)
+    seconds *= read * schedule.chains * (schedule.iterations + again.stop - again.begin) / 2
     n_windows = len(copying_windows.windows(cohort.chrom_codes, schedule.core, schedule.halo))
     bytes_ = (
         cohort.ploidy * cohort.calls.size
         + 2 * min(decoder.rules.work.chunk_bytes, cohort.ploidy * cohort.calls.size)
-        + 4 * n_missing
+        + 4 * n_missing * (1 + goes_on)
+        + goes_on * (schedule.chains - 1) * cohort.ploidy * cohort.calls.size // 8
         + 8 * n_windows * n_samples * schedule.donors
         + cohort.calls.size // 8
         + (task.config.copying.global_share != 0) * 2 * cohort.calls.size

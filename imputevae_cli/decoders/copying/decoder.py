@@ -15,7 +15,6 @@ import numpy as np
 
 from imputevae_cli.config import Config
 from imputevae_cli.data.cohort import Cohort
-from imputevae_cli.data.genotypes import missing_per_sample
 from imputevae_cli.data.hidden_calls import HiddenCells, pick
 from imputevae_cli.decoders.base import (
     Context,
@@ -128,16 +127,15 @@ class FittedCopying:
         return pick(cells, self.cohort.n_loci, self.posterior.shown_gp)
 
     def on_all_calls(self, task: Task, inputs: Inputs) -> FittedCopying:
-        """Once more, from all known calls, where so many were held out that it tells."""
-        calls, n_hidden = task.cohort.calls, len(task.validation.truth) + len(task.test.truth)
-        if not copying_rules.DEFAULT.asks_for_refit(n_hidden, calls.size - missing_per_sample(calls).sum()):
+        """The chains go on from all known calls, where so many were held out that it tells."""
+        if self.posterior.ends is None:
             return self
         structure = structure_among(inputs.fitted)
         use_state = self.posterior.schedule.global_share > 0
         with_state = _state_to_copy(task, structure)[0] if use_state else None
         fit = _Fit(task, structure, (None, ""))
-        again = fit.run("copying with all calls", HiddenCells.none(), self.posterior.schedule, with_state)
-        return replace(self, posterior=replace(again, calibration=self.posterior.calibration))
+        again = fit.run("copying with all calls", HiddenCells.none(), None, with_state, earlier=self.posterior)
+        return replace(self, posterior=again)
 
     @property
     def n_haplotypes(self) -> int:
@@ -260,8 +258,10 @@ class _Fit:
         schedule: Schedule | None,
         rows: np.ndarray | None,
         calibrate: bool = False,
+        earlier: HaplotypePosterior | None = None,
     ) -> HaplotypePosterior:
-        """A stage of this name. hidden: known calls that are hidden at the time."""
+        """A stage of this name. hidden: known calls that are hidden at the time. earlier: a fit whose
+        chains go on, see `CopyingModel.go_on`."""
         task = self._task
         cohort = task.cohort
 
@@ -270,6 +270,8 @@ class _Fit:
 
             model = copying_model(task.config.copying, seed_for(task.config.io.seed, "haplotype") % 2**31)
             guides = CopyingGuides(similarity=self._similarity(), global_rows=rows)
+            if earlier is not None:
+                return model.go_on(cohort, earlier, guides=guides, options=task.options)
             posterior = model.fit(cohort, hidden=hidden, guides=guides, schedule=schedule, options=task.options)
             return posterior.calibrated(task.validation) if calibrate else posterior
 

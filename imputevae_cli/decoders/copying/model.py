@@ -9,10 +9,8 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import numpy as np
-import torch
 
 from imputevae_cli.config import CopyingSettings
 from imputevae_cli.data.cohort import Cohort
@@ -27,13 +25,11 @@ from imputevae_cli.decoders.copying.kernel_choice import KernelName, kernel_for
 from imputevae_cli.decoders.copying.phasing import Chain
 from imputevae_cli.decoders.copying.posterior import HaplotypePanel, HaplotypePosterior, Stretch
 from imputevae_cli.decoders.copying.rules import CopyingRules
-from imputevae_cli.decoders.copying.schedule import DOSE_UNIT, Schedule
-from imputevae_cli.decoders.copying.window_frame import cell_offsets
+from imputevae_cli.decoders.copying.run_chains import ChainRun
+from imputevae_cli.decoders.copying.schedule import Schedule
 from imputevae_cli.errors import InputError
-from imputevae_cli.runtime.processes import Ranks
 from imputevae_cli.runtime.run_options import RunOptions
 
-SCALED_AT_ONCE = 1 << 20  # cells whose doses are scaled together
 NO_PANEL = np.zeros((0, 0), np.uint8)
 
 
@@ -68,25 +64,51 @@ class CopyingModel:
         """Phase the samples and fill their missing calls.
 
         hidden: known calls that the caller has hidden in the cohort's; None: some are hidden here, to calibrate on.
-        guides: what other decoders learned. schedule: of an earlier fit, to be followed again; None: by rules and
-        trial. options: their stages remember the trials, and the iterations done.
+        guides: what other decoders learned. schedule: to be followed; None: by rules and trial. options: their stages
+        remember the trials, and the iterations done.
         """
         given, options = hidden is not None, options or RunOptions()
         if hidden is None:
             hidden = self._choose_hidden(cohort, np.random.default_rng(self.seed))
             cohort = _without(cohort, hidden)
         inputs = self._inputs_of(cohort, guides or CopyingGuides())
+        bits_of = partial(_restored_bits, hidden)
         with ThreadPoolExecutor(options.threads) as pool:
             schedule = schedule or self.schedule_for(inputs, pool, options)
-            doses, chain = self._run(inputs, schedule, pool, options)
-        calls, ploidy, evidence = inputs.cohort.calls, cohort.ploidy, cohort.evidence
-        haplotypes = restored(chain.haplotypes, calls, ploidy, uncertain.certain_cells(hidden, ploidy))
-        if evidence is None:
-            frequencies = locus_frequencies(calls, ploidy + 1, pseudo_count=1.0)
-        else:
-            frequencies = uncertain.genotype_frequencies(evidence)
-        posterior = _posterior(hidden, chain, doses, haplotypes, frequencies)
+            run = self._chains(inputs, schedule, options)
+            if self._asks_for_refit(cohort, hidden):
+                run = replace(run, bits_of=lambda chain: bits_of(chain)[0])
+            doses, chain, ends = run.run(pool)
+        posterior = _posterior(hidden, chain, doses, bits_of(chain), _frequencies(inputs.cohort))
+        posterior = replace(posterior, ends=ends)
         return posterior if given else posterior.calibrated(hidden, self.rules.calibration)
+
+    def go_on(
+        self,
+        cohort: Cohort,
+        earlier: HaplotypePosterior,
+        *,
+        guides: CopyingGuides | None = None,
+        options: RunOptions | None = None,
+    ) -> HaplotypePosterior:
+        """Let the chains of an earlier fit of this model go on, with the calls put back that were hidden from it.
+
+        earlier: one whose `ends` are there. Its schedule is followed, and its calibration kept. guides, options: see
+        `fit`.
+        """
+        inputs, options = self._inputs_of(cohort, guides or CopyingGuides()), options or RunOptions()
+        run = replace(self._chains(inputs, earlier.schedule, options), earlier=earlier)
+        with ThreadPoolExecutor(options.threads) as pool:
+            doses, chain, _ = run.run(pool)
+        earlier.mix_into(doses, inputs.cohort.calls, self.rules.refit.earlier_share)
+        nothing = HiddenCells.none()
+        posterior = _posterior(nothing, chain, doses, _restored_bits(nothing, chain), _frequencies(inputs.cohort))
+        return replace(posterior, calibration=earlier.calibration)
+
+    def _asks_for_refit(self, cohort: Cohort, hidden: HiddenCells) -> bool:
+        """Whether chains will go on once the hidden calls are put back; cohort: without them."""
+        n_known = cohort.calls.size - int(missing_per_sample(cohort.calls).sum()) + len(hidden.truth)
+        return len(hidden.truth) > 0 and self.rules.asks_for_refit(len(hidden.truth), n_known)
 
     def schedule_for(
         self, inputs: ChainInputs, pool: ThreadPoolExecutor, options: RunOptions | None = None
@@ -145,8 +167,9 @@ class CopyingModel:
         )
         options = options or RunOptions()
         with ThreadPoolExecutor(options.threads) as pool:
-            doses, chain = self._run(inputs, schedule, pool, options)
-        posterior = _posterior(HiddenCells.none(), chain, doses, chain.haplotypes, panel.frequencies[part])
+            doses, chain, _ = self._chains(inputs, schedule, options).run(pool)
+        bits = packed_haplotypes(chain.haplotypes, ploidy)
+        posterior = _posterior(HiddenCells.none(), chain, doses, bits, panel.frequencies[part])
         return Stretch(replace(posterior, calibration=panel.calibration), start)
 
     def _inputs_of(self, cohort: Cohort, guides: CopyingGuides) -> ChainInputs:
@@ -170,63 +193,19 @@ class CopyingModel:
         ]
         return HiddenCells.at(np.concatenate(drawn), calls, cohort.evidence)
 
-    def _run(
-        self, inputs: ChainInputs, schedule: Schedule, pool: ThreadPoolExecutor, options: RunOptions
-    ) -> tuple[np.ndarray, Chain]:
-        """(mean doses uint16 (missing cells, 2), see `HaplotypePosterior`, and the last chain)."""
-        calls, stages = inputs.cohort.calls, options.stages
-        doses = np.zeros((int(missing_per_sample(calls).sum()), 2), np.uint16)
-        n_kept = schedule.chains * (schedule.iterations - schedule.burn_in)
-        unit = DOSE_UNIT // n_kept  # whole numbers, so that two bytes a chance do
+    def _chains(self, inputs: ChainInputs, schedule: Schedule, options: RunOptions) -> ChainRun:
+        """The chains of a fit that begin anew."""
         kernel = kernel_for(options.device, self.kernel)
-        begun = stages.resumed()
-        with options.progress.task("haplotypes", schedule.chains * schedule.iterations) as task:
-            for c in range(begun["chain"] if begun else 0, schedule.chains):
-                chain = None  # the one before goes before the next comes
-                chain = Chain(inputs, schedule, self.seed * 1000 + c, kernel, stages.ranks, self.rules)
-                at = cell_offsets(calls, chain.windows)
-                if begun:
-                    chain.resume(begun["state"])
-                    if stages.ranks.leads:  # those of all processes, which are summed at the end
-                        doses[:] = begun["doses"].numpy()
-                    task.advance(c * schedule.iterations + chain.iteration)
-                    begun = None
-                while chain.iteration < schedule.iterations:
-                    stages.safe_point(partial(_state, c, chain, doses, stages.ranks))
-                    before = chain.iteration
-                    chain.iterate(pool, doses if before >= schedule.burn_in else doses[:0], at, unit, stages.is_due)
-                    task.advance(chain.iteration - before, f"switch rate {chain.rate:.4f}")
-        stages.ranks.add_counts(doses)
-        _scale(doses, DOSE_UNIT / (unit * n_kept))
-        assert chain is not None
-        if inputs.cohort.evidence is not None and inputs.cohort.ploidy == 2:
-            uncertain.before_own(doses, inputs.cohort, chain.paths == 2, chain.windows)
-        return doses, chain
-
-
-def _state(number: int, chain: Chain, doses: np.ndarray, ranks: Ranks) -> dict[str, Any]:
-    """A run in its chain `number` as plain types and tensors; the doses of all processes pass to the first."""
-    ranks.add_counts(doses)
-    if not ranks.leads:
-        doses[:] = 0
-    return {"chain": number, "state": chain.state(), "doses": torch.from_numpy(doses)}
-
-
-def _scale(doses: np.ndarray, factor: float) -> None:
-    """Multiply doses, uint16, by a factor, in place, rounded."""
-    for start in range(0, len(doses), SCALED_AT_ONCE):
-        some = doses[start : start + SCALED_AT_ONCE]
-        some[:] = np.rint(some * np.float32(factor))
+        return ChainRun(inputs, schedule, self.seed * 1000, kernel, self.rules, options)
 
 
 def _posterior(
-    hidden: HiddenCells, chain: Chain, doses: np.ndarray, haplotypes: np.ndarray, frequencies: np.ndarray
+    hidden: HiddenCells, chain: Chain, doses: np.ndarray, bits: tuple[np.ndarray, np.ndarray], frequencies: np.ndarray
 ) -> HaplotypePosterior:
-    """What a chain and its kin learned."""
+    """What a chain and its kin learned; bits: of `packed_haplotypes`."""
     cohort = chain.cohort
-    packed, ahead = packed_haplotypes(haplotypes, cohort.ploidy)
     return HaplotypePosterior(
-        cohort.calls, hidden, cohort.ploidy, doses, packed, ahead, chain.schedule, chain.switch, frequencies
+        cohort.calls, hidden, cohort.ploidy, doses, *bits, chain.schedule, chain.switch, frequencies
     )
 
 
@@ -247,6 +226,20 @@ def _without(cohort: Cohort, hidden: HiddenCells) -> Cohort:
         evidence = replace(evidence, codes=evidence.codes.copy())
         evidence.hide(hidden)
     return replace(cohort, evidence=evidence)
+
+
+def _frequencies(cohort: Cohort) -> np.ndarray:
+    """Of the genotypes of each locus, float32 (L, ploidy + 1)."""
+    if cohort.evidence is None:
+        return locus_frequencies(cohort.calls, cohort.ploidy + 1, pseudo_count=1.0)
+    return uncertain.genotype_frequencies(cohort.evidence)
+
+
+def _restored_bits(hidden: HiddenCells, chain: Chain) -> tuple[np.ndarray, np.ndarray]:
+    """`packed_haplotypes` of a chain at its end, with every known call put back, be it hidden; see `restored`."""
+    cohort = chain.cohort
+    certain = uncertain.certain_cells(hidden, cohort.ploidy)
+    return packed_haplotypes(restored(chain.haplotypes, cohort.calls, cohort.ploidy, certain), cohort.ploidy)
 
 
 def packed_haplotypes(haplotypes: np.ndarray, ploidy: int) -> tuple[np.ndarray, np.ndarray]:

@@ -87,8 +87,22 @@ class Chain:
             self.haplotypes = self.panel[: len(self.haplotypes)]
         self.prior, self.steepness = inputs.prior, 0.0
         self.chunks = self._chunks()
-        self.iteration = 0
+        self.iteration = self.begun_at = 0
         self.sweep: Sweep | None = None  # of an iteration that is not at its end
+
+    def go_on_from(self, bits: np.ndarray, switch: np.ndarray, iteration: int) -> None:
+        """Begin at this iteration with what another chain of the schedule ended with, but no colder than it was then.
+
+        bits: uint8 (N * ploidy, ceil(L / 8)), a bit per allele, 1 is ALT. switch: float32 (L,).
+        """
+        self.iteration = self.begun_at = iteration
+        for own, packed in zip(self.haplotypes, bits, strict=True):
+            own[:] = np.uint8(255) * np.unpackbits(packed, count=len(own))
+        cooling = self.schedule.cooling
+        if cooling is None:
+            self.switch = switch
+        else:
+            self.switch = self._smooth_switch(self.schedule.start_rate * cooling**iteration).astype(np.float32)
 
     def state(self) -> dict[str, Any]:
         """What the rest of the chain depends on, as plain types and tensors that share memory with the chain."""
@@ -131,7 +145,7 @@ class Chain:
         alone.
         """
         if self.sweep is None:
-            if self.iteration % self.schedule.refresh == 0:
+            if self._refreshes:
                 self._choose_donors(pool)
             self.sweep = self._new_sweep()
         sweep = self.sweep
@@ -167,6 +181,11 @@ class Chain:
             flips=np.zeros((len(self.windows), n_samples, 2), np.uint8),
             usage=np.zeros(self.donors.shape if self._fits_prior else (1, *self.donors.shape[1:]), np.float32),
         )
+
+    @property
+    def _refreshes(self) -> bool:
+        """Whether donors are chosen, and rates updated, in this iteration."""
+        return (self.iteration - self.begun_at) % self.schedule.refresh == 0
 
     @property
     def _fits_prior(self) -> bool:
@@ -257,7 +276,7 @@ class Chain:
         self._take(sweep.waiting, len(self.switch))
         if self.cohort.ploidy == 2:
             stitch(np.ascontiguousarray(self.windows[:, 1:3]), sweep.flips, self.haplotypes)
-        if self.iteration % self.schedule.refresh == 0 and self.inputs.switch is None:
+        if self._refreshes and self.inputs.switch is None:
             self._update_switch(sweep.switches)
         if self._fits_prior:
             n_others = self.donors.shape[2] - (self.global_share > 0)
@@ -306,7 +325,7 @@ class Chain:
         schedule, rules = self.schedule, self.rules.choice
         n_beside = 0 if self.inputs.reference is None else len(self.inputs.reference)
         found = Candidates.of(self.paths[w], self.cohort.ploidy, self.inputs.panel, n_beside)
-        in_order = self.iteration > 0 and len(found.rows) > rules.most_compared
+        in_order = self.iteration > self.begun_at and len(found.rows) > rules.most_compared
         found = found if in_order else found.drawn(rules.max_candidates, seed)
         spans = copying_windows.stretches(self.windows[w], len(self.switch), schedule.pieces, schedule.scales)
         return Packed.of(found, self.panel, self.haplotypes, spans, in_order)

@@ -68,7 +68,8 @@ class HaplotypePosterior:
     the decoder did not see, 2), sample by sample, 65535 times the chances of 0 and of `ploidy` ALT alleles. packed:
     uint8 (N * ploidy, ceil(L / 8)), a bit per allele, 1 is ALT. ahead: uint8 (N, ceil(L / 8)), a bit where ALT is
     likelier on the first haplotype. switch: float32 (L,), the switch probability before each locus. frequencies:
-    float32 (L, ploidy + 1).
+    float32 (L, ploidy + 1). ends: uint8 (chains - 1, N * ploidy, ceil(L / 8)), as `packed`, which is of the last chain:
+    the haplotypes that the others ended with; None where no fit is to go on from them.
     """
 
     calls: np.ndarray
@@ -81,6 +82,7 @@ class HaplotypePosterior:
     switch: np.ndarray
     frequencies: np.ndarray
     calibration: Calibration = field(default_factory=Calibration)
+    ends: np.ndarray | None = None
 
     def gp(self, start: int, stop: int) -> np.ndarray:
         """Genotype probabilities of loci start..stop (exclusive), float32 (N, stop - start, ploidy + 1).
@@ -119,6 +121,23 @@ class HaplotypePosterior:
         fitted = copying_calibration.fit(gp[order], self.frequencies[cells.loci[order]], cells.target[order], rules)
         return replace(self, calibration=fitted)
 
+    def mix_into(self, doses: np.ndarray, calls: np.ndarray, share: float) -> None:
+        """Give `share` of doses, uint16 (missing cells of `calls`, 2), to what this says of the same cells, in place.
+
+        calls: int8 (N, L), those of this posterior and more.
+        """
+        order = np.argsort(self.hidden.samples, kind="stable")
+        edges = np.searchsorted(self.hidden.samples[order], np.arange(len(calls) + 1))
+        first = before = 0
+        for n, (shown, known) in enumerate(zip(self.calls, calls, strict=True)):
+            shown = shown.copy()
+            shown[self.hidden.loci[order[edges[n] : edges[n + 1]]]] = MISSING
+            still = known[shown == MISSING] == MISSING
+            own = doses[first : first + np.count_nonzero(still)]
+            earlier = self.doses[before : before + len(still)][still]
+            own[:] = np.rint(np.float32(1 - share) * own + np.float32(share) * earlier)
+            first, before = first + len(own), before + len(still)
+
     def _shown(self, start: int, stop: int) -> np.ndarray:
         """int8 (N, stop - start), the calls as the decoder saw them."""
         calls = self.calls[:, start:stop].copy()
@@ -156,8 +175,10 @@ class HaplotypePosterior:
         return self.panel().haplotypes
 
     def state(self) -> dict:
-        """All but the calls as tensors and plain values; unlike `to_dict`, with what `ahead` knows of soft alleles."""
+        """All but the calls as tensors and plain values; unlike `to_dict`, with what `ahead` knows of soft alleles, and
+        with `ends`."""
         arrays = {name: getattr(self, name) for name in ("doses", "packed", "ahead")}
+        arrays |= {} if self.ends is None else {"ends": self.ends}
         rest = {name: getattr(self, name) for name in ("ploidy", "switch", "frequencies")}
         return as_tensors(arrays | rest) | {"schedule": asdict(self.schedule), "calibration": asdict(self.calibration)}
 

@@ -13,9 +13,8 @@ from dataclasses import dataclass, field, replace
 from imputevae_cli.decoders.copying.schedule import Schedule
 
 SMALL = Schedule(16, 7, 4, core=256, halo=64, scales=(150, 400), start_rate=0.2, cooling=0.75, refresh=1)
-MEDIUM = Schedule(13, 7, 3, core=512, halo=96, scales=(300, 600), start_rate=0.1, cooling=0.6)
-LARGE = Schedule(13, 8, 2, core=1500, halo=150, pieces=8, scales=(300, 600, 1200), start_rate=0.05, cooling=0.6)
-LARGER = replace(LARGE, chains=1)
+MEDIUM = Schedule(13, 7, 3, donors=40, core=512, halo=96, scales=(300, 600), start_rate=0.1, cooling=0.7)
+LARGE = Schedule(13, 8, 1, core=1500, halo=150, pieces=8, scales=(300, 600, 1200), start_rate=0.05, cooling=0.7)
 UNCERTAIN = Schedule(40, 20, 3, donors=64, core=256, halo=96, start_rate=0.2, cooling=0.85, refresh=1)
 UNCERTAIN_LARGE = replace(UNCERTAIN, chains=1, refresh=2)
 
@@ -24,18 +23,17 @@ UNCERTAIN_LARGE = replace(UNCERTAIN, chains=1, refresh=2)
 class SizeRules:
     """The schedule by the number of samples, before the trial: small cohorts get more chains and cool more slowly.
 
-    small, medium, large: the most samples of each class. of_uncertain, of_uncertain_large: where calls are uncertain,
-    up to `medium` samples and above: alleles are drawn, so that chains cool slowly and differ. No measurement varies
-    these by themselves; chosen by hand on cases such as those of `bench/results/ld.json`.
+    small, medium: the most samples of these classes. of_uncertain, of_uncertain_large: where calls are uncertain,
+    up to `medium` samples and above: alleles are drawn, so that chains cool slowly and differ.
+    `bench/results/schedules.json` varies chains, donors and cooling of those where calls are certain; the rest was
+    chosen by hand on cases such as those of `bench/results/ld.json`.
     """
 
     small: int = 150
     medium: int = 700
-    large: int = 2000
     of_small: Schedule = SMALL
     of_medium: Schedule = MEDIUM
     of_large: Schedule = LARGE
-    of_larger: Schedule = LARGER
     of_uncertain: Schedule = UNCERTAIN
     of_uncertain_large: Schedule = UNCERTAIN_LARGE
 
@@ -43,8 +41,9 @@ class SizeRules:
         """The schedule for so many samples. is_uncertain: whether their calls are."""
         if is_uncertain:
             return self.of_uncertain if n_samples <= self.medium else self.of_uncertain_large
-        classes = ((self.small, self.of_small), (self.medium, self.of_medium), (self.large, self.of_large))
-        return next((schedule for most, schedule in classes if n_samples <= most), self.of_larger)
+        if n_samples <= self.small:
+            return self.of_small
+        return self.of_medium if n_samples <= self.medium else self.of_large
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ class TrialRules:
     outbred cohorts follow the rest of the `sparse_` numbers.
     """
 
-    cells: int = 300_000
+    cells: int = 200_000
     samples: int = 500
     hidden: float = 0.1
     least_hidden: int = 200
@@ -78,7 +77,7 @@ class TrialRules:
     sparse_core: int = 256
     sparse_halo: int = 64
     sparse_scales: tuple[int, ...] = (100, 250)
-    sparse_donors: int = 128
+    sparse_donors: int = 96
     sparse_start_rate: float = 0.1
     sparse_refresh: int = 2
     sparse_iterations: int = 40
@@ -184,11 +183,26 @@ class WorkSizes:
 
 
 @dataclass(frozen=True)
+class RefitRules:
+    """How chains go on once the calls that were held out are put back; `bench/results/schedules.json` has the loss over
+    these numbers.
+
+    share: where a greater share of the known calls was hidden, they do. reheated: so many iterations before the end of
+    burn-in they begin again. kept_share: of the iterations that whole chains average, they do. earlier_share:
+    the weight of what the chains said before, in the probabilities.
+    """
+
+    share: float = 0.025
+    reheated: int = 3
+    kept_share: float = 2 / 3
+    earlier_share: float = 0.2
+
+
+@dataclass(frozen=True)
 class CopyingRules:
     """All rules of the copying decoder.
 
-    refit_share: where a greater share of the known calls was hidden, the haplotypes are fitted once more with all of
-    them; no measurement, chosen by hand. beside: windows on either side of a region that are read too, as far as donors
+    beside: windows on either side of a region that are read too, as far as donors
     are compared.
     """
 
@@ -200,12 +214,12 @@ class CopyingRules:
     choice: ChoiceRules = field(default_factory=ChoiceRules)
     switch: SwitchRules = field(default_factory=SwitchRules)
     work: WorkSizes = field(default_factory=WorkSizes)
-    refit_share: float = 0.025
+    refit: RefitRules = field(default_factory=RefitRules)
     beside: int = 2
 
     def asks_for_refit(self, n_hidden: int, n_known: int) -> bool:
         """Whether so many of the known calls were hidden that a fit with all of them tells more."""
-        return n_hidden >= self.refit_share * n_known
+        return n_hidden >= self.refit.share * n_known
 
 
 DEFAULT = CopyingRules()

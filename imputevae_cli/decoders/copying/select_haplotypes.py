@@ -123,21 +123,36 @@ def best(scores: np.ndarray, k: int, key: np.uint64, chosen: np.ndarray) -> int:
     for j in range(n_rows):
         level -= scores[j] > cut
     begin = np.int64(mix(key, n_rows) % _U64(n_rows))
+    taken = np.empty(k + 1, np.int32)  # one more: a row that is not taken is overwritten by the next
     found = 0
     for start, stop in ((begin, n_rows), (0, begin)):
         for j in range(start, stop):
-            if scores[j] > cut or (scores[j] == cut and level > 0):
-                level -= scores[j] == cut
-                chosen[found] = j
-                found += 1
-    for i in range(1, found):  # by insertion, which keeps the order of ties
-        place = chosen[i]
-        j = i
-        while j > 0 and scores[chosen[j - 1]] < scores[place]:
-            chosen[j] = chosen[j - 1]
-            j -= 1
-        chosen[j] = place
+            is_level = np.int64(scores[j] == cut) & np.int64(level > 0)
+            taken[found] = j
+            found += is_level | np.int64(scores[j] > cut)
+            level -= is_level
+    in_order(scores, taken[:found], cut, chosen)
     return found
+
+
+@_jit
+def in_order(scores: np.ndarray, taken: np.ndarray, least: np.int32, chosen: np.ndarray) -> None:
+    """chosen int32 <- some rows, `taken` int32 (found,), by falling score; those of one score keep their order.
+
+    By counting: scores int32 (rows,) of no row that is taken are below `least`, and few are far above.
+    """
+    top = least
+    for i in range(taken.shape[0]):
+        top = max(top, scores[taken[i]])
+    place = np.zeros(np.int64(top) - least + 2, np.int32)
+    for i in range(taken.shape[0]):
+        place[top - scores[taken[i]] + 1] += 1
+    for s in range(1, place.shape[0]):
+        place[s] += place[s - 1]
+    for i in range(taken.shape[0]):
+        s = top - scores[taken[i]]
+        chosen[place[s]] = taken[i]
+        place[s] += 1
 
 
 @dataclass(frozen=True)

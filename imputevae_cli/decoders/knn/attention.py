@@ -13,46 +13,56 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import comb
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from imputevae_cli.decoders.knn import kernel
+from imputevae_cli.decoders.knn.kernel import Cells, Samples
 from imputevae_cli.decoders.knn.rules import AttentionRules
 
 FAR = 1e6
 """Distance of a context locus that does not count by distance; finite, so that its gradient is zero, not NaN."""
 
-NOBODY = 1e-2
-"""Effective number of neighbours where nobody may vote."""
 
-NEVER = -1e4
-"""Score of a neighbour that may not vote: its weight underflows to zero."""
+class Context(NamedTuple):
+    """The loci around B target loci that the votes on these look at.
 
-
-@dataclass
-class Ballot:
-    """What the neighbours' votes on a batch of loci rest on.
-
-    B loci, Q queries each, N neighbours, W context loci, C classes.
-    query, neighbour: float32 (B, W, C, Q) and (B, W, C, N), 1 where the sample has that many minor alleles at the
-    context locus; all 0 where its call is missing or hidden, so that a pair with it adds nothing.
-    distance: float32 (B, W), loci between target and context locus; `FAR` for one that counts by r2 alone.
-    r2: float32 (B, W), squared correlation with the target; 0 for one that counts by distance alone.
-    overall: float32 (B, H, Q, N), the part of the scores that no locus changes, from `NeighbourVotes.overall`.
-    target: float32 (B, N, C), 1 at the neighbour's own call of the target locus; all 0 where it is missing.
-    may_vote: bool (B, Q, N), False where a neighbour has no call or is the query itself; None when all may.
-    held: int64 (R,), of the W x C rows of `neighbour` those that are not all 0, where B is 1; None to look at all.
+    around: int64 (B, W), context loci. distance: float32 (B, W), loci between target and context locus; `FAR` for one
+    that counts by r2 alone. r2: float32 (B, W), squared correlation with the target; 0 for one that counts by distance
+    alone.
     """
 
-    query: Tensor
-    neighbour: Tensor
+    around: Tensor
     distance: Tensor
     r2: Tensor
-    overall: Tensor
-    target: Tensor
-    may_vote: Tensor | None = None
-    held: Tensor | None = None
+
+    def of(self, rows: Tensor) -> Context:
+        """Of some of the target loci, int64."""
+        return Context(*(part[rows] for part in self))
+
+
+@dataclass(frozen=True)
+class Ballot:
+    """The calls that are voted on: those of M cells at B target loci, by the neighbours among `samples`.
+
+    loci: int64 (B,). context: theirs. rows: int64 (M,), rising, which of `loci` each call is at; asked: int64 (M,), its
+    query.
+    """
+
+    samples: Samples
+    loci: Tensor
+    context: Context
+    rows: Tensor
+    asked: Tensor
+
+    @property
+    def cells(self) -> Cells:
+        """The calls as the kernel takes them."""
+        parts = (self.loci, self.context.around, self.rows, self.asked)
+        return Cells(*(np.ascontiguousarray(part.numpy()) for part in parts))
 
 
 class VotesShape(NamedTuple):
@@ -104,34 +114,13 @@ class NeighbourVotes(nn.Module):
         )
 
     def poll(self, ballot: Ballot) -> tuple[Tensor, Tensor]:
-        """Each head's vote, float32 (B, Q, H, C), and the effective number of neighbours behind it (B, Q, H)."""
-        scores = self.scores(ballot)  # (B, H, Q, N)
-        if ballot.may_vote is not None:
-            scores = scores.masked_fill(~ballot.may_vote[:, None], NEVER)
-        weights = torch.softmax(scores, -1)
-        batch, heads, queries, neighbours = weights.shape
-        votes = torch.bmm(weights.view(batch, heads * queries, neighbours), ballot.target)
-        votes = votes.view(batch, heads, queries, -1).transpose(1, 2)
-        effective = torch.linalg.vector_norm(weights, dim=-1).pow(-2).transpose(1, 2)  # (B, Q, H)
-        if ballot.may_vote is not None:
-            anyone = ballot.may_vote.any(-1)[..., None]  # where nobody may vote, the softmax is flat over all
-            votes, effective = votes * anyone[..., None], torch.where(anyone, effective, NOBODY)
-        return votes, effective
-
-    def scores(self, ballot: Ballot) -> Tensor:
-        """Attention scores before the softmax, float32 (B, H, Q, N)."""
-        batch, width, classes, queries = ballot.query.shape
-        tables = (self.tables + self.tables.transpose(1, 2)) / 2  # (H, C, C)
-        omega = self.context_weights(ballot.distance, ballot.r2)  # (B, W, H)
-        weighted = omega[:, :, None, :, None] * tables.permute(1, 0, 2)  # (B, W, C neighbour, H, C query)
-        weighted = weighted.reshape(batch * width, classes * self.heads, classes)
-        wanted = torch.bmm(weighted, ballot.query.reshape(batch * width, classes, queries))
-        wanted = wanted.view(batch, width * classes, self.heads * queries)
-        neighbour = ballot.neighbour.reshape(batch, width * classes, -1)
-        if ballot.held is not None:
-            wanted, neighbour = wanted.index_select(1, ballot.held), neighbour.index_select(1, ballot.held)
-        overall = ballot.overall.reshape(batch, self.heads * queries, -1)
-        return torch.baddbmm(overall, wanted.transpose(1, 2), neighbour).view_as(ballot.overall)
+        """Each head's vote, float32 (M, H, C), and the effective number of neighbours behind it (M, H)."""
+        omega = self.context_weights(ballot.context.distance, ballot.context.r2)
+        tables = ((self.tables + self.tables.transpose(1, 2)) / 2).permute(1, 2, 0)  # (C, C, H)
+        pairs = self.similarity.T  # (S, H)
+        if ballot.samples.pairs.shape[1] > len(pairs):
+            pairs = torch.cat([pairs, self.population[None]])
+        return _Poll.apply(ballot, omega, tables, pairs)
 
     def logits(self, votes: Tensor, effective: Tensor, frequencies: Tensor, covariates: Tensor) -> Tensor:
         """Logits (..., C): votes (..., H, C), effective (..., H), frequencies (..., F, C), covariates (..., V).
@@ -148,11 +137,6 @@ class NeighbourVotes(nn.Module):
         mixed = mixed + (log_hardy_weinberg(opinions) * self.allele_mix[:, None]).sum(-2)
         return mixed + self.correction(features)
 
-    def overall(self, similarity: Tensor, same_population: Tensor | None) -> Tensor:
-        """c_h . K + p_h [same population]: similarity (..., S), same_population (...) or None -> (..., H)."""
-        scores = similarity @ self.similarity.T
-        return scores if same_population is None else scores + same_population[..., None] * self.population
-
     def context_weights(self, distance: Tensor, r2: Tensor) -> Tensor:
         """omega of the module's formula: distance, r2 (B, W) -> (B, W, H)."""
         near = torch.exp(self.log_near - distance[..., None] / torch.exp(self.log_length))
@@ -160,16 +144,32 @@ class NeighbourVotes(nn.Module):
         return near + torch.where(r2[..., None] > 0, linked, 0.0)
 
 
-def rows(table: Tensor, index: Tensor) -> Tensor:
-    """table[index] along the first dimension, by whole rows, which `index_select` copies far faster."""
-    return table.index_select(0, index.flatten()).view(*index.shape, *table.shape[1:])
+class _Poll(torch.autograd.Function):
+    """The kernel's votes, with gradients."""
 
+    @staticmethod
+    def forward(ctx: Any, ballot: Ballot, *weights: Tensor) -> tuple[Tensor, Tensor]:
+        """See `NeighbourVotes.poll`; weights: omega, tables and pairs of `kernel.Weights`."""
+        given = kernel.Weights(*(np.ascontiguousarray(part.detach().numpy()) for part in weights))
+        heads, n_classes, cells = given.omega.shape[2], given.tables.shape[0], ballot.cells
+        votes = np.empty((len(cells.rows), heads, n_classes), np.float32)
+        n_kept = len(cells.rows) if any(ctx.needs_input_grad) else 0
+        shares = np.empty((n_kept, heads, len(ballot.samples.neighbours)), np.float32)
+        effective = np.empty(votes.shape[:2], np.float32)
+        kernel.poll(ballot.samples, cells, given, votes, effective, shares)
+        ctx.saved = ballot.samples, cells, given, shares
+        return torch.from_numpy(votes), torch.from_numpy(effective)
 
-def one_hot(calls: Tensor, n_classes: int, dim: int = -1) -> Tensor:
-    """int8 calls -> float32 with the classes along `dim`; -1 becomes zeros."""
-    dim %= calls.ndim + 1
-    classes = torch.arange(n_classes, dtype=calls.dtype, device=calls.device)
-    return (calls.unsqueeze(dim) == classes.view(-1, *[1] * (calls.ndim - dim))).float()
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[None, Tensor, Tensor, Tensor]:
+        """Gradients of omega, tables and pairs."""
+        samples, cells, given, shares = ctx.saved
+        n_loci = len(cells.loci)
+        omega = np.zeros_like(given.omega)
+        tables, pairs = (np.zeros((n_loci, *part.shape), np.float32) for part in given[1:])
+        of_votes, of_effective = (np.ascontiguousarray(part.numpy()) for part in grad_outputs)
+        kernel.gradients(samples, cells, given, shares, of_votes, of_effective, omega, tables, pairs)
+        return None, torch.from_numpy(omega), torch.from_numpy(tables.sum(0)), torch.from_numpy(pairs.sum(0))
 
 
 def log_hardy_weinberg(genotypes: Tensor) -> Tensor:

@@ -21,7 +21,8 @@ from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.data.genotypes import MISSING
 from imputevae_cli.data.hidden_calls import of_whole_records
 from imputevae_cli.decoders.knn import rules as knn_rules
-from imputevae_cli.decoders.knn.attention import FAR, NOBODY, Ballot, NeighbourVotes, VotesShape
+from imputevae_cli.decoders.knn.attention import Ballot, NeighbourVotes, VotesShape
+from imputevae_cli.decoders.knn.kernel import Samples
 from imputevae_cli.decoders.knn.panel import N_COVARIATES, Panel, Queries
 from imputevae_cli.decoders.knn.rules import KnnRules
 from imputevae_cli.decoders.knn.train import Training
@@ -34,8 +35,6 @@ from imputevae_cli.runtime.device import kernel_threads
 from imputevae_cli.runtime.run_options import RunOptions
 
 _OWN_SIMILARITIES = 4  # those of sample_structure.overall_similarity, without the caller's
-_SCORES_AT_ONCE = 500_000  # attention scores held at a time, 2 MB
-_QUERIES_AT_ONCE = 64
 _LOCI_AT_ONCE = 64  # loci whose linked loci are sought together
 
 
@@ -52,7 +51,6 @@ class KnnModel:
         self.rules = rules or knn_rules.DEFAULT
         self.history: list[float] = []
         self._votes: NeighbourVotes = None  # type: ignore[assignment]  # until it is fitted
-        self._overall_of: tuple[Queries, Tensor] | None = None
 
     def fit(
         self, cohort: Cohort, *, similarity: np.ndarray | None = None, options: RunOptions | None = None
@@ -81,7 +79,6 @@ class KnnModel:
         """Take these samples as the neighbours and as the queries of `gp`, with the weights as they are; see `fit`."""
         self._panel: Panel = None  # type: ignore[assignment]  # those before go before the next come
         self._members: Queries = None  # type: ignore[assignment]
-        self._overall_of = None
         self._threads = threads
         self._latent = _as_tensor(similarity)
         self._cohort = cohort
@@ -185,18 +182,17 @@ class KnnModel:
 
     def _query(self, queries: Queries, asked: np.ndarray, loci: np.ndarray) -> np.ndarray:
         """Probabilities, float32 (M, C), of queries `asked` at `loci`, int64 (M,) each, by rising locus."""
-        overall = self._overall(queries)
+        samples = self._panel.samples(queries)
         pieces = range(0, self._panel.n_loci, _LOCI_AT_ONCE)
         edges = np.searchsorted(loci, [*pieces, self._panel.n_loci])
 
         def fill_piece(i: int) -> np.ndarray:
             cells = slice(edges[i], edges[i + 1])
-            last = min(pieces[i] + _LOCI_AT_ONCE, self._panel.n_loci)
             there = (
                 torch.from_numpy(np.ascontiguousarray(loci[cells])),
                 torch.from_numpy(np.ascontiguousarray(asked[cells])),
             )
-            return self._cells(queries, overall, pieces[i], last, *there).numpy()
+            return self._cells(queries, samples, *there).numpy()
 
         filled = [i for i in range(len(pieces)) if edges[i + 1] > edges[i]]
         with kernel_threads(1):  # sums split over threads differ in their last bits; whole loci are shared out instead
@@ -204,63 +200,15 @@ class KnnModel:
         return np.concatenate(parts) if parts else np.zeros((0, self._panel.n_classes), np.float32)
 
     @torch.no_grad()
-    def _overall(self, queries: Queries) -> Tensor:
-        """What no locus changes of the scores, float32 (H, Q, N); worked out once, as blocks of loci are many."""
-        if self._overall_of is None or self._overall_of[0] is not queries:
-            overall = torch.empty(self.settings.heads, *queries.similarity.shape[:2])
-            same = queries.same_population
-            for a in range(0, overall.shape[1], _QUERIES_AT_ONCE):
-                some = slice(a, a + _QUERIES_AT_ONCE)
-                scores = self._votes.overall(queries.similarity[some], None if same is None else same[some])
-                overall[:, some] = scores.permute(2, 0, 1)
-            self._overall_of = (queries, overall)
-        return self._overall_of[1]
-
-    @torch.no_grad()
-    def _cells(self, queries: Queries, overall: Tensor, first: int, last: int, loci: Tensor, asked: Tensor) -> Tensor:
-        """Probabilities, float32 (M, C), of queries `asked` (M,) at `loci` (M,), which rise within first..last."""
+    def _cells(self, queries: Queries, samples: Samples, loci: Tensor, asked: Tensor) -> Tensor:
+        """Probabilities, float32 (M, C), of queries `asked` (M,) at `loci` (M,), which rise."""
         panel = self._panel
-        context = panel.context(torch.arange(first, last))
-        polled = []
-        for locus, cells in zip(*_runs(loci, asked), strict=True):
-            at_once = max(_SCORES_AT_ONCE // (self.settings.heads * panel.n_neighbours), 1)
-            for some in cells.split(at_once):
-                polled.append(self._poll(queries, overall, locus, some, [part[locus - first] for part in context]))
-        votes, effective = (torch.cat(parts) for parts in zip(*polled, strict=True))
+        targets, rows = torch.unique_consecutive(loci, return_inverse=True)
+        votes, effective = self._votes.poll(Ballot(samples, targets, panel.context(targets), rows, asked))
         frequencies, covariates = panel.frequencies(queries, loci, asked[:, None], panel.evidence is not None)
         logits = self._votes.logits(votes, effective, frequencies[:, 0], covariates[:, 0])
         gp = torch.softmax(logits, -1)
         return torch.where(panel.flipped[loci][:, None], gp.flip(-1), gp)
-
-    def _poll(
-        self, queries: Queries, overall: Tensor, locus: int, asked: Tensor, context: list[Tensor]
-    ) -> tuple[Tensor, Tensor]:
-        """Votes (asked, H, C) and effective neighbours (asked, H) at one locus; only what counts is looked at."""
-        panel, heads = self._panel, self.settings.heads
-        voters = torch.nonzero(panel.votes.calls[locus] != MISSING)[:, 0]
-        if not len(voters):
-            return torch.zeros(len(asked), heads, panel.n_classes), torch.full((len(asked), heads), NOBODY)
-        counts = (context[1] < FAR) | (context[2] > 0)
-        counts[0] = True  # a locus without any still needs a column, which weighs nothing
-        around, distance, r2 = (part[counts] for part in context)
-        of_asked = overall.index_select(1, asked)  # (H, asked, N)
-        ballot = Ballot(
-            query=queries.shown.tables(around, asked)[None],
-            neighbour=panel.votes.tables(around, voters)[None],
-            distance=distance[None],
-            r2=r2[None],
-            # By `gather`, in half the time of indexing the last dimension
-            overall=of_asked.gather(2, voters.expand(*of_asked.shape[:2], -1))[None],
-            target=panel.votes.tables(torch.tensor([locus]), voters, classes=-1),
-            may_vote=None if panel.evidence is None else self._others(queries, asked, voters),
-            held=torch.nonzero(panel.counts.index_select(0, around).flatten())[:, 0],
-        )
-        votes, effective = self._votes.poll(ballot)
-        return votes[0], effective[0]
-
-    def _others(self, queries: Queries, asked: Tensor, voters: Tensor) -> Tensor:
-        """bool (1, asked, voters): whether one is another than the other; a call that shows may be asked for."""
-        return (queries.own[asked][:, None] != self._panel.neighbours[voters])[None]
 
 
 @dataclass(frozen=True)
@@ -286,9 +234,3 @@ def _map(function: Callable, items: list, threads: int) -> list:
         return list(map(function, items))
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(function, items))
-
-
-def _runs(loci: Tensor, asked: Tensor) -> tuple[list[int], tuple[Tensor, ...]]:
-    """Rising `loci` (M,) -> each distinct one, and the part of `asked` (M,) that belongs to it."""
-    distinct, lengths = torch.unique_consecutive(loci, return_counts=True)
-    return distinct.tolist(), asked.split(lengths.tolist())

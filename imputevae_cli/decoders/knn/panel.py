@@ -17,8 +17,9 @@ from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.data.evidence_frequencies import evidence_frequencies
 from imputevae_cli.data.frequencies import alt_frequencies_of_counts, hardy_weinberg
 from imputevae_cli.data.genotypes import MISSING, genotype_counts
-from imputevae_cli.decoders.knn.attention import FAR
+from imputevae_cli.decoders.knn.attention import FAR, Context
 from imputevae_cli.decoders.knn.genotypes import Genotypes, uncertain_genotypes
+from imputevae_cli.decoders.knn.kernel import Samples
 from imputevae_cli.decoders.knn.rules import PanelRules
 from imputevae_cli.decoders.knn.sample_structure import Structure, overall_similarity, relationship
 
@@ -33,16 +34,15 @@ class Queries:
     shown: minor-allele counts as the queries show them.
     own: int64 (Q,), each query's own index among the neighbours, -1 where it is not among them.
     populations: int64 (Q,), -1 unknown; None without a popmap.
-    similarity: float32 (Q, N, S), overall similarities to the neighbours. same_population: float32 (Q, N), or None.
-    features: float32 (Q, D), regressors of `Structure`. scale: float32 (2, S), the mean and the spread that were
-    taken out of the similarities.
+    pairs: float32 (Q, S, N), overall similarities to the neighbours, and with a popmap whether the population is the
+    same. features: float32 (Q, D), regressors of `Structure`. scale: float32 (2, similarities), the mean and the spread
+    that were taken out of the similarities.
     """
 
     shown: Genotypes
     own: Tensor
     populations: Tensor | None
-    similarity: Tensor
-    same_population: Tensor | None
+    pairs: Tensor
     features: Tensor
     scale: Tensor
 
@@ -155,12 +155,19 @@ class Panel:
         latent = None if latent is None else latent[:, self.neighbours]
         related = relationship(self, calls).masked_fill_(self.neighbours == own[:, None], 0)
         features = self.structure.features(related, codes)
-        similarity, scale = overall_similarity(self, related, calls, own, latent, scale)
-        same = None
+        pairs, scale = overall_similarity(self, related, calls, own, latent, scale, more=codes is not None)
         if codes is not None:
             assert self.populations is not None
-            same = ((codes[:, None] == self.populations[self.neighbours]) & (codes >= 0)[:, None]).float()
-        return Queries(calls, own, codes, similarity, same, features, scale)
+            pairs[:, -1] = (codes[:, None] == self.populations[self.neighbours]) & (codes >= 0)[:, None]
+        return Queries(calls, own, codes, pairs, features, scale)
+
+    def samples(self, queries: Queries) -> Samples:
+        """Queries and neighbours as the votes' kernel takes them."""
+        shown, votes = queries.shown, self.votes
+        none = torch.empty(0, self.n_classes, 0, dtype=torch.uint8)
+        soft = [none if side.soft is None else side.soft for side in (shown, votes)]
+        parts = (shown.calls, votes.calls, *soft, queries.pairs, queries.own, self.neighbours)
+        return Samples(*(np.ascontiguousarray(part.numpy()) for part in parts))
 
     def frequencies(
         self, queries: Queries, loci: Tensor, asked: Tensor, shows_own: bool = False
@@ -206,8 +213,8 @@ class Panel:
         standard = (dosage - self.mean[loci, None]) / self.structure.scale[loci, None]
         return torch.where(counts[..., None], leverage, 0.0), torch.where(counts, standard, 0.0)
 
-    def context(self, loci: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Context loci int64 (B, W), their distances and r2, float32 (B, W); see `attention.Ballot`."""
+    def context(self, loci: Tensor) -> Context:
+        """The context of target loci, int64 (B,)."""
         reach = torch.arange(1, self.window + 1)
         offsets = torch.cat([-reach.flip(0), reach])
         near = loci[:, None] + offsets
@@ -216,14 +223,11 @@ class Panel:
         inside &= self.chrom_codes[near] == self.chrom_codes[loci][:, None]
         distance = torch.where(inside, offsets.abs().float(), FAR)
         if not self.linked:
-            return near, distance, torch.zeros_like(distance)
+            return Context(near, distance, torch.zeros_like(distance))
         linked, r2 = self.linked_loci(loci)
         none = torch.zeros_like(distance)
-        return (
-            torch.cat([near, linked], 1),
-            torch.cat([distance, torch.full_like(r2, FAR)], 1),
-            torch.cat([none, r2], 1),
-        )
+        far = torch.full_like(r2, FAR)
+        return Context(torch.cat([near, linked], 1), torch.cat([distance, far], 1), torch.cat([none, r2], 1))
 
     def linked_loci(self, loci: Tensor) -> tuple[Tensor, Tensor]:
         """The `linked` loci most correlated with each of `loci`, int64 (B, k), and r2, float32 (B, k)."""

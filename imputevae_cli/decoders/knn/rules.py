@@ -65,8 +65,7 @@ class TrainingRules:
     max_loci: the weights are shared by all loci, so this many, drawn at random, are enough
     to learn them. cells: of a file of more, `stretches` stretches of about so many in all are trained on. warm_up:
     steps in which the learning rate rises; floor: its least share at the end, as the weights of the last steps are
-    averaged. max_gradient: to which the norm of a gradient is cut. entries_at_once: of the neighbours' genotypes in the
-    contexts of some loci, held as floats, 4 bytes each; no result hangs on it but for rounding.
+    averaged. max_gradient: to which the norm of a gradient is cut.
     """
 
     asked: float = 15.0
@@ -76,7 +75,6 @@ class TrainingRules:
     warm_up: int = 20
     floor: float = 0.2
     max_gradient: float = 1.0
-    entries_at_once: int = 1_000_000
 
 
 @dataclass(frozen=True)

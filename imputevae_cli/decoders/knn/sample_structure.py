@@ -123,14 +123,20 @@ class Structure:
 
 
 def overall_similarity(
-    panel: Neighbours, related: Tensor, calls: Genotypes, own: Tensor, latent: Tensor | None, scale: Tensor | None
+    panel: Neighbours,
+    related: Tensor,
+    calls: Genotypes,
+    own: Tensor,
+    latent: Tensor | None,
+    scale: Tensor | None,
+    more: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    """Similarities of queries and neighbours over all loci, float32 (Q, N, S), centred, scaled; and the scale (2, S).
+    """Similarities of queries and neighbours over all loci, float32 (Q, S, N), centred, scaled; and the scale (2, S).
 
     related: float32 (Q, N), relationships with the query itself at 0. calls: of the queries. own: int64 (Q,),
     each query's index among the samples, -1 if new. latent: float32 (Q, N) or None. The similarities: genomic
     relationship (VanRaden 2008, weighted by locus), identity by state, similarity of two samples' profiles of
-    relationship to the neighbours (distance and cosine), and `latent`.
+    relationship to the neighbours (distance and cosine), and `latent`. more: leave room for one more after them.
     scale: None to take it from these pairs; the members' scale keeps the meaning for new samples.
     """
     itself = panel.neighbours == own[:, None]
@@ -147,13 +153,13 @@ def overall_similarity(
         channels.append(lambda: latent)
     given = scale is not None
     scale = torch.empty(2, len(channels)) if scale is None else scale
-    similarity = torch.empty(*related.shape, len(channels))
+    similarity = torch.empty(len(related), len(channels) + more, related.shape[1])
     for s, channel in enumerate(channels):
         values = channel()
         if not given:
             pairs = values[~itself]
             scale[0, s], scale[1, s] = pairs.mean(), pairs.std().clamp_min(1e-6)
-        torch.sub(values, scale[0, s], out=similarity[..., s]).div_(scale[1, s])
+        torch.sub(values, scale[0, s], out=similarity[:, s]).div_(scale[1, s])
     return similarity, scale
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from imputevae_cli.config import KnnSettings
 from imputevae_cli.decoders.knn.attention import NeighbourVotes
@@ -33,9 +35,11 @@ class Training:
         rules: TrainingRules,
     ):
         self._votes, self._settings, self._rules = votes, settings, rules
-        self._optimizer = AdamW([(votes.parameters(), settings.weight_decay)], settings.learning_rate)
+        self._weights = weights = _as_one(votes)
+        self._optimizer = AdamW([([weights], settings.weight_decay)], settings.learning_rate)
         self._drawing, self._rng = drawing, rng
         self.average = copy.deepcopy(votes).requires_grad_(False)
+        self._average = _as_one(self.average)
         self.losses: list[float] = []
         self._drawn_at = 0  # the step before which the examples in use were drawn
 
@@ -71,14 +75,16 @@ class Training:
             return False
         share = warm_up_then_cosine(step, settings.steps, rules.warm_up, rules.floor)
         self._optimizer.lr = settings.learning_rate * share
-        self._optimizer.zero_grad()
-        loss = self._backward()
+        self._weights.grad.zero_()  # type: ignore[union-attr]
+        batch = settings.batch_loci, settings.queries_per_locus
+        log_loss = self._drawing.examples.loss(self._votes, *batch, self._rng)
+        log_loss.backward()
+        loss = log_loss.item()
         if not math.isfinite(loss):
             raise TrainingError("the kNN decoder's loss is not finite; try a lower learning rate")
-        torch.nn.utils.clip_grad_norm_(self._votes.parameters(), rules.max_gradient)
+        torch.nn.utils.clip_grad_norm_(self._weights, rules.max_gradient)
         self._optimizer.step()
-        for kept, new in zip(self.average.parameters(), self._votes.parameters(), strict=True):
-            kept += (new.detach() - kept) / min(step + 1, settings.averaged_steps)  # type: ignore[misc]
+        self._average.lerp_(self._weights, 1 / min(step + 1, settings.averaged_steps))
         self.losses.append(loss)
         return True
 
@@ -90,11 +96,17 @@ class Training:
         often = asked >= self._rules.asked * len(self._drawing.examples.samples)
         return often or taken >= -(-settings.steps // settings.redraws)
 
-    def _backward(self) -> float:
-        """The loss of a random batch, with its gradients."""
-        loss, settings = 0.0, self._settings
-        batch = settings.batch_loci, settings.queries_per_locus
-        for part in self._drawing.examples.losses(self._votes, *batch, self._rng):
-            part.backward()
-            loss += part.item()
-        return loss
+
+def _as_one(module: NeighbourVotes) -> Tensor:
+    """All parameters of a module in one vector, and their gradients in its `grad`, in the same memory: the module's
+    own are views of these, so that a step of the optimizer is one operation and not one for each."""
+    parameters = list(module.parameters())
+    one = parameters_to_vector(parameters).detach()
+    vector_to_parameters(one, parameters)
+    one.grad = torch.zeros_like(one)
+    start = 0
+    for parameter in parameters:
+        if parameter.requires_grad:
+            parameter.grad = one.grad[start : start + parameter.numel()].view_as(parameter)
+        start += parameter.numel()
+    return one

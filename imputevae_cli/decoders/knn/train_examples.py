@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from imputevae_cli.data.cohort import Cohort
-from imputevae_cli.data.genotypes import MISSING
 from imputevae_cli.data.subsets import even_stretches
-from imputevae_cli.decoders.knn.attention import Ballot, NeighbourVotes, rows
+from imputevae_cli.decoders.knn.attention import Ballot, Context, NeighbourVotes
 from imputevae_cli.decoders.knn.panel import Panel
 from imputevae_cli.decoders.knn.rules import TrainingRules
 
@@ -71,8 +70,8 @@ class Examples:
     """Cells to guess: hidden from the query, while the panel's neighbours still vote with theirs.
 
     panel: made with the same `hidden`, int64 (cells,), sample * L + locus. latent: float32 (samples, samples)
-    similarity, or None. samples, at: int64 (M,), sample and locus of each cell that may be asked for, by rising locus.
-    loci: int64, the loci that cells are drawn from; empty where nothing can be learned.
+    similarity, or None. samples, at: int64 (M,), sample and locus of each cell that may be asked for, by rising locus,
+    in random order at each. loci: int64, the loci that cells are drawn from; empty where nothing can be learned.
     """
 
     def __init__(
@@ -85,37 +84,40 @@ class Examples:
     ):
         self.rules = rules or TrainingRules()
         self.panel, self.queries = panel, panel.members(latent)
-        self.samples, self.at = _fair(panel, hidden)
+        self.samples, self.at = _fair(panel, hidden, rng)
         self.loci = np.unique(self.at)
         if len(self.loci) > self.rules.max_loci:
             self.loci = np.sort(rng.choice(self.loci, self.rules.max_loci, replace=False))
         if len(self.loci):
             pieces = torch.from_numpy(self.loci).split(_AT_ONCE)
-            self.context = [torch.cat(parts) for parts in zip(*map(panel.context, pieces), strict=True)]
+            self.context = Context(*(torch.cat(parts) for parts in zip(*map(panel.context, pieces), strict=True)))
             self.shares = self._shares()
+        self._samples = panel.samples(self.queries)
 
-    def losses(self, model: NeighbourVotes, n_loci: int, n_queries: int, rng: np.random.Generator) -> Iterator[Tensor]:
-        """Log loss of `model` on a random batch, weighted to undo the uneven drawing, in parts that sum to it.
-
-        Go backward through each before the next is asked for: then what one part is made of is held at a time.
-        """
-        picked = rng.choice(len(self.loci), n_loci, p=self.shares)
+    def loss(self, model: NeighbourVotes, n_loci: int, n_queries: int, rng: np.random.Generator) -> Tensor:
+        """Log loss of `model` on a random batch, weighted to undo the uneven drawing."""
+        picked = np.sort(rng.choice(len(self.loci), n_loci, p=self.shares))
         loci = self.loci[picked]
-        asked = np.empty((n_loci, n_queries), np.int64)
-        for row, locus in enumerate(loci):
-            first, last = np.searchsorted(self.at, [locus, locus + 1])
-            asked[row] = np.resize(rng.permutation(self.samples[first:last]), n_queries)
-        n_hidden = np.searchsorted(self.at, loci, "right") - np.searchsorted(self.at, loci)
-        weights = n_hidden / self.shares[picked]
-        batch = (asked, loci, picked, (weights / weights.sum()).astype(np.float32))
-        entries = self.context[0].shape[1] * self.panel.n_classes * self.panel.n_neighbours  # of one locus
-        at_once = max(self.rules.entries_at_once // entries, 1)
-        for some in zip(*(torch.from_numpy(part).split(at_once) for part in batch), strict=True):
-            yield self._loss(model, *some)
+        asked, n_hidden = self._asked(loci, n_queries, rng)
+        return self._loss(model, asked, loci, self.context.of(torch.from_numpy(picked)), n_hidden / self.shares[picked])
 
-    def _loss(self, model: NeighbourVotes, asked: Tensor, loci: Tensor, picked: Tensor, weights: Tensor) -> Tensor:
-        """Sum of weights (B,) times the mean log loss of the queries `asked` (B, Q) at `loci` (B,)."""
-        votes, effective = model.poll(self._ballot(model, loci, asked, tuple(part[picked] for part in self.context)))
+    def _asked(self, loci: np.ndarray, n_queries: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Queries, int64 (B, n_queries), with hidden calls at loci, int64 (B,), and how many have one there.
+
+        They are a stretch of the ring that these are in, in random order; some more than once where they are fewer."""
+        first, last = np.searchsorted(self.at, loci), np.searchsorted(self.at, loci, "right")
+        some = rng.integers(0, last - first)[:, None] + np.arange(n_queries)
+        return self.samples[first[:, None] + some % (last - first)[:, None]], last - first
+
+    def _loss(
+        self, model: NeighbourVotes, queries: np.ndarray, targets: np.ndarray, context: Context, weight: np.ndarray
+    ) -> Tensor:
+        """Mean log loss of `queries` (B, Q) at `targets` (B,), which are weighed by `weight` (B,)."""
+        asked, loci = torch.from_numpy(queries), torch.from_numpy(targets)
+        weights = torch.from_numpy((weight / weight.sum()).astype(np.float32))
+        rows = torch.arange(len(loci)).repeat_interleave(asked.shape[1])
+        ballot = Ballot(self._samples, loci, context, rows, asked.flatten())
+        votes, effective = (part.view(*asked.shape, *part.shape[1:]) for part in model.poll(ballot))
         logits = model.logits(votes, effective, *self.panel.frequencies(self.queries, loci, asked))
         if self.panel.evidence is not None:
             likelihoods = self.panel.likelihoods(loci[:, None].expand_as(asked), asked).clamp_min(1e-30)
@@ -131,29 +133,15 @@ class Examples:
         spread = np.sqrt(mean * (1 - mean / self.panel.ploidy)) + 0.1
         return spread / spread.sum()
 
-    def _ballot(self, model: NeighbourVotes, loci: Tensor, asked: Tensor, context: tuple[Tensor, ...]) -> Ballot:
-        panel, queries = self.panel, self.queries
-        around, distance, r2 = context  # (B, W)
-        others = queries.own[asked][..., None] != panel.neighbours  # (B, Q, N)
-        same = None if queries.same_population is None else rows(queries.same_population, asked)
-        return Ballot(
-            query=queries.shown.tables(around, asked),
-            neighbour=panel.votes.tables(around),
-            distance=distance,
-            r2=r2,
-            overall=model.overall(rows(queries.similarity, asked), same).permute(0, 3, 1, 2),
-            target=panel.votes.tables(loci, classes=-1),
-            may_vote=(panel.votes.calls[loci] != MISSING)[:, None] & others,
-        )
 
-
-def _fair(panel: Panel, hidden: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sample and locus, int64 (M,) each, by rising locus, of the hidden cells that may be asked for.
+def _fair(panel: Panel, hidden: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Sample and locus, int64 (M,) each, by rising locus, at each in random order, of the hidden cells that may be
+    asked for.
 
     A neighbour's, and no call that alone makes its locus vary: files hold loci that vary in the calls one sees; a locus
     that does not vary without the query gives the query away, and no such locus is ever to be filled.
     """
-    samples, loci = np.divmod(hidden, panel.n_loci)
+    samples, loci = np.divmod(rng.permutation(hidden), panel.n_loci)
     order = np.argsort(loci, kind="stable")
     samples, loci = samples[order], loci[order]
     minor = panel.counts.numpy() @ np.arange(panel.n_classes)  # (L,) minor alleles of all samples

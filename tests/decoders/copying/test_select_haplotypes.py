@@ -54,6 +54,15 @@ def test_best_breaks_ties_by_the_key():
     assert set(first.tolist()) != set(second.tolist())
 
 
+@pytest.mark.parametrize("spread", [1, 7, 5000])
+def test_rows_come_by_falling_score_and_ties_as_they_were(spread):
+    rng = np.random.default_rng(spread)
+    scores, taken = rng.integers(-spread, spread, 90).astype(np.int32), rng.permutation(90)[:40].astype(np.int32)
+    chosen = np.zeros(40, np.int32)
+    select_haplotypes.in_order(scores, taken, scores[taken].min() - 1, chosen)
+    np.testing.assert_array_equal(chosen, taken[np.argsort(-scores[taken], kind="stable")])
+
+
 @pytest.mark.parametrize("sort", [False, True])
 def test_a_sample_never_copies_itself_and_finds_its_twin(sort):
     rng = np.random.default_rng(2)

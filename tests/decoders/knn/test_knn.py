@@ -6,7 +6,7 @@ import torch
 
 from imputevae_cli.config import KnnSettings
 from imputevae_cli.data.cohort import Cohort
-from imputevae_cli.decoders.knn.attention import FAR, Ballot, NeighbourVotes, VotesShape, one_hot
+from imputevae_cli.decoders.knn.attention import Ballot
 from imputevae_cli.decoders.knn.model import KnnModel
 from imputevae_cli.decoders.knn.panel import Panel
 from imputevae_cli.decoders.knn.rules import KnnRules, PanelRules, TrainingRules
@@ -100,32 +100,13 @@ def test_a_hidden_call_leaks_nowhere():
     for call in range(3):
         calls[sample, locus] = call
         panel = panel_of(calls, hidden=hidden)
-        examples = Examples(panel, hidden, None, np.random.default_rng(0))
-        cell = torch.tensor([locus]), torch.tensor([[sample]])
-        votes, effective = model.poll(examples._ballot(model, *cell, panel.context(cell[0])))
-        answers.append(model.logits(votes, effective, *panel.frequencies(examples.queries, *cell)))
+        queries, target, asked = panel.members(None), torch.tensor([locus]), torch.tensor([sample])
+        ballot = Ballot(panel.samples(queries), target, panel.context(target), torch.tensor([0]), asked)
+        votes, effective = model.poll(ballot)
+        told = (part[:, 0] for part in panel.frequencies(queries, target, asked[None]))
+        answers.append(model.logits(votes, effective, *told))
     assert torch.allclose(answers[0], answers[1], atol=1e-6)
     assert torch.allclose(answers[0], answers[2], atol=1e-6)
-
-
-def test_a_batch_gone_through_in_parts_has_the_gradient_of_the_whole():
-    _, calls = linked_calls(missing=0.1)
-    hidden = np.flatnonzero(calls.ravel() >= 0)[::7]
-    panel = panel_of(calls, hidden=hidden)
-    gradients, numbers = [], []
-    for entries in (10**9, 3 * 10 * 3 * len(calls)):  # all loci; three of 10 context loci and 3 genotypes
-        rules = TrainingRules(entries_at_once=entries)
-        examples = Examples(panel, hidden, None, np.random.default_rng(0), rules)
-        model = fitted(calls)._votes.requires_grad_(True)
-        model.zero_grad()
-        parts = [loss.backward() or loss.item() for loss in examples.losses(model, 16, 4, np.random.default_rng(1))]
-        gradients.append([parameter.grad.clone() for parameter in model.parameters()])
-        numbers.append((len(parts), sum(parts)))
-    assert numbers[0][0] == 1
-    assert numbers[1][0] == 6
-    assert numbers[1][1] == pytest.approx(numbers[0][1], rel=1e-5)
-    for whole, summed in zip(*gradients, strict=True):
-        assert torch.allclose(whole, summed, rtol=1e-3, atol=1e-6)
 
 
 def test_the_only_carrier_of_an_allele_is_not_asked_for():
@@ -138,40 +119,6 @@ def test_the_only_carrier_of_an_allele_is_not_asked_for():
     asked = set(zip(examples.samples.tolist(), examples.at.tolist(), strict=True))
     assert (2, 1) not in asked
     assert {(3, 2), (4, 2), (5, 2)} <= asked
-
-
-def test_scores_follow_the_formula():
-    rng = torch.Generator().manual_seed(0)
-    model = NeighbourVotes(VotesShape(3, 2, 4, 4), heads=2, hidden=8, generator=rng)
-    query, neighbour = (
-        torch.tensor([[0], [-1], [2]], dtype=torch.int8),
-        torch.tensor([[2, 0], [1, 1], [2, -1]], dtype=torch.int8),
-    )
-    distance, r2 = torch.tensor([[1.0, 2.0, FAR]]), torch.tensor([[0.0, 0.0, 0.4]])
-    overall = torch.rand(1, 2, 1, 2, generator=rng)
-    ballot = Ballot(
-        one_hot(query, 3, 1)[None], one_hot(neighbour, 3, 1)[None], distance, r2, overall, torch.zeros(1, 2, 3)
-    )
-    tables = (model.tables + model.tables.transpose(1, 2)) / 2
-    for head in range(2):
-        near = torch.exp(model.log_near[head] - 1 / torch.exp(model.log_length[head]))
-        linked = torch.exp(model.log_linked[head]) * 0.4 ** model.power[head]
-        expected = torch.stack([near * tables[head, 0, 2] + linked * tables[head, 2, 2], near * tables[head, 0, 0]])
-        assert torch.allclose(model.scores(ballot)[0, head, 0], expected + overall[0, head, 0])
-
-
-def test_votes_are_those_of_whoever_may_vote():
-    model = NeighbourVotes(VotesShape(3, 2, 4, 4), heads=2, hidden=8, generator=torch.Generator().manual_seed(0))
-    target = one_hot(torch.tensor([[0, 2, 2, 1]], dtype=torch.int8), 3)
-    may_vote = torch.tensor([[[True, True, False, False], [False] * 4]])
-    ballot = Ballot(
-        torch.zeros(1, 1, 3, 2), torch.zeros(1, 1, 3, 4), torch.full((1, 1), FAR), torch.zeros(1, 1),
-        torch.zeros(1, 2, 2, 4), target, may_vote,
-    )  # fmt: skip
-    votes, effective = model.poll(ballot)
-    assert votes[0, 0, 0].tolist() == pytest.approx([0.5, 0, 0.5])
-    assert effective[0, 0].tolist() == pytest.approx([2, 2])
-    assert votes[0, 1].abs().sum() == 0
 
 
 def test_new_samples_are_filled_by_the_training_samples():

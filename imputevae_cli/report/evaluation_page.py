@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from imputevae_cli.io.outputs import atomic_output
-from imputevae_cli.report import figures, labels, popgen_figures
-from imputevae_cli.report.figures import Figure
+from imputevae_cli.report import evaluation_figures as figures
+from imputevae_cli.report import labels, popgen_figures
+from imputevae_cli.report.figure import Figure
 from imputevae_cli.report.labels import METRICS, MODEL, MORE_METRICS, is_number, number, percent, value
+from imputevae_cli.report.page import Card, Table, flat_settings, render, write_page
 from imputevae_cli.report.verdict import RULE, verdict
 from imputevae_cli.scoring.popgen_draws import STATISTICS
 
@@ -28,48 +29,37 @@ PROBABILITIES = {"GT": "none, the file has calls alone", "DS": "from dosages (DS
 
 def write_html(path: str | Path, report: Mapping[str, Any]) -> None:
     """Write the page. The same report gives the same bytes. Raises OutputError where it cannot be written."""
-    page = render_html(report)
-    with atomic_output(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    write_page(path, render_html(report))
 
 
 def render_html(report: Mapping[str, Any]) -> str:
     """The page's text."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("imputevae_cli.report"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
-    environment.filters |= {"number": number, "percent": percent}
-    return environment.get_template("evaluation.html.jinja").render(**_context(report))
+    return render("evaluation.html.jinja", **_context(report))
 
 
 def _context(report: Mapping[str, Any]) -> dict[str, Any]:
     """What the template names, each complete whatever the report lacks."""
     software = _part(report, "software")
+    metrics, sections = _metrics_table(report, METRICS), _sections(report)
+    links = [("metrics", "Model and baselines")] if metrics else []
+    links += [(section["id"], section["title"]) for section in sections]
     return {
-        "title": labels.file_name(report),
+        "title": f"Imputation of {labels.file_name(report)}: can it be trusted?",
         "software": {"name": "imputevae", "version": "", "command": ""} | dict(software),
         "created": report.get("created") or "",
         "verdict": verdict(report),
         "rule": RULE,
         "cards": _cards(report),
+        "links": [*links, ("how", "How this was measured")],
         "facts": _facts(report),
         "by_reads": _by_reads(report),
-        "depths": _depth_table(report),
-        "draws": _draws_table(report),
-        "metrics": _metrics_table(report, METRICS),
+        "metrics": metrics,
         "more_metrics": _metrics_table(report, MORE_METRICS),
         "repeats": _part(report, "masking").get("repeats") or 1,
-        "parts": _part(report, "model").get("parts"),
-        "sections": _sections(report),
+        "gate": _part(report, "model").get("parts"),
+        "sections": sections,
         "bias": _bias_tables(report),
-        "worst_samples": _worst_samples(report),
-        "settings": _settings(report),
+        "settings": flat_settings(report.get("settings")),
     }
 
 
@@ -77,7 +67,7 @@ def _part(report: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     return report.get(key) or {}
 
 
-def _cards(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _cards(report: Mapping[str, Any]) -> list[Card]:
     """The three figures that are read first: what it is, the value, and the best baseline's."""
     cards = [
         ("concordance", "of the hidden calls filled in right", lambda v: percent(v)),
@@ -93,7 +83,7 @@ def _cards(report: Mapping[str, Any]) -> list[dict[str, Any]]:
             continue
         best = _best_baseline(report, metric)
         beside = f"best simple method: {text(best)}" if best is not None else ""
-        shown.append({"value": text(ours), "words": words, "beside": beside})
+        shown.append(Card(text(ours), words, beside))
     return shown
 
 
@@ -138,6 +128,7 @@ def _facts_of_imputation(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]
     source = SOURCES.get(source, source)
     yield "Imputation", f"{source} ({name})" if name else source
     yield "Probabilities", PROBABILITIES.get(probabilities, probabilities)
+    yield "What the gate chose", model.get("parts") or ""
     if model.get("left_missing"):
         yield "Left missing", f"{model['left_missing']:,} of the scored calls; they count as wrong"
     for method, settings in _part(report, "chosen").items():
@@ -193,11 +184,13 @@ def _sections(report: Mapping[str, Any]) -> list[dict[str, Any]]:
          [popgen_figures.draws, popgen_figures.heterozygosity, popgen_figures.fst, popgen_figures.spectrum]),
         ("pca", "Do samples with many missing calls drift?", [popgen_figures.pca]),
     ]  # fmt: skip
+    tables = {"accuracy": _worst_samples(report), "depth": _depth_table(report), "downstream": _draws_table(report)}
     sections = []
     for name, title, makers in plan:
         made = [figure for maker in makers for figure in _as_list(maker(report))]
-        if made or (name == "depth" and _depth_table(report)):
-            sections.append({"id": name, "title": title, "figures": made})
+        beside = tables.get(name)
+        if made or (name == "depth" and beside):
+            sections.append({"id": name, "title": title, "figures": made, "tables": [beside] if beside else []})
     return sections
 
 
@@ -214,38 +207,45 @@ def _bias_tables(report: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     views = [view for view in VIEW_ORDER if view in (bias.get("views") or VIEW_ORDER)]
     drift = _part(_part(bias, "pca"), "drift").get("sentence")
-    statistics = {"ho": "Ho", "he": "He", "fis": "FIS"}
-    rows = bias.get("heterozygosity") or ()
-    heterozygosity = [
-        {
-            "name": f"{row['population']} ({row['samples']})",
-            "statistic": name,
-            "values": [_part(row, v).get(key) for v in views],
-        }
-        for row in rows
-        for key, name in statistics.items()
-        if any(is_number(_part(row, v).get(key)) for v in views)
-    ]
+    columns = [labels.VIEWS[view] for view in views]
     pairs = bias.get("fst") or ()
+    tables = []
+    if heterozygosity := _heterozygosity_rows(bias.get("heterozygosity") or (), views):
+        head = ("population (samples)", "statistic", *columns)
+        tables.append(Table("Heterozygosity", "Heterozygosity by population", head, heterozygosity, n_names=2))
+    if pairs:
+        rows = [_row(f"{row['population_1']} – {row['population_2']}", row, views) for row in pairs[:MAX_PAIRS]]
+        caption = "Weir and Cockerham's Fst by pair of populations"
+        tables.append(Table("Fst", caption, ("pair", *columns), rows))
     return {
         "sentences": [s for s in bias.get("sentences") or () if s != drift],
         "drift": drift,
         "truth_lacks": "imputed_same_cells" in views,
-        "views": [labels.VIEWS[view] for view in views],
-        "heterozygosity": heterozygosity,
-        "fst": [
-            {"name": f"{row['population_1']} – {row['population_2']}", "values": [row.get(v) for v in views]}
-            for row in pairs[:MAX_PAIRS]
-        ],
+        "tables": tables,
         "more_pairs": max(0, len(pairs) - MAX_PAIRS),
     }
+
+
+def _heterozygosity_rows(rows: Sequence[Mapping[str, Any]], views: Sequence[str]) -> list[list[str]]:
+    """A row for each population and statistic that is known of it."""
+    return [
+        [f"{row['population']} ({row['samples']})", name, *(number(_part(row, view).get(key)) for view in views)]
+        for row in rows
+        for key, name in (("ho", "Ho"), ("he", "He"), ("fis", "FIS"))
+        if any(is_number(_part(row, view).get(key)) for view in views)
+    ]
+
+
+def _row(name: str, row: Mapping[str, Any], keys: Sequence[str]) -> list[str]:
+    """A name, and numbers as texts."""
+    return [name, *(number(row.get(key)) for key in keys)]
 
 
 def _by_reads(report: Mapping[str, Any]) -> bool:
     return _part(report, "masking").get("scored_by") == "reads"
 
 
-def _depth_table(report: Mapping[str, Any]) -> dict[str, Any] | None:
+def _depth_table(report: Mapping[str, Any]) -> Table | None:
     """Rows of a depth and a method; columns for the figures that there are. None without depths."""
     rows = [row for row in report.get("strata") or () if row.get("stratum") == "depth"]
     if not rows:
@@ -261,46 +261,55 @@ def _depth_table(report: Mapping[str, Any]) -> dict[str, Any] | None:
     levels = list(dict.fromkeys(row["level"] for row in rows))
     order = sorted(rows, key=lambda row: levels.index(row["level"]))
     table = [
-        {
-            "depth": row["level"],
-            "n": row["n"],
-            "method": labels.method_name(report, row["method"], short=True),
-            "ours": row["method"] == MODEL,
-            "values": [row.get(key) for key in columns],
-        }
+        [
+            row["level"],
+            labels.method_name(report, row["method"], short=True),
+            f"{row['n']:,}",
+            *(number(row.get(key)) for key in columns),
+        ]
         for row in order
     ]
-    return {"columns": list(columns.values()), "rows": table}
+    caption = (
+        "By depth: how many reads the file has of the cell. Expected accuracy is what a method's own probabilities "
+        "promise."
+    )
+    ours = [i for i, row in enumerate(order) if row["method"] == MODEL]
+    return Table(
+        "By depth of the cell", caption, ("reads", "method", "cells", *columns.values()), table, ours, n_names=2
+    )
 
 
-def _draws_table(report: Mapping[str, Any]) -> dict[str, Any] | None:
+def _draws_table(report: Mapping[str, Any]) -> Table | None:
     """A row a statistic, a column a view: true calls, those left visible, the likeliest genotypes, and draws."""
     found = _part(_part(report, "bias"), "draws")
     if not found:
         return None
     names = {view: labels.VIEWS[view] for view in VIEW_ORDER} | {"spread": "spread between draws"}
     keys = [key for key in names if any(is_number(row.get(key)) for row in found["rows"])]
-    rows = [{"name": STATISTICS[row["statistic"]], "values": [row.get(key) for key in keys]} for row in found["rows"]]
-    return {"n": found["n"], "columns": [names[key] for key in keys], "rows": rows}
+    rows = [_row(STATISTICS[row["statistic"]], row, keys) for row in found["rows"]]
+    caption = (
+        f"Filled with the likeliest genotypes (imputed), or drawn from the posterior, the mean of {found['n']} draws: "
+        "means over populations, and over their pairs for Fst. Rare: loci with a minor allele frequency above 0 and up "
+        "to 0.05."
+    )
+    return Table("The likeliest genotypes and draws", caption, ("statistic", *(names[key] for key in keys)), rows)
 
 
-def _worst_samples(report: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+def _worst_samples(report: Mapping[str, Any]) -> Table | None:
     rows = [row for row in report.get("samples") or () if is_number(row.get("concordance"))]
-    keys = ("sample", "population", "missing_share", "n", "concordance", "nrd", "log_loss")
+    if not rows:
+        return None
     worst = sorted(rows, key=lambda row: row["concordance"])[:WORST_SAMPLES]
-    return [{key: row.get(key) for key in keys} for row in worst]
-
-
-def _settings(report: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Dotted settings and their values, where the report holds them under `settings`."""
-    flat: list[tuple[str, str]] = []
-
-    def walk(prefix: str, thing: object) -> None:
-        if isinstance(thing, Mapping):
-            for key, inner in thing.items():
-                walk(f"{prefix}.{key}" if prefix else str(key), inner)
-        else:
-            flat.append((prefix, str(thing)))
-
-    walk("", report.get("settings") or {})
-    return flat
+    table = [
+        [
+            row.get("sample"),
+            row.get("population") or "–",
+            percent(row.get("missing_share")),
+            row["n"] if row.get("n") is not None else "–",
+            *(number(row.get(key)) for key in ("concordance", "nrd", "log_loss")),
+        ]
+        for row in worst
+    ]
+    caption = f"The {len(worst)} samples of the lowest concordance; every sample is in the tables beside this page."
+    columns = ("sample", "population", "calls missing", "scored", "concordance", "NRD", "log loss")
+    return Table("Samples filled in worst", caption, columns, table, n_names=2)

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from imputevae_cli.cli.summary import model_in_words
+from imputevae_cli.report.model_in_words import model_in_words
 
 IDLE = "adds 0.0000 nats a call, 0.0001 at most"
 

@@ -1,0 +1,282 @@
+"""`train --as-panel`, and `impute --add-loci` or `--panel`: packing a reference panel, and filling from one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from imputevae_cli.cli import session as this
+from imputevae_cli.cli.options import Common
+from imputevae_cli.errors import ConfigError, InputError
+from imputevae_cli.log import logger
+
+if TYPE_CHECKING:
+    from imputevae_cli.cli.outputs import Outputs
+    from imputevae_cli.cli.session import Session
+    from imputevae_cli.cli.summary import Stopwatch
+    from imputevae_cli.config import Config
+    from imputevae_cli.data.genotypes import GenotypeMatrix
+    from imputevae_cli.io.vcf_haplotypes import HaplotypeFile
+    from imputevae_cli.panels.imputation import PanelImputation
+    from imputevae_cli.panels.match import PanelMatch
+    from imputevae_cli.panels.merging import Calling
+    from imputevae_cli.panels.pack import Packed
+    from imputevae_cli.panels.store import PanelStore
+
+
+@dataclass(frozen=True)
+class PanelRun:
+    """The options of a run that fills from a panel.
+
+    panel: a file of any kind; model: a packed panel, the one or the other. without_effect: options that have no meaning
+    here, and what was given for them. only_panel_loci: leave out loci that INPUT alone has.
+    """
+
+    input: str | None
+    panel: Path | None
+    model: Path | None
+    popmap: Path | None
+    map: Path | None
+    likelihoods: str | None
+    without_effect: Mapping[str, object]
+    only_panel_loci: bool = False
+
+    def check(self) -> None:
+        """Raise ConfigError for options that do not go together."""
+        if self.panel is not None and self.model is not None:
+            raise ConfigError("give --panel, or --model with --add-loci, not both")
+        if self.panel is None and self.model is None:
+            raise ConfigError("--add-loci needs the panel: give --model PANEL.ivae, or --panel in place of both")
+        if given := [name for name, value in self.without_effect.items() if value]:
+            raise ConfigError(f"{given[0]} has no meaning where loci are filled from a panel; leave it out")
+
+    @property
+    def reads(self) -> dict[str, str | Path | None]:
+        """For `Files.reads`."""
+        paths: dict[str, str | Path | None] = {"INPUT": self.input, "--popmap": self.popmap, "--map": self.map}
+        return paths | {"--panel": self.panel, "--model": self.model}
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A panel and the targets that it is to fill, matched."""
+
+    store: PanelStore
+    targets: GenotypeMatrix
+    match: PanelMatch
+    pool: ThreadPoolExecutor
+
+
+def train_panel(common: Common, input: str | None, output: str | None, popmap: Path | None) -> None:
+    """Pack INPUT as a reference panel."""
+    from imputevae_cli.cli.finished import check_outputs
+    from imputevae_cli.cli.summary import Stopwatch, cost_rows, show_table
+    from imputevae_cli.io.paths import Files
+
+    def files(config: Config) -> Files:
+        out = this.output_path(output, config, ".ivae")
+        if out == "-":
+            raise ConfigError("train writes a file, which is not for standard output; give -o a file name")
+        return Files({"INPUT": input, "--popmap": popmap}, {"-o": out})
+
+    clock = Stopwatch()
+    session = this.start(common, files)
+    path = this.output_path(output, session.config, ".ivae")
+    if check_outputs(path, session, _command_of_panel) is None:
+        return
+    if input is None:
+        raise ConfigError("no INPUT: give the panel as VCF, VCF.gz or BCF, or - for standard input")
+    if common.dry_run:
+        _show_what_would_be_packed(_haplotypes_of(input, common, popmap))
+        return
+    with ThreadPoolExecutor(session.threads) as pool:
+        packed = _pack(_haplotypes_of(input, common, popmap), path, session, pool)
+    rows = [*_panel_rows(packed), ("Panel", path), *cost_rows(clock)]
+    show_table("Packed", rows, common.quiet)
+
+
+def _haplotypes_of(source: str, common: Common, popmap: Path | None) -> HaplotypeFile:
+    """The samples and regions of a file that the options ask for."""
+    from imputevae_cli.io.vcf_haplotypes import HaplotypeFile
+
+    pops = common.include_pops.split(",") if common.include_pops else None
+    chosen: dict[str, Any] = {"samples": this.chosen_samples(common), "popmap": popmap, "include_pops": pops}
+    return HaplotypeFile.open(source, **chosen, region=this.chosen_regions(common))
+
+
+def _show_what_would_be_packed(file: HaplotypeFile) -> None:
+    from imputevae_cli.cli.summary import show_table
+    from imputevae_cli.panels.pack import is_phased
+
+    phase = "the file's" if is_phased(file) else "to be found: the file has none"
+    rows = [("Samples", f"{len(file.samples):,}"), ("Phase", phase)]
+    show_table("Dry run: nothing was written", rows, quiet=False)
+
+
+def _pack(file: HaplotypeFile, path: str | Path, session: Session, pool: ThreadPoolExecutor) -> Packed:
+    from imputevae_cli import __version__
+    from imputevae_cli.panels.pack import Packing, pack_panel
+
+    config = session.config
+    made = {"software_version": __version__, "command": session.command}
+    packed = pack_panel(file, path, Packing(config.panels, config.io.seed, pool, made, session.progress))
+    for reason, count in packed.left_out.items():
+        logger.info("%s: %s records are left out of the panel: %s", file.name, f"{count:,}", reason)
+    phase = "its own phase is used" if packed.phased else "it has no phase, which was found here"
+    logger.info("%s: %s", file.name, phase)
+    if packed.n_unphased:
+        logger.info("%s: %s heterozygotes without phase are taken as written", file.name, f"{packed.n_unphased:,}")
+    return packed
+
+
+def _command_of_panel(path: Path) -> str | None:
+    """See `CommandOf`, of a packed panel."""
+    from imputevae_cli.panels.store import PanelStore
+
+    return str(PanelStore(path).made["command"])
+
+
+def _panel_rows(packed: Packed) -> list[tuple[str, str]]:
+    rows = [
+        ("Samples", f"{len(packed.samples):,}, {2 * len(packed.samples):,} haplotypes"),
+        ("Loci", f"{packed.n_loci:,}, on {packed.n_chroms:,} chromosome{'s' * (packed.n_chroms > 1)}"),
+        ("Phase", "the file's" if packed.phased else "found here: the file has none"),
+    ]
+    if packed.n_missing:
+        rows.append(("Missing alleles, filled", f"{packed.n_missing:,}"))
+    if packed.left_out:
+        rows.append(("Records left out", f"{sum(packed.left_out.values()):,}"))
+    return rows
+
+
+@contextmanager
+def opened(run: PanelRun, session: Session) -> Iterator[Opened]:
+    """The panel, packed if it is not, and the targets; what a user should know of both is said in the log."""
+    from imputevae_cli.panels.match import match_panel
+
+    with ThreadPoolExecutor(session.threads) as pool:
+        store = _store(run, session, pool)
+        targets = this.read(run.input, run.popmap, session, context=None, least_samples=1)
+        _check_targets(targets)
+        match = match_panel(targets, store)
+        assert targets.source is not None  # they were read from a file
+        for line in match.lines(targets.loci):
+            logger.info("%s: %s", targets.source.name, line)
+        for line in match.warnings(targets.loci):
+            logger.warning("%s: %s", targets.source.name, line)
+        shared = len(set(targets.samples) & set(store.samples))
+        if shared:
+            logger.warning(
+                "%s: samples that are in the panel too, by name, and are copied from themselves: %s",
+                targets.source.name,
+                f"{shared:,}",
+            )
+        yield Opened(store, targets, match, pool)
+
+
+def _store(run: PanelRun, session: Session, pool: ThreadPoolExecutor) -> PanelStore:
+    """The packed panel; one of another kind is packed into a temporary folder."""
+    import tempfile
+
+    from imputevae_cli.io.vcf_haplotypes import HaplotypeFile
+    from imputevae_cli.panels.store import PanelStore
+    from imputevae_cli.runtime.panel_file import is_panel
+
+    if run.model is not None:
+        return PanelStore(run.model)
+    assert run.panel is not None  # it was checked
+    if is_panel(run.panel):
+        return PanelStore(run.panel)
+    path = Path(tempfile.mkdtemp(prefix="imputevae-panel-")) / "panel.ivae"
+    _pack(HaplotypeFile.open(run.panel), path, session, pool)
+    return PanelStore(path)
+
+
+def _check_targets(targets: GenotypeMatrix) -> None:
+    """Raise InputError for targets that cannot be filled from a panel."""
+    name = targets.source.name if targets.source else "genotypes"
+    if targets.ploidy != 2 or targets.haploid is not None:
+        raise InputError(
+            f"{name}: has calls that are not diploid, and a panel fills diploid ones alone; leave those chromosomes "
+            "out (--region, or `bcftools view -t ^X`)"
+        )
+    codes, pos = targets.loci.chrom_codes, targets.loci.pos
+    falls = (codes[1:] == codes[:-1]) & (pos[1:] < pos[:-1])
+    if falls.any() or len(set(targets.loci.chrom)) < codes[-1] + 1:
+        raise InputError(f"{name}: is not sorted, and loci are to be put in between; sort it with `bcftools sort`")
+
+
+def imputation_of(found: Opened, run: PanelRun, session: Session) -> PanelImputation:
+    """The targets filled from the panel, window by window as they are asked for."""
+    from imputevae_cli.data.genetic_map import GeneticMap
+    from imputevae_cli.panels.imputation import How, PanelImputation
+
+    genetic_map = GeneticMap.read(run.map) if run.map else None
+    config = session.config
+    how = How(config.panels, config.io.seed, found.pool, genetic_map)
+    return PanelImputation(found.store, found.targets, found.match, how)
+
+
+def impute_from_panel(
+    common: Common, run: PanelRun, output: list[str] | None, output_type: str | None, calling: Calling
+) -> None:
+    """Fill INPUT's missing calls and add the panel's other loci."""
+    from imputevae_cli.cli.outputs import Outputs
+    from imputevae_cli.cli.summary import Stopwatch
+    from imputevae_cli.imputed import check_call
+    from imputevae_cli.io.paths import Files
+
+    def outputs_of(config: Config) -> Outputs:
+        run.check()
+        check_call(calling.call)
+        paths = output or [this.output_path(None, config, ".vcf.gz")]
+        outputs = Outputs.of(paths, output_type, 0, "relaxed")
+        if len(paths) > 1 or not outputs.kinds[0].is_vcf:
+            raise ConfigError("loci are added to one VCF, VCF.gz or BCF; convert that, such as with plink2 or bcftools")
+        return outputs
+
+    def files(config: Config) -> Files:
+        return Files(run.reads, dict(outputs_of(config).writes))
+
+    clock = Stopwatch()
+    session = this.start(common, files, {"io.likelihoods": run.likelihoods})
+    outputs = outputs_of(session.config)
+    if outputs.check_places(session) is None:
+        return
+    with opened(run, session) as found:
+        if common.dry_run:
+            _show_dry_run(found, imputation_of(found, run, session), clock)
+            return
+        _write(found, run, session, outputs, calling, clock)
+
+
+def _write(found: Opened, run: PanelRun, session: Session, outputs: Outputs, calling: Calling, clock: Any) -> None:
+    from imputevae_cli import __version__
+    from imputevae_cli.cli.panel_summary import show_added
+    from imputevae_cli.io.vcf_merged import Merging, write_merged
+    from imputevae_cli.panels.merging import AddedLoci, TypedLoci
+
+    how = (outputs.kinds[0].key, session.command, __version__, session.threads)
+    imputation = imputation_of(found, run, session)
+    with session.progress.task("filling windows of the panel", imputation.n_windows) as task:
+        imputation.on_window = task.advance
+        typed, added = TypedLoci(imputation, calling), AddedLoci(imputation, found.targets, calling)
+        merging = Merging(*how, session.progress, calling.refine, run.only_panel_loci)
+        written = write_merged(outputs.first, typed, added, merging)
+    show_added(found, written, added.expected, outputs.first, clock, session.common.quiet)
+
+
+def _show_dry_run(found: Opened, imputation: PanelImputation, clock: Stopwatch) -> None:
+    """Time and memory as the first window suggests."""
+    from imputevae_cli.cli.panel_summary import show_panel_estimate
+    from imputevae_cli.cli.summary import Stopwatch
+
+    to_here, one = clock.seconds(), Stopwatch()
+    first = next((chrom for chrom in imputation.chroms if chrom.windows), None)
+    if first is not None:
+        imputation.fill(first, 0)
+    show_panel_estimate(found, imputation, to_here + imputation.n_windows * one.seconds())

@@ -1,0 +1,164 @@
+"""Which loci of the targets a panel has: by chromosome, position and alleles, whatever their order and strand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix, Loci
+from imputevae_cli.errors import CheckpointError
+from imputevae_cli.panels.store import PanelStore
+
+PREFIX = "chr"
+STRAND = str.maketrans("ACGTacgt", "TGCAtgca")
+LEAST_GAP, STANDARD_ERRORS = 0.2, 4.0
+"""Frequencies of an A/T or C/G locus that differ by more than both say that the strands do, if the other strand fits
+better: a fifth is what continents differ by at few loci, and four standard errors rule out chance."""
+
+SAME, EXCHANGED, OTHER_STRAND = 0, 1, 2
+"""How alleles agree; OTHER_STRAND + EXCHANGED is both."""
+
+
+@dataclass(frozen=True)
+class PanelMatch:
+    """The targets' loci in the panel.
+
+    place: int64 (l,), the locus's place on its chromosome of the panel, -1 where it has none. Places rise within a
+    chromosome. exchanged: bool (l,), whether the panel's ALT is the targets' REF. chroms: the targets' chromosomes that
+    the panel has -> the panel's names. n_exchanged, n_other_strand: loci so matched. doubtful: int64, A/T and C/G loci
+    that are not used since their frequencies fit the other strand.
+    """
+
+    place: np.ndarray
+    exchanged: np.ndarray
+    chroms: dict[str, str] = field(default_factory=dict)
+    n_other_strand: int = 0
+    doubtful: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    @property
+    def typed(self) -> np.ndarray:
+        """bool (l,): loci that the panel has."""
+        return self.place >= 0
+
+    @property
+    def n_exchanged(self) -> int:
+        return int((self.exchanged & self.typed).sum())
+
+    def lines(self, loci: Loci) -> list[str]:
+        """What a user should know, a sentence each. loci: the targets'."""
+        typed, n_loci = self.typed, len(self.place)
+        lines = [f"{int(typed.sum()):,} of {n_loci:,} loci are in the panel"]
+        renamed = [(mine, theirs) for mine, theirs in self.chroms.items() if mine != theirs]
+        if renamed:
+            lines.append(f"chromosomes have other names in the panel: {renamed[0][0]} is {renamed[0][1]} there")
+        if self.n_exchanged:
+            lines.append(f"REF and ALT are exchanged in the panel at {self.n_exchanged:,} loci; INPUT's are written")
+        if self.n_other_strand:
+            lines.append(f"{self.n_other_strand:,} loci are of the other strand in the panel; INPUT's is written")
+        return lines
+
+    def warnings(self, loci: Loci) -> list[str]:
+        """What may be wrong with the targets, a sentence each."""
+        if not len(self.doubtful):
+            return []
+        first = self.doubtful[0]
+        return [
+            f"{len(self.doubtful):,} A/T or C/G loci, such as {loci.chrom[first]}:{loci.pos[first]}, have frequencies "
+            "that fit the panel's other strand; they are not used, and pass through"
+        ]
+
+
+def panel_name(chrom: str, known: tuple[str, ...]) -> str | None:
+    """What the panel calls a chromosome: the same, or with or without `chr`; None where it has none."""
+    other = chrom.removeprefix(PREFIX) if chrom.startswith(PREFIX) else PREFIX + chrom
+    return next((name for name in (chrom, other) if name in known), None)
+
+
+def match_panel(genotypes: GenotypeMatrix, store: PanelStore) -> PanelMatch:
+    """Raises CheckpointError where the panel has none of the loci."""
+    loci = genotypes.loci
+    place = np.full(len(loci), -1, np.int64)
+    exchanged = np.zeros(len(loci), bool)
+    chroms: dict[str, str] = {}
+    doubtful: list[np.ndarray] = []
+    n_other_strand = 0
+    for chrom in dict.fromkeys(loci.chrom.tolist()):
+        name = panel_name(chrom, store.chroms)
+        if name is None:
+            continue
+        here = np.flatnonzero(loci.chrom == chrom)
+        found, how = _match_chromosome(loci.take(here), store, name)
+        wrong = _doubtful(genotypes, here, found, how, store, name)
+        doubtful.append(here[wrong])
+        found[wrong] = -1
+        if (found >= 0).any():
+            chroms[chrom] = name
+        place[here], exchanged[here] = found, how % 2 == EXCHANGED
+        n_other_strand += int(((how >= OTHER_STRAND) & (found >= 0)).sum())
+    if not chroms:
+        file = genotypes.source.name if genotypes.source else "genotypes"
+        raise CheckpointError(
+            f"{store.path}: has none of the {len(loci):,} loci of {file} (by chromosome, position and alleles; the "
+            f"panel's chromosomes are {', '.join(store.chroms[:3])}); give a panel of the same reference genome"
+        )
+    return PanelMatch(place, exchanged, chroms, n_other_strand, np.concatenate(doubtful))
+
+
+def _match_chromosome(loci: Loci, store: PanelStore, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """The place of each locus of a chromosome in the panel, int64 (l,), -1 for none, and how alleles agree, int64."""
+    positions = store.positions(name)
+    near = np.flatnonzero(np.isin(positions, loci.pos))
+    panel = store.loci(name, near)
+    by_pos: dict[int, list[int]] = {}
+    for i, pos in enumerate(panel.pos.tolist()):
+        by_pos.setdefault(pos, []).append(i)
+    place, how = np.full(len(loci), -1, np.int64), np.zeros(len(loci), np.int64)
+    last = -1
+    for i, (pos, ref, alt) in enumerate(zip(loci.pos.tolist(), loci.ref, loci.alt, strict=True)):
+        free = [j for j in by_pos.get(pos, ()) if near[j] > last]  # each once, and in order
+        ways = {j: _agreement(ref, alt, panel.ref[j], panel.alt[j]) for j in free}
+        fitting = {j: way for j, way in ways.items() if way is not None}
+        if fitting:
+            best = min(fitting, key=lambda j: (fitting[j], j))
+            place[i], how[i] = near[best], fitting[best]
+            last = int(near[best])
+    return place, how
+
+
+def _agreement(ref: str, alt: str, panel_ref: str, panel_alt: str) -> int | None:
+    """How two alleles agree with the panel's; None where they do not. Only SNPs have another strand, and A/T and C/G,
+    which look the same on it, are taken for exchanged alleles."""
+    strands = [(panel_ref, panel_alt)]
+    if len(ref) == len(alt) == 1:
+        strands.append((panel_ref.translate(STRAND), panel_alt.translate(STRAND)))
+    for strand, (one, other) in zip((SAME, OTHER_STRAND), strands, strict=False):
+        if (ref, alt) == (one, other):
+            return strand
+        if (ref, alt) == (other, one):
+            return strand + EXCHANGED
+    return None
+
+
+def _doubtful(
+    genotypes: GenotypeMatrix, here: np.ndarray, found: np.ndarray, how: np.ndarray, store: PanelStore, name: str
+) -> np.ndarray:
+    """bool (l,): A/T and C/G loci whose frequencies fit the panel's other strand.
+
+    here: int64 (l,), the loci of one chromosome; found, how: int64 (l,), see `_match_chromosome`.
+    """
+    ref, alt = genotypes.loci.ref[here], genotypes.loci.alt[here]
+    ambiguous = np.array([r.translate(STRAND) == a and len(r) == 1 for r, a in zip(ref, alt, strict=True)], bool)
+    ambiguous &= found >= 0
+    calls = genotypes.calls[:, here[ambiguous]]
+    n_alleles = 2 * (calls != MISSING).sum(axis=0)
+    count = np.where(calls == MISSING, 0, calls).sum(axis=0, dtype=np.int64)
+    ours = count / np.maximum(n_alleles, 1)
+    ours = np.where(how[ambiguous] % 2 == EXCHANGED, 1 - ours, ours)
+    theirs = store.alt_counts(name)[found[ambiguous]] / store.n_haplotypes
+    gap = np.abs(ours - theirs)
+    pooled = (count + store.alt_counts(name)[found[ambiguous]] + 1) / (n_alleles + store.n_haplotypes + 2)
+    error = np.sqrt(pooled * (1 - pooled) * (1 / np.maximum(n_alleles, 1) + 1 / store.n_haplotypes))
+    wrong = np.zeros(len(here), bool)
+    wrong[ambiguous] = (gap > np.maximum(LEAST_GAP, STANDARD_ERRORS * error)) & (np.abs(1 - ours - theirs) < gap)
+    return wrong

@@ -1,0 +1,55 @@
+"""Haplotypes of a file: alleles in their order, phase, and what is left out."""
+
+import numpy as np
+import pytest
+from vcf_maker import HEADER, record, vcf, write
+
+from imputevae_cli.errors import InputError
+from imputevae_cli.io.vcf_haplotypes import NO_DIPLOID, SEVERAL_ALT, HaplotypeFile
+from imputevae_cli.io.vcf_reader import NO_ALT
+
+
+def opened(tmp_path, text, mode="vcf", **options):
+    return HaplotypeFile.open(write(tmp_path / "panel.vcf", text, mode), **options)
+
+
+@pytest.mark.parametrize("mode", ["vcf", "bgzf", "bcf"])
+def test_alleles_keep_their_order_and_their_phase(tmp_path, mode):
+    text = vcf(record("0|1 1|0 0/1", pos=5), record("1|1 .|. 0|.", pos=9, ref="C", alt="CTT"))
+    (block,) = opened(tmp_path, text, mode).blocks()
+    assert block.alleles.tolist() == [[0, 1, 1, 0, 0, 1], [1, 1, -1, -1, 0, -1]]
+    assert block.phased[0].tolist() == [True, True, False]
+    assert block.heterozygous.tolist() == [[True, True, True], [False, False, False]]
+    assert (block.chrom, block.pos.tolist(), block.ref, block.alt) == ("1", [5, 9], ["A", "C"], ["G", "CTT"])
+
+
+def test_a_call_may_begin_with_its_phase(tmp_path):
+    text = vcf(record("|0|1 1|0 /0/1"), header=HEADER.replace("VCFv4.2", "VCFv4.4"))
+    (block,) = opened(tmp_path, text).blocks()
+    assert block.alleles.tolist() == [[0, 1, 1, 0, 0, 1]]
+    assert block.phased.tolist() == [[True, True, False]]
+
+
+def test_what_cannot_be_part_of_a_panel_is_counted(tmp_path):
+    lines = record("0|0 0|1 1|1", pos=1), record("0|0 0|2 1|1", pos=2, alt="G,T"), record("0 1 0|1", pos=3)
+    file = opened(tmp_path, vcf(*lines, record("0|0 0|0 0|0", pos=4, alt=".")))
+    blocks = list(file.blocks())
+    assert [block.pos.tolist() for block in blocks] == [[1]]
+    assert {reason: n for reason, n in file.left_out.items() if n} == {SEVERAL_ALT: 1, NO_DIPLOID: 1, NO_ALT: 1}
+    assert len(list(file.blocks())) == 1  # a second walk
+
+
+def test_samples_and_regions_are_chosen(tmp_path):
+    text = vcf(*(record("0|1 1|0 1|1", chrom, pos) for chrom in "12" for pos in (10, 20)))
+    file = opened(tmp_path, text, samples=["a", "c"], region=["1:15-", "2:1-15"])
+    blocks = list(file.blocks())
+    assert file.samples == ("a", "c")
+    assert [(block.chrom, block.pos.tolist()) for block in blocks] == [("1", [20]), ("2", [10])]
+    assert np.concatenate([block.alleles for block in blocks]).tolist() == [[0, 1, 1, 1]] * 2
+
+
+@pytest.mark.parametrize("places", [[("1", 9), ("1", 5)], [("1", 5), ("2", 5), ("1", 9)]])
+def test_a_file_out_of_order_is_refused(tmp_path, places):
+    file = opened(tmp_path, vcf(*(record("0|1 1|0 1|1", chrom, pos) for chrom, pos in places)))
+    with pytest.raises(InputError, match="out of order; sort it with `bcftools sort`"):
+        list(file.blocks())
