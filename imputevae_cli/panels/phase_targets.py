@@ -17,7 +17,7 @@ from imputevae_cli.panels.settings import PanelSettings
 
 PHASING = Schedule(core=512, halo=96, scales=(300, 600), start_rate=0.1, refresh=1)
 """But for what the settings say."""
-MOST_SWITCH, LEAST_SWITCHES = 0.9, 1e-6
+MOST_SWITCH, LEAST_SWITCHES, LEAST_SPAN = 0.9, 1e-6, 1e-9
 NO_DOSES = np.zeros((0, 2), np.uint16)
 
 
@@ -40,7 +40,7 @@ def phase(targets: Cohort, panel: np.ndarray, settings: PanelSettings, seed: int
     chain = Chain(chain_inputs(targets, panel), _schedule(settings), seed)
     found = draws(chain, _kept(settings), pool)
     steps = _steps(chain.switch)
-    span = max(float(targets.positions[-1] - targets.positions[0]), 1.0)
+    span = max(float(targets.positions[-1] - targets.positions[0]), LEAST_SPAN)
     rate = max(steps.sum(), LEAST_SWITCHES) / span
     return Phasings(found, steps / rate, rate)
 
