@@ -19,6 +19,8 @@ from imputevae_cli.panels.settings import PanelSettings
 from imputevae_cli.panels.typed_cells import TypedCells
 from imputevae_cli.panels.window import PanelFill, PanelWindow
 
+MOST_HAPLOTYPES = 1 << 16
+"""States of the panel are numbered in two bytes."""
 UNCERTAIN_ERROR = 1e-3
 """The chance that a copied allele differs, where the targets' calls are uncertain."""
 __all__ = ["PanelFill", "PanelWindow", "fill_window"]
@@ -32,7 +34,7 @@ def fill_window(
     targets: N diploid samples at the window's T typed loci; their evidence counts where they have any. Where a genotype
     is known for certain its probability is 1. The same seed gives the same numbers at any number of threads, and
     whatever part of the window is wanted. Raises InputError where the window has no typed locus, or another number of
-    them than the targets have.
+    them than the targets have, for targets that are not diploid, and for more than MOST_HAPLOTYPES haplotypes.
     """
     if targets.n_loci != len(window.typed) or not len(window.typed):
         raise InputError(
@@ -41,6 +43,10 @@ def fill_window(
         )
     if targets.ploidy != 2:
         raise InputError("a panel fills diploid samples only: write haploid calls as homozygotes, or leave them out")
+    if len(window.haplotypes) > MOST_HAPLOTYPES:
+        raise InputError(
+            f"the panel has {len(window.haplotypes)} haplotypes, and {MOST_HAPLOTYPES} are handled: pack fewer samples"
+        )
     phasings = phase(targets, window.haplotypes[:, window.typed], settings, seed, pool)
     window = window.with_distances(phasings.distances)
     gaps, typed = Gaps.of(window), TypedCells.of(window, targets)

@@ -11,7 +11,7 @@ import pytest
 from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.data.evidence import Evidence
 from imputevae_cli.errors import InputError
-from imputevae_cli.panels.fill import PanelFill, PanelWindow, fill_window
+from imputevae_cli.panels.fill import MOST_HAPLOTYPES, PanelFill, PanelWindow, fill_window
 from imputevae_cli.panels.impute_haplotypes import Gaps, HaplotypeFiller, States
 from imputevae_cli.panels.phase_panel import phase_panel
 from imputevae_cli.panels.settings import PanelSettings
@@ -84,6 +84,13 @@ def test_haploid_targets_are_refused_plainly() -> None:
     window, targets, _ = mosaic_case()
     with pytest.raises(InputError, match="diploid"):
         filled(window, replace(targets, ploidy=1))
+
+
+def test_more_haplotypes_than_can_be_numbered_are_refused() -> None:
+    window, targets, _ = mosaic_case()
+    many = np.broadcast_to(window.haplotypes[:1], (MOST_HAPLOTYPES + 2, window.haplotypes.shape[1]))
+    with pytest.raises(InputError, match="pack fewer samples"):
+        filled(replace(window, haplotypes=many), targets)
 
 
 def test_the_kernel_is_a_plain_forward_backward_over_all_loci() -> None:
