@@ -38,6 +38,7 @@ DATA = {
     "cross250": "250 x 1,524, four-founder cross",
     "chr1": "255 x 5,910, human array",
     "maize": "281 x 2,902, inbred maize",
+    "ril280": "280 x 3,670, simulated nested inbred lines",
     "turtle": "214 x 12,300, box turtle ddRAD",
     "rad200": "198 x 7,091, simulated RAD",
     "oak2sp": "197 x 400, two oak species",
@@ -45,7 +46,7 @@ DATA = {
     "tb": "150 x 495, haploid bacteria",
 }
 """The cases of the benchmarks: samples x loci, and what they are."""
-LINKED = ("wgs60", "wgs300", "wgs1500", "cross250", "chr1", "maize")
+LINKED = ("wgs60", "wgs300", "wgs1500", "cross250", "chr1", "maize", "ril280")
 UNLINKED = ("turtle", "rad200", "oak2sp", "oakqs", "tb")
 LOW_DEPTH = {
     "lowdepth_chr20": "203 x 2,278, human chromosome 20, simulated reads at depth 1",
@@ -64,6 +65,7 @@ POLYPLOIDS = {
     "cross3x": "100 x 960, simulated triploids of 4x and 2x parents, depth 8",
 }
 """The polyploid cases, likewise."""
+PANELS = {"panel_chr20": "203 humans, 2,186 loci of 24,990"}
 METHODS = {"imputevae haplotype": "haplotype copying alone", "imputevae copying": "haplotype copying alone"}
 METHODS |= {"beagle": "Beagle 5.4", "PG-SUI ImputeVAE": "PG-SUI 1.8.7"}
 
@@ -360,7 +362,7 @@ def bench_linked() -> str:
     for case in LINKED:
         first = True
         for row in (row for row in rows if row["case"] == case):
-            if row["method"] in METHODS and "copying" in METHODS[row["method"]] and case != "maize":
+            if row["method"] in METHODS and "copying" in METHODS[row["method"]] and case not in ("maize", "ril280", "chr1"):
                 continue  # there `auto` chose the same
             name = METHODS.get(row["method"], f"**{row['method']}**")
             cells = [_figure(row["concordance"]), _figure(row["nrd"]), _figure(row["skill_r2"], 3)]
@@ -388,9 +390,9 @@ def bench_unlinked() -> str:
 
 
 def bench_accuracy() -> str:
-    """imputevae alone on data without linkage, from bench/results/accuracy.json."""
+    """imputevae alone on data without linkage, from bench/results/rad.json."""
     lines = ["| data | concordance | NRD | r2 | log loss | CPU s | peak MB |", "|---|---|---|---|---|---|---|"]
-    rows = {row["case"]: row for row in _rows("accuracy")}
+    rows = {row["case"]: row for row in _rows("rad") if row["method"] == "imputevae"}
     for case in UNLINKED:
         row = rows[case]
         cells = [
@@ -464,6 +466,20 @@ def bench_whole() -> str:
     return "\n".join(lines)
 
 
+def bench_panels() -> str:
+    """Loci that only the panel has, from bench/results/panels.json."""
+    lines = ["| targets | tool | NRD | r2 by minor-allele frequency | log loss | ECE | CPU s |", "|---" * 7 + "|"]
+    last = None
+    for row in _rows("panels"):
+        case = PANELS.get(row["case"], f"simulated, seed {row['case'].removeprefix('seed')}")
+        name = f"**{row['method']}**" if row["method"].startswith("imputevae") else "Beagle 5.4"
+        cells = [_figure(row["nrd"]), " / ".join(_figure(value, 3) for value in row["r2_by_maf"].values())]
+        cells += [_figure(row["log_loss"]), _figure(row["ece"]), f"{row['cpu_s']:.0f}"]
+        lines.append(f"| {case if case != last else ''} | {name} | {' | '.join(cells)} |")
+        last = case
+    return "\n".join(lines)
+
+
 def bench_scale() -> str:
     """Time and memory along samples and along loci, from bench/results/scale.json."""
     runs = json.loads((RESULTS / "scale.json").read_text())["runs"]
@@ -487,6 +503,7 @@ TABLES: dict[str, Callable[[], str]] = {
         bench_lowdepth,
         bench_polyploids,
         bench_whole,
+        bench_panels,
         bench_scale,
     )
 }
