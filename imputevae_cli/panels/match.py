@@ -15,6 +15,9 @@ STRAND = str.maketrans("ACGTacgt", "TGCAtgca")
 LEAST_GAP, STANDARD_ERRORS = 0.2, 4.0
 """Frequencies of an A/T or C/G locus that differ by more than both say that the strands do, if the other strand fits
 better: a fifth is what continents differ by at few loci, and four standard errors rule out chance."""
+ENOUGH = 20
+"""So many SNPs whose strand their alleles tell, all of the panel's, say that the A/T and C/G loci are of it too: their
+frequencies differ as populations do."""
 
 SAME, EXCHANGED, OTHER_STRAND = 0, 1, 2
 """How alleles agree; OTHER_STRAND + EXCHANGED is both."""
@@ -27,7 +30,7 @@ class PanelMatch:
     place: int64 (l,), the locus's place on its chromosome of the panel, -1 where it has none. Places rise within a
     chromosome. exchanged: bool (l,), whether the panel's ALT is the targets' REF. chroms: the targets' chromosomes that
     the panel has -> the panel's names. n_exchanged, n_other_strand: loci so matched. doubtful: int64, A/T and C/G loci
-    that are not used since their frequencies fit the other strand.
+    whose frequencies fit the other strand. uses_doubtful: whether these are used all the same, see ENOUGH.
     """
 
     place: np.ndarray
@@ -35,6 +38,7 @@ class PanelMatch:
     chroms: dict[str, str] = field(default_factory=dict)
     n_other_strand: int = 0
     doubtful: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    uses_doubtful: bool = False
 
     @property
     def typed(self) -> np.ndarray:
@@ -63,9 +67,12 @@ class PanelMatch:
         if not len(self.doubtful):
             return []
         first = self.doubtful[0]
+        what = "not used, and pass through"
+        if self.uses_doubtful:
+            what = "used, as no other locus is of that strand"
         return [
             f"{len(self.doubtful):,} A/T or C/G loci, such as {loci.chrom[first]}:{loci.pos[first]}, have frequencies "
-            "that fit the panel's other strand; they are not used, and pass through"
+            f"that fit the panel's other strand; they are {what}"
         ]
 
 
@@ -79,30 +86,37 @@ def match_panel(genotypes: GenotypeMatrix, store: PanelStore) -> PanelMatch:
     """Raises CheckpointError where the panel has none of the loci."""
     loci = genotypes.loci
     place = np.full(len(loci), -1, np.int64)
-    exchanged = np.zeros(len(loci), bool)
+    how = np.zeros(len(loci), np.int64)
     chroms: dict[str, str] = {}
-    doubtful: list[np.ndarray] = []
-    n_other_strand = 0
+    wrong = np.zeros(len(loci), bool)
     for chrom in dict.fromkeys(loci.chrom.tolist()):
         name = panel_name(chrom, store.chroms)
         if name is None:
             continue
         here = np.flatnonzero(loci.chrom == chrom)
-        found, how = _match_chromosome(loci.take(here), store, name)
-        wrong = _doubtful(genotypes, here, found, how, store, name)
-        doubtful.append(here[wrong])
-        found[wrong] = -1
-        if (found >= 0).any():
-            chroms[chrom] = name
-        place[here], exchanged[here] = found, how % 2 == EXCHANGED
-        n_other_strand += int(((how >= OTHER_STRAND) & (found >= 0)).sum())
+        place[here], how[here] = _match_chromosome(loci.take(here), store, name)
+        wrong[here] = _doubtful(genotypes, here, place[here], how[here], store, name)
+        chroms[chrom] = name
+    tells_strand = (place >= 0) & ~_is_ambiguous(loci)
+    is_other = tells_strand & (how >= OTHER_STRAND)
+    uses_doubtful = not is_other.any() and int(tells_strand.sum()) >= ENOUGH
+    if not uses_doubtful:
+        place[wrong] = -1
+    chroms = {mine: theirs for mine, theirs in chroms.items() if (place[loci.chrom == mine] >= 0).any()}
     if not chroms:
         file = genotypes.source.name if genotypes.source else "genotypes"
         raise CheckpointError(
             f"{store.path}: has none of the {len(loci):,} loci of {file} (by chromosome, position and alleles; the "
             f"panel's chromosomes are {', '.join(store.chroms[:3])}); give a panel of the same reference genome"
         )
-    return PanelMatch(place, exchanged, chroms, n_other_strand, np.concatenate(doubtful))
+    doubtful = np.flatnonzero(wrong)
+    return PanelMatch(place, how % 2 == EXCHANGED, chroms, int(is_other.sum()), doubtful, uses_doubtful)
+
+
+def _is_ambiguous(loci: Loci) -> np.ndarray:
+    """bool (l,): A/T and C/G loci, which look the same on either strand, and what is no SNP: none tells the strand."""
+    pairs = zip(loci.ref, loci.alt, strict=True)
+    return np.array([len(ref) > 1 or len(alt) > 1 or ref.translate(STRAND) == alt for ref, alt in pairs], bool)
 
 
 def _match_chromosome(loci: Loci, store: PanelStore, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -147,9 +161,9 @@ def _doubtful(
 
     here: int64 (l,), the loci of one chromosome; found, how: int64 (l,), see `_match_chromosome`.
     """
-    ref, alt = genotypes.loci.ref[here], genotypes.loci.alt[here]
-    ambiguous = np.array([r.translate(STRAND) == a and len(r) == 1 for r, a in zip(ref, alt, strict=True)], bool)
-    ambiguous &= found >= 0
+    loci = genotypes.loci.take(here)
+    is_snp = np.array([len(ref) == len(alt) == 1 for ref, alt in zip(loci.ref, loci.alt, strict=True)], bool)
+    ambiguous = _is_ambiguous(loci) & is_snp & (found >= 0)
     calls = genotypes.calls[:, here[ambiguous]]
     n_alleles = 2 * (calls != MISSING).sum(axis=0)
     count = np.where(calls == MISSING, 0, calls).sum(axis=0, dtype=np.int64)

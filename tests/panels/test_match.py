@@ -6,7 +6,7 @@ from vcf_maker import record, vcf, write
 
 from imputevae_cli import read_vcf
 from imputevae_cli.errors import CheckpointError
-from imputevae_cli.panels.match import match_panel
+from imputevae_cli.panels.match import ENOUGH, match_panel
 from imputevae_cli.panels.store import PanelStore, panel_output
 
 N = 20
@@ -81,6 +81,18 @@ def test_ambiguous_strands_are_told_by_frequencies(tmp_path):
     assert match.doubtful.tolist() == [1, 2]
     assert match.exchanged[4]  # REF and ALT are exchanged, and the frequencies with them
     assert "2 A/T or C/G loci, such as 1:20" in match.warnings(targets.loci)[0]
+
+
+@pytest.mark.parametrize("flipped", [0, 1])
+def test_frequencies_tell_no_strand_where_all_loci_that_can_tell_are_of_the_panels(tmp_path, flipped):
+    told = [(100 + i, "A", "G") for i in range(ENOUGH)]
+    store = panel_of(tmp_path, [(10, "A", "T"), *told], counts=[8] * (ENOUGH + 1))
+    mine = [(pos, "T", "C") if i < flipped else (pos, ref, alt) for i, (pos, ref, alt) in enumerate(told)]
+    targets = targets_of(tmp_path, [(10, "A", "T"), *mine], counts=[33, *[8] * ENOUGH])
+    match = match_panel(targets, store)
+    assert match.doubtful.tolist() == [0]
+    assert match.typed.tolist() == [not flipped] + [True] * ENOUGH
+    assert ("they are not used" if flipped else "they are used") in match.warnings(targets.loci)[0]
 
 
 def test_a_panel_of_other_loci_is_refused(tmp_path):
