@@ -1,22 +1,27 @@
-"""Filling the loci of a reference panel: `imputevae impute --panel` beside Beagle 5.4's `ref=`, on the same targets.
+"""Filling loci of a reference panel: `imputevae impute --panel`, Beagle 5.4 (`ref=`) and Minimac4 on the same targets.
 
     pip install imputevae[bench]
     python bench/panels.py [--seeds 11,12] [--case DIR] [--out bench/results/panels.json]
 
 Simulated: two populations that exchange migrants, 4 Mb, human rates with hotspots of recombination, every variant that
 the panel holds twice or more. 150 panel samples and 50 targets of each, which have one common locus in ten; once more
-with the panel's phase taken away, which Beagle cannot use. `--case`: a folder with panel.vcf.gz (phased), masked.vcf.gz
-and truth.vcf.gz of the targets. Scored: all cells of loci that the targets' file lacks. One thread.
+with the panel's phase taken away, which the others cannot use. Minimac4 does not phase: it is given the targets' true
+phase, and its panel in its own format. `--case`: a folder with panel.vcf.gz (phased), masked.vcf.gz and truth.vcf.gz
+(phased) of the targets. Scored: all cells of loci that the targets' file lacks. One thread. Needs beagle, minimac4,
+bgzip and tabix on the PATH.
 """
 
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 
 import msprime
@@ -43,6 +48,14 @@ def recombination(rng: np.random.Generator) -> msprime.RateMap:
     return msprime.RateMap(position=edges, rate=np.where(is_hot, hot, 1e-8 / 3))
 
 
+def write_text(path: Path, lines: Iterable[str]) -> None:
+    """Lines as a VCF.gz with an index."""
+    with subprocess.Popen(["bgzip", "-c"], stdin=subprocess.PIPE, stdout=open(path, "wb"), text=True) as bgzip:
+        assert bgzip.stdin is not None
+        bgzip.stdin.writelines(lines)
+    subprocess.run(["tabix", "-f", str(path)], check=True)
+
+
 def write_vcf(path: Path, haplotypes: np.ndarray, pos: np.ndarray, prefix: str, phased: bool) -> None:
     """Haplotypes, int8 (loci, samples, 2), as a VCF.gz."""
     if not phased:
@@ -50,12 +63,9 @@ def write_vcf(path: Path, haplotypes: np.ndarray, pos: np.ndarray, prefix: str, 
     texts = np.array([["0/0", "0/1"], ["1/0", "1/1"]], object)
     texts = np.array([[text.replace("/", "|") for text in row] for row in texts], object) if phased else texts
     names = [f"{prefix}{i}" for i in range(haplotypes.shape[1])]
-    with subprocess.Popen(["bgzip", "-c"], stdin=subprocess.PIPE, stdout=open(path, "wb"), text=True) as bgzip:
-        assert bgzip.stdin is not None
-        bgzip.stdin.write(HEADER + "\t".join([*FIXED, *names]) + "\n")
-        for place, row in zip(pos.tolist(), haplotypes, strict=True):
-            cells = "\t".join(texts[row[:, 0], row[:, 1]])
-            bgzip.stdin.write(f"1\t{place}\t.\tA\tG\t.\tPASS\t.\tGT\t{cells}\n")
+    cells = ("\t".join(texts[row[:, 0], row[:, 1]]) for row in haplotypes)
+    records = (f"1\t{at}\t.\tA\tG\t.\tPASS\t.\tGT\t{row}\n" for at, row in zip(pos.tolist(), cells, strict=True))
+    write_text(path, chain([HEADER + "\t".join([*FIXED, *names]) + "\n"], records))
 
 
 def simulate(folder: Path, seed: int) -> Path:
@@ -80,7 +90,7 @@ def simulate(folder: Path, seed: int) -> Path:
     write_vcf(case / "panel.vcf.gz", panel, pos, "p", phased=True)
     write_vcf(case / "unphased.vcf.gz", panel, pos, "p", phased=False)
     write_vcf(case / "masked.vcf.gz", targets[typed], pos[typed], "t", phased=False)
-    write_vcf(case / "truth.vcf.gz", targets, pos, "t", phased=False)
+    write_vcf(case / "truth.vcf.gz", targets, pos, "t", phased=True)
     return case
 
 
@@ -93,6 +103,18 @@ def run_beagle(case: Path, panel: str, out: Path) -> scoring.Cost:
     prefix = str(out).removesuffix(".vcf.gz")
     given = [f"ref={case / panel}", f"gt={case / 'masked.vcf.gz'}", f"out={prefix}", "nthreads=1", "gp=true"]
     return scoring.measure(["beagle", *given])
+
+
+def run_minimac(case: Path, panel: str, out: Path) -> scoring.Cost:
+    """Minimac4, given the targets' true phase; making the panel's format, and the phased targets, is not counted."""
+    packed, phased = out.with_suffix(".msav"), out.with_suffix(".phased.vcf.gz")
+    with gzip.open(case / "masked.vcf.gz", "rt") as file:
+        typed = {tuple(line.split("\t", 5)[:5]) for line in file if not line.startswith("#")}
+    with gzip.open(case / "truth.vcf.gz", "rt") as file:
+        write_text(phased, (line for line in file if line.startswith("#") or tuple(line.split("\t", 5)[:5]) in typed))
+    with open(packed, "wb") as file:
+        subprocess.run(["minimac4", "--compress-reference", str(case / panel)], stdout=file, check=True)
+    return scoring.measure(["minimac4", str(packed), str(phased), "-f", "GT,GP", "-o", str(out), "-O", "vcf.gz"])
 
 
 def score(case: Path, imputed: Path) -> dict:
@@ -130,6 +152,7 @@ def score(case: Path, imputed: Path) -> dict:
 def rows_of(case: Path, folder: Path) -> list[dict]:
     """Every method on one case."""
     methods = [("imputevae", run_ours, "panel.vcf.gz"), ("beagle", run_beagle, "panel.vcf.gz")]
+    methods.append(("minimac4, true phase", run_minimac, "panel.vcf.gz"))
     if (case / "unphased.vcf.gz").exists():
         methods.append(("imputevae, phase removed", run_ours, "unphased.vcf.gz"))
     rows = []

@@ -68,7 +68,7 @@ POLYPLOIDS = {
 PANELS = {"panel_chr20": "203 humans, 2,186 loci of 24,990"}
 ALONE, MIXED = "imputevae haplotype", ("maize", "ril280", "chr1")
 METHODS = {ALONE: "haplotype copying alone", "imputevae copying": "haplotype copying alone"}
-METHODS |= {"beagle": "Beagle 5.4", "PG-SUI ImputeVAE": "PG-SUI 1.8.7"}
+METHODS |= {"beagle": "Beagle 5.4", "minimac4, true phase": "Minimac4, true phase", "PG-SUI ImputeVAE": "PG-SUI 1.8.7"}
 
 
 # --- what MkDocs calls
@@ -473,7 +473,8 @@ def bench_panels() -> str:
     last = None
     for row in _rows("panels"):
         case = PANELS.get(row["case"], f"simulated, seed {row['case'].removeprefix('seed')}")
-        name = f"**{row['method']}**" if row["method"].startswith("imputevae") else "Beagle 5.4"
+        name = METHODS.get(row["method"], row["method"])
+        name = f"**{name}**" if name.startswith("imputevae") else name
         cells = [_figure(row["nrd"]), " / ".join(_figure(value, 3) for value in row["r2_by_maf"].values())]
         cells += [_figure(row["log_loss"]), _figure(row["ece"]), f"{row['cpu_s']:.0f}"]
         lines.append(f"| {case if case != last else ''} | {name} | {' | '.join(cells)} |")
