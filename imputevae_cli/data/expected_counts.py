@@ -1,4 +1,4 @@
-"""The expectation step of genotype frequencies, which is taken hundreds of times while a file with likelihoods is read."""
+"""The expectation step of genotype frequencies: reading a file with likelihoods takes it hundreds of times."""
 
 from __future__ import annotations
 
