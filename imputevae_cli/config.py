@@ -264,7 +264,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "train.learning_rate": 5e-3,
         "train.early_stop_gen": 8,
         "train.max_epochs": 30,
-        "knn.steps": 100,
+        "knn.steps": 150,
         "copying.chains": 1,
     },
     "balanced": {},
@@ -273,7 +273,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "train.early_stop_gen": 25,
         "train.max_epochs": 150,
         "train.ensemble": 3,
-        "knn.steps": 600,
+        "knn.steps": 900,
         "copying.chains": 6,
     },
 }
