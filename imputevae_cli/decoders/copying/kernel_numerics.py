@@ -9,18 +9,15 @@ from imputevae_cli.runtime.kernel_basics import TINY, F, fast, inner, mix, mix_e
 __all__ = ["BYTE", "TINY", "F", "fast", "inner", "mix", "mix_each", "uniform", "uniforms"]
 
 BYTE = F(1.0 / 255.0)
-LOCI_AT_ONCE = 64
-"""Loci that are gathered together, so that the lines of memory that they are written to stay near."""
 
 
 @inner
 def gather(panel: np.ndarray, donors: np.ndarray, start: int, n_loci: int, theta: np.ndarray) -> None:
     """theta uint8 (n_loci, K) <- the donors' alleles; panel uint8 (rows, loci), donors int32 (K,)."""
-    for first in range(0, n_loci, LOCI_AT_ONCE):
-        for k in range(donors.shape[0]):
-            row = panel[donors[k]]
-            for t in range(first, min(first + LOCI_AT_ONCE, n_loci)):
-                theta[t, k] = row[start + t]
+    for k in range(donors.shape[0]):
+        row = panel[donors[k]]
+        for t in range(n_loci):
+            theta[t, k] = row[start + t]
 
 
 @inner
