@@ -58,86 +58,87 @@ def facing_sum(total: np.float32, call: int, alt: bool) -> np.float32:
 
 
 @inner
-def backward_past(b: np.ndarray, t: int, rho: np.float32) -> None:
-    """b[t - 1] <- the backward weights before a call that says nothing."""
+def backward_past(w: np.ndarray, rho: np.float32) -> None:
+    """w float32 (2, K) <- the backward weights before a call that says nothing, from those after it."""
     keep = F(1) - rho
-    for k in range(b.shape[2]):
-        b[t - 1, 0, k] = keep * b[t, 0, k] + rho
-        b[t - 1, 1, k] = keep * b[t, 1, k] + rho
+    for k in range(w.shape[1]):
+        w[0, k] = keep * w[0, k] + rho
+        w[1, k] = keep * w[1, k] + rho
 
 
 @inner
-def part_backward(b: np.ndarray, t: int, joined: bool) -> None:
-    """b[t] at the last locus of two paths before one (joined: False), or of one before two (joined: True).
+def backward_known(
+    theta: np.ndarray, t: int, error: float, alt0: bool, alt1: bool, rho: np.float32, pi: np.ndarray, w: np.ndarray
+) -> tuple[np.float32, np.float32]:
+    """w float32 (2, K) <- the backward weights before a call of known alleles, from those after it; R of both."""
+    span = F(1.0 - 2.0 * error) * BYTE
+    base0, slope0 = line(alt0, error, span)
+    base1, slope1 = line(alt1, error, span)
+    s0 = s1 = F(0)
+    for k in range(theta.shape[1]):
+        th = F(theta[t, k])
+        s0 += pi[k] * (base0 + slope0 * th) * w[0, k]
+        s1 += pi[k] * (base1 + slope1 * th) * w[1, k]
+    s0 = max(s0, TINY)
+    s1 = max(s1, TINY)
+    q0 = (F(1) - rho) / s0
+    q1 = (F(1) - rho) / s1
+    base0, slope0, base1, slope1 = base0 * q0, slope0 * q0, base1 * q1, slope1 * q1
+    for k in range(theta.shape[1]):
+        th = F(theta[t, k])
+        w[0, k] = (base0 + slope0 * th) * w[0, k] + rho
+        w[1, k] = (base1 + slope1 * th) * w[1, k] + rho
+    return s0, s1
+
+
+@inner
+def part_backward(w: np.ndarray, joined: bool) -> None:
+    """w at the last locus of two paths before one (joined: False), or of one before two (joined: True).
 
     The one path goes on as either of the two, which are alike before their phase is drawn."""
-    for k in range(b.shape[2]):
+    for k in range(w.shape[1]):
         if joined:
-            b[t, 0, k] = F(0.5) * (b[t, 0, k] + b[t, 1, k])
-        b[t, 1, k] = F(1)
+            w[0, k] = F(0.5) * (w[0, k] + w[1, k])
+        w[1, k] = F(1)
 
 
 @inner
 def backward(
     calls: np.ndarray, one: np.ndarray, top: int, first: int, theta: np.ndarray, alleles: np.ndarray,
-    switch: np.ndarray, error: float, skip_hets: bool, pi: np.ndarray, b: np.ndarray, sums: np.ndarray,
-    work: np.ndarray,
+    switch: np.ndarray, error: float, skip_hets: bool, pi: np.ndarray, b: np.ndarray, sums: np.ndarray, w: np.ndarray,
 ) -> None:  # fmt: skip
     """b float32 (T, 2, K) and sums float32 (T, 2) of a sample; the last T entries of each array are one window.
 
     calls int8 (T,), -1 missing; one bool (T,): whether it follows one path; top: the call of ALT alone, 1 haploid, 2
     diploid; alleles uint8 (T,): the first haplotype's allele in the phase so far; sums[t, h] = R, and at a heterozygous
-    call sum_k pi theta b, the chance of ALT, whatever the allele.
+    call sum_k pi theta b, the chance of ALT, whatever the allele. w float32 (2, K): the weights that are updated, apart
+    from `b`, since the compiler makes no vectors of a loop that reads one row of an array and writes another.
     """
-    n_loci, n_donors = theta.shape
-    span = F(1.0 - 2.0 * error) * BYTE
-    e0, e1 = work[0], work[1]
-    for k in range(n_donors):
-        b[n_loci - 1, 0, k] = F(1)
-        b[n_loci - 1, 1, k] = F(1)
-    for t in range(n_loci - 1, 0, -1):
+    for k in range(pi.shape[0]):
+        w[0, k] = F(1)
+        w[1, k] = F(1)
+    for t in range(theta.shape[0] - 1, -1, -1):
+        for k in range(pi.shape[0]):
+            b[t, 0, k] = w[0, k]
+            b[t, 1, k] = w[1, k]
         call = calls[first + t]
         rho = switch[first + t]
-        keep = F(1) - rho
         if one[t]:
+            sums[t, 0] = F(1)
             if call == 0 or call == top:
-                backward_one(theta, t, error, call == top, rho, pi, b, sums, work)
+                sums[t, 0] = backward_one(theta, t, error, call == top, rho, pi, w)
             else:
-                sums[t, 0] = F(1)
-                backward_past_one(b, t, rho)
-            if not one[t - 1]:
-                part_backward(b, t - 1, False)
-            continue
-        if call < 0 or (call == 1 and skip_hets):
+                backward_past_one(w, rho)
+        elif call < 0 or (call == 1 and skip_hets):
             sums[t, 0] = sums[t, 1] = F(1) if call < 0 else F(0.5)
-            backward_past(b, t, rho)
-            if one[t - 1]:
-                part_backward(b, t - 1, True)
-            continue
-        alt0, alt1 = alleles_of(call, alleles[first + t] >= 128)
-        base0, slope0 = line(alt0, error, span)
-        base1, slope1 = line(alt1, error, span)
-        s0 = F(0)
-        s1 = F(0)
-        for k in range(n_donors):
-            th = F(theta[t, k])
-            x0 = (base0 + slope0 * th) * b[t, 0, k]
-            x1 = (base1 + slope1 * th) * b[t, 1, k]
-            e0[k] = x0
-            e1[k] = x1
-            s0 += pi[k] * x0
-            s1 += pi[k] * x1
-        s0 = max(s0, TINY)
-        s1 = max(s1, TINY)
-        sums[t, 0] = facing_sum(s0, call, alt0)
-        sums[t, 1] = facing_sum(s1, call, alt1)
-        q0 = keep / s0
-        q1 = keep / s1
-        for k in range(n_donors):
-            b[t - 1, 0, k] = e0[k] * q0 + rho
-            b[t - 1, 1, k] = e1[k] * q1 + rho
-        if one[t - 1]:
-            part_backward(b, t - 1, True)
+            backward_past(w, rho)
+        else:
+            alt0, alt1 = alleles_of(call, alleles[first + t] >= 128)
+            s0, s1 = backward_known(theta, t, error, alt0, alt1, rho, pi, w)
+            sums[t, 0] = facing_sum(s0, call, alt0)
+            sums[t, 1] = facing_sum(s1, call, alt1)
+        if t > 0 and one[t] != one[t - 1]:
+            part_backward(w, not one[t])
 
 
 @inner
@@ -211,13 +212,12 @@ def advance_pair(
     base0, slope0 = line(alt0, error, span)
     base1, slope1 = line(alt1, error, span)
     s0 = s1 = z0 = z1 = F(0)
-    e0, e1 = work[0], work[1]
     for k in range(theta.shape[1]):
         th = F(theta[t, k])
         x0 = (base0 + slope0 * th) * m[0, k]
         x1 = (base1 + slope1 * th) * m[1, k]
-        e0[k] = x0
-        e1[k] = x1
+        m[0, k] = x0
+        m[1, k] = x1
         s0 += x0
         s1 += x1
         z0 += x0 * b[t, swap, k]
@@ -227,8 +227,8 @@ def advance_pair(
     q0 = (F(1) - rho) / max(s0, TINY)
     q1 = (F(1) - rho) / max(s1, TINY)
     for k in range(theta.shape[1]):
-        m[0, k] = e0[k] * q0 + rho * pi[k]
-        m[1, k] = e1[k] * q1 + rho * pi[k]
+        m[0, k] = m[0, k] * q0 + rho * pi[k]
+        m[1, k] = m[1, k] * q1 + rho * pi[k]
 
 
 @inner
@@ -414,7 +414,7 @@ def sweep(
                 inbreeding[t] = F(by_descent[n, first + t]) * BYTE
         row, last = n * ploidy, n * ploidy + ploidy - 1
         backward(
-            calls[n], one, ploidy, first, theta, state[row], switch, error, first_pass, pi, b, sums, work
+            calls[n], one, ploidy, first, theta, state[row], switch, error, first_pass, pi, b, sums, m
         )  # fmt: skip
         flips[n, 0], flips[n, 1] = forward(
             calls[n], one, ploidy, inbreeding, window, theta, state[row], switch, error, pi, b, sums, m, work, keys[n],

@@ -1,6 +1,6 @@
 """The steps of kernel.py where a sample follows one path: it is haploid, or homozygous there by descent.
 
-The path is the first of the two: m[0] and b[t, 0]. A heterozygous call says nothing about it.
+The path is the first of the two: m[0], w[0] and b[t, 0]. A heterozygous call says nothing about it.
 """
 
 from __future__ import annotations
@@ -22,31 +22,28 @@ def record_usage_one(m: np.ndarray, b: np.ndarray, t: int, usage: np.ndarray) ->
 
 
 @inner
-def backward_past_one(b: np.ndarray, t: int, rho: np.float32) -> None:
+def backward_past_one(w: np.ndarray, rho: np.float32) -> None:
     """As `backward_past` for one path."""
     keep = F(1) - rho
-    for k in range(b.shape[2]):
-        b[t - 1, 0, k] = keep * b[t, 0, k] + rho
+    for k in range(w.shape[1]):
+        w[0, k] = keep * w[0, k] + rho
 
 
 @inner
 def backward_one(
-    theta: np.ndarray, t: int, error: float, alt: bool, rho: np.float32, pi: np.ndarray, b: np.ndarray,
-    sums: np.ndarray, work: np.ndarray,
-) -> None:  # fmt: skip
-    """b[t - 1, 0] <- the backward weights before a known allele; sums[t, 0] <- R."""
+    theta: np.ndarray, t: int, error: float, alt: bool, rho: np.float32, pi: np.ndarray, w: np.ndarray
+) -> np.float32:
+    """w[0] <- the backward weights before a known allele, from those after it; R."""
     base, slope = line(alt, error, F(1.0 - 2.0 * error) * BYTE)
-    e0 = work[0]
     s = F(0)
     for k in range(theta.shape[1]):
-        x = (base + slope * F(theta[t, k])) * b[t, 0, k]
-        e0[k] = x
-        s += pi[k] * x
+        s += pi[k] * (base + slope * F(theta[t, k])) * w[0, k]
     s = max(s, TINY)
-    sums[t, 0] = s
     q = (F(1) - rho) / s
+    base, slope = base * q, slope * q
     for k in range(theta.shape[1]):
-        b[t - 1, 0, k] = e0[k] * q + rho
+        w[0, k] = (base + slope * F(theta[t, k])) * w[0, k] + rho
+    return s
 
 
 @inner
