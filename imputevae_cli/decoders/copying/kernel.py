@@ -185,7 +185,7 @@ def draw_phase(theta: np.ndarray, t: int, error: float, m: np.ndarray, b: np.nda
 def missing_pair(
     theta: np.ndarray, t: int, error: float, m: np.ndarray, b: np.ndarray, swap: int, work: np.ndarray
 ) -> None:
-    """work[2] <- (p0, p1, z0, z1): the chance of ALT on both haplotypes, and sum_k m b of each."""
+    """work <- (p0, p1, z0, z1): the chance of ALT on both haplotypes, and sum_k m b of each."""
     z0 = z1 = p0 = p1 = F(0)
     for k in range(theta.shape[1]):
         th = F(theta[t, k])
@@ -196,21 +196,22 @@ def missing_pair(
         p0 += x0 * th
         p1 += x1 * th
     span = F(1.0 - 2.0 * error) * BYTE
-    work[2, 0] = F(error) + span * p0 / max(z0, TINY)
-    work[2, 1] = F(error) + span * p1 / max(z1, TINY)
-    work[2, 2] = z0
-    work[2, 3] = z1
+    work[0] = F(error) + span * p0 / max(z0, TINY)
+    work[1] = F(error) + span * p1 / max(z1, TINY)
+    work[2] = z0
+    work[3] = z1
 
 
 @inner
-def advance_pair(
-    theta: np.ndarray, t: int, error: float, alt0: bool, alt1: bool, m: np.ndarray, b: np.ndarray, swap: int,
-    rho: np.float32, pi: np.ndarray, work: np.ndarray,
+def advance(
+    theta: np.ndarray, t: int, lines: tuple[np.float32, np.float32, np.float32, np.float32], m: np.ndarray,
+    b: np.ndarray, swap: int, rho: np.float32, pi: np.ndarray, work: np.ndarray,
 ) -> None:  # fmt: skip
-    """m <- the forward weights at the next locus, whose switch probability is rho; work[2, 2:4] <- sum_k m e b."""
-    span = F(1.0 - 2.0 * error) * BYTE
-    base0, slope0 = line(alt0, error, span)
-    base1, slope1 = line(alt1, error, span)
+    """m <- the forward weights at the next locus, whose switch probability is rho; work[2:4] <- sum_k m e b.
+
+    lines: (base, slope) of each haplotype's emission, one after the other.
+    """
+    base0, slope0, base1, slope1 = lines
     s0 = s1 = z0 = z1 = F(0)
     for k in range(theta.shape[1]):
         th = F(theta[t, k])
@@ -222,8 +223,8 @@ def advance_pair(
         s1 += x1
         z0 += x0 * b[t, swap, k]
         z1 += x1 * b[t, 1 - swap, k]
-    work[2, 2] = z0
-    work[2, 3] = z1
+    work[2] = z0
+    work[3] = z1
     q0 = (F(1) - rho) / max(s0, TINY)
     q1 = (F(1) - rho) / max(s1, TINY)
     for k in range(theta.shape[1]):
@@ -257,12 +258,12 @@ def count_jumps(
 ) -> None:
     """Add the switches that both haplotypes are expected to make before a locus, of switch probability `switch`.
 
-    t: its place in the window, before whose first locus there are none. r0, r1: R of their alleles; work[2, 2:4]:
+    t: its place in the window, before whose first locus there are none. r0, r1: R of their alleles; work[2:4]:
     sum_k m e b. jumps float32, at `place` the locus's own.
     """
     if t > 0:
-        jumps[place] += min(switch * r0 / max(work[2, 2], TINY), F(1))
-        jumps[place] += min(switch * r1 / max(work[2, 3], TINY), F(1))
+        jumps[place] += min(switch * r0 / max(work[2], TINY), F(1))
+        jumps[place] += min(switch * r1 / max(work[3], TINY), F(1))
 
 
 @inner
@@ -270,7 +271,7 @@ def write_missing(
     work: np.ndarray, out0: np.ndarray, out1: np.ndarray, place: int, doses: np.ndarray, unit: int, at: int
 ) -> None:
     """Write the expected alleles of a missing call, and add its chances to row `at` of doses, where it has rows."""
-    p0, p1 = work[2, 0], work[2, 1]
+    p0, p1 = work[0], work[1]
     out0[place] = byte(p0)
     out1[place] = byte(p1)
     if doses.shape[0] > 0:
@@ -311,7 +312,7 @@ def forward(
     m: np.ndarray, work: np.ndarray, key: np.uint64, out0: np.ndarray, out1: np.ndarray, origin: int,
     jumps: np.ndarray, usage: np.ndarray, doses: np.ndarray, unit: int, at: int,
 ) -> tuple[int, int]:  # fmt: skip
-    """Draw phases left to right and write the core of a window; returns the window's frame (see `sweep`).
+    """Draw phases left to right up to the end of a window's core, and write it; returns its frame (see `sweep`).
 
     one, top: see `backward`. inbreeding float32 (T,): F where one path is followed. window: (first, core_first,
     core_stop, stop) loci. out0, out1 uint8: the new haplotypes from locus `origin` on, in the frame of the window's
@@ -322,16 +323,17 @@ def forward(
     """
     first, core_first, core_stop, stop = window[0], window[1], window[2], window[3]
     middle = (core_first + core_stop) // 2
+    span = F(1.0 - 2.0 * error) * BYTE
     swap = 0
-    flip = flip_in = flip_out = 0
+    flip = flip_in = 0
     for k in range(pi.shape[0]):
         m[0, k] = pi[k]
         m[1, k] = pi[k]
-    for t in range(stop - first):
+    for t in range(core_stop - first):  # what is drawn further right belongs to the next window
         locus = first + t
         place = locus - origin
         call = calls[locus]
-        core = core_first <= locus < core_stop
+        core = locus >= core_first
         rho_next = next_switch(switch, locus, stop)
         if locus == core_first:
             flip_in = flip
@@ -347,7 +349,7 @@ def forward(
                 write_one(known, call == top, work, out0, out1, place)
                 count_jumps(t, switch[locus], sums[t, 0], F(0), work, jumps, place)
                 if call < 0:
-                    write_missing_one(work[2, 0], inbreeding[t], doses, unit, at)
+                    write_missing_one(work[0], inbreeding[t], doses, unit, at)
                     at += 1
             continue
         if t > 0 and one[t - 1]:
@@ -366,15 +368,15 @@ def forward(
         if call == 1:
             allele, swap = draw_phase(theta, t, error, m, b, uniform(key, t))
             flip = allele ^ np.int64(alleles[locus] >= 128)
-            flip_out = flip if locus < core_stop else flip_out
         alt0, alt1 = alleles_of(call, allele == 1)
-        advance_pair(theta, t, error, alt0, alt1, m, b, swap, rho_next, pi, work)
+        lines = (*line(alt0, error, span), *line(alt1, error, span))
+        advance(theta, t, lines, m, b, swap, rho_next, pi, work)
         if core:
             write_known(alt0, alt1, out0, out1, place)
             r0 = facing_sum(sums[t, swap], call, alt0)
             r1 = facing_sum(sums[t, 1 - swap], call, alt1)
             count_jumps(t, switch[locus], r0, r1, work, jumps, place)
-    return flip_in, flip_out
+    return flip_in, flip
 
 
 @fast
@@ -402,7 +404,7 @@ def sweep(
     b = np.empty((n_loci, 2, n_donors), np.float32)
     sums = np.empty((n_loci, 2), np.float32)
     m = np.empty((2, n_donors), np.float32)
-    work = np.zeros((3, max(n_donors, 4)), np.float32)
+    work = np.zeros(4, np.float32)
     pi = np.empty(n_donors, np.float32)
     one, inbreeding = np.full(n_loci, ploidy == 1), np.ones(n_loci, np.float32)
     for n in range(samples[0], samples[1]):

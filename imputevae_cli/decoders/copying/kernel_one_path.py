@@ -51,8 +51,8 @@ def forward_one(
     theta: np.ndarray, t: int, error: float, known: bool, alt: bool, m: np.ndarray, b: np.ndarray, rho: np.float32,
     pi: np.ndarray, work: np.ndarray,
 ) -> None:  # fmt: skip
-    """m[0] <- the forward weights at the next locus, whose switch probability is rho; work[2, 0] <- the chance of ALT
-    that the others give, work[2, 2] <- sum_k m e b."""
+    """m[0] <- the forward weights at the next locus, whose switch probability is rho; work[0] <- the chance of ALT
+    that the others give, work[2] <- sum_k m e b."""
     span = F(1.0 - 2.0 * error) * BYTE
     base, slope = line(alt, error, span)
     s = z = p = F(0)
@@ -66,8 +66,8 @@ def forward_one(
         y = x * b[t, 0, k]
         z += y
         p += y * th
-    work[2, 0] = F(error) + span * p / max(z, TINY)
-    work[2, 2] = z
+    work[0] = F(error) + span * p / max(z, TINY)
+    work[2] = z
     q = (F(1) - rho) / max(s, TINY)
     for k in range(theta.shape[1]):
         m[0, k] = m[0, k] * q + rho * pi[k]
@@ -76,7 +76,7 @@ def forward_one(
 @inner
 def write_one(known: bool, alt: bool, work: np.ndarray, out0: np.ndarray, out1: np.ndarray, place: int) -> None:
     """Write the allele of a call that the path knows, or what is expected there, on both haplotypes."""
-    out0[place] = np.uint8(255 * alt) if known else byte(work[2, 0])
+    out0[place] = np.uint8(255 * alt) if known else byte(work[0])
     out1[place] = out0[place]
 
 
