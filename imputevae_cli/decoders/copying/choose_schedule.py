@@ -140,16 +140,10 @@ def by_trial(trial: Trial, schedule: Schedule, stages: Stages, settings: Copying
     if trial.hidden.sum() < rules.least_hidden:
         return schedule
     race = _Race(trial, schedule, stages, settings or CopyingSettings())
-    plain = replace(schedule, cooling=None, iterations=rules.plain_iterations, burn_in=rules.plain_burn_in)
-    # Where rates have to be held down, what is copied is long, and what suits short stretches would only take time
-    may_be_short = race.try_out(plain) > -rules.standard_errors
-    if may_be_short:
-        race.try_out(replace(race.best, cooling=None, start_rate=rules.warm_start_rate, refresh=1))
+    may_be_short = _try_without_cooling(race, rules)
     for change in _changes(trial, rules):
         race.try_out(replace(race.best, **change))
-    shorter = may_be_short and _try_shorter(race, rules.least_core, trial.longest)
-    if not shorter and race.best.core < trial.longest:
-        race.try_out(_resized(race.best, 2.0))
+    _try_lengths(race, rules.least_core if may_be_short else race.best.core, trial.longest)
     if race.best.cooling is None and not trial.inbred and race.outcome.rate <= rules.sparse:
         race.try_out(replace(race.best, donors=rules.more_donors * race.best.donors))
     return for_sparse_loci(race.best, race.outcome.rate, trial.inbred, rules)
@@ -181,7 +175,7 @@ class _Race:
         return self._stages.run_together(name, run, Outcome.state, Outcome.of)
 
     def try_out(self, schedule: Schedule) -> float:
-        """Run another schedule, and keep it if it is better by enough standard errors; by how many it is (0: not run)."""
+        """Run another schedule, and keep it if it is better by enough standard errors; by how many it is."""
         schedule = overlaid(schedule, self._settings)
         if schedule == self.best:
             return 0.0
@@ -199,16 +193,29 @@ class _Race:
         return self.best is not before
 
 
-def _try_shorter(race: _Race, least: int, longest: int) -> bool:
-    """Quarter the windows, and halve them as long as that is better; whether they are shorter now.
+def _try_without_cooling(race: _Race, rules: TrialRules) -> bool:
+    """Try chains without cooling: whether what is copied may be so short that other schedules for that are of use.
 
-    A half alone often changes little where a quarter is better still. longest: loci of the longest stretch, on which
-    windows of more do not differ.
+    Where rates have to be held down it is long: then neither a warm start nor shorter windows were ever better.
+    """
+    plain = replace(race.best, cooling=None, iterations=rules.plain_iterations, burn_in=rules.plain_burn_in)
+    if race.try_out(plain) <= -rules.standard_errors:
+        return False
+    race.try_out(replace(race.best, cooling=None, start_rate=rules.warm_start_rate, refresh=1))
+    return True
+
+
+def _try_lengths(race: _Race, least: int, longest: int) -> None:
+    """Quarter the windows, halve them as long as that is better, or else double them once.
+
+    A half alone often changes little where a quarter is better still. least: loci of a window that is not halved.
+    longest: loci of the longest stretch, on which windows of more do not differ.
     """
     shorter = 2 * least < race.best.core < 4 * longest and race.improves(_resized(race.best, 0.25))
     while least < race.best.core < 2 * longest and race.improves(_resized(race.best, 0.5)):
         shorter = True
-    return shorter
+    if not shorter and race.best.core < longest:
+        race.try_out(_resized(race.best, 2.0))
 
 
 def _resized(schedule: Schedule, factor: float) -> Schedule:
