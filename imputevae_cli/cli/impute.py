@@ -184,7 +184,8 @@ def impute(
         return
     fitted = _load(model, session) if model else None
     # A model reads all of the file, so that samples are known, or encoded, by all of their calls whatever the region
-    genotypes = this.read(input, popmap, session, map_, context=None if model else overlap)
+    context, least_samples = (None, 1) if model else (overlap, 2)
+    genotypes = this.read(input, popmap, session, map_, context=context, least_samples=least_samples)
     outputs.check_content(genotypes)
     this.limit_threads(session)
     from imputevae_cli.imputer import ImputeVAE, check_phasing

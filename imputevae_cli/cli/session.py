@@ -19,7 +19,7 @@ from imputevae_cli.errors import ConfigError, InputError
 from imputevae_cli.io.outputs import STDOUT, standard_output
 from imputevae_cli.io.paths import Files, check_files
 from imputevae_cli.io.temporary import remove_leftovers, use_scratch_folder
-from imputevae_cli.log import Progress, logger, start_logging, start_silence
+from imputevae_cli.log import Progress, counted, logger, start_logging, start_silence
 from imputevae_cli.passwords import hide_passwords
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ def read(
     )
     assert genotypes.source is not None  # they were read from a file
     for reason, count in genotypes.source.passed_through.items():
-        records = "1 record passes" if count == 1 else f"{count:,} records pass"
+        records = counted(count, "record passes", "records pass")
         logger.info("%s: %s through unchanged: %s", genotypes.source.name, records, reason)
     if genotypes.haploid is not None:
         for line in genotypes.haploid.in_words(genotypes.loci.chrom):
