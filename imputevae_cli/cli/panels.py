@@ -161,7 +161,7 @@ def opened(run: PanelRun, session: Session) -> Iterator[Opened]:
 
     with ThreadPoolExecutor(session.threads) as pool:
         store = _store(run, session, pool)
-        targets = this.read(run.input, run.popmap, session, context=None, least_samples=1)
+        targets = this.read(run.input, run.popmap, session, context=None, to_fit=False)
         _check_targets(targets)
         match = match_panel(targets, store)
         assert targets.source is not None  # they were read from a file
@@ -171,8 +171,8 @@ def opened(run: PanelRun, session: Session) -> Iterator[Opened]:
             logger.warning("%s: %s", targets.source.name, line)
         shared = len(set(targets.samples) & set(store.samples))
         if shared:
-            also = counted(shared, "sample")
-            logger.warning("%s: by name, the panel has %s of it, copied from themselves", targets.source.name, also)
+            both = counted(shared, "sample is", "samples are")
+            logger.warning("%s: %s in the panel too, by name, and copied from there", targets.source.name, both)
         yield Opened(store, targets, match, pool)
 
 

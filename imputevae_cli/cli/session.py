@@ -162,12 +162,12 @@ def read(
     genetic_map: Path | None = None,
     *,
     context: int | None = 0,
-    least_samples: int = 2,
+    to_fit: bool = True,
 ) -> GenotypeMatrix:
     """The genotypes that the options ask for, with genetic positions where there is a map.
 
-    context: with regions, loci on either side of each to be read as well; None for all loci of the file. least_samples:
-    fewer are refused.
+    context: with regions, loci on either side of each to be read as well; None for all loci of the file. to_fit: see
+    `read_vcf`.
     """
     from imputevae_cli.data.genetic_map import GeneticMap
     from imputevae_cli.io.vcf_reader import read_vcf
@@ -186,7 +186,7 @@ def read(
         context=context,
         likelihoods=session.config.io.likelihoods,
         progress=session.progress,
-        least_samples=least_samples,
+        to_fit=to_fit,
     )
     assert genotypes.source is not None  # they were read from a file
     for reason, count in genotypes.source.passed_through.items():
