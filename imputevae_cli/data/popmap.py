@@ -80,9 +80,9 @@ class PopMap:
     def align(self, samples: Sequence[str], where: str) -> np.ndarray:
         """Populations in the order of `samples`, object (samples,) of str; `where` names the samples' file.
 
-        Names are matched as they are, and where that fails without the blanks and quotes around them. A sample that the popmap
-        lacks is of population "unknown", with a warning; so are those that the popmap has beyond the file's counted.
-        Raises InputError where not one sample is in both.
+        Names are matched as they are, and where that fails without the blanks and quotes around them. A sample that the
+        popmap lacks is of population "unknown", with a warning; so are those that the popmap has beyond the file's
+        counted. Raises InputError where not one sample is in both.
         """
         populations = dict(self.populations)
         if self.header is not None and self.header[0] in samples:

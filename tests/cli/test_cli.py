@@ -92,6 +92,14 @@ finally:
     assert run.stdout
 
 
+def test_help_says_of_each_command_what_it_does_without_cutting_it_short(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = done(imputevae("--help")).stdout.decode().splitlines()
+    commands = lines[lines.index("Commands:") + 1 :][:4]
+    assert [line.split()[0] for line in commands] == ["impute", "train", "evaluate", "tune"]
+    assert all(line.endswith(".") and "..." not in line and len(line) <= 80 for line in commands)
+
+
 @pytest.mark.parametrize("command", ["impute", "train", "evaluate", "tune"])
 def test_help_has_sections_an_example_and_says_where_settings_are_listed(command):
     text = done(imputevae(command, "--help")).stdout.decode()
