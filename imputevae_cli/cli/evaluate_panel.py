@@ -127,7 +127,10 @@ def _show(report: dict[str, Any], path: str | None, clock: Stopwatch, quiet: boo
     rows += [(f"  {row['maf']}", in_words(row)) for row in report["by_maf"] if row["cells"]]
     rows.append(("DR2, and r2 found", "near each other where DR2 can be trusted"))
     rows += [
-        (f"  DR2 {row['from']:g} to {row['to']:g}", f"{row['dr2']:.3f}, {row['found_r2']:.3f} ({counted(row['loci'], 'locus', 'loci')})")
+        (
+            f"  DR2 {row['from']:g} to {row['to']:g}",
+            f"{row['dr2']:.3f}, {row['found_r2']:.3f} ({counted(row['loci'], 'locus', 'loci')})",
+        )
         for row in report["by_dr2"]
         if row["loci"]
     ]

@@ -131,13 +131,11 @@ def _text(path: str | Path) -> str:
 
 def _separator(lines: Sequence[str]) -> str | None:
     """The one of SEPARATORS that all lines hold, where no tab does, and blanks do not separate two names."""
-    if any("\t" in line for line in lines):
-        return None
-    for separator in SEPARATORS:
-        by_blanks = [line.split() for line in lines]
-        if by_blanks and all(separator in line for line in lines):
-            if any(len(fields) != 2 or any(f.strip(separator) != f for f in fields) for fields in by_blanks):
-                return separator
+    by_blanks = [line.split() for line in lines]
+    for separator in SEPARATORS if lines and not any("\t" in line for line in lines) else ():
+        are_two_names = all(len(row) == 2 and all(f.strip(separator) == f for f in row) for row in by_blanks)
+        if all(separator in line for line in lines) and not are_two_names:
+            return separator
     return None
 
 

@@ -29,8 +29,8 @@ class PloidiesSeen:
     """What the calls of the records show, a record at a time.
 
     shown: HAPLOID, DIPLOID, BOTH or the bit of a polyploid, of each; 0 where there is no call. rows: for a record of
-    BOTH, the samples with a haploid call, and those whose missing call is spelled as a haploid one, bits of bool (2, N);
-    None for any other: all its calls are alike.
+    BOTH, the samples with a haploid call, and those whose missing call is spelled as a haploid one, bits of bool
+    (2, N); None for any other: all its calls are alike.
     """
 
     n_samples: int
