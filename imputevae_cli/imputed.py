@@ -24,7 +24,7 @@ from imputevae_cli.io.formats.base import Writing
 from imputevae_cli.io.formats.phylip import iupac, write_phylip
 from imputevae_cli.io.formats.registry import format_of
 from imputevae_cli.io.vcf_writer import WriteSummary
-from imputevae_cli.log import ProgressOption, logger
+from imputevae_cli.log import ProgressOption, counted, logger
 from imputevae_cli.scoring.metrics import call_by_dosage
 
 BLOCK = 2048
@@ -352,7 +352,7 @@ class ImputedGenotypes:
         kind = format_of(path, output_type)
         n_passed = sum(source.passed_through.values()) if source else 0
         if n_passed and not kind.is_vcf:
-            logger.info("%s: %d records that are not modelled are left out", path, n_passed)
+            logger.info("%s: leaves out what is not modelled, %s", path, counted(n_passed, "record"))
         kind.check_place(path, inputs=[source.given or source.path] if source else [], force=force)
         how = Writing(kind.key, command, __version__, threads, progress, names, self.refines)
         kind.writer().check(path, self.genotypes, how)

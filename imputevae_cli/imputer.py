@@ -160,7 +160,7 @@ class ImputeVAE(Estimator):
         aligned = align_loci(genotypes, fitted.loci, fitted.ploidy, self.name)
         if aligned.n_unknown:
             logger.warning(
-                "%d of %d loci are not in the model and pass through unchanged", aligned.n_unknown, genotypes.n_loci
+                "loci that are not in the model pass through unchanged: %d of %d", aligned.n_unknown, genotypes.n_loci
             )
         view = self._view(aligned, progress, stages)
         phase = None

@@ -184,7 +184,8 @@ def impute(
         return
     fitted = _load(model, session) if model else None
     # A model reads all of the file, so that samples are known, or encoded, by all of their calls whatever the region
-    genotypes = this.read(input, popmap, session, map_, context=None if model else overlap)
+    context = None if model else overlap
+    genotypes = this.read(input, popmap, session, map_, context=context, to_fit=model is None)
     outputs.check_content(genotypes)
     this.limit_threads(session)
     from imputevae_cli.imputer import ImputeVAE, check_phasing

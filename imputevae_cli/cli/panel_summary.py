@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from imputevae_cli.cli.summary import Stopwatch, cost_rows, duration, peak_megabytes, show_table
+from imputevae_cli.log import counted
 
 if TYPE_CHECKING:
     from imputevae_cli.cli.panels import Opened
@@ -30,7 +31,7 @@ def show_added(
     if own.records > own.modelled:
         rows.append(("Records of INPUT alone", f"{own.records - own.modelled:,}"))
     rows.append(("Expected r2 (mean DR2)", "of the added loci, by their frequency in the panel"))
-    rows += [(f"  {name}", f"{mean:.3f} ({n:,} loci)") for name, n, mean in expected.rows() if n]
+    rows += [(f"  {name}", f"{mean:.3f} ({counted(n, 'locus', 'loci')})") for name, n, mean in expected.rows() if n]
     show_table("Imputed from a panel", [*rows, ("Output", path), *cost_rows(clock)], quiet)
 
 

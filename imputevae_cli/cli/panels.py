@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from imputevae_cli.cli import session as this
 from imputevae_cli.cli.options import Common
 from imputevae_cli.errors import ConfigError, InputError
-from imputevae_cli.log import logger
+from imputevae_cli.log import counted, logger
 
 if TYPE_CHECKING:
     from imputevae_cli.cli.outputs import Outputs
@@ -125,11 +125,12 @@ def _pack(file: HaplotypeFile, path: str | Path, session: Session, pool: ThreadP
     made = {"software_version": __version__, "command": session.command}
     packed = pack_panel(file, path, Packing(config.panels, config.io.seed, pool, made, session.progress))
     for reason, count in packed.left_out.items():
-        logger.info("%s: %s records are left out of the panel: %s", file.name, f"{count:,}", reason)
+        logger.info("%s: the panel leaves out %s: %s", file.name, counted(count, "record"), reason)
     phase = "its own phase is used" if packed.phased else "it has no phase, which was found here"
     logger.info("%s: %s", file.name, phase)
     if packed.n_unphased:
-        logger.info("%s: %s heterozygotes without phase are taken as written", file.name, f"{packed.n_unphased:,}")
+        unphased = counted(packed.n_unphased, "heterozygote")
+        logger.info("%s: alleles are taken in the order written at %s without phase", file.name, unphased)
     return packed
 
 
@@ -143,7 +144,7 @@ def _command_of_panel(path: Path) -> str | None:
 def _panel_rows(packed: Packed) -> list[tuple[str, str]]:
     rows = [
         ("Samples", f"{len(packed.samples):,}, {2 * len(packed.samples):,} haplotypes"),
-        ("Loci", f"{packed.n_loci:,}, on {packed.n_chroms:,} chromosome{'s' * (packed.n_chroms > 1)}"),
+        ("Loci", f"{packed.n_loci:,}, on {counted(packed.n_chroms, 'chromosome')}"),
         ("Phase", "the file's" if packed.phased else "found here: the file has none"),
     ]
     if packed.n_missing:
@@ -160,7 +161,7 @@ def opened(run: PanelRun, session: Session) -> Iterator[Opened]:
 
     with ThreadPoolExecutor(session.threads) as pool:
         store = _store(run, session, pool)
-        targets = this.read(run.input, run.popmap, session, context=None, least_samples=1)
+        targets = this.read(run.input, run.popmap, session, context=None, to_fit=False)
         _check_targets(targets)
         match = match_panel(targets, store)
         assert targets.source is not None  # they were read from a file
@@ -170,11 +171,8 @@ def opened(run: PanelRun, session: Session) -> Iterator[Opened]:
             logger.warning("%s: %s", targets.source.name, line)
         shared = len(set(targets.samples) & set(store.samples))
         if shared:
-            logger.warning(
-                "%s: samples that are in the panel too, by name, and are copied from themselves: %s",
-                targets.source.name,
-                f"{shared:,}",
-            )
+            both = counted(shared, "sample is", "samples are")
+            logger.warning("%s: %s in the panel too, by name, and copied from there", targets.source.name, both)
         yield Opened(store, targets, match, pool)
 
 

@@ -26,7 +26,7 @@ from imputevae_cli.io.vcf_reader import NO_GT, why_not_modelled
 from imputevae_cli.io.vcf_records import RecordBlock, VcfFile, open_vcf
 from imputevae_cli.io.vcf_text import is_stream, spool
 
-SEVERAL_ALT, NO_DIPLOID = "several ALT alleles (`bcftools norm -m -any` parts them)", "calls that are not diploid"
+SEVERAL_ALT, NO_DIPLOID = "several ALT alleles (`bcftools norm -m -any` splits them)", "calls that are not diploid"
 """Reasons why a record is left out, beside those of `vcf_reader`."""
 
 

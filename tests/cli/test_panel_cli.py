@@ -209,7 +209,7 @@ def test_standard_output_takes_the_records(folder, tmp_path):
 def test_samples_that_the_panel_has_too_are_said(folder, files, tmp_path):
     chip = write(tmp_path / "chip.vcf", files.chip().replace("\tt0\t", "\tp0\t"))
     said = run("impute", chip, "--model", folder / "panel.ivae", "--add-loci", "-o", tmp_path / "o.vcf")
-    assert "samples that are in the panel too, by name, and are copied from themselves: 1" in said
+    assert "1 sample is in the panel too, by name, and copied from there" in said
 
 
 def test_a_dry_run_writes_nothing(folder, tmp_path):
@@ -357,3 +357,14 @@ def test_uncertain_calls_are_read_with_their_likelihoods(folder, files, tmp_path
     assert len(hidden) >= 15
     assert np.mean([calls[i, j] == 1 for i, j in hidden]) > 0.6
     assert (calls == files.targets).mean() > 0.93
+
+
+def test_records_that_no_sample_has_a_call_at_are_filled_and_not_doubled(folder, files, tmp_path):
+    places = files.typed[[3, 9]].tolist()
+    missing = {(sample, place) for sample in range(len(files.targets)) for place in places}
+    write(tmp_path / "chip.vcf", files.chip(missing=missing), "vcf")
+    out = tmp_path / "out.vcf"
+    run("impute", tmp_path / "chip.vcf", "--model", folder / "panel.ivae", "--add-loci", "-o", out)
+    lines = lines_of(out)
+    assert [int(line[1]) for line in lines] == files.pos.tolist()
+    assert (calls_of(lines) >= 0).all()
