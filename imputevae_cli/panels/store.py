@@ -10,6 +10,7 @@ settings of the making, and for each chromosome where its blocks, its positions 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import struct
 import zlib
@@ -137,6 +138,8 @@ class PanelStore:
                 f"{path}: is no packed reference panel; make one with `imputevae train PANEL.vcf.gz --as-panel`"
             )
         index = self._index()
+        self.digest = hashlib.blake2b(json.dumps(index).encode(), digest_size=16).hexdigest()
+        """Of the index, which says where each piece lies and what made the panel."""
         self.samples = tuple(index["samples"])
         self.made: dict[str, Any] = index["made"]
         self._chroms = {one["name"]: Chromosome(**one) for one in index["chromosomes"]}
@@ -192,6 +195,12 @@ class PanelStore:
     def n_loci(self) -> int:
         """Of all chromosomes."""
         return sum(one.n_loci for one in self._chroms.values())
+
+    @cached_property
+    def loci_before(self) -> dict[str, int]:
+        """Loci of the chromosomes before each."""
+        sizes = [one.n_loci for one in self._chroms.values()]
+        return dict(zip(self._chroms, [0, *np.cumsum(sizes).tolist()], strict=False))
 
     def positions(self, chrom: str) -> np.ndarray:
         """int64 (L,), of all loci of a chromosome, rising."""
