@@ -13,9 +13,8 @@ from imputevae_cli.data.region import ListedRegion, Region, Regions
 from imputevae_cli.errors import InputError
 from imputevae_cli.io.selection import choose_samples
 from imputevae_cli.io.vcf_genotypes import (
-    HAPLOID_ALT,
-    HAPLOID_REF,
     LONG,
+    NOT_THERE,
     PHASED,
     POLYPLOID,
     STATE_OF,
@@ -26,7 +25,8 @@ from imputevae_cli.io.vcf_reader import NO_GT, why_not_modelled
 from imputevae_cli.io.vcf_records import RecordBlock, VcfFile, open_vcf
 from imputevae_cli.io.vcf_text import is_stream, spool
 
-SEVERAL_ALT, NO_DIPLOID = "several ALT alleles (`bcftools norm -m -any` parts them)", "calls that are not diploid"
+SEVERAL_ALT = "several ALT alleles (`bcftools norm -m -any` parts them)"
+POLYPLOID_CALLS = "calls of three alleles or more"
 """Reasons why a record is left out, beside those of `vcf_reader`."""
 
 
@@ -35,7 +35,7 @@ class HaplotypeBlock:
     """Loci of one chromosome that follow one another.
 
     pos: int64 (b,). ref, alt, ids: of each locus; "" where it has no ID. alleles: int8 (b, 2 N), 0 REF, 1 ALT, -1
-    missing; sample i has columns 2 i and 2 i + 1. phased: bool (b, N), calls whose alleles are parted by `|`.
+    missing; sample i has columns 2 i and 2 i + 1, of a haploid call the same allele in both. phased: bool (b, N), calls whose alleles are parted by `|`.
     """
 
     chrom: str
@@ -119,15 +119,15 @@ class HaplotypeFile:
         return rows
 
     def _read(self, file: VcfFile, block: RecordBlock, rows: np.ndarray) -> HaplotypeBlock:
-        """The loci of some records of a block that are diploid throughout."""
+        """The loci of some records of a block without calls of three alleles or more."""
         states = block.states(rows)[:, self.columns]
-        odd = (states == HAPLOID_REF) | (states == HAPLOID_ALT) | (states == POLYPLOID) | (states > LONG)
-        diploid = ~odd.any(axis=1)
-        self.left_out[NO_DIPLOID] += int((~diploid).sum())
-        rows, states = rows[diploid], states[diploid]
+        usable = ~((states == POLYPLOID) | (states > LONG)).any(axis=1)
+        self.left_out[POLYPLOID_CALLS] += int((~usable).sum())
+        rows = rows[usable]
         starts = np.array([block.starts_of(row)[self.columns] for row in rows.tolist()], np.int64)
         codes = genotype_codes(block.text, starts.reshape(len(rows), len(self.columns)), file.header.prefixed)
         first, second = alleles_of_codes(codes)
+        second = np.where(second == NOT_THERE, first, second)
         alleles = np.empty((len(rows), 2 * len(self.columns)), np.int8)
         unread = STATE_OF[codes] == LONG
         alleles[:, ::2], alleles[:, 1::2] = (np.where(unread | (one < 0), -1, one) for one in (first, second))

@@ -123,19 +123,14 @@ class FilledLoci:
         flipped = self._exchanged[start:stop]
         gp[:, flipped] = gp[:, flipped, ::-1]
         haploid = self._haploid(start, stop)
-        if haploid is not None:
-            gp[haploid] = without_heterozygotes(gp[haploid])
-        return gp
+        return gp if haploid is None else gp_of_haploids(gp, haploid)
 
     def doses(self, start: int, stop: int) -> np.ndarray:
         """float32 (N, 2, stop - start): expected ALT of each haplotype; the second of a haploid cell is NaN."""
         doses = self._gathered(start, stop, 2, lambda fill, at: fill.doses[:, :, at])
         doses = np.where(self._exchanged[start:stop], 1 - doses, doses)
         haploid = self._haploid(start, stop)
-        if haploid is not None:
-            one = np.stack([doses.mean(1), np.full(haploid.shape, np.nan, np.float32)], axis=1)
-            doses = np.where(haploid[:, None], one, doses)
-        return doses
+        return doses if haploid is None else doses_of_haploids(doses, haploid)
 
     def alt_first(self, start: int, stop: int) -> np.ndarray:
         """bool (N, stop - start): whether a heterozygote is 1|0 rather than 0|1."""
@@ -170,6 +165,19 @@ class FilledLoci:
         """The chromosome and the window of a locus."""
         one = self._chroms[self.genotypes.loci.chrom[locus]]
         return one, int(np.searchsorted(one.first, self._place[locus], "right")) - 1
+
+
+def gp_of_haploids(gp: np.ndarray, haploid: np.ndarray) -> np.ndarray:
+    """Probabilities, float32 (N, b, 3), without heterozygotes in the cells of `haploid`, bool (N, b)."""
+    out = gp.copy()
+    out[haploid] = without_heterozygotes(gp[haploid])
+    return out
+
+
+def doses_of_haploids(doses: np.ndarray, haploid: np.ndarray) -> np.ndarray:
+    """Doses, float32 (N, 2, b): in the cells of `haploid`, bool (N, b), the mean of both, and NaN for the second."""
+    one = np.stack([doses.mean(1), np.full(haploid.shape, np.nan, doses.dtype)], axis=1)
+    return np.where(haploid[:, None], one, doses)
 
 
 def _whole_chromosome(imputation: PanelImputation, one: TargetChromosome) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:

@@ -11,6 +11,7 @@ import numpy as np
 from imputevae_cli.data.genotypes import MISSING
 from imputevae_cli.errors import InputError
 from imputevae_cli.io.vcf_added import estimated_r2
+from imputevae_cli.panels.filled_loci import doses_of_haploids, gp_of_haploids
 from imputevae_cli.panels.frequency_bins import bin_names, bins_of
 from imputevae_cli.panels.imputation import PanelImputation, TargetChromosome
 from imputevae_cli.scoring.metrics import concordance, dosage, dosage_r2, log_loss, non_reference_discordance
@@ -103,5 +104,8 @@ def _of_window(
     loci, fill = filled
     some = hidden[loci]
     counts = imputation.store.alt_counts(one.panel_chrom)[one.places[loci[some]]]
-    truth = imputation.typed_calls(one, loci[some])
-    return truth, fill.gp[:, some], estimated_r2(fill.doses[:, :, some]), counts / imputation.store.n_haplotypes
+    truth, gp, doses = imputation.typed_calls(one, loci[some]), fill.gp[:, some], fill.doses[:, :, some]
+    if one.haploid is not None:
+        haploid = one.haploid.at_loci(one.places[loci[some]]).block(0, None)
+        gp, doses = gp_of_haploids(gp, haploid), doses_of_haploids(doses, haploid)
+    return truth, gp, estimated_r2(doses), counts / imputation.store.n_haplotypes

@@ -350,14 +350,14 @@ def test_evaluate_compares_hidden_loci(folder, files, tmp_path):
         (("--panel", "panel.vcf.gz", "--latent", "l.tsv"), 2, "--latent has no meaning"),
         (("--panel", "panel.vcf.gz", "--draws", "2", "-o", "out.bed"), 2, "--draws writes VCF or BCF"),
         (("--panel", "panel.vcf.gz", "--call", "best"), 2, "give map"),
-        (("--panel", "haploid.vcf"), 3, "no record can be part of a panel of diploids"),
+        (("--panel", "triploid.vcf"), 3, "no record can be part of a panel (120 calls of three"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_one_line(arguments, code, message, folder, checkpoint, tmp_path):
     shutil.copy(checkpoint, tmp_path / "plain.ivae")
     for name in ("panel.vcf.gz", "panel.ivae", "chip.vcf.gz"):
         shutil.copy(folder / name, tmp_path / name)
-    write(tmp_path / "haploid.vcf", panel_files.make().panel().replace("|1", "").replace("|0", ""))
+    write(tmp_path / "triploid.vcf", panel_files.make().panel().replace("|1", "|1|1").replace("|0", "|0|1"))
     output = () if "-o" in arguments else ("-o", "out.vcf")
     done = imputevae("impute", "chip.vcf.gz", *arguments, *output, cwd=tmp_path)
     said = done.stderr.decode()
@@ -367,14 +367,62 @@ def test_what_cannot_be_is_one_line(arguments, code, message, folder, checkpoint
     assert not (tmp_path / "out.vcf").exists()
 
 
-def test_haploid_and_unsorted_targets_are_refused(folder, files, tmp_path):
+def test_unsorted_and_polyploid_targets_are_refused(folder, files, tmp_path):
     how = ("--model", folder / "panel.ivae", "--add-loci", "-o", tmp_path / "o.vcf")
     text = files.chip()
-    haploid = write(tmp_path / "h.vcf", text.replace("0/0", "0").replace("1/1", "1").replace("0/1", "1"))
-    assert "calls that are not diploid" in run("impute", haploid, *how, code=3)
+    tetraploid = write(tmp_path / "t.vcf", text.replace("0/0", "0/0/0/0").replace("1/1", "1/1/1/1").replace("0/1", "0/0/1/1"))
+    assert "fill them without a panel" in run("impute", tetraploid, *how, code=3)
     header, first, *rest = text.partition("\n1\t")[::2][0], *text.partition("\n1\t")[2].split("\n1\t")
     unsorted = "\n1\t".join([header, rest[-1].rstrip("\n"), first, *rest[:-1]]) + "\n"
     assert "is not sorted" in run("impute", write(tmp_path / "u.vcf", unsorted), *how, code=3)
+
+
+def haploid(text: str, males) -> str:
+    """The same with the first allele alone of some samples, by number."""
+    lines = []
+    for line in text.splitlines(keepends=True):
+        if not line.startswith("#"):
+            fields = line.rstrip("\n").split("\t")
+            fields[9:] = [cell[0] if i in males else cell for i, cell in enumerate(fields[9:])]
+            line = "\t".join(fields) + "\n"
+        lines.append(line)
+    return "".join(lines)
+
+
+@pytest.mark.parametrize("males", [{1, 3, 5}, set(range(6))])
+def test_haploid_samples_are_filled_with_one_allele(folder, files, tmp_path, males):
+    """As on a chromosome X; where all are haploid too. Each is a haplotype of the panel's kind."""
+    true = files.targets.copy()
+    for i in males:
+        true[i] = 2 * files.haplotypes[2 * i + 1]  # a haplotype that the panel holds
+    lines = [
+        record([("0/0", "0/1", "1/1")[c] for c in true[:, j]], pos=int(files.pos[j]), ref=files.ref[j], alt=files.alt[j])
+        for j in files.typed.tolist()
+    ]
+    chip = write(tmp_path / "chip.vcf", haploid(vcf(*lines, samples=files.samples), males))
+    run("impute", chip, "--model", folder / "panel.ivae", "--add-loci", "-o", tmp_path / "o.vcf")
+    found = lines_of(tmp_path / "o.vcf")
+    assert len(found) == 120
+    for line, expected in zip(found, true.T.tolist(), strict=True):
+        for i in males:
+            gt, gp, ds, _ = line[9 + i].split(":")
+            assert gt in "01"
+            assert len(gp.split(",")) == 2
+            assert 0 <= float(ds) <= 1
+            assert abs(float(ds) - expected[i] / 2) < 0.5 or expected[i] not in (0, 2)
+    alleles = np.array([[int(line[9 + i][0]) for line in found] for i in sorted(males)])
+    assert (alleles == true[sorted(males)] // 2).mean() > 0.95
+
+
+def test_a_panel_may_hold_haploid_samples(folder, files, tmp_path):
+    """Each counts as a homozygote; here they are the first haplotypes of half of the samples."""
+    panel = write(tmp_path / "p.vcf", haploid(files.panel(), set(range(0, 30, 2))))
+    run("train", panel, "--as-panel", "-o", tmp_path / "p.ivae")
+    run("impute", folder / "chip.vcf.gz", "--model", tmp_path / "p.ivae", "--add-loci", "-o", tmp_path / "o.vcf")
+    lines = lines_of(tmp_path / "o.vcf")
+    assert len(lines) == 120
+    added = np.setdiff1d(np.arange(120), files.typed)
+    assert (calls_of(lines) == files.targets)[:, added].mean() > 0.9
 
 
 def test_a_panel_that_is_phased_in_parts_is_refused(tmp_path):
