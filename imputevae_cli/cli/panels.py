@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from imputevae_cli.data.genotypes import GenotypeMatrix
     from imputevae_cli.io.vcf_haplotypes import HaplotypeFile
     from imputevae_cli.io.vcf_merged import MergeSummary
+    from imputevae_cli.panels.filled_loci import Calling
     from imputevae_cli.panels.imputation import PanelImputation
     from imputevae_cli.panels.imputed_from_panel import ImputedFromPanel
     from imputevae_cli.panels.kept_windows import WindowFolder
     from imputevae_cli.panels.match import PanelMatch
-    from imputevae_cli.panels.filled_loci import Calling
     from imputevae_cli.panels.pack import Packed
     from imputevae_cli.panels.store import PanelStore
 
@@ -128,7 +128,11 @@ def _pack(file: HaplotypeFile, path: str | Path, session: Session, pool: ThreadP
     made = {"software_version": __version__, "command": session.command}
     packed = pack_panel(file, path, Packing(config.panels, config.io.seed, pool, made, session.progress))
     for reason, count in packed.left_out.items():
-        logger.info("%s: %s records are left out of the panel: %s", file.name, f"{count:,}", reason)
+        records = "1 record is" if count == 1 else f"{count:,} records are"
+        logger.info("%s: %s left out of the panel: %s", file.name, records, reason)
+    if packed.n_missing:
+        found = "the commoner allele of their locus" if packed.phased else "what the phasing finds"
+        logger.info("%s: missing alleles become %s: %s", file.name, found, f"{packed.n_missing:,}")
     phase = "its own phase is used" if packed.phased else "it has no phase, which was found here"
     logger.info("%s: %s", file.name, phase)
     if packed.n_unphased:
@@ -192,11 +196,11 @@ def _store(run: PanelRun, session: Session, pool: ThreadPoolExecutor) -> PanelSt
     if run.model is not None:
         return PanelStore(run.model)
     assert run.panel is not None  # it was checked
-    if is_panel(run.panel):
+    if is_panel(run.panel) or run.panel.suffix == ".ivae":  # which is refused, if it is another checkpoint
         return PanelStore(run.panel)
     path = Path(tempfile.mkdtemp(prefix="imputevae-panel-")) / "panel.ivae"
     _pack(HaplotypeFile.open(run.panel), path, session, pool)
-    return PanelStore(path)
+    return PanelStore(path, str(run.panel))
 
 
 def _checked(targets: GenotypeMatrix) -> GenotypeMatrix:

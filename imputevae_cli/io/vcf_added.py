@@ -63,9 +63,10 @@ def _haploid_cells(block: ImputedBlock) -> np.ndarray:
 def estimated_r2(doses: np.ndarray) -> np.ndarray:
     """The estimated squared correlation of imputed and true allele doses, float64 (b,); 0 where nothing varies.
 
-    doses: (N, 2, b), expected ALT of each haplotype, NaN for one that is not there. With p the doses of n haplotypes, the variance of p over that of
-    true alleles of the same frequency: (sum p^2 - (sum p)^2 / n) / (sum p - (sum p)^2 / n). (The DR2 of Beagle 5,
-    `ImputedRecBuilder.r2`; Browning & Browning 2009, and the r2-hat of Minimac, Das et al. 2016.)
+    doses: (N, 2, b), expected ALT of each haplotype, NaN for one that is not there. With p the doses of n haplotypes,
+    the variance of p over that of true alleles of the same frequency: (sum p^2 - (sum p)^2 / n) / (sum p - (sum p)^2 /
+    n). (The DR2 of Beagle 5, `ImputedRecBuilder.r2`; Browning & Browning 2009, and the r2-hat of Minimac, Das et al.
+    2016.)
     """
     p = doses.reshape(-1, doses.shape[-1]).astype(np.float64)
     n = (~np.isnan(p)).sum(axis=0)

@@ -109,7 +109,7 @@ class FilledLoci:
         return np.where(self._exchanged[start:stop], 1 - out, out)
 
     def _offset(self) -> np.ndarray:
-        """int64 (l,): loci of the panel on the chromosomes before that of each locus, so that none has another's number."""
+        """int64 (l,): loci of the panel on the chromosomes before that of each, so that none has another's number."""
         before = self._imputation.store.loci_before
         return np.array([before[self._chroms[chrom].panel_chrom] for chrom in self.genotypes.loci.chrom], np.int64)
 

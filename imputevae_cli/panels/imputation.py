@@ -57,7 +57,8 @@ class PanelImputation:
     """Every locus of the panel for samples of another file.
 
     genotypes: the targets at the typed loci that are to be written; place: int64 (l,), where these are in the panel;
-    exchanged: bool (l,), whether its ALT is their REF. has_calls: bool (N,), targets with any call. chroms: in the targets' order. on_window: called once for each window, when it is filled.
+    exchanged: bool (l,), whether its ALT is their REF. has_calls: bool (N,), targets with any call. chroms: in the
+    targets' order. on_window: called once for each window, when it is filled.
     """
 
     def __init__(self, store: PanelStore, targets: GenotypeMatrix, match: PanelMatch, how: How):

@@ -12,9 +12,8 @@ import numpy as np
 
 from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix, ImputedBlock
 from imputevae_cli.imputed import ImputedGenotypes
-from imputevae_cli.io.formats.base import Writing
 from imputevae_cli.io.formats.registry import format_of
-from imputevae_cli.io.vcf_merged import Merging, MergeSummary, write_merged
+from imputevae_cli.io.vcf_merged import MergeSummary, Merging, write_merged
 from imputevae_cli.io.vcf_writer import WriteSummary
 from imputevae_cli.log import ProgressOption, chosen_progress, logger
 from imputevae_cli.panels.added_counts import AddedCounts
@@ -27,7 +26,8 @@ from imputevae_cli.panels.store import PanelStore
 class ImputedFromPanel:
     """What `Panel.impute` gives: written with `write`, or as arrays in `genotypes`.
 
-    targets: all that was read. counts: of the loci that were added, once a file was written. A window of the panel is filled when it is asked for.
+    targets: all that was read. counts: of the loci that were added, once a file was written. A window of the panel is
+    filled when it is asked for.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Windows of a panel that are filled already, kept so that none is filled twice: after a stop, or for another output."""
+"""Windows of a panel that were filled, kept so that none is filled twice: after a stop, or for another output."""
 
 from __future__ import annotations
 

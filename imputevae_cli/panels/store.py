@@ -128,9 +128,10 @@ def panel_output(path: str | Path, samples: Sequence[str]) -> Iterator[PanelWrit
 class PanelStore:
     """A panel on disk. samples: names; sample i has haplotypes 2 i and 2 i + 1. made: what made it, and how."""
 
-    def __init__(self, path: str | Path):
-        """Reads the index alone. Raises CheckpointError, naming the file, where it is no panel or is damaged."""
-        self.path = Path(path)
+    def __init__(self, path: str | Path, name: str | None = None):
+        """Reads the index alone. name: what the user calls the panel, where that is not its path. Raises
+        CheckpointError, naming the file, where it is no panel or is damaged."""
+        self.path, self.name = Path(path), name or str(path)
         if not self.path.is_file():
             raise CheckpointError(f"{path}: there is no such panel; `imputevae train PANEL --as-panel` makes one")
         if not is_panel(path):

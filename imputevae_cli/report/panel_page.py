@@ -1,4 +1,4 @@
-"""The report of a run of `impute` with a reference panel: what was added, how sure it is, and whether the panel fits."""
+"""The report of a run of `impute` with a reference panel: what was added, how sure it is, whether the panel fits."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def _facts(page: PanelRunPage) -> Iterator[tuple[str, str]]:
     targets, store, own = page.imputed.targets, page.imputed.store, page.written.own
     yield "Data", f"{targets.n_samples:,} samples, {targets.n_loci:,} loci"
     phase = "the file's phase" if store.made.get("phased") else "phased by imputevae"
-    yield "Panel", f"{store.path.name}: {len(store.samples):,} samples, {store.n_loci:,} loci, {phase}"
+    yield "Panel", f"{Path(store.name).name}: {len(store.samples):,} samples, {store.n_loci:,} loci, {phase}"
     yield "Missing calls filled at shared loci", f"{own.imputed:,}"
     yield "Left missing there", f"{own.missing:,}" if own.missing else ""
     yield "Visible calls refined", f"{own.refined:,}" if own.refined else ""

@@ -345,6 +345,7 @@ def test_evaluate_compares_hidden_loci(folder, files, tmp_path):
         (("--panel", "panel.vcf.gz", "--model", "panel.ivae"), 2, "not both"),
         (("--model", "panel.ivae"), 4, "is a packed reference panel, which serves `--add-loci` alone"),
         (("--model", "plain.ivae", "--add-loci"), 4, "is no packed reference panel; make one"),
+        (("--panel", "plain.ivae"), 4, "is no packed reference panel; make one"),
         (("--model", "none.ivae", "--add-loci"), 4, "there is no such panel"),
         (("--panel", "none.vcf.gz"), 3, "no such file"),
         (("--panel", "panel.vcf.gz", "--latent", "l.tsv"), 2, "--latent has no meaning"),
@@ -370,7 +371,9 @@ def test_what_cannot_be_is_one_line(arguments, code, message, folder, checkpoint
 def test_unsorted_and_polyploid_targets_are_refused(folder, files, tmp_path):
     how = ("--model", folder / "panel.ivae", "--add-loci", "-o", tmp_path / "o.vcf")
     text = files.chip()
-    tetraploid = write(tmp_path / "t.vcf", text.replace("0/0", "0/0/0/0").replace("1/1", "1/1/1/1").replace("0/1", "0/0/1/1"))
+    tetraploid = write(
+        tmp_path / "t.vcf", text.replace("0/0", "0/0/0/0").replace("1/1", "1/1/1/1").replace("0/1", "0/0/1/1")
+    )
     assert "fill them without a panel" in run("impute", tetraploid, *how, code=3)
     header, first, *rest = text.partition("\n1\t")[::2][0], *text.partition("\n1\t")[2].split("\n1\t")
     unsorted = "\n1\t".join([header, rest[-1].rstrip("\n"), first, *rest[:-1]]) + "\n"
@@ -396,7 +399,9 @@ def test_haploid_samples_are_filled_with_one_allele(folder, files, tmp_path, mal
     for i in males:
         true[i] = 2 * files.haplotypes[2 * i + 1]  # a haplotype that the panel holds
     lines = [
-        record([("0/0", "0/1", "1/1")[c] for c in true[:, j]], pos=int(files.pos[j]), ref=files.ref[j], alt=files.alt[j])
+        record(
+            [("0/0", "0/1", "1/1")[c] for c in true[:, j]], pos=int(files.pos[j]), ref=files.ref[j], alt=files.alt[j]
+        )
         for j in files.typed.tolist()
     ]
     chip = write(tmp_path / "chip.vcf", haploid(vcf(*lines, samples=files.samples), males))
