@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from imputevae_cli.cli import session as this
 from imputevae_cli.cli.options import Common
-from imputevae_cli.errors import ConfigError, InputError
+from imputevae_cli.errors import ConfigError
 from imputevae_cli.log import logger
 
 if TYPE_CHECKING:
@@ -128,15 +128,14 @@ def _pack(file: HaplotypeFile, path: str | Path, session: Session, pool: ThreadP
     made = {"software_version": __version__, "command": session.command}
     packed = pack_panel(file, path, Packing(config.panels, config.io.seed, pool, made, session.progress))
     for reason, count in packed.left_out.items():
-        records = "1 record is" if count == 1 else f"{count:,} records are"
-        logger.info("%s: %s left out of the panel: %s", file.name, records, reason)
-    if packed.n_missing:
-        found = "the commoner allele of their locus" if packed.phased else "what the phasing finds"
-        logger.info("%s: missing alleles become %s: %s", file.name, found, f"{packed.n_missing:,}")
+        logger.info("%s: %s records are left out of the panel: %s", file.name, f"{count:,}", reason)
     phase = "its own phase is used" if packed.phased else "it has no phase, which was found here"
     logger.info("%s: %s", file.name, phase)
     if packed.n_unphased:
         logger.info("%s: %s heterozygotes without phase are taken as written", file.name, f"{packed.n_unphased:,}")
+    if packed.n_missing:
+        found = "the commoner allele of their locus" if packed.phased else "what the phasing finds"
+        logger.info("%s: missing alleles become %s: %s", file.name, found, f"{packed.n_missing:,}")
     return packed
 
 
@@ -164,11 +163,11 @@ def _panel_rows(packed: Packed) -> list[tuple[str, str]]:
 def opened(run: PanelRun, session: Session) -> Iterator[Opened]:
     """The panel, packed if it is not, and the targets; what a user should know of both is said in the log."""
     from imputevae_cli.panels.match import match_panel
+    from imputevae_cli.panels.panel import usable_targets
 
     with ThreadPoolExecutor(session.threads) as pool:
         store = _store(run, session, pool)
-        targets = this.read(run.input, run.popmap, session, context=None, least_samples=1)
-        targets = _checked(targets)
+        targets = usable_targets(this.read(run.input, run.popmap, session, context=None, least_samples=1))
         match = match_panel(targets, store)
         assert targets.source is not None  # they were read from a file
         for line in match.lines(targets.loci):
@@ -201,21 +200,6 @@ def _store(run: PanelRun, session: Session, pool: ThreadPoolExecutor) -> PanelSt
     path = Path(tempfile.mkdtemp(prefix="imputevae-panel-")) / "panel.ivae"
     _pack(HaplotypeFile.open(run.panel), path, session, pool)
     return PanelStore(path, str(run.panel))
-
-
-def _checked(targets: GenotypeMatrix) -> GenotypeMatrix:
-    """The targets, haploid ones as a diploid matrix. Raises InputError where they cannot be filled from a panel."""
-    name = targets.source.name if targets.source else "genotypes"
-    if targets.ploidy > 2:
-        raise InputError(
-            f"{name}: its samples are of ploidy {targets.ploidy}, and a panel fills diploids and haploids alone; fill "
-            "them without a panel"
-        )
-    codes, pos = targets.loci.chrom_codes, targets.loci.pos
-    falls = (codes[1:] == codes[:-1]) & (pos[1:] < pos[:-1])
-    if falls.any() or len(set(targets.loci.chrom)) < codes[-1] + 1:
-        raise InputError(f"{name}: is not sorted, and loci are to be put in between; sort it with `bcftools sort`")
-    return targets.as_diploid() if targets.ploidy == 1 else targets
 
 
 def imputation_of(found: Opened, run: PanelRun, session: Session, kept: WindowFolder | None = None) -> PanelImputation:

@@ -14,7 +14,7 @@ PREFIX = "chr"
 NO_CHROMOSOME, NO_POSITION = "on chromosomes that the panel lacks", "at positions that the panel lacks"
 SEVERAL, OTHER_ALLELES = "of records with several ALT alleles", "with other alleles there, repeated, or doubtful"
 """Reasons why a locus of the targets is not found in the panel."""
-STRAND = str.maketrans("ACGTacgt", "TGCAtgca")
+STRAND = str.maketrans("ACGT", "TGCA")
 LEAST_GAP, STANDARD_ERRORS = 0.2, 4.0
 """Frequencies of an A/T or C/G locus that differ by more than both say that the strands do, if the other strand fits
 better: a fifth is what continents differ by at few loci, and four standard errors rule out chance."""
@@ -169,7 +169,9 @@ def _why_unmatched(loci: Loci, place: np.ndarray, store: PanelStore) -> dict[str
 def _is_ambiguous(loci: Loci) -> np.ndarray:
     """bool (l,): A/T and C/G loci, which look the same on either strand, and what is no SNP: none tells the strand."""
     pairs = zip(loci.ref, loci.alt, strict=True)
-    return np.array([len(ref) > 1 or len(alt) > 1 or ref.translate(STRAND) == alt for ref, alt in pairs], bool)
+    return np.array(
+        [len(ref) > 1 or len(alt) > 1 or ref.upper().translate(STRAND) == alt.upper() for ref, alt in pairs], bool
+    )
 
 
 def _match_chromosome(loci: Loci, store: PanelStore, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -194,8 +196,9 @@ def _match_chromosome(loci: Loci, store: PanelStore, name: str) -> tuple[np.ndar
 
 
 def _agreement(ref: str, alt: str, panel_ref: str, panel_alt: str) -> int | None:
-    """How two alleles agree with the panel's; None where they do not. Only SNPs have another strand, and A/T and C/G,
-    which look the same on it, are taken for exchanged alleles."""
+    """How two alleles, in either case, agree with the panel's; None where they do not. Only SNPs have another strand, and
+    A/T and C/G, which look the same on it, are taken for exchanged alleles."""
+    ref, alt, panel_ref, panel_alt = ref.upper(), alt.upper(), panel_ref.upper(), panel_alt.upper()
     strands = [(panel_ref, panel_alt)]
     if len(ref) == len(alt) == 1:
         strands.append((panel_ref.translate(STRAND), panel_alt.translate(STRAND)))
@@ -227,5 +230,7 @@ def _doubtful(
     pooled = (count + store.alt_counts(name)[found[ambiguous]] + 1) / (n_alleles + store.n_haplotypes + 2)
     error = np.sqrt(pooled * (1 - pooled) * (1 / np.maximum(n_alleles, 1) + 1 / store.n_haplotypes))
     wrong = np.zeros(len(here), bool)
-    wrong[ambiguous] = (gap > np.maximum(LEAST_GAP, STANDARD_ERRORS * error)) & (np.abs(1 - ours - theirs) < gap)
+    wrong[ambiguous] = (
+        (n_alleles > 0) & (gap > np.maximum(LEAST_GAP, STANDARD_ERRORS * error)) & (np.abs(1 - ours - theirs) < gap)
+    )
     return wrong

@@ -119,3 +119,10 @@ def test_few_shared_loci_are_a_warning(tmp_path, n_shared):
     targets = targets_of(tmp_path, [(10 * i, "A", "G") for i in range(1, 6)])
     warnings = " ".join(match_panel(targets, store).warnings(targets.loci))
     assert (f"only {n_shared} of 5 loci" in warnings) == (n_shared < 2.5)
+
+
+def test_alleles_may_be_in_lower_case(tmp_path):
+    store = panel_of(tmp_path, [(10, "A", "G"), (20, "C", "T")])
+    match = match_panel(targets_of(tmp_path, [(10, "a", "g"), (20, "t", "c")]), store)
+    assert match.place.tolist() == [0, 1]
+    assert match.exchanged.tolist() == [False, True]
