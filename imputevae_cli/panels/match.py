@@ -196,8 +196,8 @@ def _match_chromosome(loci: Loci, store: PanelStore, name: str) -> tuple[np.ndar
 
 
 def _agreement(ref: str, alt: str, panel_ref: str, panel_alt: str) -> int | None:
-    """How two alleles, in either case, agree with the panel's; None where they do not. Only SNPs have another strand, and
-    A/T and C/G, which look the same on it, are taken for exchanged alleles."""
+    """How two alleles, in upper or lower case, agree with the panel's; None where they do not. Only SNPs have another
+    strand, and A/T and C/G, which look the same on it, are taken for exchanged alleles."""
     ref, alt, panel_ref, panel_alt = ref.upper(), alt.upper(), panel_ref.upper(), panel_alt.upper()
     strands = [(panel_ref, panel_alt)]
     if len(ref) == len(alt) == 1:
