@@ -181,7 +181,7 @@ def _differences(kept: dict[str, Any], wanted: dict[str, Any]) -> Iterator[str]:
     if kept["genotypes"] != wanted["genotypes"]:
         yield "the input, its samples, loci or populations are others"
     if kept["model"] != wanted["model"]:
-        yield "the model or panel is another"
+        yield "--model, or the panel, is another"
     for key in sorted(kept["settings"].keys() | wanted["settings"].keys()):
         before, now = (settings.get(key) for settings in (kept["settings"], wanted["settings"]))
         if before != now:
