@@ -130,7 +130,7 @@ def _facts(page: PanelRunPage) -> Iterator[tuple[str, str]]:
 
 def _dr2_table(page: PanelRunPage) -> Table:
     rows = [[name, f"{n:,}", number(mean, 3)] for name, n, mean in page.imputed.counts.by_frequency.rows() if n]
-    caption = "Added loci by the frequency of their rarer allele in the panel."
+    caption = "Added loci by the frequency of their rarer allele in the panel; those that do not vary there are left out."
     return Table("DR2 by frequency", caption, ("in the panel", "loci", "mean DR2"), rows)
 
 
@@ -177,7 +177,7 @@ def _frequencies(page: PanelRunPage) -> Figure | None:
         "frequencies",
         "Do the samples have the panel's frequencies?",
         f"One point per added locus: its frequency of ALT in the panel, and as it is filled; {gap} apart on average."
-        + some_of(len(panel)),
+        + some_of(len(panel), "loci"),
         f"ALT frequencies of {len(panel):,} added loci in the panel and as filled; {gap} apart on average.",
         plot.svg(),
         ("panel", "filled"),
