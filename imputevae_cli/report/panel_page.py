@@ -130,7 +130,7 @@ def _facts(page: PanelRunPage) -> Iterator[tuple[str, str]]:
 
 def _dr2_table(page: PanelRunPage) -> Table:
     rows = [[name, f"{n:,}", number(mean, 3)] for name, n, mean in page.imputed.counts.by_frequency.rows() if n]
-    caption = "Added loci by the frequency of their rarer allele in the panel; those that do not vary there are left out."
+    caption = "Added loci that vary in the panel, by the frequency of their rarer allele there."
     return Table("DR2 by frequency", caption, ("in the panel", "loci", "mean DR2"), rows)
 
 
