@@ -16,6 +16,8 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -24,39 +26,45 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from imputevae_cli.panels.store import PanelStore, panel_output
 
-BATCH, EVERY = 512, 100
-"""Loci that are written at a time; one locus in EVERY is typed in the targets."""
+BATCH, PIECE, EVERY = 512, 10_000_000, 20
+"""Loci that are written at a time; base pairs that are simulated at a time; one locus in EVERY is typed in the
+targets."""
 HEADER = '##fileformat=VCFv4.2\n##contig=<ID=1>\n##FORMAT=<ID=GT,Number=1,Type=String,Description="Genotype">\n'
 FIXED = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT"
 
 
 def simulate(panel: Path, chip: Path, n_haplotypes: int, n_loci: int, n_targets: int, seed: int) -> None:
-    """Write a packed panel, and targets that it does not hold; a locus at a time is made, a batch is held."""
-    import msprime
-
-    n_all = n_haplotypes + 2 * n_targets
-    length = int(n_loci / (4 * 1e4 * 1.25e-8 * (1 / np.arange(1, n_all)).sum()) * 1.1)  # Watterson; a tenth to spare
-    how = {"population_size": 1e4, "sequence_length": length, "recombination_rate": 1e-8, "random_seed": seed}
-    trees = msprime.sim_ancestry(n_all // 2, **how)
-    trees = msprime.sim_mutations(trees, rate=1.25e-8, random_seed=seed, model=msprime.BinaryMutationModel())
-    names = [f"p{i}" for i in range(n_haplotypes // 2)]
+    """Write a packed panel, and targets that it does not hold; a piece of the genome is simulated, a batch is held."""
+    names, written = [f"p{i}" for i in range(n_haplotypes // 2)], 0
     with panel_output(panel, names) as writer, open(chip, "w") as file:
         file.write(HEADER + "\t".join([FIXED, *(f"t{i}" for i in range(n_targets))]) + "\n")
-        rows: list[np.ndarray] = []
-        for number, variant in enumerate(trees.variants()):
-            if number == n_loci:
-                break
-            alleles = (variant.genotypes > 0).astype(np.uint8)
-            rows.append(alleles[:n_haplotypes])
-            if number % EVERY == EVERY // 2:
-                pairs = alleles[n_haplotypes:].reshape(-1, 2).tolist()
+        for pos, alleles in loci_of(n_haplotypes + 2 * n_targets, n_loci, seed):
+            writer.add("1", pos, [("A", "G", "")] * len(pos), alleles[:, :n_haplotypes])
+            for row in np.flatnonzero(np.arange(written, written + len(pos)) % EVERY == EVERY // 2):
+                pairs = alleles[row, n_haplotypes:].reshape(-1, 2).tolist()
                 cells = "\t".join(f"{min(pair)}/{max(pair)}" for pair in pairs)
-                file.write(f"1\t{number * 100 + 1}\t.\tA\tG\t.\t.\t.\tGT\t{cells}\n")
-            if len(rows) == BATCH or number == n_loci - 1:
-                pos = np.arange(number + 1 - len(rows), number + 1) * 100 + 1
-                writer.add("1", pos, [("A", "G", "")] * len(rows), np.array(rows))
-                rows = []
+                file.write(f"1\t{pos[row]}\t.\tA\tG\t.\t.\t.\tGT\t{cells}\n")
+            written += len(pos)
         writer.close({"command": "simulated", "phased": True})
+
+
+def loci_of(n_haplotypes: int, n_loci: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Batches of so many loci in all: positions int64 (b,), rising, and alleles uint8 (b, H). Pieces of PIECE base
+    pairs are simulated apart, one after the other."""
+    import msprime
+
+    start = 0
+    while n_loci:
+        seed += 1
+        how = {"population_size": 1e4, "sequence_length": PIECE, "recombination_rate": 1e-8, "random_seed": seed}
+        trees = msprime.sim_ancestry(n_haplotypes // 2, **how)
+        trees = msprime.sim_mutations(trees, rate=1.25e-8, random_seed=seed, model=msprime.BinaryMutationModel())
+        variants = iter(trees.variants())
+        while n_loci and (batch := [(v.site.position, v.genotypes > 0) for v in islice(variants, min(BATCH, n_loci))]):
+            n_loci -= len(batch)
+            pos, alleles = zip(*batch, strict=True)
+            yield start + 1 + np.array(pos).astype(np.int64), np.array(alleles, np.uint8)
+        start += PIECE
 
 
 def open_region(panel: Path, n_loci: int) -> dict[str, float]:
