@@ -38,13 +38,7 @@ def fill_window(
     whatever part of the window is wanted. Raises InputError where the window has no typed locus, or another number of
     them than the targets have, and for targets that are not diploid.
     """
-    if targets.n_loci != len(window.typed) or not len(window.typed):
-        raise InputError(
-            f"the panel's window has {len(window.typed)} of the file's loci, and the targets {targets.n_loci}: "
-            "give at least one, and the same ones"
-        )
-    if targets.ploidy != 2:
-        raise InputError("a panel fills diploid samples only: write haploid calls as homozygotes, or leave them out")
+    _check(window, targets)
     phasings = phase(targets, window.haplotypes[:, window.typed], settings, seed, pool)
     window = window.with_distances(phasings.distances)
     gaps, typed = Gaps.of(window), TypedCells.of(window, targets)
@@ -55,17 +49,31 @@ def fill_window(
     filler = HaplotypeFiller.of(window, gaps, rate, error)
     shape = len(targets.calls), len(filler.before)
     fill = PanelFill(np.empty((*shape, 3), np.float32), np.empty((shape[0], 2, shape[1]), np.float32))
+    unseen = gaps.unseen
+    unseen[typed.at] = np.nan  # the targets' own data tell
     states_of = _states(window, gaps, phasings.haplotypes[:, -1], min(settings.states, MOST_STATES), seed, pool)
 
     def fill_sample(n: int) -> None:
         own = typed.of_sample(n)
         alt = own.alt(phasings.haplotypes[2 * n : 2 * n + 2])
         doses = filler.fill(alt.reshape(-1, alt.shape[-1]), states_of(n)).reshape(2, -1, shape[1])
+        doses = np.where(np.isnan(unseen), doses, unseen)
         fill.gp[n] = own.genotypes(doses, alt, filler.error).mean(0)
         fill.doses[n] = _agreeing(doses[:, -1], fill.gp[n])
 
     list(pool.map(fill_sample, range(len(targets.calls))))
     return fill
+
+
+def _check(window: PanelWindow, targets: Cohort) -> None:
+    """Raise InputError for what `fill_window` does not take."""
+    if targets.n_loci != len(window.typed) or not len(window.typed):
+        raise InputError(
+            f"the panel's window has {len(window.typed)} of the file's loci, and the targets {targets.n_loci}: "
+            "give at least one, and the same ones"
+        )
+    if targets.ploidy != 2:
+        raise InputError("a panel fills diploid samples only: write haploid calls as homozygotes, or leave them out")
 
 
 def _states(

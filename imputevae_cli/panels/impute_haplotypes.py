@@ -51,6 +51,13 @@ class Gaps:
         places = np.cumsum([len(some) for some in carriers])
         return cls(first, groups, n_groups, np.concatenate(carriers).astype(np.int32), places, np.concatenate(is_alt))
 
+    @property
+    def unseen(self) -> np.ndarray:
+        """float32 (W,): at loci where the panel has one allele alone the chance of ALT, who may be unseen among so few
+        haplotypes (the rule of succession); NaN elsewhere."""
+        n = self.groups.shape[1]
+        return np.where(np.diff(self.places) > 0, np.nan, np.where(self.is_alt, 1, n + 1) / (n + 2)).astype(np.float32)
+
 
 @dataclass(frozen=True)
 class States:

@@ -101,6 +101,15 @@ def test_the_similar_haplotypes_of_a_larger_panel_fill_as_well_as_all() -> None:
     assert (one == truth).mean() < 0.97
 
 
+def test_an_allele_that_the_panel_lacks_may_be_there() -> None:
+    window, targets, _ = mosaic_case()
+    panel = window.haplotypes.copy()
+    panel[:, 3], panel[:, 4] = 0, 1  # neither is typed
+    doses = filled(replace(window, haplotypes=panel), targets).doses
+    assert np.allclose(doses[..., 3], 1 / 26)
+    assert np.allclose(doses[..., 4], 25 / 26)
+
+
 def test_more_haplotypes_than_two_bytes_can_number() -> None:
     window, targets, truth = mosaic_case(n_loci=400)
     many = np.tile(window.haplotypes, (2800, 1))
