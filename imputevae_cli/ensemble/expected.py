@@ -10,7 +10,7 @@ Angelopoulos et al. 2023.)
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from statistics import NormalDist
 from typing import Any
 
@@ -230,13 +230,14 @@ def _moved(found: Accuracy, start: Accuracy, end: Accuracy) -> Accuracy:
 
 def _shifted(figures: Accuracy, steps: Mapping[str, float], times: float = 1.0) -> Accuracy:
     """Each figure with so many times its step added."""
-    return replace(figures, **{name: getattr(figures, name) + times * steps[name] for name in FIGURES})
+    return Accuracy(figures.n, **{name: getattr(figures, name) + times * steps[name] for name in FIGURES})
 
 
 def _bounded(figures: Accuracy) -> Accuracy:
     """Shares within 0 and 1; what is explained, 1 at most; a loss, 0 at least."""
     limits = {"skill_r2": (-np.inf, 1.0), "log_loss": (0.0, np.inf)}
-    return replace(figures, **{n: float(np.clip(getattr(figures, n), *limits.get(n, (0.0, 1.0)))) for n in FIGURES})
+    values = {name: np.clip(getattr(figures, name), *limits.get(name, (0.0, 1.0))) for name in FIGURES}
+    return Accuracy(figures.n, **{name: float(value) for name, value in values.items()})
 
 
 def _standard_errors(
