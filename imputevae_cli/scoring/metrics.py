@@ -46,8 +46,8 @@ def confidence_curve(
 ) -> list[ConfidencePoint]:
     """Accuracy of the calls whose best GP reaches each threshold, 0 to .99 by hundredths, while `least_kept` remain.
 
-    filled: GP of the calls that it is to hold for, float (K, C), if not the scored ones: the accuracy is their mean best
-    GP, less what that is too high by among the scored ones.
+    filled: GP of the calls that it is to hold for, float (K, C), if not the scored ones: the accuracy is their mean
+    best GP, less what that is too high by among the scored ones.
     """
     best, right = gp.max(1), gp.argmax(1) == truth
     aim = best if filled is None else filled.max(1)
