@@ -1,17 +1,20 @@
 """Accuracy, time and memory of `imputevae impute` and of Beagle 5.4, one after the other on each case of a folder.
 
-usage: python bench/ld.py --cases DIR [--only NAME,...] [--threads 2] [--founders] [--out bench/results/ld.json]
+usage: python bench/ld.py --cases DIR [--only NAME,...] [--threads 2] [--runs 3] [--founders]
+       [--out bench/results/ld.json]
 
 Needs `beagle` on the PATH (Debian's package, or a script that runs the jar). Both run with default settings, and
 `imputevae haplotype` is ours with the haplotype decoder alone (model.decoder=copying), `imputevae founders`, on demand,
-with the founders alone, which `auto` leaves out where calls are certain. Beagle
-is asked for GP, but writes none without a reference panel: then it has no log loss or ECE, and its r2 is that of calls.
+with the founders alone, which `auto` leaves out where calls are certain. Beagle is asked for GP, but writes none
+without a reference panel: then it has no log loss or ECE, and its r2 is that of calls. The methods take turns, `--runs`
+times; seconds and memory are medians.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -19,26 +22,27 @@ from collections.abc import Callable
 from pathlib import Path
 
 import scoring
+from scoring import Cost
 
 from imputevae_cli import __version__
 
 OURS, ALONE, FOUNDERS, BEAGLE = "imputevae", "imputevae haplotype", "imputevae founders", "beagle"
 
 
-def run_ours(case: Path, threads: int, out: Path, *options: str) -> scoring.Cost:
+def run_ours(case: Path, threads: int, out: Path, *options: str) -> Cost:
     command = [sys.executable, "-m", "imputevae_cli", "impute", str(case / "masked.vcf.gz"), "-o", str(out), "-q"]
     return scoring.measure([*command, *scoring.popmap_of(case), "--seed", "1", "--threads", str(threads), *options])
 
 
-def run_haplotypes(case: Path, threads: int, out: Path) -> scoring.Cost:
+def run_haplotypes(case: Path, threads: int, out: Path) -> Cost:
     return run_ours(case, threads, out, "--set", "model.decoder=copying")
 
 
-def run_founders(case: Path, threads: int, out: Path) -> scoring.Cost:
+def run_founders(case: Path, threads: int, out: Path) -> Cost:
     return run_ours(case, threads, out, "--set", "model.decoder=founders")
 
 
-def run_beagle(case: Path, threads: int, out: Path) -> scoring.Cost:
+def run_beagle(case: Path, threads: int, out: Path) -> Cost:
     prefix = str(out).removesuffix(".vcf.gz")
     return scoring.measure(
         ["beagle", f"gt={case / 'masked.vcf.gz'}", f"out={prefix}", f"nthreads={threads}", "gp=true"]
@@ -76,6 +80,19 @@ def row_of(method: str, run: Callable, case: Path, threads: int, folder: Path) -
         return {"method": method, "case": case.name, "failed": str(error)}
     finally:
         out.unlink(missing_ok=True)
+
+
+def rows_of(methods: dict[str, Callable], case: Path, threads: int, runs: int, folder: Path) -> list[dict]:
+    """A row a method, which took turns `runs` times: what a run costs is the median, and its accuracy the same."""
+    turns = [[row_of(method, run, case, threads, folder) for method, run in methods.items()] for _ in range(runs)]
+    return [median_row(rows) for rows in zip(*turns, strict=True)]
+
+
+def median_row(rows: tuple[dict, ...]) -> dict:
+    """The runs of one method on one case as one row; one that failed stands for all."""
+    failed = [row for row in rows if "failed" in row]
+    medians = {} if failed else {key: statistics.median(row[key] for row in rows) for key in Cost.__annotations__}
+    return (failed or rows)[0] | medians
 
 
 def totals(rows: list[dict], methods: list[str]) -> dict:
@@ -128,18 +145,18 @@ def main() -> None:
     parser.add_argument("--cases", type=Path, required=True)
     parser.add_argument("--only")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--founders", action="store_true")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "ld.json")
     args = parser.parse_args()
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    head = {"version": __version__, "beagle": beagle_version(), "threads": args.threads}
+    head = {"version": __version__, "beagle": beagle_version(), "threads": args.threads, "runs": args.runs}
     methods = METHODS | ({FOUNDERS: run_founders} if args.founders else {})
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for case in scoring.cases_in(args.cases, args.only):
-            for method, run in methods.items():
-                rows.append(row_of(method, run, case, args.threads, Path(folder)))
-                print(rows[-1], file=sys.stderr, flush=True)
+            rows += rows_of(methods, case, args.threads, args.runs, Path(folder))
+            print(*rows[-len(methods) :], sep="\n", file=sys.stderr, flush=True)
             total = totals(rows, list(methods))
             args.out.write_text(json.dumps({**head, "rows": rows, "wall_s": total}, indent=1) + "\n")
     print(as_table(rows, totals(rows, list(methods))), rare_table(rows), sep="\n\n")

@@ -8,6 +8,7 @@ usage: python bench/make_cases.py DIR [--seed 1] [--only NAME,...] [--scale 1.0]
   rad     unlinked tags along a chain of populations; whole tags missing, in a whole clade where its cut site is lost
   clonal  haploid samples without recombination, as bacteria are
   families  20 sires with 25 half-sibs each, dams of their own; 7,250 common SNPs of a chip on 29 chromosomes, as cattle
+  lines   families of inbred lines: one parent crossed with seven others, selfed for five generations; 20 chromosomes
 
 `--scale` multiplies the number of samples. Needs msprime (`pip install imputevae[bench]`).
 """
@@ -174,6 +175,26 @@ def families(rng: np.random.Generator, scale: float) -> Simulated:
     return Simulated(haplotypes, chrom, pos, ["A"] * shape[1], uneven(rng, *shape, 0.02), hidden)
 
 
+def lines(rng: np.random.Generator, scale: float) -> Simulated:
+    n_families, each, n_loci, length = 7, max(int(40 * scale), 4), 250, 100_000_000
+    population = msprime.Demography.isolated_model([1000])
+    parts = []
+    for _ in range(20):  # chromosomes
+        founders, pos = simulate(n_families + 1, population, length, 1e-8, 2e-9, int(rng.integers(1, 2**31)), ploidy=1)
+        genotyped = np.sort(rng.choice(len(pos), min(n_loci, len(pos)), replace=False))
+        founders, pos = founders[genotyped, :, 0], pos[genotyped]
+        people = [founders[:, [0, other]] for other in np.repeat(np.arange(n_families) + 1, each)]
+        for _ in range(5):  # generations of selfing
+            people = [np.stack([gamete(rng, line, pos, length) for _ in range(2)], 1) for line in people]
+        parts.append((np.stack(people, 1), pos))
+    haplotypes, pos = (np.concatenate(part) for part in zip(*parts, strict=True))
+    chrom = np.repeat([f"chr{number}" for number in range(1, 21)], [len(part[1]) for part in parts])
+    wrong = rng.random(haplotypes.shape[:2]) < 0.003  # calls of the other homozygote
+    haplotypes = np.where(wrong[..., None], 1 - haplotypes, haplotypes)
+    shape, families = haplotypes.shape[:2], [f"F{number}" for number in range(n_families) for _ in range(each)]
+    return Simulated(haplotypes, chrom, pos, families, uneven(rng, *shape, 0.2), rng.random(shape) < 0.1)
+
+
 def write_vcf(path: Path, haplotypes: np.ndarray, absent: np.ndarray, records: list[list[str]], samples: list[str]):
     """Unphased genotypes, alleles in the order of their number, `./.` where absent."""
     chroms = dict.fromkeys(record[0] for record in records)
@@ -215,7 +236,7 @@ def write_case(folder: Path, case: Simulated, rng: np.random.Generator) -> None:
     )
 
 
-CASES = {"wgs": wgs, "cross": cross, "rad": rad, "clonal": clonal, "rare": rare, "families": families}
+CASES = {"wgs": wgs, "cross": cross, "rad": rad, "clonal": clonal, "rare": rare, "families": families, "lines": lines}
 
 
 def run(description: str | None, cases: Mapping[str, Callable[..., Any]], write: Callable[..., None]) -> None:

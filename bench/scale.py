@@ -4,7 +4,8 @@ usage: python bench/scale.py [--only LINE:SIZE,...] [--folder DIR] [--out bench/
 
 Two lines, not the grid: samples at a fixed number of loci, and loci at a fixed number of samples, both of linked data
 from simulate.py; and a few files for the forecasts. Runs on 2,000 samples x 200,000 loci, of up to an hour, are made
-only where `--only` names them (large:global, large:donors, large:haplotype). One thread; every run is a process of its
+only where `--only` names them (large:vae, large:knn, large:copying), as is large:cohort, 10,000 samples x 20,000 loci
+with two threads. Else one thread; every run is a process of its
 own, and what is finished is kept after each. The haplotype decoder runs one chain, so that the rule by which small
 cohorts get more does not show as scaling.
 """
@@ -62,6 +63,7 @@ def jobs() -> dict[str, dict]:
     for decoder, options in LARGE.items():
         options = [*options, "--set", f"model.decoder={decoder}"]
         along[f"large:{decoder}"] = {"samples": LARGE_SAMPLES, "loci": LARGE_LOCI, "options": options}
+    along["large:cohort"] = {"samples": 10_000, "loci": 20_000, "options": ["--threads", "2"]}
     return along
 
 
@@ -82,9 +84,11 @@ def measure(folder: Path, samples: int, loci: int, options: list, linkage: str =
 
 
 def run(*arguments) -> tuple[float, float, float, str]:
-    """CPU seconds, wall seconds, peak MB and standard error of the command line, with one thread."""
-    command = [sys.executable, "-m", "imputevae_cli", *map(str, arguments), "--threads", "1"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+    """CPU seconds, wall seconds, peak MB and standard error of the command line; with one thread where it asks for
+    none."""
+    threads = [] if "--threads" in arguments else ["--threads", "1"]
+    command = [sys.executable, "-m", "imputevae_cli", *map(str, arguments), *threads]
+    environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"} | ({"OMP_NUM_THREADS": "1"} if threads else {})
     start = time.monotonic()
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
     text = process.stderr.read()

@@ -407,17 +407,15 @@ def bench_accuracy() -> str:
 
 
 def bench_decoders() -> str:
-    """Each decoder alone beside `auto`: log loss, from bench/results/decoders.json."""
-    names = {"auto": "auto", "global": "VAE", "vae": "VAE", "donors": "nearest neighbours", "knn": "nearest neighbours"}
-    names |= {"haplotype": "haplotype copying", "copying": "haplotype copying"}
-    rows = _rows("decoders")
-    shown = list(dict.fromkeys(names.get(row["decoder"], row["decoder"]) for row in rows))
-    lines = ["| log loss | " + " | ".join(shown) + " |", "|---" * (len(shown) + 1) + "|"]
+    """Each decoder alone beside `auto`: log loss of whole cases at seed 1, from bench/results/auto.json."""
+    names = {"auto": "auto", "vae": "VAE", "knn": "nearest neighbours", "copying": "haplotype copying"}
+    rows = [row for row in _rows("auto") if (row["copy"], row["seed"]) == ("full", 1)]
+    lines = ["| log loss | " + " | ".join(names.values()) + " |", "|---" * (len(names) + 1) + "|"]
     for case in (*LINKED, *UNLINKED):
-        found = {names.get(r["decoder"], r["decoder"]): r["log_loss"] for r in rows if r["case"] == case}
+        found = {row["decoder"]: row["log_loss"] for row in rows if row["case"] == case}
         if found:
-            best = min(value for value in found.values() if value is not None)
-            cells = [f"**{v:.4f}**" if v == best else _figure(v) for v in (found.get(name) for name in shown)]
+            best = min(found.values())
+            cells = [f"**{v:.4f}**" if v == best else _figure(v) for v in (found.get(name) for name in names)]
             lines.append(f"| {DATA[case]} | {' | '.join(cells)} |")
     return "\n".join(lines)
 

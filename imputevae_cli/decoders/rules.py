@@ -13,7 +13,7 @@ class Rules:
     (bench/results/scale.json). linked, closely_linked: haplotype copying that brings the baseline's log loss below
     the first share of it makes decoders that read structure alone needless, and nearest neighbours are trained for
     `reduced` of their steps; below the second these must show in a screen that they add to the haplotypes. Set after
-    seeing the ratios of the eleven cases, none of which lies between 18 and 70 % (bench/results/decoders.json).
+    seeing the ratios of the eleven cases, none of which lies between 18 and 70 % (bench/results/auto.json).
     closely_linked_uncertain: the second share where calls are uncertain: even the truth would leave a part of the
     loss there, as the held-out reads are noisy. Set after seeing ratios of .46 and .61 on two low-depth files.
     screen_loci, screen_samples: the size of a screen. screen_cells: with fewer held-out calls nothing is decided.

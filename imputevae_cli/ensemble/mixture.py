@@ -16,6 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from imputevae_cli.ensemble.mixture_loss import MixtureLoss
+
 RARE_FEATURES, HET_FEATURES = 2, 5
 """How many of these the bias of heterozygotes is linear in, by rarity alone and by all: rarity, near 0 for a common
 allele; whether the minor allele was seen once; one; and the excess of heterozygotes at the locus, and of the sample
@@ -126,33 +128,34 @@ def _minimise(start: Parameters, cells: Cells, prior: Prior) -> Parameters:
     from scipy.optimize import minimize  # 37 MB that what comes before the gate, the training, is spared
 
     shapes = {name: value.shape for name, value in start.items()}
-    means = {name: prior.mean(name, cells.parts, value) for name, value in start.items()}
+    ends = np.cumsum([value.numel() for value in start.values()])[:-1]
+    loss = _penalised_loss(cells, prior, start)
 
-    def unpack(flat: Tensor) -> Parameters:
-        pieces = flat.split([shape.numel() for shape in shapes.values()])
-        return {name: piece.view(shapes[name]) for name, piece in zip(shapes, pieces, strict=True)}
+    def unpack(flat: np.ndarray) -> dict[str, np.ndarray]:
+        return {name: piece.reshape(shapes[name]) for name, piece in zip(shapes, np.split(flat, ends), strict=True)}
 
-    def loss_and_gradient(values: np.ndarray) -> tuple[float, np.ndarray]:
-        flat = torch.from_numpy(values.copy()).requires_grad_(True)
-        parameters = unpack(flat)
-        loss = _mean_loss(logits(parameters, cells.stack, cells.inputs, cells.het), cells.target)
-        for name, value in parameters.items():
-            loss = loss + ((value - means[name]) / prior.spread(name)).square().sum() / (2 * len(cells.target))
-        loss.backward()
-        assert flat.grad is not None  # of a leaf, after `backward`
-        return loss.item(), flat.grad.numpy()
+    def loss_and_gradient(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient = loss.of(unpack(flat))
+        return value, np.concatenate([gradient[name].ravel() for name in shapes])
 
     first = torch.cat([value.reshape(-1) for value in start.values()]).numpy()
-    with torch.enable_grad():
-        found = minimize(loss_and_gradient, first, jac=True, method="L-BFGS-B", options={"maxiter": _ITERATIONS})
-    return unpack(torch.from_numpy(found.x))
+    found = minimize(loss_and_gradient, first, jac=True, method="L-BFGS-B", options={"maxiter": _ITERATIONS})
+    return {name: torch.from_numpy(piece.copy()) for name, piece in unpack(found.x).items()}
 
 
-def _mean_loss(scores: Tensor, target: Tensor) -> Tensor:
-    """The mean of `losses`, of logits (M, C)."""
+def _penalised_loss(cells: Cells, prior: Prior, like: Parameters) -> MixtureLoss:
+    """What parameters of these shapes lose on the cells, with the penalty of what is expected beforehand."""
+    target = cells.target
     if target.ndim == 1:
-        return torch.nn.functional.cross_entropy(scores, target)
-    return losses(torch.log_softmax(scores, -1), target).mean()
+        target = torch.nn.functional.one_hot(target, cells.stack.shape[2]).double().log()
+    return MixtureLoss(
+        stack=np.ascontiguousarray(cells.stack.permute(2, 1, 0)),
+        inputs=np.ascontiguousarray(_with_one(cells.inputs).T),
+        het=np.ascontiguousarray(cells.het[:, : like["het"].numel() if "het" in like else 0].T),
+        likelihoods=np.ascontiguousarray(target.T),
+        means={name: prior.mean(name, cells.parts, value).numpy() for name, value in like.items()},
+        spreads={name: prior.spread(name) for name in like},
+    )
 
 
 def steer(parameters: Parameters, inputs: Tensor) -> tuple[Tensor, Tensor]:

@@ -50,6 +50,29 @@ def cells_of_truth(genotypes: GenotypeMatrix, truth: GenotypeMatrix, rng: np.ran
         raise InputError(
             f"{name}: has ploidy {truth.ploidy}, {given} has {genotypes.ploidy}; give the truth of that file"
         )
+    row, place, swapped = _places_in_truth(genotypes, truth)
+    where = (row >= 0)[:, None] & (place >= 0)
+    by_reads = _is_no_truth(truth)
+    if by_reads or not genotypes.visible_calls_are_uncertain:
+        where &= genotypes.calls == MISSING
+    _thin_out(where, rng)
+    cells = HiddenCells.of(where, genotypes.calls)
+    call = truth.calls[row[cells.samples], place[cells.loci]].astype(np.int64)
+    known, likelihoods = call != MISSING, None
+    call = np.where(swapped[cells.loci], truth.ploidy - call, call)
+    if by_reads:
+        likelihoods = _likelihoods(truth, row[cells.samples], place[cells.loci], swapped[cells.loci])
+        known &= likelihoods.min(1) < 1
+    if not known.any():
+        raise InputError(f"{name}: no call that is missing in {given} is known in it; there is nothing to score")
+    scored = HiddenCells(cells.samples, cells.loci, call, likelihoods).take(np.flatnonzero(known))
+    return Round(scored, hides=False)
+
+
+def _places_in_truth(genotypes: GenotypeMatrix, truth: GenotypeMatrix) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Where `truth` has each sample, int (N,), and each locus, int (L,), -1 where it does not; and bool (L,): whether
+    its alleles are exchanged. What is not in both is warned of; raises InputError where nothing is."""
+    name, given = _name(truth), _name(genotypes)
     row_of = {sample: i for i, sample in enumerate(truth.samples)}
     name_of = match_names(genotypes.samples, truth.samples)
     row = np.array([row_of[name_of[sample]] if sample in name_of else -1 for sample in genotypes.samples])
@@ -70,22 +93,7 @@ def cells_of_truth(genotypes: GenotypeMatrix, truth: GenotypeMatrix, rng: np.ran
         logger.warning(
             "%s: %d of its loci are not in %s, or without a call there, and are not scored", name, extra, given
         )
-    where = (row >= 0)[:, None] & (place >= 0)
-    by_reads = _is_no_truth(truth)
-    if by_reads or not genotypes.visible_calls_are_uncertain:
-        where &= genotypes.calls == MISSING
-    _thin_out(where, rng)
-    cells = HiddenCells.of(where, genotypes.calls)
-    call = truth.calls[row[cells.samples], place[cells.loci]].astype(np.int64)
-    known, likelihoods = call != MISSING, None
-    call = np.where(swapped[cells.loci], truth.ploidy - call, call)
-    if by_reads:
-        likelihoods = _likelihoods(truth, row[cells.samples], place[cells.loci], swapped[cells.loci])
-        known &= likelihoods.min(1) < 1
-    known = np.flatnonzero(known)
-    if not len(known):
-        raise InputError(f"{name}: no call that is missing in {given} is known in it; there is nothing to score")
-    return Round(HiddenCells(cells.samples, cells.loci, call, likelihoods).take(known), hides=False)
+    return row, place, swapped
 
 
 def _is_no_truth(truth: GenotypeMatrix) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 from imputevae_cli import __version__
 from imputevae_cli.report.figure import Figure, Key
@@ -94,23 +95,10 @@ def _trials(result: TuningResult) -> Table:
 
 def history(result: TuningResult, metric: str) -> Figure:
     """The score of each trial of the search by its number, and the best so far."""
-    lower = result.metrics[metric]
     done = [row for row in result.counted if row.state == "complete"]
     numbers, values = [row.number for row in done], [row.values[metric] for row in done]
-    best = [(min if lower else max)(values[: i + 1]) for i in range(len(values))]
-    room = 0.06 * (max(values) - min(values)) if values else 0.5
-    ends = (min(values) - room, max(values) + room) if values else (0.0, 1.0)
-    last = max((row.number for row in result.counted), default=0)
-    plot = Plot(
-        Axis.of("trial", -0.5, last + 0.5), Axis.of(f"{metric} ({'lower' if lower else 'higher'} is better)", *ends)
-    )
+    best = list(accumulate(values, min if result.metrics[metric] else max))
     given = [row.values[metric] for row in done if row.label == DEFAULTS]
-    for value in given:
-        plot.rule((-0.5, value), (last + 0.5, value))
-    if best:
-        plot.steps(list(zip(numbers, best, strict=True)), 1)
-    words = [f"trial {n}: {figure_text(v)}" for n, v in zip(numbers, values, strict=True)]
-    plot.points(list(zip(numbers, values, words, strict=True)), 0, 3.5)
     pruned = sum(row.state == "pruned" for row in result.counted)
     left_out = f" {pruned:,} trials were ended early, and are not shown." if pruned else ""
     return Figure(
@@ -118,11 +106,31 @@ def history(result: TuningResult, metric: str) -> Figure:
         f"{metric}, trial by trial",
         f"One point per trial. The line is the best so far, the dotted one the settings given.{left_out}",
         f"{metric} of {len(done)} trials; the best is {figure_text(best[-1]) if best else 'not known'}.",
-        plot.svg(),
+        _history_plot(result, metric, list(zip(numbers, values, best, strict=True)), given).svg(),
         ("trial", metric, "best_so_far"),
         list(zip(numbers, values, best, strict=True)),
         (Key("trial"), Key("best so far", 1, "line"), *([Key("settings given", kind="rule")] if given else [])),
     )
+
+
+def _history_plot(
+    result: TuningResult, metric: str, trials: list[tuple[int, float, float]], given: list[float]
+) -> Plot:
+    """trials: number, value and best so far of each. given: values of the settings given."""
+    values = [value for _, value, _ in trials] or [0.0, 1.0]
+    room = 0.06 * (max(values) - min(values)) if trials else 0.0
+    last = max((row.number for row in result.counted), default=0)
+    better = "lower" if result.metrics[metric] else "higher"
+    plot = Plot(
+        Axis.of("trial", -0.5, last + 0.5),
+        Axis.of(f"{metric} ({better} is better)", min(values) - room, max(values) + room),
+    )
+    for value in given:
+        plot.rule((-0.5, value), (last + 0.5, value))
+    if trials:
+        plot.steps([(number, best) for number, _, best in trials], 1)
+    plot.points([(n, value, f"trial {n}: {figure_text(value)}") for n, value, _ in trials], 0, 3.5)
+    return plot
 
 
 def importance(result: TuningResult, metric: str) -> Figure:

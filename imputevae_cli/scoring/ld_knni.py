@@ -5,9 +5,6 @@ Shapes: N samples, L loci. calls: int8 (N, L), ALT-allele count, -1 missing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import pairwise
-
 import numpy as np
 
 from imputevae_cli.compiled import compiled
@@ -22,6 +19,8 @@ SHARES_TRIED = (0.01, 0.03, 0.1, 0.2, 0.3, 0.5)
 HIDDEN_SHARE = 0.05
 LOCI_SCORED = 2000
 """l and k are chosen on hidden calls of at most so many loci."""
+CELLS_AT_ONCE = 100_000
+"""The votes for so many cells are held at a time."""
 MOST_SAMPLES = 500
 """Correlations between loci are taken over at most so many samples."""
 ALL_PAIRS, REACH = 20_000, 2_500
@@ -49,10 +48,11 @@ def ld_knni(
     shares = baselines.genotype_frequencies(calls, n_classes)[-1]  # (L, C)
     gp = np.zeros((len(samples), n_classes), np.float32)
     called = np.zeros(len(samples), np.int8)
-    for locus, cells in _by_locus(loci):
-        votes = votes_at(calls, locus, samples[cells], near[locus, :l_best], (k_best,), n_classes)[0]
-        called[cells] = votes.argmax(1)
-        gp[cells] = (1 - mix) * votes + mix * shares[locus]
+    for start in range(0, len(samples), CELLS_AT_ONCE):
+        some = slice(start, start + CELLS_AT_ONCE)
+        votes = votes_for(calls, samples[some], loci[some], near, (l_best,), (k_best,), n_classes)[0, 0]
+        called[some] = votes.argmax(1)
+        gp[some] = (1 - mix) * votes + mix * shares[loci[some]]
     return called, gp, {"l": l_best, "k": k_best, "frequencies mixed in": mix}
 
 
@@ -68,32 +68,18 @@ def _choose(
     seen = np.where(hidden, np.int8(MISSING), calls)
     most = min(max(LOCI_TRIED), calls.shape[1] - 1)
     near = correlated_loci(seen, most, records=records)
-    tried: dict[int, list[np.ndarray]] = {n: [] for n in LOCI_TRIED if n <= most} or {most: []}
-    truth, expected = [], []
-    shares = baselines.genotype_frequencies(seen, n_classes)[-1]
-    for locus in rng.permutation(np.flatnonzero(hidden.any(0)))[:LOCI_SCORED].tolist():
-        rows = np.flatnonzero(hidden[:, locus])
-        truth.append(calls[rows, locus])
-        expected.append(np.repeat(shares[locus][None], len(rows), 0))
-        for n, found in tried.items():
-            found.append(votes_at(seen, locus, rows, near[locus, :n], NEIGHBOURS_TRIED, n_classes))
-    if not truth:  # too little to hide any of it
-        return near, min(tried), NEIGHBOURS_TRIED[1], SHARES_TRIED[2]
-    y, frequency = np.concatenate(truth), np.concatenate(expected)
-    votes = {n: np.concatenate(found, axis=1) for n, found in tried.items()}  # (k, cells, C)
-    right = {(n, k): (votes[n][k].argmax(1) == y).mean() for n in votes for k in range(len(NEIGHBOURS_TRIED))}
-    n, k = max(right, key=right.__getitem__)
-    loss = {mix: log_loss(y, (1 - mix) * votes[n][k] + mix * frequency) for mix in SHARES_TRIED}
-    return near, n, NEIGHBOURS_TRIED[k], min(loss, key=loss.__getitem__)
-
-
-def _by_locus(loci: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """Each locus that has cells, with the places of its cells, int (m,)."""
-    order = np.argsort(loci, kind="stable")
-    edges = np.r_[0, np.flatnonzero(np.diff(loci[order])) + 1, len(order)]
-    for first, last in pairwise(edges):
-        if last > first:
-            yield int(loci[order[first]]), order[first:last]
+    lengths = tuple(n for n in LOCI_TRIED if n <= most) or (most,)
+    scored = rng.permutation(np.flatnonzero(hidden.any(0)))[:LOCI_SCORED]
+    if not len(scored):  # too little to hide any of it
+        return near, lengths[0], NEIGHBOURS_TRIED[1], SHARES_TRIED[2]
+    place, samples = np.nonzero(hidden.T[scored])
+    loci = scored[place]
+    y, frequency = calls[samples, loci], baselines.genotype_frequencies(seen, n_classes)[-1][loci]
+    votes = votes_for(seen, samples, loci, near, lengths, NEIGHBOURS_TRIED, n_classes)
+    right = (votes.argmax(3) == y).mean(2)  # (l, k)
+    n, k = np.unravel_index(right.argmax(), right.shape)
+    loss = {mix: log_loss(y, (1 - mix) * votes[n, k] + mix * frequency) for mix in SHARES_TRIED}
+    return near, lengths[n], NEIGHBOURS_TRIED[k], min(loss, key=loss.__getitem__)
 
 
 def correlated_loci(calls: np.ndarray, n: int, block: int = 256, records: np.ndarray | None = None) -> np.ndarray:
@@ -135,52 +121,81 @@ def _standardised(calls: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return eighths / 8, known.astype(np.float32)
 
 
-def votes_at(
-    calls: np.ndarray, locus: int, rows: np.ndarray, near: np.ndarray, ks: tuple[int, ...], n_classes: int
+def votes_for(
+    calls: np.ndarray,
+    samples: np.ndarray,
+    loci: np.ndarray,
+    near: np.ndarray,
+    lengths: tuple[int, ...],
+    ks: tuple[int, ...],
+    n_classes: int,
 ) -> np.ndarray:
-    """Shares of the votes for each genotype, float (len(ks), rows, C), of the k nearest samples with a call.
+    """Shares of the votes for each genotype of cells, float64 (lengths, ks, M, C), of the k nearest samples with a call.
 
-    Taxicab distance over the loci `near`, int (l,); a locus that either sample lacks counts 1. A vote weighs
-    1 / distance; identical neighbours would weigh without bound and count as at distance 1/2.
+    samples, loci: int (M,), the cells. near: int (L, at least lengths[-1]), of which the first of each length, rising,
+    serve. Taxicab distance over these; a locus that either sample lacks counts 1. A vote weighs 1 / distance; identical
+    neighbours would weigh without bound and count as at distance 1/2.
     """
-    donors = np.flatnonzero(calls[:, locus] != MISSING)
-    around = calls[:, near].T  # (l, N)
-    votes = np.zeros((len(ks), len(rows), n_classes))
-    _count_votes(
-        np.ascontiguousarray(around[:, rows].T), np.ascontiguousarray(around[:, donors]), calls[donors, locus],
-        np.minimum(ks, len(donors)), votes,
-    )  # fmt: skip
-    return votes / votes.sum(2, keepdims=True)
+    votes = np.zeros((len(lengths), len(ks), len(samples), n_classes))
+    _count_votes(np.ascontiguousarray(calls.T), samples, loci, near, np.array(lengths), np.array(ks), votes)
+    return votes / votes.sum(3, keepdims=True)
 
 
 @compiled(nogil=True)
-def _count_votes(ours: np.ndarray, theirs: np.ndarray, genotype: np.ndarray, ks: np.ndarray, votes: np.ndarray) -> None:
-    """votes float64 (K, rows, C) += those of the ks[i] nearest donors, ties by their order; ks int (K,), rising.
-
-    ours int8 (rows, l); theirs int8 (l, donors); genotype int8 (donors,), known.
-    """
-    n_near, n_donors = theirs.shape
-    distance = np.empty(n_donors, np.int16)
-    start = np.empty(votes.shape[2] * n_near + 2, np.int64)  # of each distance among the donors in order of distance
+def _count_votes(
+    by_locus: np.ndarray,
+    samples: np.ndarray,
+    loci: np.ndarray,
+    near: np.ndarray,
+    lengths: np.ndarray,
+    ks: np.ndarray,
+    votes: np.ndarray,
+) -> None:
+    """votes, see `votes_for`, += those of the nearest samples, ties by their order. by_locus: int8 (L, N)."""
+    distance = np.empty(by_locus.shape[1], np.int16)
+    start = np.empty(votes.shape[3] * lengths[-1] + 2, np.int64)
     nearest = np.empty(ks[-1], np.int64)
-    for row in range(len(ours)):
+    for cell in range(len(samples)):
+        genotype = by_locus[loci[cell]]
         distance[:] = 0
-        for j in range(n_near):
-            a = ours[row, j]
-            for d in range(n_donors):
-                b = theirs[j, d]
-                distance[d] += 1 if a < 0 or b < 0 else abs(a - b)
-        start[:] = 0
-        for d in range(n_donors):
+        done = 0
+        for i in range(len(lengths)):
+            for j in range(done, lengths[i]):
+                _add_distance(by_locus[near[loci[cell], j]], samples[cell], distance)
+            done = lengths[i]
+            n_found = _find_nearest(distance, genotype, start, nearest)
+            for k in range(len(ks)):
+                for place in range(min(ks[k], n_found)):
+                    donor = nearest[place]
+                    votes[i, k, cell, genotype[donor]] += 1.0 / max(distance[donor], 0.5)
+
+
+@compiled(nogil=True)
+def _add_distance(calls: np.ndarray, sample: int, distance: np.ndarray) -> None:
+    """distance int16 (N,) += that between one sample and each at a locus whose calls are int8 (N,)."""
+    ours = calls[sample]
+    for d in range(len(calls)):
+        theirs = calls[d]
+        distance[d] += 1 if ours < 0 or theirs < 0 else abs(ours - theirs)
+
+
+@compiled(nogil=True)
+def _find_nearest(distance: np.ndarray, genotype: np.ndarray, start: np.ndarray, nearest: np.ndarray) -> int:
+    """Fill `nearest` with the samples of the least distance that have a genotype; how many there are, of its length.
+
+    By a counting sort; start: int64, as long as the greatest distance and two.
+    """
+    start[:] = 0
+    for d in range(len(distance)):
+        if genotype[d] >= 0:
             start[distance[d] + 1] += 1
-        for t in range(1, len(start)):
-            start[t] += start[t - 1]
-        for d in range(n_donors):
+    for t in range(1, len(start)):
+        start[t] += start[t - 1]
+    n_found = min(len(nearest), start[len(start) - 1])
+    for d in range(len(distance)):
+        if genotype[d] >= 0:
             place = start[distance[d]]
             start[distance[d]] += 1
-            if place < len(nearest):
+            if place < n_found:
                 nearest[place] = d
-        for i in range(len(ks)):
-            for place in range(ks[i]):
-                d = nearest[place]
-                votes[i, row, genotype[d]] += 1.0 / max(distance[d], 0.5)
+    return n_found

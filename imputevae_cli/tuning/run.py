@@ -89,19 +89,24 @@ def ranked(run: Run, study: Study, among: Set[str] | None = None) -> list[Frozen
     """
     trials = [t for t in complete(study) if among is None or t.user_attrs.get(LABEL) in among]
     if isinstance(run.select, int):
-        if among is None:
-            found = [t for t in trials if t.number == run.select]
-        else:  # it alone is there, beside the settings given
-            found = [t for t in trials if t.user_attrs.get(LABEL) != DEFAULTS] or trials
-        if not found:
-            raise ConfigError(f"--select {run.select}: the study holds no finished trial of this number")
-        return found[:1]
+        return [_picked(run.select, trials, among is not None)]
     if len(run.metrics) > 1:
         front = {t.number for t in study.best_trials}
         trials = [t for t in trials if t.number in front]
     i = run.metrics.index(run.judge)
     sign = 1 if METRICS[run.judge].lower_is_better else -1
     return sorted(trials, key=lambda t: (sign * t.values[i], t.number))
+
+
+def _picked(number: int, trials: list[FrozenTrial], is_repeated: bool) -> FrozenTrial:
+    """The trial that was picked by its number, or its repetition, which stands alone beside the settings given."""
+    if is_repeated:
+        found = [t for t in trials if t.user_attrs.get(LABEL) != DEFAULTS] or trials
+    else:
+        found = [t for t in trials if t.number == number]
+    if not found:
+        raise ConfigError(f"--select {number}: the study holds no finished trial of this number")
+    return found[0]
 
 
 def chosen_of(run: Run, final: Study, among: Set[str] | None) -> FrozenTrial | None:

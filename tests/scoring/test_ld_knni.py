@@ -1,9 +1,11 @@
+from itertools import product
+
 import numpy as np
 import pytest
 from conftest import simulate_linked
 
 from imputevae_cli.data.genotypes import MISSING
-from imputevae_cli.scoring.ld_knni import correlated_loci, ld_knni, votes_at
+from imputevae_cli.scoring.ld_knni import correlated_loci, ld_knni, votes_for
 
 
 def votes_by_hand(calls, locus, row, near, k, n_classes):
@@ -25,12 +27,16 @@ def votes_by_hand(calls, locus, row, near, k, n_classes):
 def test_votes_are_those_of_the_definition(ploidy):
     genotypes, _ = simulate_linked(25, 40, ploidy=ploidy, missing=0.3, seed=3)
     calls = genotypes.calls
-    near = np.array([3, 9, 10, 22, 31])
-    rows = np.flatnonzero(calls[:, 8] == MISSING)
-    got = votes_at(calls, 8, rows, near, (1, 4, 100), ploidy + 1)
-    for i, k in enumerate((1, 4, 100)):
-        for j, row in enumerate(rows):
-            assert got[i, j] == pytest.approx(votes_by_hand(calls, 8, row, near, k, ploidy + 1))
+    near = np.tile([3, 9, 10, 22, 31], (40, 1))
+    near[8] = [30, 2, 7, 14, 9]
+    samples, loci = np.nonzero(np.isin(np.arange(40), (0, 8)) & (calls == MISSING))
+    lengths, ks = (2, 5), (1, 4, 100)
+    got = votes_for(calls, samples, loci, near, lengths, ks, ploidy + 1)
+    assert got.shape == (2, 3, len(samples), ploidy + 1)
+    for (i, n), (j, k) in product(enumerate(lengths), enumerate(ks)):
+        for cell, (sample, locus) in enumerate(zip(samples, loci, strict=True)):
+            expected = votes_by_hand(calls, locus, sample, near[locus, :n], k, ploidy + 1)
+            assert got[i, j, cell] == pytest.approx(expected)
 
 
 def test_correlated_loci_are_those_of_the_highest_correlation():

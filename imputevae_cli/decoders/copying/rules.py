@@ -2,7 +2,7 @@
 
 None is a setting that a user should have to turn; a test, or a study of them, passes others to `CopyingModel`. Each
 class says where its numbers come from. The whole of them is measured together in `bench/results/ld.json` (accuracy and
-time on linked cases), `bench/results/decoders.json` (each decoder by itself) and `bench/results/cost.json` (time by
+time on linked cases), `bench/results/auto.json` (each decoder by itself) and `bench/results/cost.json` (time by
 samples and loci); a number that was not varied there by itself is said to be chosen by hand.
 """
 

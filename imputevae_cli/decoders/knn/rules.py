@@ -1,7 +1,7 @@
 """The numbers that decide what the kNN decoder does, by name.
 
 None is a setting that a user should have to turn; a test, or a study of them, passes others to `KnnModel`. The decoder
-as a whole is measured in `bench/results/decoders.json` (accuracy by itself) and `bench/results/scale.json` (time and
+as a whole is measured in `bench/results/auto.json` (accuracy by itself) and `bench/results/scale.json` (time and
 memory); none of the numbers was varied there by itself, and all were chosen by hand.
 """
 
