@@ -176,7 +176,7 @@ class ImputeVAE(Estimator):
     def min_gp_for(self, accuracy: float) -> ConfidencePoint:
         """The least threshold on GP that should give filled calls of this accuracy, and what it keeps.
 
-        Judged on the hidden calls that nothing was fitted on. Raises ConfigError where no threshold gets there.
+        Judged by the hidden calls, for the missing ones. Raises ConfigError where no threshold gets there.
         """
         curve = self.confidence_curve
         for point in curve:

@@ -180,13 +180,17 @@ class Examination:
 
 
 def some_missing(cohort: Cohort, seed: int) -> HiddenCells:
-    """At most MOST_MISSING missing calls, without a truth, of stretches of loci that are spread over the file."""
+    """At most MOST_MISSING missing calls, without a truth, of stretches of loci that are spread over the file.
+
+    Loci without any call are left out: of what nobody knows no call was hidden either.
+    """
     size = loci_at_once(len(cohort.calls))
     n_blocks = -(-cohort.n_loci // size)
     n_used = min(n_blocks, max(STRETCH_CELLS // (size * max(len(cohort.calls), 1)), 1))
     samples, loci = [], []
     for start in size * np.unique(np.linspace(0, n_blocks - 1, n_used).round().astype(np.int64)):
         missing = cohort.calls[:, start : start + size] == MISSING
+        missing &= ~missing.all(0)
         if cohort.haploid is not None:
             missing &= ~cohort.haploid.absent_in(start, start + size)
         some_loci, some_samples = np.nonzero(missing.T)

@@ -1,5 +1,7 @@
 """The accuracy that a user is told to expect."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from conftest import simulate_linked, tiny_config
@@ -138,3 +140,12 @@ def test_missing_calls_are_of_stretches_over_the_whole_file(held_out, monkeypatc
     assert len(some_missing(task.cohort, 1).truth) == 50
     monkeypatch.setattr(module, "STRETCH_CELLS", 1)
     assert some_missing(task.cohort, 1).loci.max() < task.cohort.n_loci
+
+
+def test_no_missing_call_is_of_a_locus_without_any(held_out):
+    task, _ = held_out
+    calls = task.cohort.calls.copy()
+    calls[:, 7] = -1
+    missing = some_missing(dataclasses.replace(task.cohort, calls=calls), 1)
+    assert 7 not in missing.loci
+    assert {6, 8} <= set(missing.loci)
