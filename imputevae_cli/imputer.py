@@ -25,7 +25,7 @@ from imputevae_cli.decoders.base import Context, EpochResult, Task
 from imputevae_cli.decoders.rules import Rules
 from imputevae_cli.decoders.vae.network import Latent
 from imputevae_cli.ensemble.ensemble import Mixed
-from imputevae_cli.ensemble.expected import Examination, Expected
+from imputevae_cli.ensemble.expected import Expected, ScoredCells
 from imputevae_cli.ensemble.fit import fit_ensemble
 from imputevae_cli.ensemble.fitted import Fitted
 from imputevae_cli.ensemble.forecast import forecast
@@ -82,9 +82,9 @@ class ImputeVAE(Estimator):
         """
         genotypes = GenotypeMatrix.of(genotypes)
         mask, names, task = self._task(genotypes, progress, on_epoch, stages)
-        examination = Examination.of(task)
+        scored = ScoredCells.of(task)
         ensemble, hidden_gp = fit_ensemble(task)
-        expected, curve = examination.result(task, ensemble, hidden_gp)
+        expected, curve = scored.result(task, ensemble, hidden_gp)
         self._fitted = Fitted(genotypes.loci, genotypes.samples, names, ensemble, mask, expected, curve)
         self._training_genotypes = genotypes
         return self

@@ -118,7 +118,7 @@ class Unaided:
 
 
 @dataclass(frozen=True)
-class Said:
+class Predictions:
     """What is said of some cells: by the model, float32 (M, C), and by what needs no model."""
 
     gp: np.ndarray
@@ -137,20 +137,32 @@ class Said:
             by_name["ld_knni"] = accuracy(truth, shares, means, averaging, call)
         return by_name
 
-    def often(self, seed: int) -> tuple[np.ndarray, Said, np.ndarray]:
-        """Places of the cells, each several times, int64 (R,); what is said of these; and a genotype of each, int64
-        (R,), as the model's probabilities have it: the n draws for a cell are spread evenly over them."""
+    def drawn(self, seed: int) -> Drawn:
+        """The cells several times, with genotypes as the model's probabilities have them: the draws for a cell are
+        spread evenly over these."""
         n_cells = len(self.gp)
         times = int(np.clip(DRAWS // n_cells, 1, 50))
         draws = np.random.default_rng(seed).random(n_cells)
         places = np.tile(np.arange(n_cells), times)
         spread = (draws[places] + np.repeat(np.arange(times), n_cells) / times) % 1.0
-        said = Said(self.gp[places], self.unaided.at(places))
-        return places, said, _genotypes_at(said.gp, spread)
+        said = Predictions(self.gp[places], self.unaided.at(places))
+        return Drawn(places, said, _genotypes_at(said.gp, spread))
 
 
 @dataclass(frozen=True)
-class Examination:
+class Drawn:
+    """Cells, some of them several times, with genotypes that the model's probabilities might have for the truth.
+
+    places: int64 (R,), of the cells. said: of these. truth: int64 (R,).
+    """
+
+    places: np.ndarray
+    said: Predictions
+    truth: np.ndarray
+
+
+@dataclass(frozen=True)
+class ScoredCells:
     """The cells by which the accuracy is told, and what needs no model says of them: hidden calls, and some missing."""
 
     hidden: HiddenCells
@@ -158,7 +170,7 @@ class Examination:
     unaided: tuple[Unaided, Unaided]
 
     @classmethod
-    def of(cls, task: Task) -> Examination:
+    def of(cls, task: Task) -> ScoredCells:
         """To be asked before the fit."""
         seed = seed_for(task.config.io.seed, "missing calls")
         missing = HiddenCells.none() if _is_uncertain(task.cohort) else some_missing(task.cohort, seed)
@@ -174,8 +186,8 @@ class Examination:
         gp = cohort.possible(hidden_gp, self.hidden.samples, self.hidden.loci)
         if len(self.missing.truth) >= FEWEST_MISSING:
             filled = ensemble.fill(Context(config, {}, task.options))
-            missing = Said(pick(self.missing, cohort.n_loci, filled.gp), self.unaided[1])
-        held_out = Said(gp, self.unaided[0])
+            missing = Predictions(pick(self.missing, cohort.n_loci, filled.gp), self.unaided[1])
+        held_out = Predictions(gp, self.unaided[0])
         return expected_accuracy(self.hidden, held_out, missing, config.io.scoring_averaging, config.io.seed)
 
 
@@ -204,7 +216,7 @@ def some_missing(cohort: Cohort, seed: int) -> HiddenCells:
 
 
 def expected_accuracy(
-    hidden: HiddenCells, held_out: Said, missing: Said | None, averaging: str, seed: int
+    hidden: HiddenCells, held_out: Predictions, missing: Predictions | None, averaging: str, seed: int
 ) -> tuple[Expected, list[ConfidencePoint]]:
     """The expected accuracy, and what thresholds on GP keep.
 
@@ -218,8 +230,8 @@ def expected_accuracy(
     own, found = None, held_out.figures(truth, averaging)
     moved = found
     if missing is not None:
-        own, there = (said.often(seed_for(seed, "own account")) for said in (held_out, missing))
-        start, end = (said.figures(drawn, averaging) for _, said, drawn in (own, there))
+        own, there = (said.drawn(seed_for(seed, "own account")) for said in (held_out, missing))
+        start, end = (drawn.said.figures(drawn.truth, averaging) for drawn in (own, there))
         moved = {name: _moved(found[name], start[name], end[name]) for name in found}
     errors = _standard_errors(found["model"], moved["model"], _variances(hidden, truth, held_out, own, seed))
     low, high = (_bounded(_shifted(moved["model"], errors, sign * WIDTH)) for sign in (-1, 1))
@@ -261,11 +273,11 @@ def _standard_errors(
 
 
 def _variances(
-    hidden: HiddenCells, truth: np.ndarray, said: Said, own: tuple[np.ndarray, Said, np.ndarray] | None, seed: int
+    hidden: HiddenCells, truth: np.ndarray, said: Predictions, own: Drawn | None, seed: int
 ) -> tuple[dict[str, float], dict[str, float], dict[str, float]]:
     """The variance of what the hidden calls contribute to each figure, over draws of their loci, samples, and cells.
 
-    own: `Said.often` of the hidden calls, where what the model expects of itself there is subtracted.
+    own: drawn for the hidden calls, where what the model expects of itself there is subtracted.
     """
     rng = np.random.default_rng(seed_for(seed, "interval"))
 
@@ -274,15 +286,16 @@ def _variances(
         draws = draws_of_loci(int(codes.max()) + 1, rng)
         values = _figures_of_draws(truth, said, codes, draws)
         if own is not None:
-            places, repeated, drawn = own
-            expected = _figures_of_draws(drawn, repeated, codes[places], draws)
+            expected = _figures_of_draws(own.truth, own.said, codes[own.places], draws)
             values = {name: value - expected[name] for name, value in values.items()}
         return {name: float(np.nanvar(value)) for name, value in values.items() if np.isfinite(value).any()}
 
     return over(hidden.loci), over(hidden.samples), over(np.arange(len(truth)))
 
 
-def _figures_of_draws(truth: np.ndarray, said: Said, groups: np.ndarray, draws: np.ndarray) -> dict[str, np.ndarray]:
+def _figures_of_draws(
+    truth: np.ndarray, said: Predictions, groups: np.ndarray, draws: np.ndarray
+) -> dict[str, np.ndarray]:
     """Figures of the model, (n_draws,) each, in draws of groups of cells, uint8 (n_draws, n_groups)."""
     gp = said.gp
     cells = Cells(truth, gp, gp.argmax(1), said.unaided.means, groups, dosage(gp))

@@ -9,7 +9,7 @@ from conftest import simulate_linked, tiny_config
 from imputevae_cli import ImputeVAE
 from imputevae_cli.data.hidden_calls import HiddenCells
 from imputevae_cli.ensemble import expected as module
-from imputevae_cli.ensemble.expected import Expected, Said, Unaided, expected_accuracy, some_missing
+from imputevae_cli.ensemble.expected import Expected, Predictions, Unaided, expected_accuracy, some_missing
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def probabilities(test, right, seed=0):
 
 def judged(test, gp, unaided, missing=None):
     """The expected accuracy and the curve, of cells of which the model and what needs none say so much."""
-    return expected_accuracy(test, Said(gp, unaided), missing, "macro", 1)
+    return expected_accuracy(test, Predictions(gp, unaided), missing, "macro", 1)
 
 
 def test_figures_stand_beside_those_that_need_no_model(held_out):
@@ -95,8 +95,8 @@ def test_what_is_promised_is_of_the_missing_calls(wrong):
     hidden, gp = cells_of(rng.uniform(0.6, 0.8, 4000), rng, wrong)
     missing, missing_gp = cells_of(rng.uniform(0.8, 1.0, 4000), rng, wrong)
     alone, _ = judged(hidden, gp, plain(4000))
-    expected, curve = judged(hidden, gp, plain(4000), Said(missing_gp, plain(4000)))
-    there = Said(missing_gp, plain(4000)).figures(missing.truth, "macro")["model"]
+    expected, curve = judged(hidden, gp, plain(4000), Predictions(missing_gp, plain(4000)))
+    there = Predictions(missing_gp, plain(4000)).figures(missing.truth, "macro")["model"]
     for name in ("concordance", "nrd", "f1") if wrong else ("concordance", "nrd", "f1", "log_loss"):
         assert getattr(expected.model, name) == pytest.approx(getattr(there, name), abs=0.04)
         assert abs(getattr(alone.model, name) - getattr(there, name)) > 0.08
@@ -112,7 +112,7 @@ def test_the_interval_holds_what_is_found():
         rng = np.random.default_rng(seed)
         hidden, gp = cells_of(rng.uniform(0.5, 0.9, 400), rng)
         sure = rng.uniform(0.5, 0.9, 2000)
-        expected, _ = judged(hidden, gp, plain(400), Said(cells_of(sure, rng)[1], plain(2000)))
+        expected, _ = judged(hidden, gp, plain(400), Predictions(cells_of(sure, rng)[1], plain(2000)))
         inside += expected.low.concordance <= sure.mean() <= expected.high.concordance
     assert 51 <= inside <= 60
 
