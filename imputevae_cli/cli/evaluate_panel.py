@@ -78,12 +78,14 @@ def _report(held_out: HeldOut, found: Opened, session: Session) -> dict[str, Any
     from imputevae_cli import __version__
 
     targets, store = found.targets, found.store
+    every = np.ones(len(held_out.dr2), bool)
     return {
         "schema_version": SCHEMA_VERSION,
         "software": {"name": "imputevae", "version": __version__, "command": session.command},
         "input": {"samples": targets.n_samples, "loci": targets.n_loci, "typed": int(found.match.typed.sum())},
         "panel": {"samples": len(store.samples), "loci": store.n_loci, "phased": store.made.get("phased")},
-        "all": held_out.figures(np.ones(len(held_out.dr2), bool)),
+        "all": held_out.figures(every),
+        "frequencies": held_out.by_frequencies_alone().figures(every),
         "by_maf": held_out.by_frequency(),
         "by_dr2": held_out.by_dr2(),
     }
@@ -124,6 +126,7 @@ def _show(report: dict[str, Any], path: str | None, clock: Stopwatch, quiet: boo
         return f"{figures} ({counted(row['loci'], 'locus', 'loci')})"
 
     rows = [("Hidden loci, filled", in_words(report["all"]))]
+    rows.append(("  by the panel's frequencies alone", in_words(report["frequencies"])))
     rows += [(f"  {row['maf']}", in_words(row)) for row in report["by_maf"] if row["cells"]]
     rows.append(("DR2, and r2 found", "near each other where DR2 can be trusted"))
     rows += [
