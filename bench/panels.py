@@ -8,7 +8,7 @@ the panel holds twice or more. 150 panel samples and 50 targets of each, which h
 with the panel's phase taken away, which the others cannot use. Minimac4 does not phase: it is given the targets' true
 phase, and its panel in its own format. `--case`: a folder with panel.vcf.gz (phased), masked.vcf.gz and truth.vcf.gz
 (phased) of the targets. Scored: all cells of loci that the targets' file lacks. One thread. Needs beagle, minimac4,
-bgzip and tabix on the PATH.
+bgzip and tabix on the PATH. GLIMPSE2 fills low-depth reads: see `panel_reads.py`.
 """
 
 from __future__ import annotations

@@ -19,9 +19,9 @@ class Gaps:
     """The wanted loci of a window in the gaps between its typed ones, and which panel haplotypes are alike in each.
 
     Gap t lies before typed locus t and holds it as its last, gap T behind the last. first: int64 (T + 2,), the first of
-    the wanted loci in each, counted from 0. groups: uint16 (T + 1, H), each haplotype's group, below n_groups,
-    int64 (T + 1,). carriers: int32, from places[l] on, int64 (W + 1,), the groups that carry ALT at a wanted locus, or
-    REF where is_alt, bool (W,), is False: of the two, what fewer groups carry.
+    the wanted loci in each, counted from 0. groups: uint16 (T + 1, H), uint32 where H asks for it, each haplotype's
+    group, below n_groups, int64 (T + 1,). carriers: int32, from places[l] on, int64 (W + 1,), the groups that carry ALT
+    at a wanted locus, or REF where is_alt, bool (W,), is False: of the two, what fewer groups carry.
     """
 
     first: np.ndarray
@@ -37,7 +37,7 @@ class Gaps:
         haplotypes, start, stop = window.haplotypes, window.wanted.start, window.wanted.stop
         edges = np.r_[0, window.typed + 1, haplotypes.shape[1]]
         first = np.clip(edges, start, stop) - start
-        groups = np.zeros((len(first) - 1, len(haplotypes)), np.uint16)
+        groups = np.zeros((len(first) - 1, len(haplotypes)), np.min_scalar_type(max(len(haplotypes), 256)))
         n_groups = np.ones(len(groups), np.int64)
         carriers, is_alt = [np.zeros(0, np.int64)], []
         for gap, (low, high) in enumerate(itertools.pairwise(first.tolist())):
@@ -50,6 +50,13 @@ class Gaps:
             carriers += [np.flatnonzero(row) for row in of_group == few[:, None]]
         places = np.cumsum([len(some) for some in carriers])
         return cls(first, groups, n_groups, np.concatenate(carriers).astype(np.int32), places, np.concatenate(is_alt))
+
+    @property
+    def unseen(self) -> np.ndarray:
+        """float32 (W,): at loci where the panel has one allele alone the chance of ALT, who may be unseen among so few
+        haplotypes (the rule of succession); NaN elsewhere."""
+        n = self.groups.shape[1]
+        return np.where(np.diff(self.places) > 0, np.nan, np.where(self.is_alt, 1, n + 1) / (n + 2)).astype(np.float32)
 
 
 @dataclass(frozen=True)

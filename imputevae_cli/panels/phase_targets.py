@@ -17,6 +17,8 @@ from imputevae_cli.panels.settings import PanelSettings
 
 PHASING = Schedule(core=512, halo=96, scales=(300, 600), start_rate=0.1, refresh=1)
 """But for what the settings say."""
+UNCERTAIN_RATE = 0.005
+"""The switch rate at the start where calls are uncertain: too high a rate hides there, and falls but slowly."""
 MOST_SWITCH, LEAST_SWITCHES, LEAST_SPAN = 0.9, 1e-6, 1e-9
 NO_DOSES = np.zeros((0, 2), np.uint16)
 
@@ -36,9 +38,10 @@ class Phasings:
 
 
 def phase(targets: Cohort, panel: np.ndarray, settings: PanelSettings, seed: int, pool: ThreadPoolExecutor) -> Phasings:
-    """Phase samples at T loci; they are copied from a panel's haplotypes, uint8 (H, T) 0/1, and from each other's."""
-    chain = Chain(chain_inputs(targets, panel), _schedule(settings), seed)
-    found = draws(chain, _kept(settings), pool)
+    """Phase samples at T loci, see `chain_inputs`; panel: uint8 (H, T) 0/1."""
+    schedule = _schedule(settings, is_uncertain=targets.evidence is not None)
+    chain = Chain(chain_inputs(targets, panel), schedule, seed)
+    found = draws(chain, _kept(schedule, settings.phasings), pool)
     steps = _steps(chain.switch)
     span = max(float(targets.positions[-1] - targets.positions[0]), LEAST_SPAN)
     rate = max(steps.sum(), LEAST_SWITCHES) / span
@@ -63,17 +66,29 @@ def _steps(switch: np.ndarray) -> np.ndarray:
 
 
 def chain_inputs(targets: Cohort, panel: np.ndarray) -> ChainInputs:
-    """What the samples are phased by: their own calls or likelihoods, each other, and the panel's haplotypes."""
-    return replace(plain_inputs(targets), reference=panel * np.uint8(255))
+    """What samples are phased by: their own calls or likelihoods, and the haplotypes of the panel and of each other.
+
+    Haplotypes drawn from likelihoods err, so samples whose calls are uncertain are copied from the panel alone.
+    """
+    alleles, inputs = panel * np.uint8(255), plain_inputs(targets)
+    return replace(inputs, reference=alleles) if targets.evidence is None else replace(inputs, panel=alleles)
 
 
-def _kept(settings: PanelSettings) -> list[int]:
+def _kept(schedule: Schedule, n_phasings: int) -> list[int]:
     """The iterations whose haplotypes are kept, evenly spaced up to the last."""
-    burn_in = min(settings.burn_in, settings.iterations - 1)
-    n_kept = min(settings.phasings, settings.iterations - burn_in)
-    spaced = np.linspace(burn_in - 1, settings.iterations - 1, n_kept + 1)[1:]
+    burn_in = min(schedule.burn_in, schedule.iterations - 1)
+    n_kept = min(n_phasings, schedule.iterations - burn_in)
+    spaced = np.linspace(burn_in - 1, schedule.iterations - 1, n_kept + 1)[1:]
     return [int(i) for i in np.rint(spaced)]
 
 
-def _schedule(settings: PanelSettings) -> Schedule:
-    return replace(PHASING, iterations=settings.iterations, burn_in=settings.burn_in, donors=settings.donors)
+def _schedule(settings: PanelSettings, is_uncertain: bool) -> Schedule:
+    if not is_uncertain:
+        return replace(PHASING, iterations=settings.iterations, burn_in=settings.burn_in, donors=settings.donors)
+    return replace(
+        PHASING,
+        iterations=settings.uncertain_iterations,
+        burn_in=settings.uncertain_burn_in,
+        donors=settings.uncertain_donors,
+        start_rate=UNCERTAIN_RATE,
+    )

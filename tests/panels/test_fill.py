@@ -5,18 +5,23 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
 
 from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.data.evidence import Evidence
 from imputevae_cli.errors import InputError
-from imputevae_cli.panels.fill import MOST_HAPLOTYPES, PanelFill, PanelWindow, fill_window
+from imputevae_cli.panels.fill import PanelFill, PanelWindow, fill_window
 from imputevae_cli.panels.impute_haplotypes import Gaps, HaplotypeFiller, States
 from imputevae_cli.panels.phase_panel import phase_panel
 from imputevae_cli.panels.settings import PanelSettings
 
 SETTINGS = PanelSettings(iterations=8, burn_in=4, phasings=3, donors=16)
+
+
+def with_states(states: int) -> PanelSettings:
+    return msgspec.structs.replace(SETTINGS, states=states)
 
 
 def mosaics(founders: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
@@ -86,11 +91,32 @@ def test_haploid_targets_are_refused_plainly() -> None:
         filled(window, replace(targets, ploidy=1))
 
 
-def test_more_haplotypes_than_can_be_numbered_are_refused() -> None:
+def test_the_similar_haplotypes_of_a_larger_panel_fill_as_well_as_all() -> None:
+    window, targets, truth = mosaic_case()
+    larger = np.concatenate([window.haplotypes, np.random.default_rng(5).permuted(window.haplotypes, axis=1)])
+    window = replace(window, haplotypes=larger)
+    with ThreadPoolExecutor(1) as pool:
+        few, one = (fill_window(window, targets, with_states(states), 7, pool).gp.argmax(-1) for states in (24, 1))
+    assert (few == truth).mean() > 0.97
+    assert (one == truth).mean() < 0.97
+
+
+def test_an_allele_that_the_panel_lacks_may_be_there() -> None:
     window, targets, _ = mosaic_case()
-    many = np.broadcast_to(window.haplotypes[:1], (MOST_HAPLOTYPES + 2, window.haplotypes.shape[1]))
-    with pytest.raises(InputError, match="pack fewer samples"):
-        filled(replace(window, haplotypes=many), targets)
+    panel = window.haplotypes.copy()
+    panel[:, 3], panel[:, 4] = 0, 1  # neither is typed
+    doses = filled(replace(window, haplotypes=panel), targets).doses
+    assert np.allclose(doses[..., 3], 1 / 26)
+    assert np.allclose(doses[..., 4], 25 / 26)
+
+
+def test_more_haplotypes_than_two_bytes_can_number() -> None:
+    window, targets, truth = mosaic_case(n_loci=400)
+    many = np.tile(window.haplotypes, (2800, 1))
+    some = targets.subset(np.arange(3), np.arange(targets.n_loci))
+    with ThreadPoolExecutor(1) as pool:
+        gp = fill_window(replace(window, haplotypes=many), some, with_states(64), 7, pool).gp
+    assert (gp.argmax(-1) == truth[:3]).mean() > 0.97
 
 
 def test_the_kernel_is_a_plain_forward_backward_over_all_loci() -> None:
