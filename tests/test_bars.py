@@ -102,7 +102,7 @@ def test_bars_in_a_notebook_change_nothing_of_the_result(data, monkeypatch):
     shown, quiet = fitted(data, progress), fitted(data, False)
     assert np.array_equal(shown.gp, quiet.gp)
     assert display.n_outputs == 1
-    assert "Training" in display.shown[-1]
+    assert "VAE" in display.shown[-1]
     last = next(line for line in display.shown[-1].splitlines() if "overall" in line)
     assert "100 %" in last
     assert "left" not in last

@@ -141,7 +141,7 @@ def test_phase_is_refused_before_the_fit_with_what_to_do(tmp_path):
     assert done.returncode == 2
     error = done.stderr.decode()
     assert "here each has 4; leave --phased out, and phase the output by its reads" in error
-    assert "Training" not in error
+    assert "VAE" not in error
     assert not (tmp_path / "out.vcf").exists()
 
 

@@ -37,7 +37,7 @@ def on_terminal(*arguments) -> str:
 def test_a_terminal_has_one_bar_over_all_and_a_line_for_each_task(source, tmp_path):
     text = on_terminal("impute", source, "-o", tmp_path / "bars.vcf", *TINY_FLAGS)
     lines = [line for line in re.split(r"[\r\n]+", text) if re.search("━|%", line)]
-    assert {line.split()[0] for line in lines} >= {"reading", "overall", "Training", "writing"}
+    assert {line.split()[0] for line in lines} >= {"reading", "overall", "VAE", "writing"}
     assert "100 %" in [line for line in lines if line.split()[0] == "overall"][-1]
     assert "done in" not in text
     piped = imputevae("impute", source, "-o", tmp_path / "lines.vcf", *TINY_FLAGS)

@@ -152,7 +152,7 @@ class KnnModel:
         training = Training(votes, self.settings, drawing, rng, self.rules.training)
         if begun := stages.resumed():
             training.load_state_dict(begun)
-        with options.progress.task("training the kNN decoder", steps) as task:
+        with options.progress.task("nearest neighbours", steps) as task:
             task.advance(len(training.losses))
             while len(training.losses) < steps:
                 stages.safe_point(training.state_dict)

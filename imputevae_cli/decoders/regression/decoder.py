@@ -111,7 +111,7 @@ def _choose_residual(task: Task) -> float:
     def safe_point(done: Passes | None) -> None:
         stages.safe_point(lambda: {"losses": list(losses), "passes": done and done.state()})
 
-    with task.progress.task("choosing regressions", len(DEFAULT.residuals)) as progress:
+    with task.progress.task("regressions", len(DEFAULT.residuals)) as progress:
         progress.advance(len(losses))
         for residual in DEFAULT.residuals[len(losses) :]:
             gp = _passes(cohort, residual, done=passes, before_each=safe_point).known.gp_of(cells)

@@ -66,7 +66,7 @@ def _train_member(
     on_epoch: Callable[[EpochResult], Any] | None,
 ) -> Member:
     member = _begun_member(options.stages.resumed(), index, data, config, options.device)
-    name = "Training" if config.train.ensemble == 1 else f"Training {index + 1}/{config.train.ensemble}"
+    name = "VAE" if config.train.ensemble == 1 else f"VAE {index + 1}/{config.train.ensemble}"
     with options.progress.task(name, config.train.max_epochs) as task:
         task.advance(member.epoch)
         while not is_finished(member, config):
