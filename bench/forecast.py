@@ -2,9 +2,9 @@
 
 usage: python bench/forecast.py [--runs bench/results/auto.json]
 
-Promised: on calls that the fit hid. Found: on the hidden calls of the case. Mean concordance should differ by .005 at
-most; 95 % of the found concordances should lie in the promised intervals, less those that scored cells of their own
-sampling error take out.
+Promised: of the filled calls, as `impute` says it. Found: on the hidden calls of the case. Mean concordance should
+differ by .005 at most; 95 % of the found concordances should lie in the promised intervals, less those that scored
+cells of their own sampling error take out.
 """
 
 from __future__ import annotations

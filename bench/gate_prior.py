@@ -6,8 +6,8 @@ Each kind of bench/make_cases.py, in two sizes: every decoder is fitted, and a m
 truth is known, with hardly a penalty. The mean of the parts' scores over the files is `Role.score`; the spreads are
 `mixture.Prior`. Rows are added to those of OUT, which are not run again.
 
-The rows of seed 1 are of mixtures whose bias of heterozygotes had a parameter for each feature; it has one since, and
-four where inbreeding pays.
+The rows of seed 1 are of mixtures whose bias of heterozygotes had a parameter for each feature; it has two since, and
+five where inbreeding pays.
 """
 
 from __future__ import annotations

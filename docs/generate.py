@@ -420,6 +420,19 @@ def bench_decoders() -> str:
     return "\n".join(lines)
 
 
+def bench_presets() -> str:
+    """`--preset fast` beside the defaults, from bench/results/presets.json."""
+    lines = ["| data | CPU s | with `fast` | NRD | with `fast` | log loss | with `fast` |", "|---" * 7 + "|"]
+    for case in (*LINKED, *UNLINKED):
+        found = {row["method"]: row for row in _rows("presets") if row["case"] == case}
+        if found:
+            both = found["balanced"], found["fast"]
+            cells = [f"{row['cpu_s']:.1f}" for row in both]
+            cells += [_figure(row[key]) for key in ("nrd", "log_loss") for row in both]
+            lines.append(f"| {DATA[case]} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def bench_lowdepth() -> str:
     """Every cell that the truth knows, visible ones too, from bench/results/lowdepth.json."""
     lines = ["| data | tool | NRD | r2 | log loss | ECE |", "|---|---|---|---|---|---|"]
@@ -500,6 +513,7 @@ TABLES: dict[str, Callable[[], str]] = {
         bench_unlinked,
         bench_accuracy,
         bench_decoders,
+        bench_presets,
         bench_lowdepth,
         bench_polyploids,
         bench_whole,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from imputevae_cli.imputed import ImputedGenotypes
     from imputevae_cli.imputer import ImputeVAE
     from imputevae_cli.io.vcf_reader import read_vcf
+    from imputevae_cli.panels.panel import Panel
     from imputevae_cli.report.imputation_page import write_report
     from imputevae_cli.tuning.api import tune
 
@@ -25,6 +26,7 @@ _LAZY = {
     "GenotypeMatrix": "imputevae_cli.data.genotypes",
     "ImputeVAE": "imputevae_cli.imputer",
     "ImputedGenotypes": "imputevae_cli.imputed",
+    "Panel": "imputevae_cli.panels.panel",
     "PopMap": "imputevae_cli.data.popmap",
     "evaluate": "imputevae_cli.evaluation.api",
     "read_vcf": "imputevae_cli.io.vcf_reader",
@@ -36,6 +38,7 @@ __all__ = [
     "GenotypeMatrix",
     "ImputeVAE",
     "ImputedGenotypes",
+    "Panel",
     "PopMap",
     "__version__",
     "evaluate",

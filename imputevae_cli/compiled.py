@@ -3,6 +3,9 @@
 Numba's own cache raises where no folder for it can be written, and where the disk is full. It also lists a file in its
 index before the file is there: of two processes that compile at once, one may then load what the other meant for other
 types, and after a kill, what an older version left under the name.
+
+What is not in the cache, as on the first run, is compiled when it is first called, which takes some 20 seconds of a run
+in all; the log says so when it begins.
 """
 
 from __future__ import annotations
@@ -13,7 +16,10 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from numba import njit
+from numba.core import event
 from numba.core.caching import FunctionCache, IndexDataCacheFile
+
+from imputevae_cli.log import logger
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -28,6 +34,24 @@ def compiled(**options: Any) -> Callable[[F], F]:
         return dispatcher
 
     return decorate
+
+
+class _Notice(event.Listener):
+    """Says what takes so long when the first of this package's functions is compiled, and only then."""
+
+    def __init__(self) -> None:
+        self._is_due = True
+
+    def on_start(self, event: event.Event) -> None:
+        if self._is_due and event.data["dispatcher"].py_func.__module__.startswith("imputevae_cli."):
+            self._is_due = False
+            logger.info("compiling for this machine, which takes some 20 s of a first run")
+
+    def on_end(self, event: event.Event) -> None:
+        """Nothing is left to say."""
+
+
+event.register("numba:compile", _Notice())
 
 
 class _Files(IndexDataCacheFile):

@@ -82,14 +82,15 @@ class TrainSettings(Section):
     than the samples. warmup_epochs: linear warm-up, then cosine to 0 at max_epochs. early_stop_gen: epochs without a
     better score on the held-out calls before training stops. min_epochs, max_epochs: it never stops before the one,
     and always at the other. ensemble: models fitted from different starting points, whose genotype probabilities are
-    averaged. validation_split: share of the held-out calls that early stopping and the gate are fitted on; the rest
-    only measures the expected accuracy. input_mask_min, input_mask_max: least and greatest share of the observed
-    calls hidden from the encoder, drawn anew for each sample of each batch. weights_power: of the class weights; 0
-    switches them off, 1 is full inverse frequency. weights_max_ratio: bounds largest / smallest class weight.
-    weights_normalize: brings the mean of the class weights to 1. weights_inverse: takes the frequency itself as the
-    weight. gamma: exponent of the focal loss. gamma_schedule: raises gamma linearly from 0 over the first half of
-    max_epochs. device: where the VAE is trained; gpu is another name of cuda. precision: of the products in a
-    training step of the VAE; bf16 is for GPUs that have it. Weights, losses and all else stay float32.
+    averaged. validation_split: share of the held-out calls that early stopping goes by; the gate and the expected
+    accuracy go by all, each part of them judged by what the other says. input_mask_min, input_mask_max: least and
+    greatest share of the observed calls hidden from the encoder, drawn anew for each sample of each batch.
+    weights_power: of the class weights; 0 switches them off, 1 is full inverse frequency. weights_max_ratio: bounds
+    largest / smallest class weight. weights_normalize: brings the mean of the class weights to 1. weights_inverse:
+    takes the frequency itself as the weight. gamma: exponent of the focal loss. gamma_schedule: raises gamma
+    linearly from 0 over the first half of max_epochs. device: where the VAE is trained; gpu is another name of
+    cuda. precision: of the products in a training step of the VAE; bf16 is for GPUs that have it. Weights, losses
+    and all else stay float32.
     """
 
     batch_size: Count = 64
@@ -264,8 +265,14 @@ PRESETS: dict[str, dict[str, Any]] = {
         "train.learning_rate": 5e-3,
         "train.early_stop_gen": 8,
         "train.max_epochs": 30,
-        "knn.steps": 250,
+        "knn.steps": 100,
+        "knn.redraws": 1,
+        "knn.heads": 3,
+        "knn.window": 8,
+        "knn.linked": 0,
         "copying.chains": 1,
+        "copying.trial": False,
+        "sim.max_hidden": 5000,
     },
     "balanced": {},
     "thorough": {
@@ -273,7 +280,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "train.early_stop_gen": 25,
         "train.max_epochs": 150,
         "train.ensemble": 3,
-        "knn.steps": 1500,
+        "knn.steps": 900,
         "copying.chains": 6,
     },
 }

@@ -24,7 +24,7 @@ from imputevae_cli.io.formats.base import Writing
 from imputevae_cli.io.formats.phylip import iupac, write_phylip
 from imputevae_cli.io.formats.registry import format_of
 from imputevae_cli.io.vcf_writer import WriteSummary
-from imputevae_cli.log import ProgressOption, logger
+from imputevae_cli.log import ProgressOption, counted, logger
 from imputevae_cli.scoring.metrics import call_by_dosage
 
 BLOCK = 2048
@@ -58,13 +58,15 @@ class ImputedGenotypes:
         refine: bool = False,
         draws: Callable[[int], BlockFunction] | None = None,
         call: str = "map",
+        numbers: np.ndarray | None = None,
     ):
         """gp: genotype probabilities of loci start..stop, float32 (samples, stop - start, classes). phase: whether a
         heterozygote's ALT comes first, bool (samples, stop - start), or None. min_gp: a filled call whose best
         probability is under this is left missing, with its GP kept. has_calls: bool (samples,), samples with any
         call to go by, here or elsewhere; None goes by these genotypes. refine: rewrite visible calls whose posterior
         says otherwise. draws: number -> genotypes of loci start..stop, int8 (samples, stop - start), drawn from the
-        posterior; without it each cell is drawn by itself. call: one of CALLS, by which genotypes are called.
+        posterior; without it each cell is drawn by itself, by the locus's number, int64 (loci,), where these are some
+        of more loci. call: one of CALLS, by which genotypes are called.
         """
         self.genotypes = genotypes
         self._gp = lru_cache(maxsize=1)(gp)  # draws ask for a block again
@@ -80,7 +82,7 @@ class ImputedGenotypes:
         check_call(call)
         self.call = call
         self.refines = refine
-        self._draws = draws
+        self._draws, self._numbers = draws, numbers
         self._drawn: BlockFunction | None = None
         self._number: int | None = None
 
@@ -116,7 +118,8 @@ class ImputedGenotypes:
         def drawn(start: int, stop: int) -> np.ndarray:
             gp = self.block(start, stop).gp.astype(np.float64)
             n_samples = len(gp)
-            random = [np.random.default_rng([number, locus]).random(n_samples) for locus in range(start, stop)]
+            loci = range(start, stop) if self._numbers is None else self._numbers[start:stop].tolist()
+            random = [np.random.default_rng([number, locus]).random(n_samples) for locus in loci]
             edges = gp.cumsum(2) / np.maximum(gp.sum(2, keepdims=True), 1)
             drawn = (edges <= np.stack(random, 1)[..., None]).sum(2)
             return np.minimum(drawn, gp.shape[2] - 1).astype(np.int8)
@@ -352,7 +355,7 @@ class ImputedGenotypes:
         kind = format_of(path, output_type)
         n_passed = sum(source.passed_through.values()) if source else 0
         if n_passed and not kind.is_vcf:
-            logger.info("%s: %d records that are not modelled are left out", path, n_passed)
+            logger.info("%s: leaves out what is not modelled, %s", path, counted(n_passed, "record"))
         kind.check_place(path, inputs=[source.given or source.path] if source else [], force=force)
         how = Writing(kind.key, command, __version__, threads, progress, names, self.refines)
         kind.writer().check(path, self.genotypes, how)

@@ -25,7 +25,7 @@ from imputevae_cli.decoders.base import Context, EpochResult, Task
 from imputevae_cli.decoders.rules import Rules
 from imputevae_cli.decoders.vae.network import Latent
 from imputevae_cli.ensemble.ensemble import Mixed
-from imputevae_cli.ensemble.expected import Expected, Unaided, expected_accuracy
+from imputevae_cli.ensemble.expected import Expected, ScoredCells
 from imputevae_cli.ensemble.fit import fit_ensemble
 from imputevae_cli.ensemble.fitted import Fitted
 from imputevae_cli.ensemble.forecast import forecast
@@ -82,12 +82,9 @@ class ImputeVAE(Estimator):
         """
         genotypes = GenotypeMatrix.of(genotypes)
         mask, names, task = self._task(genotypes, progress, on_epoch, stages)
-        test, seed = task.test, self.config.io.seed
-        with task.holding_out():
-            unaided = Unaided.of(task)
-        ensemble, test_gp = fit_ensemble(task)
-        test_gp = task.cohort.possible(test_gp, test.samples, test.loci)
-        expected, curve = expected_accuracy(test, test_gp, unaided, self.config.io.scoring_averaging, seed)
+        scored = ScoredCells.of(task)
+        ensemble, hidden_gp = fit_ensemble(task)
+        expected, curve = scored.result(task, ensemble, hidden_gp)
         self._fitted = Fitted(genotypes.loci, genotypes.samples, names, ensemble, mask, expected, curve)
         self._training_genotypes = genotypes
         return self
@@ -160,7 +157,7 @@ class ImputeVAE(Estimator):
         aligned = align_loci(genotypes, fitted.loci, fitted.ploidy, self.name)
         if aligned.n_unknown:
             logger.warning(
-                "%d of %d loci are not in the model and pass through unchanged", aligned.n_unknown, genotypes.n_loci
+                "loci that are not in the model pass through unchanged: %d of %d", aligned.n_unknown, genotypes.n_loci
             )
         view = self._view(aligned, progress, stages)
         phase = None
@@ -179,7 +176,7 @@ class ImputeVAE(Estimator):
     def min_gp_for(self, accuracy: float) -> ConfidencePoint:
         """The least threshold on GP that should give filled calls of this accuracy, and what it keeps.
 
-        Judged on the hidden calls that nothing was fitted on. Raises ConfigError where no threshold gets there.
+        Judged by the hidden calls, for the missing ones. Raises ConfigError where no threshold gets there.
         """
         curve = self.confidence_curve
         for point in curve:
@@ -233,7 +230,7 @@ class ImputeVAE(Estimator):
 
     @property
     def expected(self) -> Expected:
-        """Accuracy on the calls that the fit hid and nothing was fitted on."""
+        """Accuracy to be expected of the filled calls, from calls that the fit hid and those that are missing."""
         return self._require_fitted().expected
 
     @property

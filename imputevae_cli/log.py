@@ -31,6 +31,11 @@ def shown(message: str) -> str:
     return brief(hide_passwords(message))
 
 
+def counted(n: int, one: str, several: str | None = None) -> str:
+    """A number and what is counted: `1 record`, `2,000 records`. several: the plural, where an s does not make it."""
+    return f"{n:,} {one if n == 1 else several or one + 's'}"
+
+
 class Task(Protocol):
     """One piece of work whose steps are counted."""
 

@@ -63,3 +63,21 @@ def test_processes_that_compile_at_once_and_a_cache_that_is_damaged(place):
         file.write_bytes(file.read_bytes()[:20])
     done(start(place))
     assert os.access(place / "cache", os.W_OK)
+
+
+FIRST_CALLS = """
+import logging, sys
+logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(message)s")
+import numpy as np
+from imputevae_cli.scoring.ld_knni import _add_distance
+for dtype in (np.int8, np.int16):
+    _add_distance(np.zeros(3, dtype), 1, np.zeros(3, np.int16))
+"""
+
+
+def test_a_first_run_says_once_that_it_compiles_and_a_later_one_does_not(tmp_path):
+    there = {**environment(), "NUMBA_CACHE_DIR": str(tmp_path)}
+    program = [sys.executable, "-c", FIRST_CALLS]
+    first, later = (subprocess.run(program, env=there, capture_output=True, text=True, check=True) for _ in range(2))
+    assert first.stdout.count("compiling") == 1
+    assert not later.stdout

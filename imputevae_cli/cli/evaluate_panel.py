@@ -10,6 +10,7 @@ from imputevae_cli.cli import session as this
 from imputevae_cli.cli.options import Common
 from imputevae_cli.cli.panels import PanelRun, imputation_of, opened
 from imputevae_cli.errors import ConfigError, InputError
+from imputevae_cli.log import counted, logger
 
 if TYPE_CHECKING:
     from imputevae_cli.cli.panels import Opened
@@ -49,8 +50,6 @@ def evaluate_from_panel(common: Common, run: PanelRun, output: str | None, json_
                 "targets of high depth, or give --likelihoods none to take the calls as they are"
             )
         if common.dry_run:
-            from imputevae_cli.log import logger
-
             logger.info("dry run: one in %d loci would be hidden; nothing was written", round(1 / prop))
             return
         imputation = imputation_of(found, run, session)
@@ -79,12 +78,14 @@ def _report(held_out: HeldOut, found: Opened, session: Session) -> dict[str, Any
     from imputevae_cli import __version__
 
     targets, store = found.targets, found.store
+    every = np.ones(len(held_out.dr2), bool)
     return {
         "schema_version": SCHEMA_VERSION,
         "software": {"name": "imputevae", "version": __version__, "command": session.command},
         "input": {"samples": targets.n_samples, "loci": targets.n_loci, "typed": int(found.match.typed.sum())},
         "panel": {"samples": len(store.samples), "loci": store.n_loci, "phased": store.made.get("phased")},
-        "all": held_out.figures(np.ones(len(held_out.dr2), bool)),
+        "all": held_out.figures(every),
+        "frequencies": held_out.by_frequencies_alone().figures(every),
         "by_maf": held_out.by_frequency(),
         "by_dr2": held_out.by_dr2(),
     }
@@ -122,13 +123,17 @@ def _show(report: dict[str, Any], path: str | None, clock: Stopwatch, quiet: boo
 
     def in_words(row: dict[str, Any]) -> str:
         figures = ", ".join(f"{name.replace('_', ' ')} {row[name]:.4f}" for name in FIGURES if row[name] is not None)
-        return f"{figures} ({row['loci']:,} loci)"
+        return f"{figures} ({counted(row['loci'], 'locus', 'loci')})"
 
     rows = [("Hidden loci, filled", in_words(report["all"]))]
+    rows.append(("  by the panel's frequencies alone", in_words(report["frequencies"])))
     rows += [(f"  {row['maf']}", in_words(row)) for row in report["by_maf"] if row["cells"]]
     rows.append(("DR2, and r2 found", "near each other where DR2 can be trusted"))
     rows += [
-        (f"  DR2 {row['from']:g} to {row['to']:g}", f"{row['dr2']:.3f}, {row['found_r2']:.3f} ({row['loci']:,} loci)")
+        (
+            f"  DR2 {row['from']:g} to {row['to']:g}",
+            f"{row['dr2']:.3f}, {row['found_r2']:.3f} ({counted(row['loci'], 'locus', 'loci')})",
+        )
         for row in report["by_dr2"]
         if row["loci"]
     ]

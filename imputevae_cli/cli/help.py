@@ -19,6 +19,13 @@ MESSAGES = "Messages"
 SECTIONS = (FILES, FILLING, PANEL, SCORING, STUDY, SETTINGS, SUBSET, RUNNING, OTHER, MESSAGES)
 """The sections of `--help`, in their order. An option names its own as `rich_help_panel`; else it is under OTHER."""
 
+SUMMARIES = {
+    "impute": "Fill missing calls, or add the loci of a reference panel.",
+    "train": "Fit a model and save it, or pack a reference panel.",
+    "evaluate": "Hide known calls, fill them, and score what was filled.",
+    "tune": "Search the settings that suit a file best.",
+}
+"""What `imputevae --help` says of each command, on one line of 80 columns."""
 EXAMPLES = {
     "impute": """\
 Examples:

@@ -149,19 +149,18 @@ def impute(
     from imputevae_cli.cli.summary import Stopwatch, show_estimate, show_imputation, writing_seconds
     from imputevae_cli.io.paths import Files
 
-    if panel is not None or add_loci or only_panel_loci:
-        from imputevae_cli.cli.panels import PanelRun, impute_from_panel
-        from imputevae_cli.panels.merging import Calling
-
-        idle: dict[str, object] = {"--parents": parents, "--draws": draws, "--latent": latent, "--report": report}
-        idle |= {"--target-accuracy": target_accuracy}
-        run = PanelRun(input, panel, model, popmap, map_, likelihoods, idle, only_panel_loci)
-        impute_from_panel(common, run, output, output_type, Calling(min_gp, phased, refine, call))
-        return
-
     def outputs_of(config: Config) -> Outputs:
         paths = output or [this.output_path(None, config, ".vcf.gz")]
         return Outputs.of(paths, output_type, draws, phylip_names, report)
+
+    if panel is not None or add_loci or only_panel_loci:
+        from imputevae_cli.cli.panels import PanelRun, impute_from_panel
+        from imputevae_cli.panels.filled_loci import Calling
+
+        idle: dict[str, object] = {"--parents": parents, "--latent": latent, "--target-accuracy": target_accuracy}
+        run = PanelRun(input, panel, model, popmap, map_, likelihoods, idle, only_panel_loci)
+        impute_from_panel(common, run, outputs_of, Calling(min_gp, phased, refine, call))
+        return
 
     def files(config: Config) -> Files:
         out = outputs_of(config)
@@ -184,7 +183,8 @@ def impute(
         return
     fitted = _load(model, session) if model else None
     # A model reads all of the file, so that samples are known, or encoded, by all of their calls whatever the region
-    genotypes = this.read(input, popmap, session, map_, context=None if model else overlap)
+    context = None if model else overlap
+    genotypes = this.read(input, popmap, session, map_, context=context, to_fit=model is None)
     outputs.check_content(genotypes)
     this.limit_threads(session)
     from imputevae_cli.imputer import ImputeVAE, check_phasing

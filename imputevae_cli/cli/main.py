@@ -12,7 +12,7 @@ import typer
 from imputevae_cli.cli import signals
 from imputevae_cli.cli.causes import describe
 from imputevae_cli.cli.evaluate import evaluate
-from imputevae_cli.cli.help import EXAMPLES, SectionedCommand
+from imputevae_cli.cli.help import EXAMPLES, SUMMARIES, SectionedCommand
 from imputevae_cli.cli.hints import beagle_argument
 from imputevae_cli.cli.impute import impute
 from imputevae_cli.cli.train import train
@@ -35,7 +35,8 @@ app = typer.Typer(
     "--resume), 128 and the number of the signal (130 for Ctrl-C, 143 for SIGTERM) interrupted with nothing saved.",
 )
 for command in (impute, train, evaluate, tune):
-    app.command(cls=SectionedCommand, no_args_is_help=True, epilog=EXAMPLES[command.__name__])(command)
+    name = command.__name__
+    app.command(cls=SectionedCommand, no_args_is_help=True, short_help=SUMMARIES[name], epilog=EXAMPLES[name])(command)
 
 
 def _show_version(wanted: bool) -> None:

@@ -231,8 +231,7 @@ def with_common(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def command(**given: Any) -> Any:
         for name, value in given.items():
-            if isinstance(value, float) and not math.isfinite(value):
-                raise ConfigError(f"--{name.replace('_', '-')} {value}: is not a finite number")
+            _check_value(name, value)
         common = Common(**{field.name: given.pop(field.name) for field in dataclasses.fields(Common)})
         return function(common, **given)
 
@@ -240,6 +239,18 @@ def with_common(function: Callable[..., Any]) -> Callable[..., Any]:
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in [*own, *shared]}
     del command.__wrapped__  # typer would look through it, at the signature that is not flattened
     return command
+
+
+def _check_value(name: str, value: Any) -> None:
+    """Raise ConfigError for a number that is not finite, and for a text without a letter.
+
+    A shell's variable that is not set leaves an empty text: `--samples "$KEEP"` would keep all samples.
+    """
+    option = "INPUT" if name == "input" else f"--{name.strip('_').replace('_', '-')}"
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{option} {value}: is not a finite number")
+    if any(isinstance(text, str) and not text.strip() for text in (value if isinstance(value, list) else [value])):
+        raise ConfigError(f"{option} is empty; give it a value, or leave it out")
 
 
 def names_of(listed: str | None) -> list[str] | None:

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from imputevae_cli.data.genotypes import GenotypeMatrix
     from imputevae_cli.imputed import ImputedGenotypes
     from imputevae_cli.imputer import ImputeVAE
+    from imputevae_cli.io.vcf_merged import MergeSummary
     from imputevae_cli.io.vcf_writer import WriteSummary
+    from imputevae_cli.panels.imputed_from_panel import ImputedFromPanel
     from imputevae_cli.scoring.filled import Filled
 
 
@@ -98,17 +100,33 @@ class Outputs:
         for path, kind in zip(self.paths, self.kinds, strict=True):
             kind.writer().check(path, genotypes, Writing(kind.key, version=__version__, names=self.names))
 
-    def write(self, model: ImputeVAE, imputed: ImputedGenotypes, session: Session, force: bool) -> WriteSummary:
-        """Write all; returns the counts of the first VCF, or without one of what was refined alone."""
-        from imputevae_cli.io.vcf_writer import WriteSummary
+    def write_from_panel(self, imputed: ImputedFromPanel, session: Session, force: bool) -> MergeSummary:
+        """Write all but the report; returns the counts of the first."""
+        how = self._how(session, force)
+        written, *_ = [imputed.write(path, kind.key, **how) for path, kind in zip(self.paths, self.kinds, strict=True)]
+        for number in range(1, self.n_draws + 1):
+            imputed.draw(number).write(drawn_path(self.first, number), self.kinds[0].key, **how)
+        return written
 
-        how: dict[str, Any] = {
+    @property
+    def all_paths(self) -> list[str]:
+        """Of every -o and every draw."""
+        return [*self.paths, *(drawn_path(self.first, number) for number in range(1, self.n_draws + 1))]
+
+    def _how(self, session: Session, force: bool) -> dict[str, Any]:
+        return {
             "force": force,
             "command": session.command,
             "threads": session.threads,
             "progress": session.progress,
             "names": self.names,
         }
+
+    def write(self, model: ImputeVAE, imputed: ImputedGenotypes, session: Session, force: bool) -> WriteSummary:
+        """Write all; returns the counts of the first VCF, or without one of what was refined alone."""
+        from imputevae_cli.io.vcf_writer import WriteSummary
+
+        how = self._how(session, force)
         filled = None
         if self.report is not None:
             from imputevae_cli.scoring.filled import Filled
@@ -137,7 +155,7 @@ class Outputs:
             model,
             imputed,
             filled=filled,
-            outputs=[*self.paths, *(drawn_path(self.first, n) for n in range(1, self.n_draws + 1))],
+            outputs=self.all_paths,
             command=session.command,
             force=force,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from imputevae_cli.cli.summary import Stopwatch, cost_rows, duration, peak_megabytes, show_table
+from imputevae_cli.log import counted
 
 if TYPE_CHECKING:
     from imputevae_cli.cli.panels import Opened
@@ -27,10 +28,10 @@ def show_added(
         rows.append(("Left missing", f"{own.missing:,}"))
     if own.refined:
         rows.append(("Visible calls refined", f"{own.refined:,}"))
-    if own.records > own.modelled:
-        rows.append(("Records of INPUT alone", f"{own.records - own.modelled:,}"))
+    if written.passed:
+        rows.append(("Records of INPUT alone", f"{written.passed:,}"))
     rows.append(("Expected r2 (mean DR2)", "of the added loci, by their frequency in the panel"))
-    rows += [(f"  {name}", f"{mean:.3f} ({n:,} loci)") for name, n, mean in expected.rows() if n]
+    rows += [(f"  {name}", f"{mean:.3f} ({counted(n, 'locus', 'loci')})") for name, n, mean in expected.rows() if n]
     show_table("Imputed from a panel", [*rows, ("Output", path), *cost_rows(clock)], quiet)
 
 
@@ -48,6 +49,7 @@ def show_panel_estimate(found: Opened, imputation: PanelImputation, seconds: flo
 
 
 def _size_rows(found: Opened) -> list[tuple[str, str]]:
+    """Of the samples, the panel and what both have."""
     store, match = found.store, found.match
     phase = "the file's phase" if store.made.get("phased") else "phased by imputevae"
     return [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from imputevae_cli.cli import session as this
 from imputevae_cli.cli.options import Common
-from imputevae_cli.errors import ConfigError, InputError
-from imputevae_cli.log import logger
+from imputevae_cli.errors import ConfigError
+from imputevae_cli.log import counted, logger
 
 if TYPE_CHECKING:
     from imputevae_cli.cli.outputs import Outputs
@@ -21,9 +21,12 @@ if TYPE_CHECKING:
     from imputevae_cli.config import Config
     from imputevae_cli.data.genotypes import GenotypeMatrix
     from imputevae_cli.io.vcf_haplotypes import HaplotypeFile
+    from imputevae_cli.io.vcf_merged import MergeSummary
+    from imputevae_cli.panels.filled_loci import Calling
     from imputevae_cli.panels.imputation import PanelImputation
+    from imputevae_cli.panels.imputed_from_panel import ImputedFromPanel
+    from imputevae_cli.panels.kept_windows import WindowFolder
     from imputevae_cli.panels.match import PanelMatch
-    from imputevae_cli.panels.merging import Calling
     from imputevae_cli.panels.pack import Packed
     from imputevae_cli.panels.store import PanelStore
 
@@ -125,11 +128,15 @@ def _pack(file: HaplotypeFile, path: str | Path, session: Session, pool: ThreadP
     made = {"software_version": __version__, "command": session.command}
     packed = pack_panel(file, path, Packing(config.panels, config.io.seed, pool, made, session.progress))
     for reason, count in packed.left_out.items():
-        logger.info("%s: %s records are left out of the panel: %s", file.name, f"{count:,}", reason)
+        logger.info("%s: the panel leaves out %s: %s", file.name, counted(count, "record"), reason)
     phase = "its own phase is used" if packed.phased else "it has no phase, which was found here"
     logger.info("%s: %s", file.name, phase)
     if packed.n_unphased:
-        logger.info("%s: %s heterozygotes without phase are taken as written", file.name, f"{packed.n_unphased:,}")
+        unphased = counted(packed.n_unphased, "heterozygote")
+        logger.info("%s: alleles are taken in the order written at %s without phase", file.name, unphased)
+    if packed.n_missing:
+        found = "the commoner allele of their locus" if packed.phased else "what the phasing finds"
+        logger.info("%s: missing alleles become %s: %s", file.name, found, f"{packed.n_missing:,}")
     return packed
 
 
@@ -143,7 +150,7 @@ def _command_of_panel(path: Path) -> str | None:
 def _panel_rows(packed: Packed) -> list[tuple[str, str]]:
     rows = [
         ("Samples", f"{len(packed.samples):,}, {2 * len(packed.samples):,} haplotypes"),
-        ("Loci", f"{packed.n_loci:,}, on {packed.n_chroms:,} chromosome{'s' * (packed.n_chroms > 1)}"),
+        ("Loci", f"{packed.n_loci:,}, on {counted(packed.n_chroms, 'chromosome')}"),
         ("Phase", "the file's" if packed.phased else "found here: the file has none"),
     ]
     if packed.n_missing:
@@ -157,11 +164,11 @@ def _panel_rows(packed: Packed) -> list[tuple[str, str]]:
 def opened(run: PanelRun, session: Session) -> Iterator[Opened]:
     """The panel, packed if it is not, and the targets; what a user should know of both is said in the log."""
     from imputevae_cli.panels.match import match_panel
+    from imputevae_cli.panels.panel import usable_targets
 
     with ThreadPoolExecutor(session.threads) as pool:
         store = _store(run, session, pool)
-        targets = this.read(run.input, run.popmap, session, context=None, least_samples=1)
-        _check_targets(targets)
+        targets = usable_targets(this.read(run.input, run.popmap, session, context=None, to_fit=False))
         match = match_panel(targets, store)
         assert targets.source is not None  # they were read from a file
         for line in match.lines(targets.loci):
@@ -170,11 +177,8 @@ def opened(run: PanelRun, session: Session) -> Iterator[Opened]:
             logger.warning("%s: %s", targets.source.name, line)
         shared = len(set(targets.samples) & set(store.samples))
         if shared:
-            logger.warning(
-                "%s: samples that are in the panel too, by name, and are copied from themselves: %s",
-                targets.source.name,
-                f"{shared:,}",
-            )
+            both = counted(shared, "sample is", "samples are")
+            logger.warning("%s: %s in the panel too, by name, and copied from there", targets.source.name, both)
         yield Opened(store, targets, match, pool)
 
 
@@ -189,85 +193,90 @@ def _store(run: PanelRun, session: Session, pool: ThreadPoolExecutor) -> PanelSt
     if run.model is not None:
         return PanelStore(run.model)
     assert run.panel is not None  # it was checked
-    if is_panel(run.panel):
+    if is_panel(run.panel) or run.panel.suffix == ".ivae":  # which is refused, if it is another checkpoint
         return PanelStore(run.panel)
     path = Path(tempfile.mkdtemp(prefix="imputevae-panel-")) / "panel.ivae"
     _pack(HaplotypeFile.open(run.panel), path, session, pool)
-    return PanelStore(path)
+    return PanelStore(path, str(run.panel))
 
 
-def _check_targets(targets: GenotypeMatrix) -> None:
-    """Raise InputError for targets that cannot be filled from a panel."""
-    name = targets.source.name if targets.source else "genotypes"
-    if targets.ploidy != 2 or targets.haploid is not None:
-        raise InputError(
-            f"{name}: has calls that are not diploid, and a panel fills diploid ones alone; leave those chromosomes "
-            "out (--region, or `bcftools view -t ^X`)"
-        )
-    codes, pos = targets.loci.chrom_codes, targets.loci.pos
-    falls = (codes[1:] == codes[:-1]) & (pos[1:] < pos[:-1])
-    if falls.any() or len(set(targets.loci.chrom)) < codes[-1] + 1:
-        raise InputError(f"{name}: is not sorted, and loci are to be put in between; sort it with `bcftools sort`")
-
-
-def imputation_of(found: Opened, run: PanelRun, session: Session) -> PanelImputation:
-    """The targets filled from the panel, window by window as they are asked for."""
+def imputation_of(found: Opened, run: PanelRun, session: Session, kept: WindowFolder | None = None) -> PanelImputation:
+    """The targets filled from the panel, window by window as they are asked for. kept: where filled ones are kept."""
     from imputevae_cli.data.genetic_map import GeneticMap
     from imputevae_cli.panels.imputation import How, PanelImputation
+    from imputevae_cli.panels.kept_windows import KeptWindows
 
     genetic_map = GeneticMap.read(run.map) if run.map else None
     config = session.config
-    how = How(config.panels, config.io.seed, found.pool, genetic_map)
+    how = How(config.panels, config.io.seed, found.pool, genetic_map, KeptWindows(kept))
     return PanelImputation(found.store, found.targets, found.match, how)
 
 
-def impute_from_panel(
-    common: Common, run: PanelRun, output: list[str] | None, output_type: str | None, calling: Calling
-) -> None:
+def impute_from_panel(common: Common, run: PanelRun, outputs_of: Callable[[Config], Outputs], calling: Calling) -> None:
     """Fill INPUT's missing calls and add the panel's other loci."""
-    from imputevae_cli.cli.outputs import Outputs
+    from imputevae_cli.cli.panel_summary import show_added
+    from imputevae_cli.cli.signals import run_folder_of
     from imputevae_cli.cli.summary import Stopwatch
     from imputevae_cli.imputed import check_call
     from imputevae_cli.io.paths import Files
-
-    def outputs_of(config: Config) -> Outputs:
-        run.check()
-        check_call(calling.call)
-        paths = output or [this.output_path(None, config, ".vcf.gz")]
-        outputs = Outputs.of(paths, output_type, 0, "relaxed")
-        if len(paths) > 1 or not outputs.kinds[0].is_vcf:
-            raise ConfigError("loci are added to one VCF, VCF.gz or BCF; convert that, such as with plink2 or bcftools")
-        return outputs
+    from imputevae_cli.panels.imputed_from_panel import ImputedFromPanel
 
     def files(config: Config) -> Files:
-        return Files(run.reads, dict(outputs_of(config).writes))
+        run.check()
+        check_call(calling.call)
+        outputs = outputs_of(config)
+        folders = {**outputs.folders, "the folder of a stopped run": run_folder_of(outputs.first)}
+        return Files(run.reads, {**outputs.writes}, folders)
 
     clock = Stopwatch()
     session = this.start(common, files, {"io.likelihoods": run.likelihoods})
     outputs = outputs_of(session.config)
-    if outputs.check_places(session) is None:
+    force = outputs.check_places(session)
+    if force is None:
         return
     with opened(run, session) as found:
+        outputs.check_content(found.targets)
         if common.dry_run:
             _show_dry_run(found, imputation_of(found, run, session), clock)
             return
-        _write(found, run, session, outputs, calling, clock)
+        with _resumable(outputs.first, found, run, session) as kept:
+            # With --checkpoint-every 0 only what is in memory when a run is stopped would be saved: nothing
+            imputation = imputation_of(found, run, session, kept if session.common.checkpoint_every else None)
+            imputed = ImputedFromPanel(imputation, found.targets, calling, run.only_panel_loci)
+            with session.progress.task("filling windows of the panel", imputation.n_windows) as task:
+                imputation.on_window = task.advance
+                written = outputs.write_from_panel(imputed, session, force)
+            _write_report(outputs, imputed, written, found, session)
+    show_added(found, written, imputed.counts.by_frequency, ", ".join(outputs.paths), clock, session.common.quiet)
 
 
-def _write(found: Opened, run: PanelRun, session: Session, outputs: Outputs, calling: Calling, clock: Any) -> None:
-    from imputevae_cli import __version__
-    from imputevae_cli.cli.panel_summary import show_added
-    from imputevae_cli.io.vcf_merged import Merging, write_merged
-    from imputevae_cli.panels.merging import AddedLoci, TypedLoci
+def _write_report(
+    outputs: Outputs, imputed: ImputedFromPanel, written: MergeSummary, found: Opened, session: Session
+) -> None:
+    """The page on the run, where it is asked for."""
+    if outputs.report is None:
+        return
+    from imputevae_cli.report.panel_page import PanelRunPage, write_panel_report
 
-    how = (outputs.kinds[0].key, session.command, __version__, session.threads)
-    imputation = imputation_of(found, run, session)
-    with session.progress.task("filling windows of the panel", imputation.n_windows) as task:
-        imputation.on_window = task.advance
-        typed, added = TypedLoci(imputation, calling), AddedLoci(imputation, found.targets, calling)
-        merging = Merging(*how, session.progress, calling.refine, run.only_panel_loci)
-        written = write_merged(outputs.first, typed, added, merging)
-    show_added(found, written, added.expected, outputs.first, clock, session.common.quiet)
+    warnings = found.match.warnings(found.targets.loci)
+    page = PanelRunPage(imputed, written, session.config, outputs.all_paths, warnings, session.command)
+    write_panel_report(outputs.report, page)
+    logger.info("report: %s", outputs.report)
+
+
+@contextmanager
+def _resumable(path: str, found: Opened, run: PanelRun, session: Session) -> Iterator[WindowFolder | None]:
+    """Where the windows of a run that writes `path` are kept until it is whole; None for standard output."""
+    from imputevae_cli.cli.signals import kept_until_whole, run_folder_of
+    from imputevae_cli.panels.kept_windows import panel_run
+
+    place = run_folder_of(path)
+    if place is None:
+        yield None
+        return
+    folder = panel_run(place, found.targets, session.config, found.store, run.map)
+    with kept_until_whole(folder, path, session.common, save=lambda: None):  # windows are written when they are filled
+        yield folder
 
 
 def _show_dry_run(found: Opened, imputation: PanelImputation, clock: Stopwatch) -> None:

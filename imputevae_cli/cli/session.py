@@ -21,7 +21,7 @@ from imputevae_cli.errors import ConfigError, InputError
 from imputevae_cli.io.outputs import STDOUT, standard_output
 from imputevae_cli.io.paths import Files, check_files
 from imputevae_cli.io.temporary import remove_leftovers, use_scratch_folder
-from imputevae_cli.log import Progress, logger, start_logging, start_silence
+from imputevae_cli.log import Progress, counted, logger, start_logging, start_silence
 from imputevae_cli.passwords import hide_passwords
 
 if TYPE_CHECKING:
@@ -164,12 +164,12 @@ def read(
     genetic_map: Path | None = None,
     *,
     context: int | None = 0,
-    least_samples: int = 2,
+    to_fit: bool = True,
 ) -> GenotypeMatrix:
     """The genotypes that the options ask for, with genetic positions where there is a map.
 
-    context: with regions, loci on either side of each to be read as well; None for all loci of the file. least_samples:
-    fewer are refused.
+    context: with regions, loci on either side of each to be read as well; None for all loci of the file. to_fit: see
+    `read_vcf`.
     """
     from imputevae_cli.data.genetic_map import GeneticMap
     from imputevae_cli.io.vcf_reader import read_vcf
@@ -188,11 +188,11 @@ def read(
         context=context,
         likelihoods=session.config.io.likelihoods,
         progress=session.progress,
-        least_samples=least_samples,
+        to_fit=to_fit,
     )
     assert genotypes.source is not None  # they were read from a file
     for reason, count in genotypes.source.passed_through.items():
-        records = "1 record passes" if count == 1 else f"{count:,} records pass"
+        records = counted(count, "record passes", "records pass")
         logger.info("%s: %s through unchanged: %s", genotypes.source.name, records, reason)
     if genotypes.haploid is not None:
         for line in genotypes.haploid.in_words(genotypes.loci.chrom):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from imputevae_cli.runtime.stopping import Stopped, StopRequest
 if TYPE_CHECKING:
     from imputevae_cli.data.genotypes import GenotypeMatrix
     from imputevae_cli.runtime.resumable import Stages
+    from imputevae_cli.runtime.run_folder import RunFolder
 
 STOPPED_BY: dict[int, str] = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 STOPPED_BY |= {
@@ -108,19 +109,30 @@ def resumable(
     place = run_folder_of(path)
     assert place is not None  # it is a file
     folder = RunFolder(place, identity_of(genotypes, config, model))
+    journal = Journal(folder, request, 60 * common.checkpoint_every)
+    with kept_until_whole(folder, path, common, journal.save):
+        yield journal
+
+
+@contextmanager
+def kept_until_whole(folder: RunFolder, path: str, common: Common, save: Callable[[], None]) -> Iterator[None]:
+    """A run that writes `path`, and of which `folder` holds what is done until it is whole.
+
+    save: writes what is not yet in the folder; on Ctrl-C there is no time for it. Raises Preempted on a signal where
+    something is saved; CheckpointError where another run is kept for this output.
+    """
     before = _state_of(path)
     if common.resume and folder.is_there:
         folder.check()
         logger.info("%s: going on with the run that was stopped", folder.path)
     else:
         folder.remove()
-    journal = Journal(folder, request, 60 * common.checkpoint_every)
     try:
-        yield journal
+        yield
     except Stopped as stopped:
         if stopped.number != signal.SIGINT:
             try:
-                journal.save()
+                save()
             except OutputError as error:
                 logger.warning("%s", error)
         if folder.is_there or _state_of(path) != before:

@@ -11,6 +11,8 @@ import numpy as np
 from imputevae_cli.data.evidence import FIRST_FREE, FLAT, Evidence
 from imputevae_cli.data.subsets import even_stretches
 
+TINY = 1e-30
+"""Added to each joint probability, so that data which no genotype explains divide by more than 0."""
 TALLY_CELLS = 1 << 22
 """Cells that are counted at once."""
 SUBSET_CELLS = 500_000
@@ -22,7 +24,6 @@ LEAST_RATIO = 1e-3
 LEAST_FREQUENCY = 1e-4
 HARDY_WEINBERG_WEIGHT = 50.0
 """Samples' worth of pseudo-counts in Hardy-Weinberg proportions: single reads tell alleles, but no heterozygotes."""
-_TINY = 1e-30
 
 
 @dataclass(frozen=True)
@@ -77,17 +78,20 @@ class Tally:
 
     def expected_counts(self, frequencies: np.ndarray) -> np.ndarray:
         """Expected samples with each genotype, float64 (L, C), where `frequencies`, (L, C), are the prior."""
-        joint = self._joint(frequencies)
-        joint *= self.counts / joint.sum(0)
-        return np.stack([np.bincount(self.loci, row, self.n_loci) for row in joint], 1)
+        from imputevae_cli.data.expected_counts import add_expected  # with a compiler, which calls alone need not load
+
+        out = np.zeros((self.n_loci, self.table.shape[1]))
+        add_expected(np.asarray(frequencies, np.float64), self._table, self.loci, self.codes, self.counts, TINY, out)
+        return out
 
     def _joint(self, frequencies: np.ndarray) -> np.ndarray:
         """P(data, genotype) of each row, float64 (C, M)."""
-        return np.ascontiguousarray(frequencies.T)[:, self.loci] * self._likelihoods + _TINY
+        columns = np.ascontiguousarray(frequencies.T), np.ascontiguousarray(self._table.T)  # sums over C are fast
+        return columns[0][:, self.loci] * columns[1][:, self.codes] + TINY
 
     @cached_property
-    def _likelihoods(self) -> np.ndarray:
-        return np.ascontiguousarray(self.table.T, np.float64)[:, self.codes]  # (C, M): sums over C are fast
+    def _table(self) -> np.ndarray:
+        return self.table.astype(np.float64)
 
     def log_likelihood(self, frequencies: np.ndarray) -> float:
         """ln P(data) at these genotype frequencies, float (L, C)."""
@@ -138,7 +142,7 @@ def allele_frequencies(
         alt = np.clip(counts @ dose / np.maximum(n_samples, 1), LEAST_FREQUENCY, 1 - LEAST_FREQUENCY)
         if inbreeding is None and ploidy > 1 and step >= n_steps // 4:  # once the alleles are about right
             expected = (inbred_proportions(alt, ploidy)[:, 1:-1] * n_samples[:, None]).sum()
-            f = float(np.clip(1 - counts[:, 1:-1].sum() / max(expected, _TINY), 0, 1))
+            f = float(np.clip(1 - counts[:, 1:-1].sum() / max(expected, TINY), 0, 1))
     return np.where(n_samples > 0, alt, 0.5), f
 
 
@@ -154,7 +158,7 @@ def inbreeding_of_samples(evidence: Evidence, loci: np.ndarray, alt: np.ndarray)
     for sample, codes in enumerate(evidence.codes[:, loci]):
         known = (codes != FLAT) & ~evidence.is_haploid[codes]
         likelihoods = evidence.table[codes[known]]
-        base = (outbred[known] * likelihoods).sum(1) + _TINY
+        base = (outbred[known] * likelihoods).sum(1) + TINY
         ratio = (inbred[known] * likelihoods).sum(1) / base - 1.0
         low, high = LEAST_INBREEDING, 1.0
         for _ in range(BISECTIONS if known.any() else 0):
@@ -220,4 +224,4 @@ def posterior(frequencies: np.ndarray, likelihoods: np.ndarray) -> np.ndarray:
     Where they exclude one another, the likelihoods alone decide.
     """
     joint = (np.asarray(frequencies, np.float32) + np.float32(1e-12)) * likelihoods
-    return joint / np.maximum(joint.sum(-1, keepdims=True), np.float32(_TINY))
+    return joint / np.maximum(joint.sum(-1, keepdims=True), np.float32(TINY))

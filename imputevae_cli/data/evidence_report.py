@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field as of_instance
 
+from imputevae_cli.log import counted
+
 DOTS, WRONG_LENGTH, NEGATIVE = "missing at a visible call", "of the wrong length", "out of range"
 FLAT_WITH_READS, CONTRADICTS = "equal for all genotypes in spite of reads", "against the call"
 NO_READS = "no reads behind a visible call"
@@ -46,9 +48,11 @@ class EvidenceReport:
     def lines(self) -> list[str]:
         """Sentences for the log."""
         out = [self.reason]
-        out += [f"{self.field}: {count:,} cells are {kind}; {_INSTEAD[kind]}" for kind, count in self.broken.items()]
+        for kind, count in self.broken.items():
+            out.append(f"{self.field}: {counted(count, 'cell is', 'cells are')} {kind}; {_INSTEAD[kind]}")
         if self.n_half_calls:
-            out.append(f"{self.n_half_calls:,} half-calls such as ./1 rule out genotypes without their allele")
+            halves = counted(self.n_half_calls, "half-call such as ./1 rules", "half-calls such as ./1 rule")
+            out.append(f"{halves} out genotypes without the allele that is known")
         return out
 
 

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from imputevae_cli.log import counted
+
 
 @dataclass(frozen=True)
 class HaploidCells:
@@ -86,7 +88,8 @@ class HaploidCells:
                 if not n_haploid + n_absent:
                     continue
                 left = f", {n_absent:,} without any call are left so" if n_absent else ""
-                lines.append(f"{chrom}: {n_haploid:,} samples are haploid at {n_loci:,} loci{left}")
+                haploid = counted(n_haploid, "sample is", "samples are")
+                lines.append(f"{chrom}: {haploid} haploid at {counted(n_loci, 'locus', 'loci')}{left}")
         return lines
 
     def state(self) -> dict[str, np.ndarray]:

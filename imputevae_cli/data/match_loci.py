@@ -49,8 +49,8 @@ def align_loci(genotypes: GenotypeMatrix, model_loci: Loci, ploidy: int, model_n
     """Match as `match_loci` does; loci that cannot be told apart pass through like those that the model does not know.
 
     A locus of the file whose REF and ALT are exchanged is recoded. Haploid genotypes suit a diploid model.
-    Raises CheckpointError when the ploidy differs otherwise, or when less than LEAST_OVERLAP of the loci to fill are
-    known to the model.
+    Raises CheckpointError when the ploidy differs otherwise, or when less than LEAST_OVERLAP of the loci to fill
+    that have a call are known to the model.
     """
     file_name = genotypes.source.name if genotypes.source else "genotypes"
     if (genotypes.ploidy, ploidy) == (1, 2):
@@ -65,13 +65,14 @@ def align_loci(genotypes: GenotypeMatrix, model_loci: Loci, ploidy: int, model_n
         swapped, seen = np.zeros(n_loci, bool), np.ones(n_loci, bool)
         index = np.arange(n_loci)
         return Alignment(genotypes, index, swapped, genotypes.calls, seen, 0, genotypes.evidence, genotypes.haploid)
-    index, swapped, ambiguous = match_loci(genotypes.loci, model_loci)
+    called = (genotypes.calls != MISSING).any(axis=0)
+    index, swapped, ambiguous = match_loci(genotypes.loci, model_loci, called)
     found, wanted = index >= 0, ~genotypes.is_context
     n_ambiguous = int((ambiguous & wanted).sum())
-    n_found, n_loci = int((found & wanted).sum()), int(wanted.sum())
-    if n_found < LEAST_OVERLAP * n_loci:
+    n_known, n_called = int((found & wanted & called).sum()), int((wanted & called).sum())
+    if n_known < LEAST_OVERLAP * n_called:
         raise CheckpointError(
-            f"{model_name}: knows {n_found} of the {n_loci} loci of {file_name} (matched by chromosome, position, "
+            f"{model_name}: knows {n_known} of the {n_called} loci of {file_name} (matched by chromosome, position, "
             f"REF and ALT, then by ID{_ambiguity(n_ambiguous)}), and at least {LEAST_OVERLAP:.0%} are needed; "
             f"{'give every locus an ID of its own in both files, or ' if n_ambiguous else ''}"
             "train a model on loci like these"
@@ -86,7 +87,7 @@ def align_loci(genotypes: GenotypeMatrix, model_loci: Loci, ploidy: int, model_n
     evidence = genotypes.evidence
     if evidence is not None:
         evidence = evidence.at_loci(found).placed(where, len(model_loci), recode)
-    fill, n_unknown = found & wanted, n_loci - n_found
+    fill, n_unknown = found & wanted, int((wanted & ~found).sum())
     to_fill = _to_fill(genotypes, fill, n_unknown - n_ambiguous, n_ambiguous)
     haploid = genotypes.haploid and genotypes.haploid.at_loci(found).placed(where, len(model_loci))
     return Alignment(to_fill, index[fill], swapped[fill], calls, seen, n_unknown, evidence, haploid)
@@ -114,17 +115,21 @@ class LocusFinder:
         return -1, False
 
 
-def match_loci(loci: Loci, others: Loci) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def match_loci(loci: Loci, others: Loci, called: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """For each of `loci` its place in `others`, int64 (l,), -1 where it has none.
 
     With it, whether alleles are exchanged, and whether a locus is without a place because others cannot be told from
     it, bool (l,) each.
     Those that share chromosome, position, REF and ALT with others of their file are matched by ID, which must be unique
-    among them in both files. Two files that hold the very same loci in the same order are matched one by one.
+    among them in both files. Two files that hold the very same loci in the same order are matched one by one; of `loci`
+    those that are called, bool (l,), may be these: a model is fitted on no others.
     """
-    if _are_same(loci, others):
-        none = np.zeros(len(loci), bool)
-        return np.arange(len(loci)), none, none.copy()
+    everything = np.ones(len(loci), bool)
+    for some in (everything, everything if called is None else called):
+        if _are_same(loci.take(some), others):
+            index = np.full(len(loci), -1, np.int64)
+            index[some] = np.arange(len(others))
+            return index, ~everything, ~everything
     mine, theirs = _Names(loci), _Names(others)
     index, swapped = np.full(len(loci), -1, np.int64), np.zeros(len(loci), bool)
     ambiguous = np.zeros(len(loci), bool)
@@ -158,7 +163,8 @@ class _Names:
     """What tells loci apart. keys: of each; places: the loci of each key; by_id: the loci of each ID."""
 
     def __init__(self, loci: Loci):
-        self.keys = list(zip(loci.chrom, loci.pos.tolist(), loci.ref, loci.alt, strict=True))
+        alleles = ([allele.upper() for allele in column] for column in (loci.ref, loci.alt))  # `a` is `A` in VCF
+        self.keys = list(zip(loci.chrom, loci.pos.tolist(), *alleles, strict=True))
         self.ids = _ids(loci)
         self.places, self.by_id = defaultdict(list), defaultdict(list)
         for i, (key, name) in enumerate(zip(self.keys, self.ids, strict=True)):

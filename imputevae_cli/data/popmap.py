@@ -15,6 +15,10 @@ from imputevae_cli.log import logger
 
 UNKNOWN = "unknown"
 """The population of a sample that the popmap does not name."""
+SEPARATORS = {",": "commas", ";": "semicolons"}
+"""What may separate columns beside tabs and blanks, and what the log calls it."""
+PACKED = (b"PK\3\4", b"\xd0\xcf\x11\xe0", b"\x1f\x8b")
+"""What spreadsheets and compressed files begin with."""
 _HEADER_SAMPLE = re.compile(
     r"(samples?|indv?|indiv|individuals?|specimen|name|id|iid|taxon)([ _.-]?(id|name)s?)?", re.IGNORECASE
 )
@@ -38,28 +42,29 @@ class PopMap:
 
     @classmethod
     def read(cls, path: str | Path) -> PopMap:
-        """Read `sample population` lines, parted by a tab, a comma or blanks; blank lines and `#` comments are skipped.
+        """Read `sample population` lines, separated by a tab, a comma, a semicolon or blanks.
 
-        With a tab, a sample's name may hold blanks, also at its end. A third column, as Stacks has it, and a first line
-        that names the columns are not used; both are said in the log, and so are commas. Raises InputError naming the
-        line on one that is malformed or repeats a sample.
+        Blank lines and `#` comments are skipped. With a tab, a sample's name may hold blanks, also at its end. Further
+        columns, such as the third of Stacks, and a first line that names the columns are not used; both are said in the
+        log, and so are commas and semicolons. Raises InputError naming the line on one that is malformed or repeats a
+        sample.
         """
         lines = [
             (number, line.rstrip("\r"))
             for number, line in enumerate(_text(path).split("\n"), 1)
             if line.strip() and not line.lstrip().startswith("#")
         ]
-        by_comma = _are_parted_by_commas([line for _, line in lines])
-        if by_comma:
-            logger.info("%s: its columns are parted by commas", path)
+        separator = _separator([line for _, line in lines])
+        if separator:
+            logger.info("%s: its columns are separated by %s", path, SEPARATORS[separator])
         populations: dict[str, str] = {}
         header, n_wide = None, 0
         for i, (number, line) in enumerate(lines):
-            fields = _fields(line, by_comma)
-            if len(fields) not in (2, 3) or not all(field.strip() for field in fields[:2]):
+            fields = _fields(line, separator)
+            if len(fields) < 2 or not all(_bare(field) for field in fields[:2]):
                 raise InputError(f"{path}: line {number} is not `sample<tab>population`; fix that line")
-            sample, population = fields[0], fields[1].strip()
-            n_wide += len(fields) == 3
+            sample, population = fields[0], _bare(fields[1])
+            n_wide += len(fields) > 2
             if sample in populations:
                 raise InputError(f"{path}: line {number}: sample {sample!r} is listed a second time; delete one line")
             if i == 0 and _names_columns(sample, population):
@@ -67,7 +72,7 @@ class PopMap:
             else:
                 populations[sample] = population
         if n_wide:
-            logger.info("%s: the third column of %d lines is not used", path, n_wide)
+            logger.info("%s: columns after the second, which %d lines have, are not used", path, n_wide)
         if not populations:
             raise InputError(f"{path}: the popmap names no sample; give `sample<tab>population` lines")
         return cls(populations, str(path), header)
@@ -75,9 +80,9 @@ class PopMap:
     def align(self, samples: Sequence[str], where: str) -> np.ndarray:
         """Populations in the order of `samples`, object (samples,) of str; `where` names the samples' file.
 
-        Names are matched as they are, and where that fails without the blanks around them. A sample that the popmap
-        lacks is of population "unknown", with a warning; so are those that the popmap has beyond the file's counted.
-        Raises InputError where not one sample is in both.
+        Names are matched as they are, and where that fails without the blanks and quotes around them. A sample that the
+        popmap lacks is of population "unknown", with a warning; so are those that the popmap has beyond the file's
+        counted. Raises InputError where not one sample is in both.
         """
         populations = dict(self.populations)
         if self.header is not None and self.header[0] in samples:
@@ -107,56 +112,68 @@ class PopMap:
 
 def _text(path: str | Path) -> str:
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        data = Path(path).read_bytes()
     except FileNotFoundError:
         raise InputError(f"{path}: no such popmap; check the path") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: the popmap is not UTF-8; convert it, such as with `iconv`") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{path}: the popmap cannot be read ({reason}); check the path") from error
+    if data.startswith(PACKED):
+        raise InputError(f"{path}: is a spreadsheet or compressed, and no text; save it as text, separated by tabs")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: the popmap is not UTF-8; convert it, such as with `iconv`") from None
     if "\0" in text:
         raise InputError(f"{path}: the popmap holds a NUL byte; remove it, or make the file again")
-    return text
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _are_parted_by_commas(lines: Sequence[str]) -> bool:
-    """Whether all lines hold commas and no tab, and blanks do not part them into two names."""
-    if not lines or not all("," in line and "\t" not in line for line in lines):
-        return False
-    parted = [line.split() for line in lines]
-    return any(len(fields) != 2 or any(field.strip(",") != field for field in fields) for fields in parted)
+def _separator(lines: Sequence[str]) -> str | None:
+    """The one of SEPARATORS that all lines hold, where no tab does, and blanks do not separate two names."""
+    by_blanks = [line.split() for line in lines]
+    for separator in SEPARATORS if lines and not any("\t" in line for line in lines) else ():
+        are_two_names = all(len(row) == 2 and all(f.strip(separator) == f for f in row) for row in by_blanks)
+        if all(separator in line for line in lines) and not are_two_names:
+            return separator
+    return None
 
 
-def _fields(line: str, by_comma: bool) -> list[str]:
+def _fields(line: str, separator: str | None) -> list[str]:
     """A line's columns; a sample's name keeps its blanks where a tab follows it."""
-    if by_comma:
-        return [field.strip().strip('"') for field in line.split(",")]
+    if separator:
+        return [_bare(field) for field in line.split(separator)]
     if "\t" not in line.strip():
-        return line.split()
+        fields = line.split()
+        return fields if len(fields) <= 3 else [line]  # names that hold blanks, without a tab: nothing tells them apart
     fields = line.split("\t")
     while len(fields) > 2 and not fields[-1].strip():
         fields.pop()
     return fields
 
 
+def _bare(name: str) -> str:
+    """A name without the blanks and the quotes around it, which R and spreadsheets write."""
+    return name.strip().strip('"').strip()
+
+
 def _names_columns(sample: str, population: str) -> bool:
-    return bool(_HEADER_SAMPLE.fullmatch(sample.strip()) and _HEADER_POPULATION.fullmatch(population))
+    return bool(_HEADER_SAMPLE.fullmatch(_bare(sample)) and _HEADER_POPULATION.fullmatch(population))
 
 
 def match_names(wanted: Iterable[str], known: Iterable[str]) -> dict[str, str]:
-    """For each name its match in `known`: the name itself, else the one that is equal without the blanks around it.
+    """For each name its match in `known`: itself, else the one that is equal without the blanks and quotes around it.
 
-    Names without a match are left out, and so are those that blanks alone tell from one another in `known`.
+    Names without a match are left out, and so are those that only these tell from one another in `known`.
     """
     known = list(known)
     there = set(known)
-    stripped: dict[str, list[str]] = {}
+    bare: dict[str, list[str]] = {}
     for name in known:
-        stripped.setdefault(name.strip(), []).append(name)
+        bare.setdefault(_bare(name), []).append(name)
     found = {}
     for name in wanted:
-        near = stripped.get(name.strip(), ())
+        near = bare.get(_bare(name), ())
         if name in there:
             found[name] = name
         elif len(near) == 1:

@@ -57,7 +57,8 @@ class Task:
     """What there is to fit, and how.
 
     cohort: with all its known calls; the held-out ones are hidden in place while decoders are fitted.
-    validation: held-out cells that fit what is fitted on held-out cells. test: those that only measure.
+    validation: held-out cells that decide while decoders are fitted. test: the others, which no decoder sees; the gate,
+    and the expected accuracy, go by both.
     samples, populations: the names of samples, and of the codes of `cohort.populations`, where they are known.
     """
 

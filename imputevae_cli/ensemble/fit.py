@@ -29,17 +29,18 @@ from imputevae_cli.runtime.device import kernel_threads
 
 
 def fit_ensemble(task: Task) -> tuple[Ensemble, np.ndarray]:
-    """Fit the decoders that `model.decoder` asks for, and the gate; with what it says of the test cells, (M, C)."""
+    """Fit the decoders that `model.decoder` asks for, and the gate; with what is said of the held-out cells, float32
+    (M, C), by gates that had not seen them."""
     with task.progress.whole():
         with task.holding_out(), kernel_threads(1):
-            ensemble, test_gp = Fit(task).on_visible()
+            ensemble, hidden_gp = Fit(task).on_visible()
         inputs = Inputs(ensemble.fitted)
         fitted = {name: one.on_all_calls(task, inputs) for name, one in ensemble.fitted.items()}
     ensemble.fitted = {
         name: one.for_others_alone() if isinstance(one, SampleStructure) and name not in ensemble.gate.parts else one
         for name, one in fitted.items()
     }
-    return ensemble, test_gp
+    return ensemble, hidden_gp
 
 
 @dataclass
@@ -70,7 +71,7 @@ class Fit:
         return plan(task.config, data, findings, self.decoders, task.rules)
 
     def on_visible(self) -> tuple[Ensemble, np.ndarray]:
-        """The ensemble of the visible calls, and the probabilities of the test cells, (M, C)."""
+        """The ensemble of the visible calls, and the probabilities of the held-out cells, (M, C)."""
         now, findings = self.first_plan()
         self.task.progress.expect(lambda: self._expected(now.steps))
         for step in now.steps:
@@ -79,14 +80,14 @@ class Fit:
         held_out = self._held_out()
         if now.on_trial:
             now = self._after_trial(now, findings, held_out)
-        gate, test_gp = self._weigh(held_out)
+        gate, hidden_gp = self._weigh(held_out)
         notes = [*now.notes, *self._notes()]
         for note in [gate.summary(), *notes]:
             logger.debug("%s", note)
         self.views.clear()
         kept = {n: one for n, one in self.fitted.items() if n in gate.parts or isinstance(one, SampleStructure)}
         self.fitted.clear()
-        return Ensemble(self.task.cohort, kept, gate, notes), test_gp
+        return Ensemble(self.task.cohort, kept, gate, notes), hidden_gp
 
     def _notes(self) -> list[str]:
         """What the decoders have to say of their fits."""
@@ -152,15 +153,14 @@ class Fit:
         )
 
     def _weigh(self, held_out: HeldOut) -> tuple[Gate, np.ndarray]:
-        """The gate over the decoders, which all held-out cells decide, and what a gate that the test cells had no part
-        in makes of these, float32 (M, C)."""
+        """The gate over the decoders, which all held-out cells decide, and what is made of these by two gates that the
+        other half of them decided, float32 (M, C)."""
         task, views, seed = self.task, self.views, self.task.config.io.seed
 
         def fit() -> tuple[Gate, np.ndarray]:
             validated = held_out.with_all(views)
             tested = HeldOut.of(task.cohort, views, task.test)
-            test_gp = validated.gate(seed).mix(tested.logs, tested.around)
-            return validated.and_also(tested).gate(seed), test_gp
+            return validated.and_also(tested).gate(seed), validated.weighed_by_others(tested, seed)
 
         return task.stages.run("gate", fit, _gate_state, _gate_from_state)
 
@@ -171,8 +171,8 @@ def _possible(cohort: Cohort, fitted: FittedDecoder, cells: HiddenCells) -> np.n
 
 
 def _gate_state(weighed: tuple[Gate, np.ndarray]) -> dict[str, Any]:
-    return {"gate": weighed[0].state_dict(), "test_gp": torch.from_numpy(weighed[1])}
+    return {"gate": weighed[0].state_dict(), "hidden_gp": torch.from_numpy(weighed[1])}
 
 
 def _gate_from_state(state: Mapping[str, Any]) -> tuple[Gate, np.ndarray]:
-    return Gate.from_state_dict(state["gate"]), state["test_gp"].numpy()
+    return Gate.from_state_dict(state["gate"]), state["hidden_gp"].numpy()

@@ -29,6 +29,9 @@ INBREEDING = 0.001
 Inbred lines gain .1 to 2 % and more; what outbred samples gain does not hold outside the hidden calls."""
 ENOUGH = 300
 """With fewer held-out calls there is neither a network nor a bias of heterozygotes."""
+SEEN_ONCE = 0.5
+"""Rarity, one over the copies plus one, of a minor allele that was seen once. Such loci are a case of their own: a file
+rarely holds those where it was never seen, so that many a locus seen once has other copies among the missing calls."""
 
 _FOLDS = 4
 _MAX_CELLS = 60_000  # cells to fit on: more change the third decimal of a weight
@@ -195,7 +198,7 @@ class _HiddenCalls:
         """The kind of mixture, and its losses (M,) in cross-fitting: with each freedom only where that surely pays."""
         if len(self.target) < ENOUGH:
             return mixture.constant, self._cross_fit(parts, mixture.constant)
-        kind, n_features = mixture.calibrated, 1
+        kind, n_features = mixture.calibrated, mixture.RARE_FEATURES
         losses = self._cross_fit(parts, kind)
         inbred = self._cross_fit(parts, partial(kind, n_features=mixture.HET_FEATURES))
         gain = losses - inbred
@@ -234,7 +237,7 @@ def cells_of(log_gp: Mapping[str, np.ndarray], target: np.ndarray | Tensor, feat
 def _of_hets(features: np.ndarray) -> Tensor:
     """What the bias of heterozygotes may go by, float64 (M, HET_FEATURES); features: see `Gate.fit`."""
     rarity, excess = np.split(np.asarray(features, float)[:, -3:], [1], 1)
-    return torch.as_tensor(np.hstack([rarity, np.ones_like(rarity), excess]))
+    return torch.as_tensor(np.hstack([rarity, rarity == SEEN_ONCE, np.ones_like(rarity), excess]))
 
 
 def _folds(groups: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -48,7 +48,7 @@ class HeldOut:
 
     def and_also(self, other: HeldOut) -> HeldOut:
         """These cells and those of `other`, which the same decoders were asked for."""
-        order = np.lexsort((np.r_[self.cells.samples, other.cells.samples], np.r_[self.cells.loci, other.cells.loci]))
+        order = self._order_with(other)
         logs = {name: np.concatenate([log, other.logs[name]])[order] for name, log in self.logs.items()}
         around = np.concatenate([self.around, other.around])[order]
         return HeldOut(self.cells.and_also(other.cells), logs, around)
@@ -56,6 +56,17 @@ class HeldOut:
     def gate(self, seed: int) -> Gate:
         """The gate that these cells ask for."""
         return Gate.fit(self.logs, self.cells.target, self.around, **self._how(seed))
+
+    def weighed_by_others(self, other: HeldOut, seed: int) -> np.ndarray:
+        """Genotype probabilities of the cells of `and_also`, float32 (M, C): these by the gate that `other` asks for,
+        those of `other` by the gate that these ask for."""
+        halves = ((self, other), (other, self))
+        gp = [half.gate(seed).mix(scored.logs, scored.around) for scored, half in halves]
+        return np.concatenate(gp)[self._order_with(other)]
+
+    def _order_with(self, other: HeldOut) -> np.ndarray:
+        """The order of `HiddenCells.and_also`, int64, of these cells followed by those of `other`."""
+        return np.lexsort((np.r_[self.cells.samples, other.cells.samples], np.r_[self.cells.loci, other.cells.loci]))
 
     def gain_of(self, name: str, seed: int) -> float:
         """Log loss that one decoder takes off a mixture of the others."""

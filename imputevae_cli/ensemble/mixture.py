@@ -2,8 +2,8 @@
 
 The mixture is a product of experts, exp(t) * sum over parts of w_p log P_p(call) + b(call), normalised over the calls;
 w is a softmax over the parts' scores, exp(t) the inverse temperature, and b moves heterozygotes alone. w and t may vary
-with a cell's features through a tiny network; b is proportional to a cell's rarity, and may be linear in what tells of
-inbreeding too. The fit is penalised: each parameter is a Gaussian about what simulated files have shown (`Prior`), so
+with a cell's features through a tiny network; b is linear in a cell's rarity, and may be in what tells of inbreeding
+too. The fit is penalised: each parameter is a Gaussian about what simulated files have shown (`Prior`), so
 that few held-out calls move it little.
 """
 
@@ -18,15 +18,16 @@ from torch import Tensor
 
 from imputevae_cli.ensemble.mixture_loss import MixtureLoss
 
-HET_FEATURES = 4
-"""What the bias of heterozygotes may be linear in: rarity, near 0 for a common allele; one; and the excess of
-heterozygotes at the locus, and of the sample around the cell."""
+RARE_FEATURES, HET_FEATURES = 2, 5
+"""How many of these the bias of heterozygotes is linear in, by rarity alone and by all: rarity, near 0 for a common
+allele; whether the minor allele was seen once; one; and the excess of heterozygotes at the locus, and of the sample
+around the cell."""
 
 _UNITS = 8
 _ITERATIONS = 40
 
 Parameters = dict[str, Tensor]
-"""float64 tensors `part` (P,) and `temperature` (1,); maybe `het` (1,) or (HET_FEATURES,); maybe `hidden`
+"""float64 tensors `part` (P,) and `temperature` (1,); maybe `het` (RARE_FEATURES,) or (HET_FEATURES,); maybe `hidden`
 (U, F + P + 1) and `out` (P + 1, U) of the network."""
 
 
@@ -105,14 +106,14 @@ def constant(cells: Cells, prior: Prior) -> Parameters:
     return _minimise(as_expected(cells, prior), cells, prior)
 
 
-def calibrated(cells: Cells, prior: Prior, n_features: int = 1) -> Parameters:
+def calibrated(cells: Cells, prior: Prior, n_features: int = RARE_FEATURES) -> Parameters:
     """The same, with a bias of heterozygotes: by rarity alone, or by so many of HET_FEATURES."""
     start = constant(cells, prior)
     start["het"] = torch.zeros(n_features, dtype=torch.float64)
     return _minimise(start, cells, prior)
 
 
-def networked(cells: Cells, prior: Prior, n_features: int = 1) -> Parameters:
+def networked(cells: Cells, prior: Prior, n_features: int = RARE_FEATURES) -> Parameters:
     """The same, with weights and a temperature that vary with a cell's features."""
     generator = torch.Generator().manual_seed(0)
     width = cells.inputs.shape[1] + 1

@@ -9,6 +9,7 @@ import numpy as np
 
 from imputevae_cli.data.popmap import PopMap, match_names, unknown_names
 from imputevae_cli.errors import ConfigError, InputError
+from imputevae_cli.log import counted
 
 
 def choose_samples(
@@ -46,6 +47,10 @@ def choose_samples(
             )
         keep &= np.isin(populations, list(include_pops))
     if keep.sum() < least:
-        raise InputError(f"{where}: {keep.sum()} of {len(names)} samples are kept; at least {least} are needed")
+        kept = counted(len(names), "sample") if keep.all() else f"{keep.sum()} of {len(names)} samples"
+        raise InputError(
+            f"{where}: {kept} to learn from, where at least {least} are needed; give more (a single one is filled from "
+            "a saved model, --model, or from a panel, --panel)"
+        )
     columns = np.flatnonzero(keep)
     return columns, None if populations is None else populations[columns]

@@ -13,15 +13,21 @@ from imputevae_cli.io.vcf_splice import suffixes
 FORMAT = b"GT:GP:DS:IMP"
 _UNPHASED: tuple[bytes, ...] = (b"\t./.", b"\t0/0", b"\t0/1", b"\t1/1")
 _PHASED = (b"\t./.", b"\t0|0", b"\t0|1", b"\t1|1", b"\t1|0")
+_HAPLOID = (b"\t.", b"\t0", b"", b"\t1")
 
 
-def added_records(heads: Sequence[bytes], block: ImputedBlock, dose_r2: np.ndarray) -> Iterator[bytes]:
+def added_records(
+    heads: Sequence[bytes], block: ImputedBlock, dose_r2: np.ndarray, haploid: np.ndarray | None = None
+) -> Iterator[bytes]:
     """The line of each biallelic locus of a block of diploids, without its newline.
 
-    heads: CHROM to ALT of each, parted by tabs. dose_r2: float (b,), see `estimated_r2`.
+    heads: CHROM to ALT of each, parted by tabs. dose_r2: float (b,), see `estimated_r2`. haploid: bool (N, b), cells
+    that are haploid all the same, or None where none is.
     """
     cells = _cells(block)
-    info = impute_info(block).tolist()
+    if haploid is not None:
+        cells = np.where(haploid.T, _haploid_cells(block), cells)
+    info = impute_info(block, haploid).tolist()
     n_imputed = block.imputed.sum(axis=0).tolist()
     for j, head in enumerate(heads):
         fields = b"NIMP=%d;DR2=%.3f" % (n_imputed[j], dose_r2[j])
@@ -46,16 +52,27 @@ def _cells(block: ImputedBlock) -> np.ndarray:
     return made[inverse.reshape(code.shape)]
 
 
+def _haploid_cells(block: ImputedBlock) -> np.ndarray:
+    """As `_cells`, with one allele in each."""
+    gp, imputed = block.gp.transpose(1, 0, 2)[..., [0, 2]].reshape(-1, 2), block.imputed.T.reshape(-1)
+    starts = [_HAPLOID[call + 1] for call in block.calls.T.reshape(-1).tolist()]
+    ends = suffixes(gp, imputed)
+    return np.array([a + b for a, b in zip(starts, ends, strict=True)], object).reshape(block.calls.T.shape)
+
+
 def estimated_r2(doses: np.ndarray) -> np.ndarray:
     """The estimated squared correlation of imputed and true allele doses, float64 (b,); 0 where nothing varies.
 
-    doses: (N, 2, b), expected ALT of each haplotype. With p the doses of n haplotypes, the variance of p over that of
-    true alleles of the same frequency: (sum p^2 - (sum p)^2 / n) / (sum p - (sum p)^2 / n). (The DR2 of Beagle 5,
-    `ImputedRecBuilder.r2`; Browning & Browning 2009, and the r2-hat of Minimac, Das et al. 2016.)
+    doses: (N, 2, b), expected ALT of each haplotype, NaN for one that is not there. With p the doses of n haplotypes,
+    the variance of p over that of true alleles of the same frequency: (sum p^2 - (sum p)^2 / n) / (sum p - (sum p)^2 /
+    n). (The DR2 of Beagle 5, `ImputedRecBuilder.r2`; Browning & Browning 2009, and the r2-hat of Minimac, Das et al.
+    2016.)
     """
     p = doses.reshape(-1, doses.shape[-1]).astype(np.float64)
+    n = (~np.isnan(p)).sum(axis=0)
+    p = np.nan_to_num(p)
     total = p.sum(axis=0)
-    mean = total * total / max(len(p), 1)
+    mean = total * total / np.maximum(n, 1)
     spread, most = (p * p).sum(axis=0) - mean, total - mean
-    varies = np.minimum(total, len(p) - total) >= 1e-3
+    varies = np.minimum(total, n - total) >= 1e-3
     return np.where(varies, np.clip(spread, 0, None) / np.where(varies, most, 1), 0.0)

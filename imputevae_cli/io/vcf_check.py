@@ -120,7 +120,7 @@ def shape_error(line: bytes, number: int, header: Header) -> InputError:
 def position(text: bytes, where: str) -> int:
     """POS as a number. Raises InputError, at the place `where`, for what is none, or is beyond MAX_POS."""
     if not text.isdigit():
-        raise InputError(f"{where}: the position {show(text)} is not a number; fix the record")
+        raise InputError(f"{where}: the position {show(text)} is not a whole number from 0; fix the record")
     if len(text) > 10 or int(text) > MAX_POS:
         raise InputError(
             f"{where}: the position is beyond {MAX_POS:,}, the most that BCF and indexes hold; fix the record, or "

@@ -275,7 +275,7 @@ def half_calls_alone(
     reader: FieldReader, codes: np.ndarray | None, genotypes: GenotypeMatrix, asked: Likelihoods, refused: list[str]
 ) -> tuple[Evidence | None, EvidenceReport]:
     """The evidence of a file without likelihoods: certain but for its half-calls; None where it has none of these."""
-    reason = f"calls alone ({'; '.join(refused)})" if refused else "calls alone"
+    reason = f"no likelihoods are used ({'; '.join(refused)})" if refused else "there are no likelihoods to use"
     n_halves = reader.n_half_calls
     evidence = None
     if n_halves:

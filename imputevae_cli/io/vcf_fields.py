@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from itertools import repeat
 
 import numpy as np
 
@@ -57,7 +58,7 @@ def _numbers(texts: list[bytes], is_float: bool) -> np.ndarray:
     """Values that commas part, of each text."""
     joined = b",".join(texts)
     flat = _parsed(joined, is_float)
-    counts = [text.count(b",") for text in texts]
+    counts = list(map(bytes.count, texts, repeat(b",")))
     width = max(counts, default=0) + 1
     n_values = sum(counts) + len(counts)
     if len(flat) != n_values:

@@ -53,6 +53,7 @@ CALL_OF, PLOIDY_OF, HALF_OF = (
 )
 """By state: the call, a count of ALT alleles; a bit for the ploidy that a cell shows, 1 haploid, 2 diploid, 4 triploid
 and so on, 0 none; and of half-calls, 1 where the known alleles are all REF, 2 where they are all ALT, else 0."""
+NOT_THERE = -2
 TOO_LARGE = 255
 """The largest allele of a cell that is LONG."""
 
@@ -121,10 +122,11 @@ def genotype_codes(text: bytes, starts: np.ndarray, prefixed: bool) -> np.ndarra
 
 
 def alleles_of_codes(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both alleles of short genotypes, int16 each, -1 missing, -2 not there; codes: see `genotype_codes`."""
+    """Both alleles of short genotypes, int16 each, -1 missing; NOT_THERE, the second of a haploid one. codes: see
+    `genotype_codes`."""
     first, second = (codes & 15).astype(np.int16), (codes >> 8 & 15).astype(np.int16)
     first[first == _POINT], second[second == _POINT] = -1, -1
-    second[(codes >> 4 & 15) == _END] = -2
+    second[(codes >> 4 & 15) == _END] = NOT_THERE
     return first, second
 
 

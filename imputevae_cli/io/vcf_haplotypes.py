@@ -13,9 +13,8 @@ from imputevae_cli.data.region import ListedRegion, Region, Regions
 from imputevae_cli.errors import InputError
 from imputevae_cli.io.selection import choose_samples
 from imputevae_cli.io.vcf_genotypes import (
-    HAPLOID_ALT,
-    HAPLOID_REF,
     LONG,
+    NOT_THERE,
     PHASED,
     POLYPLOID,
     STATE_OF,
@@ -26,7 +25,8 @@ from imputevae_cli.io.vcf_reader import NO_GT, why_not_modelled
 from imputevae_cli.io.vcf_records import RecordBlock, VcfFile, open_vcf
 from imputevae_cli.io.vcf_text import is_stream, spool
 
-SEVERAL_ALT, NO_DIPLOID = "several ALT alleles (`bcftools norm -m -any` parts them)", "calls that are not diploid"
+SEVERAL_ALT = "several ALT alleles (`bcftools norm -m -any` splits them)"
+POLYPLOID_CALLS, REPEATED = "calls of three alleles or more", "a locus that an earlier record has"
 """Reasons why a record is left out, beside those of `vcf_reader`."""
 
 
@@ -35,7 +35,8 @@ class HaplotypeBlock:
     """Loci of one chromosome that follow one another.
 
     pos: int64 (b,). ref, alt, ids: of each locus; "" where it has no ID. alleles: int8 (b, 2 N), 0 REF, 1 ALT, -1
-    missing; sample i has columns 2 i and 2 i + 1. phased: bool (b, N), calls whose alleles are parted by `|`.
+    missing; sample i has columns 2 i and 2 i + 1, of a haploid call the same allele in both. phased: bool (b, N), calls
+    whose alleles are parted by `|`.
     """
 
     chrom: str
@@ -112,6 +113,8 @@ class HaplotypeFile:
                 continue
             reason = NO_GT if not fixed.has_gt else SEVERAL_ALT if fixed.n_alt > 1 else None
             reason = reason or why_not_modelled(fixed.ref, fixed.alt)
+            if reason is None and order.repeats(fixed.ref, fixed.alt):
+                reason = REPEATED
             if reason is None:
                 rows.append(i)
             else:
@@ -119,15 +122,15 @@ class HaplotypeFile:
         return rows
 
     def _read(self, file: VcfFile, block: RecordBlock, rows: np.ndarray) -> HaplotypeBlock:
-        """The loci of some records of a block that are diploid throughout."""
+        """The loci of some records of a block without calls of three alleles or more."""
         states = block.states(rows)[:, self.columns]
-        odd = (states == HAPLOID_REF) | (states == HAPLOID_ALT) | (states == POLYPLOID) | (states > LONG)
-        diploid = ~odd.any(axis=1)
-        self.left_out[NO_DIPLOID] += int((~diploid).sum())
-        rows, states = rows[diploid], states[diploid]
+        usable = ~((states == POLYPLOID) | (states > LONG)).any(axis=1)
+        self.left_out[POLYPLOID_CALLS] += int((~usable).sum())
+        rows = rows[usable]
         starts = np.array([block.starts_of(row)[self.columns] for row in rows.tolist()], np.int64)
         codes = genotype_codes(block.text, starts.reshape(len(rows), len(self.columns)), file.header.prefixed)
         first, second = alleles_of_codes(codes)
+        second = np.where(second == NOT_THERE, first, second)
         alleles = np.empty((len(rows), 2 * len(self.columns)), np.int8)
         unread = STATE_OF[codes] == LONG
         alleles[:, ::2], alleles[:, 1::2] = (np.where(unread | (one < 0), -1, one) for one in (first, second))
@@ -144,11 +147,12 @@ class HaplotypeFile:
 
 
 class _Order:
-    """Sees that chromosomes are in one piece each, and that positions rise."""
+    """Sees that chromosomes are in one piece each, that positions rise, and which loci there were at this one."""
 
     def __init__(self, name: str) -> None:
         self._name, self._chrom, self._pos = name, "", 0
         self._seen: set[str] = set()
+        self._here: set[tuple[str, str]] = set()
 
     def see(self, chrom: str, pos: int) -> None:
         """Raises InputError where a record is out of order."""
@@ -157,9 +161,18 @@ class _Order:
                 raise self._error(chrom, pos)
             self._seen.add(chrom)
             self._chrom, self._pos = chrom, 0
+            self._here.clear()
         if pos < self._pos:
             raise self._error(chrom, pos)
+        if pos != self._pos:
+            self._here.clear()
         self._pos = pos
+
+    def repeats(self, ref: str, alt: str) -> bool:
+        """Whether the position that was seen last had these alleles before; from now on it has."""
+        before = len(self._here)
+        self._here.add((ref, alt))
+        return len(self._here) == before
 
     def _error(self, chrom: str, pos: int) -> InputError:
         return InputError(f"{self._name}: the record at {chrom}:{pos} is out of order; sort it with `bcftools sort`")

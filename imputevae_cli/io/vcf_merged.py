@@ -56,10 +56,12 @@ class MergedBlocks(ImputedBlocks, Protocol):
 
 @dataclass
 class MergeSummary:
-    """Counts of what was written. own: of the input's records. added: records of loci that it lacks."""
+    """Counts of what was written. own: of the input's records. added: records of loci that it lacks. passed: records of
+    the input that were not modelled and are written all the same."""
 
     own: WriteSummary
     added: int
+    passed: int = 0
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def write_merged(path: str | Path, blocks: MergedBlocks, added: AddedRecords, ho
     assert source is not None  # a merged file has an input
     walk = _Merged(blocks, source, added, how)
     write_walk(path, walk, how.output_type, how.threads)
-    return MergeSummary(walk.summary, walk.n_added)
+    return MergeSummary(walk.summary, walk.n_added, walk.n_passed)
 
 
 class _Merged(Filling):
@@ -92,7 +94,7 @@ class _Merged(Filling):
         self.refines = how.refines
         self._blocks, self._added, self._how = blocks, added, how
         self._dr2, self._end = 0.0, b""
-        self.n_added = 0
+        self.n_added = self.n_passed = 0
 
     def _header(self, lines: list[bytes], extra: list[bytes]) -> list[bytes]:
         self._end = b"\r" if lines[-1].endswith(b"\r") else b""
@@ -123,7 +125,10 @@ class _Merged(Filling):
             if self._how.only_added or not is_known:
                 return None  # the added one says more
             self._added.leave_out(*place)
-        return None if self._how.only_added else super()._passed(splice, line)
+        if self._how.only_added:
+            return None
+        self.n_passed += 1
+        return super()._passed(splice, line)
 
     def _chosen(self, cells: bytes) -> list[bytes]:
         found = cells.split(b"\t")

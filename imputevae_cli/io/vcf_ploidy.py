@@ -28,9 +28,9 @@ HAPLOID, DIPLOID, BOTH = 1, 2, 3
 class PloidiesSeen:
     """What the calls of the records show, a record at a time.
 
-    shown: HAPLOID, DIPLOID, BOTH or the bit of a polyploid, of each. rows: for a record of BOTH, the samples with a
-    haploid call, and those whose missing call is spelled as a haploid one, bits of bool (2, N); None for any other: all
-    its calls are alike.
+    shown: HAPLOID, DIPLOID, BOTH or the bit of a polyploid, of each; 0 where there is no call. rows: for a record of
+    BOTH, the samples with a haploid call, and those whose missing call is spelled as a haploid one, bits of bool
+    (2, N); None for any other: all its calls are alike.
     """
 
     n_samples: int
@@ -52,13 +52,19 @@ class PloidiesSeen:
     @property
     def commonest(self) -> int:
         """The ploidy of most records, the higher one of two that are as common; haploids count with diploids, as 2."""
-        counts = Counter(bits if bits > BOTH else DIPLOID for bits in self.shown)
+        counts = Counter(bits if bits > BOTH else DIPLOID for bits in self.shown if bits)
         return max(counts, key=lambda bit: (counts[bit], bit), default=DIPLOID).bit_length()
+
+    @property
+    def unshown(self) -> int:
+        """The ploidy that a record without a call is taken to have: of polyploids that of most, else 0, unknown."""
+        commonest = self.commonest
+        return commonest if commonest > 2 else 0
 
     @property
     def is_uniform(self) -> bool:
         """Whether all records but those of polyploids show one ploidy alone."""
-        found = {bits for bits in self.shown if bits <= BOTH}
+        found = {bits for bits in self.shown if 0 < bits <= BOTH}
         return len(found) < 2 and BOTH not in found
 
     def resolved(self, blocks: Iterable[np.ndarray], chroms: np.ndarray) -> tuple[np.ndarray, HaploidCells]:
@@ -70,7 +76,7 @@ class PloidiesSeen:
         stretches = _Stretches(self.n_samples)
         shown = np.array(self.shown)
         only_diploid = np.ones(chroms.max(initial=0) + 1, bool)
-        np.logical_and.at(only_diploid, chroms, (shown == DIPLOID) | (shown > BOTH))
+        np.logical_and.at(only_diploid, chroms, (shown == DIPLOID) | (shown > BOTH) | (shown == 0))
         before = -1
         for row, calls in enumerate(row for block in blocks for row in block):
             chrom = int(chroms[row])

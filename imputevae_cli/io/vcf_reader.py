@@ -33,7 +33,7 @@ from imputevae_cli.io.vcf_header import REFINED_FORMAT
 from imputevae_cli.io.vcf_ploidy import BOTH, HAPLOID, PloidiesSeen, chromosomes
 from imputevae_cli.io.vcf_records import Fixed, RecordBlock, VcfFile, open_vcf
 from imputevae_cli.io.vcf_text import is_stream, spool
-from imputevae_cli.log import ProgressOption, chosen_progress
+from imputevae_cli.log import ProgressOption, chosen_progress, counted
 
 TOO_MANY_ALT, NO_ALT, SYMBOLIC = f"more than {MOST_ALT} ALT alleles", "no ALT", "symbolic ALT"
 NO_GT, NO_CALL, TWICE = "no GT", "no call", "an allele named twice"
@@ -65,7 +65,7 @@ def read_vcf(
     likelihoods: Likelihoods = "auto",
     progress: ProgressOption = None,
     spool_dir: Path | None = None,
-    least_samples: int = 2,
+    to_fit: bool = True,
 ) -> GenotypeMatrix:
     """Read the calls of the records; a half-call is missing, and the allele seen is evidence.
 
@@ -80,7 +80,8 @@ def read_vcf(
     likelihoods: what stands behind the calls, for `GenotypeMatrix.evidence`: the FORMAT field PL, GL, AD, CATG or GP;
     `auto`, the first of them but GP that agrees with the calls, where calls are uncertain, and counts in place of
     likelihoods that misread them; `none`, calls alone.
-    least_samples: fewer are refused; what learns from the file itself needs two.
+    to_fit: whether a model is to be fitted on these genotypes, which takes two samples, and records with a call; False
+    for what a saved model or a panel fills: one sample is enough, and records without any call are read too.
     Records that are not modelled are counted by reason in `source.passed_through`.
     Raises InputError, one line naming file and record, on input that cannot be used; ConfigError on
     `include_pops` without a popmap and on a malformed region.
@@ -89,13 +90,13 @@ def read_vcf(
     given = spool(path, name, spool_dir) if is_stream(path) else Path(path)
     file = with_calls(open_vcf(given, name, spool_dir), likelihoods, spool_dir)
     within = Regions.parse([region] if isinstance(region, str) else region, file.chroms()) if region else None
-    columns, populations = choose_samples(file.header.samples, name, popmap, samples, include_pops, least_samples)
+    columns, populations = choose_samples(file.header.samples, name, popmap, samples, include_pops, 2 if to_fit else 1)
 
     def probe(reader: FieldReader) -> None:
         _first_records(_Reading(open_vcf(file.path, name, again=True), given, columns, within, 0, reader))
 
     evidence, refused = choose_field(likelihoods, name, len(file.header.samples), columns, probe)
-    reading = _Reading(file, given, columns, within, context, evidence)
+    reading = _Reading(file, given, columns, within, context, evidence, to_fit)
     with chosen_progress(progress).task("reading", 0) as task:
         for block in file.blocks():
             reading.take(block)
@@ -125,6 +126,7 @@ class _Reading:
     regions: Regions | None
     context: int | None
     evidence: FieldReader | None = None
+    to_fit: bool = True
     passed: Counter[str] = field(default_factory=Counter)
     blocks: deque[np.ndarray] = field(default_factory=deque)  # int8 (b, samples) each
     evidence_blocks: deque[np.ndarray] = field(
@@ -216,7 +218,7 @@ class _Reading:
             shown = bits[kept, None]
             if (shown == BOTH).any():
                 shown = np.where(shown == BOTH, PLOIDY_OF[states], shown)
-            shown = _PLOIDY_OF_BITS[shown]
+            shown = np.where(shown == 0, self.ploidies.unshown, _PLOIDY_OF_BITS[shown])
             self.evidence_blocks.append(self.evidence.decode(calls, HALF_OF[states], shown, keep))
         self.rows.extend(rows[kept].tolist())
         for i, allele in zip(wanted[kept].tolist(), alleles[kept].tolist(), strict=True):
@@ -251,10 +253,11 @@ class _Reading:
         is_polyploid = bits > BOTH
         mixed = is_polyploid & (_PLOIDY_OF_BITS[bits] == 0)
         several = is_polyploid & ~mixed & np.array([block.fixed[i].n_alt > 1 for i in wanted.tolist()])
-        counted = (rows != OUTSIDE) & (alleles == 0)
-        for reason, some in ((NO_CALL, bits == 0), (MIXED, mixed), (POLYPLOID_ALT, several)):
-            self.passed[reason] += int((counted & some).sum())
-        return ~((bits == 0) | mixed | several)
+        uncalled = (bits == 0) & self.to_fit
+        is_inside = (rows != OUTSIDE) & (alleles == 0)
+        for reason, some in ((NO_CALL, uncalled), (MIXED, mixed), (POLYPLOID_ALT, several)):
+            self.passed[reason] += int((is_inside & some).sum())
+        return ~(uncalled | mixed | several)
 
     def _check_ploidy(self, block: RecordBlock, wanted: np.ndarray, states: np.ndarray) -> None:
         if not (states == POLYPLOID).any():
@@ -286,9 +289,10 @@ class _Reading:
         rows = np.array(self.rows, np.int64)
         keep, haploid = self._resolve_ploidies(rows)
         keep &= self._is_near(rows)
-        if keep.sum() < 2:
+        least = 2 if self.to_fit else 1
+        if keep.sum() < least:
             raise InputError(
-                f"{self.file.name}: {keep.sum()} record can be modelled, at least 2 are needed "
+                f"{self.file.name}: {counted(int(keep.sum()), 'record')} can be modelled, at least {least} are needed "
                 f"(not modelled: {self._passed_in_words()})"
             )
         loci = Loci(*(np.array(column, dtype)[keep] for column, dtype in zip(self.loci[:4], "OqOO", strict=True)))
@@ -322,8 +326,10 @@ class _Reading:
         self.ploidy, shown = self.ploidies.commonest, np.array(self.ploidies.shown)
         haploid = None
         if self.ploidy > 2:
-            keep = shown == 1 << (self.ploidy - 1)
-            others = ~keep
+            uncalled, several = shown == 0, np.array(["," in alt for alt in self.loci[3]], bool)
+            self._pass(POLYPLOID_ALT, rows[uncalled & several])
+            keep = (shown == 1 << (self.ploidy - 1)) | (uncalled & ~several)
+            others = ~keep & ~uncalled
         else:
             others = shown > BOTH
             clear, haploid = self._haploid_and_diploid(others)
@@ -378,7 +384,8 @@ class _Reading:
             raise InputError(f"{name}: no record lies in {self.regions.title}; check the chromosome's name")
         if not self.n_with_gt:
             raise InputError(f"{name}: no record has GT in its FORMAT; give a file with genotypes or likelihoods")
-        if not self.rows and self.passed[NO_CALL] == self.n_with_gt:
+        is_empty = not any(self.ploidies.shown)
+        if is_empty and len(set(self.rows)) + self.passed[NO_CALL] == self.n_with_gt:
             raise InputError(f"{name}: every call is missing; there is nothing to impute from")
         if not self.rows:
             raise InputError(f"{name}: no record can be modelled ({self._passed_in_words()})")

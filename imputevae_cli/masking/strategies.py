@@ -23,8 +23,8 @@ class Mask:
     """Which known calls were hidden.
 
     shape: (samples, loci). cells: int64 (M,), the hidden cells, sample * loci + locus, rising. fits: bool (M,), those
-    that fit what is fitted on hidden calls (when to stop, the gate); the others only measure. `hidden`, `validation`
-    and `test` are the same as matrices, made when asked for.
+    that decide while decoders are fitted (when to stop); the gate goes by all of them. `hidden`, `validation` and
+    `test` are the same as matrices, made when asked for.
     """
 
     shape: tuple[int, int]
@@ -38,12 +38,12 @@ class Mask:
 
     @property
     def validation(self) -> np.ndarray:
-        """bool (samples, loci), the hidden calls that fit what is fitted on hidden calls."""
+        """bool (samples, loci), the hidden calls that decide while decoders are fitted."""
         return self._matrix(self.cells[self.fits])
 
     @property
     def test(self) -> np.ndarray:
-        """bool (samples, loci), the hidden calls that nothing was fitted on."""
+        """bool (samples, loci), the hidden calls that no decoder was fitted on."""
         return self._matrix(self.cells[~self.fits])
 
     def _matrix(self, cells: np.ndarray) -> np.ndarray:
@@ -53,7 +53,7 @@ class Mask:
 def simulate_mask(
     genotypes: GenotypeMatrix, settings: SimSettings, validation_split: float, generator: np.random.Generator
 ) -> Mask:
-    """Hide known calls by `settings.sim_strategy`; a share `validation_split` of them fits what is fitted on them.
+    """Hide known calls by `settings.sim_strategy`; a share `validation_split` decides while decoders are fitted.
 
     Strategies are those of `hide`. Raises InputError when fewer than MIN_HIDDEN calls can be hidden.
     """

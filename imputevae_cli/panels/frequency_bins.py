@@ -10,6 +10,10 @@ EDGES = (0.0, 0.005, 0.02, 0.05, 0.5)
 """Of bins of the frequency of the rarer allele, the upper edge within. Rare alleles are filled worst."""
 
 
+MONOMORPHIC = "one allele in the panel"
+"""What loci that are in no bin are called."""
+
+
 def bin_names() -> list[str]:
     """What the bins are called."""
     first, *others = pairwise(EDGES)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -11,7 +11,8 @@ import numpy as np
 from imputevae_cli.data.genotypes import MISSING
 from imputevae_cli.errors import InputError
 from imputevae_cli.io.vcf_added import estimated_r2
-from imputevae_cli.panels.frequency_bins import bin_names, bins_of
+from imputevae_cli.panels.filled_loci import doses_of_haploids, gp_of_haploids
+from imputevae_cli.panels.frequency_bins import MONOMORPHIC, bin_names, bins_of
 from imputevae_cli.panels.imputation import PanelImputation, TargetChromosome
 from imputevae_cli.scoring.metrics import concordance, dosage, dosage_r2, log_loss, non_reference_discordance
 
@@ -58,9 +59,17 @@ class HeldOut:
         return counts | {n: None if v is None else float(v) for n, v in zip(FIGURES, values, strict=True)}
 
     def by_frequency(self) -> list[dict[str, Any]]:
-        """Figures of the loci of each bin of the frequency of the rarer allele in the panel."""
+        """Figures of the loci of each bin of the frequency of the rarer allele in the panel, and of those that do not
+        vary there."""
         place = bins_of(self.frequency)
-        return [{"maf": name, **self.figures(place == i)} for i, name in enumerate(bin_names())]
+        names = {-1: MONOMORPHIC, **dict(enumerate(bin_names()))}
+        return [{"maf": name, **self.figures(place == i)} for i, name in names.items()]
+
+    def by_frequencies_alone(self) -> HeldOut:
+        """The same loci filled with the panel's frequencies in Hardy-Weinberg proportions, alike for every sample."""
+        p = self.frequency
+        gp = np.stack([(1 - p) ** 2, 2 * p * (1 - p), p**2], axis=1).astype(np.float32)
+        return replace(self, gp=np.broadcast_to(gp, (len(self.truth), *gp.shape)), dr2=np.zeros_like(p))
 
     def by_dr2(self) -> list[dict[str, Any]]:
         """For loci of each bin of DR2, its mean beside that of the r2 that was found."""
@@ -103,5 +112,8 @@ def _of_window(
     loci, fill = filled
     some = hidden[loci]
     counts = imputation.store.alt_counts(one.panel_chrom)[one.places[loci[some]]]
-    truth = imputation.typed_calls(one, loci[some])
-    return truth, fill.gp[:, some], estimated_r2(fill.doses[:, :, some]), counts / imputation.store.n_haplotypes
+    truth, gp, doses = imputation.typed_calls(one, loci[some]), fill.gp[:, some], fill.doses[:, :, some]
+    if one.haploid is not None:
+        haploid = one.haploid.at_loci(one.places[loci[some]]).block(0, None)
+        gp, doses = gp_of_haploids(gp, haploid), doses_of_haploids(doses, haploid)
+    return truth, gp, estimated_r2(doses), counts / imputation.store.n_haplotypes

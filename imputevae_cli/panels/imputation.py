@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.data.genetic_map import GeneticMap
 from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix, Loci, missing_per_sample
-from imputevae_cli.data.region import Regions
+from imputevae_cli.data.haploid import HaploidCells
 from imputevae_cli.errors import InputError
 from imputevae_cli.panels.cut_windows import Window, most_loci, windows_of
 from imputevae_cli.panels.fill import fill_window
+from imputevae_cli.panels.kept_windows import KeptWindows
 from imputevae_cli.panels.match import PanelMatch
 from imputevae_cli.panels.settings import PanelSettings
 from imputevae_cli.panels.store import PanelStore
@@ -28,7 +29,7 @@ class TargetChromosome:
 
     chrom, panel_chrom: what they call it. places: int64 (T,), its typed loci in the panel, rising. offset: the first of
     them among all typed loci. windows: those that hold a locus to write. first, stop: int64 (windows,), of the panel's
-    loci to write in each.
+    loci to write in each. haploid: which samples are haploid where, of all its loci in the panel; None where none is.
     """
 
     chrom: str
@@ -38,23 +39,26 @@ class TargetChromosome:
     windows: tuple[Window, ...]
     first: np.ndarray
     stop: np.ndarray
+    haploid: HaploidCells | None = None
 
 
 @dataclass(frozen=True)
 class How:
-    """How targets are filled. seed: of the command."""
+    """How targets are filled. seed: of the command. kept: windows that were filled before."""
 
     settings: PanelSettings
     seed: int
     pool: ThreadPoolExecutor
     genetic_map: GeneticMap | None = None
+    kept: KeptWindows = field(default_factory=KeptWindows)
 
 
 class PanelImputation:
     """Every locus of the panel for samples of another file.
 
-    genotypes: the targets at the typed loci that are to be written; has_calls: bool (N,), targets with any call.
-    chroms: in the targets' order. on_window: called after each window that was filled.
+    genotypes: the targets at the typed loci that are to be written; place: int64 (l,), where these are in the panel;
+    exchanged: bool (l,), whether its ALT is their REF. has_calls: bool (N,), targets with any call. chroms: in the
+    targets' order. on_window: called once for each window, when it is filled.
     """
 
     def __init__(self, store: PanelStore, targets: GenotypeMatrix, match: PanelMatch, how: How):
@@ -72,37 +76,50 @@ class PanelImputation:
         self.has_calls = missing_per_sample(self._cohort.calls) < len(typed)
         if self._cohort.evidence is not None:
             self.has_calls |= self._cohort.evidence.known(slice(None), 0, len(typed)).any(1)
-        regions = targets.source.regions if targets.source else None
+        self._regions = targets.source.regions if targets.source else None
+        self._haploid = None if targets.haploid is None else targets.haploid.at_loci(typed)
         chrom, place = targets.loci.chrom[typed], match.place[typed]
         self.chroms = tuple(
-            self._chromosome(mine, theirs, np.flatnonzero(chrom == mine), place, regions)
+            self._chromosome(mine, theirs, np.flatnonzero(chrom == mine), place)
             for mine, theirs in match.chroms.items()
         )
         written = match.typed & ~targets.is_context
         self.genotypes = targets.at_loci(written)
-        self._place, self._exchanged = match.place[written], match.exchanged[written]
+        self.place, self.exchanged = match.place[written], match.exchanged[written]
         self._last: tuple[tuple[str, int], PanelFill] | None = None
+        self._places: dict[str, np.ndarray] = {}
+        self._told: set[tuple[str, int]] = set()
 
-    def _chromosome(
-        self, chrom: str, name: str, here: np.ndarray, place: np.ndarray, regions: Regions | None
-    ) -> TargetChromosome:
+    def _chromosome(self, chrom: str, name: str, here: np.ndarray, place: np.ndarray) -> TargetChromosome:
         """here: int64 (T,), its loci among all typed ones, whose places in the panel are `place`."""
         positions, places = self.store.positions(name), place[here]
         limit = most_loci(self.store.n_haplotypes, len(self._cohort.calls))
         windows, first, stop = [], [], []
         for window in windows_of(positions, places, limit):
             begin, end = window.start, window.stop
-            if regions is not None:
-                found = np.flatnonzero(regions.inside(chrom, positions[begin:end]))
+            if self._regions is not None:
+                found = np.flatnonzero(self._regions.inside(chrom, positions[begin:end]))
                 if not len(found):
                     continue
                 begin, end = begin + int(found[0]), begin + int(found[-1]) + 1
             windows.append(window)
             first.append(begin)
             stop.append(end)
-        return TargetChromosome(
-            chrom, name, places, int(here[0]), tuple(windows), np.array(first, np.int64), np.array(stop, np.int64)
-        )
+        haploid = None
+        if self._haploid is not None and not self._haploid.at_loci(here).diploid_loci.all():
+            haploid = self._haploid.at_loci(here).placed(places, len(positions))
+        edges = np.array(first, np.int64), np.array(stop, np.int64)
+        return TargetChromosome(chrom, name, places, int(here[0]), tuple(windows), *edges, haploid)
+
+    def places(self, one: TargetChromosome) -> np.ndarray:
+        """int64 (l,): the loci of a chromosome of the panel that are to be written, rising."""
+        if one.chrom not in self._places:
+            found = [np.arange(first, stop) for first, stop in zip(one.first, one.stop, strict=True)]
+            places = np.concatenate([np.zeros(0, np.int64), *found])
+            if self._regions is not None:
+                places = places[self._regions.inside(one.chrom, self.store.positions(one.panel_chrom)[places])]
+            self._places[one.chrom] = places
+        return self._places[one.chrom]
 
     @property
     def n_windows(self) -> int:
@@ -113,8 +130,12 @@ class PanelImputation:
         key = one.chrom, number
         if self._last is None or self._last[0] != key:
             self._last = None  # two are never held
-            self._last = key, self._fill(one, number)
-            self.on_window()
+            begins = self.store.positions(one.panel_chrom)[one.first[number]]
+            name = f"window {list(self.chroms).index(one)} {begins}"
+            self._last = key, self.how.kept.get(name, lambda: self._fill(one, number))
+            if key not in self._told:
+                self._told.add(key)
+                self.on_window()
         return self._last[1]
 
     def _fill(self, one: TargetChromosome, number: int) -> PanelFill:
@@ -165,42 +186,6 @@ class PanelImputation:
             return pos
         names = np.full(len(pos), _name_in_map(genetic_map, (one.chrom, one.panel_chrom)), object)
         return genetic_map.centimorgans(Loci(names, pos, names, names))
-
-    def _window_of(self, locus: int) -> tuple[TargetChromosome, int]:
-        """The chromosome and the window of a locus of `genotypes`."""
-        name = self.genotypes.loci.chrom[locus]
-        one = next(one for one in self.chroms if one.chrom == name)
-        return one, int(np.searchsorted(one.first, self._place[locus], "right")) - 1
-
-    def blocks(self, size: int) -> Iterator[tuple[int, int]]:
-        """Start and stop of runs of at most `size` loci of `genotypes`, each within one window."""
-        start, n_loci = 0, self.genotypes.n_loci
-        chrom = self.genotypes.loci.chrom_codes
-        while start < n_loci:
-            one, number = self._window_of(start)
-            same = chrom[start : start + size] == chrom[start]
-            stop = start + int((same & (self._place[start : start + size] < one.stop[number])).sum())
-            yield start, stop
-            start = stop
-
-    def gp(self, start: int, stop: int) -> np.ndarray:
-        """float32 (N, stop - start, 3): genotype probabilities of a run of `blocks`, in the targets' coding."""
-        one, number = self._window_of(start)
-        at = self._place[start:stop] - one.first[number]
-        gp = self.fill(one, number).gp[:, at]
-        gp[:, self._exchanged[start:stop]] = gp[:, self._exchanged[start:stop], ::-1]
-        return gp
-
-    def alt_first(self, start: int, stop: int) -> np.ndarray:
-        """bool (N, stop - start): whether a heterozygote of a run of `blocks` is 1|0 rather than 0|1."""
-        doses = self.doses(start, stop)
-        return doses[:, 0] > doses[:, 1]
-
-    def doses(self, start: int, stop: int) -> np.ndarray:
-        """float32 (N, 2, stop - start): expected ALT of each haplotype, in the targets' coding."""
-        one, number = self._window_of(start)
-        doses = self.fill(one, number).doses[:, :, self._place[start:stop] - one.first[number]]
-        return np.where(self._exchanged[start:stop], 1 - doses, doses)
 
 
 def _name_in_map(genetic_map: GeneticMap, names: tuple[str, str]) -> str:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
 from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix, ImputedBlock, Loci
-from imputevae_cli.data.region import Regions
-from imputevae_cli.imputed import ImputedGenotypes
 from imputevae_cli.io.vcf_added import added_records, estimated_r2
 from imputevae_cli.io.vcf_filled import block_loci, records_of
 from imputevae_cli.io.vcf_splice import Record
-from imputevae_cli.panels.frequency_bins import FrequencyBins
+from imputevae_cli.panels.added_counts import AddedCounts
+from imputevae_cli.panels.filled_loci import Calling, FilledLoci
 from imputevae_cli.panels.imputation import PanelImputation, TargetChromosome
 
 CELLS = 1 << 15
@@ -22,48 +20,32 @@ Key = tuple[int, str, str]
 """Position, REF and ALT of a locus of a chromosome."""
 
 
-@dataclass(frozen=True)
-class Calling:
-    """How genotypes are called, for all records alike; see `ImputedGenotypes`."""
-
-    min_gp: float = 0.0
-    phased: bool = False
-    refine: bool = False
-    call: str = "map"
-
-
 class TypedLoci:
     """The records of loci that the targets and the panel have; known calls stay, missing ones are filled."""
 
     def __init__(self, imputation: PanelImputation, calling: Calling):
-        self._imputation, self.genotypes = imputation, imputation.genotypes
-        self._imputed = ImputedGenotypes(
-            imputation.genotypes,
-            imputation.gp,
-            calling.min_gp,
-            imputation.alt_first if calling.phased else None,
-            imputation.has_calls,
-            refine=calling.refine,
-            call=calling.call,
-        )
+        self.genotypes = imputation.genotypes
+        self._filled = FilledLoci.typed(imputation)
+        self._imputed = self._filled.imputed(calling)
 
     def block(self, start: int, stop: int) -> ImputedBlock:
-        """A run of `PanelImputation.blocks`, filled."""
+        """A run of loci, filled."""
         return self._imputed.block(start, stop)
 
     def records(self) -> Iterator[tuple[Record, float]]:
         """In order, with the DR2 of each."""
-        for start, stop in self._imputation.blocks(block_loci(self.genotypes)):
+        for start, stop in self._filled.blocks(block_loci(self.genotypes)):
             block = self.block(start, stop)
             dr2 = estimated_r2(self._doses(block, start, stop)).tolist()
             yield from zip(records_of(block, self.genotypes, start), dr2, strict=True)
 
     def _doses(self, block: ImputedBlock, start: int, stop: int) -> np.ndarray:
-        """(N, 2, b): expected ALT of each haplotype; of a known call, its alleles."""
+        """(N, 2, b): expected ALT of each haplotype; of a known call, its alleles. NaN where there is no second one."""
         calls = self.genotypes.calls[:, start:stop]
         known = calls != MISSING if block.uncertain is None else (calls != MISSING) & ~block.uncertain
         alleles = np.stack([calls >= 1, calls == 2], axis=1)
-        return np.where(known[:, None], alleles, self._imputation.doses(start, stop))
+        doses = self._filled.doses(start, stop)
+        return np.where(known[:, None] & ~np.isnan(doses), alleles, doses)
 
 
 class AddedLoci:
@@ -72,9 +54,10 @@ class AddedLoci:
     A window is filled when the first of its loci is asked for, and not before.
     """
 
-    def __init__(self, imputation: PanelImputation, targets: GenotypeMatrix, calling: Calling):
-        self._imputation, self._calling, self._samples = imputation, calling, targets.samples
-        self._regions: Regions | None = targets.source.regions if targets.source else None
+    def __init__(self, imputation: PanelImputation, calling: Calling, counts: AddedCounts):
+        """counts: of what is given from here."""
+        self._imputation, self._calling, self._counts = imputation, calling, counts
+        self._samples = imputation.genotypes.samples
         self._waiting = {one.chrom: one for one in imputation.chroms}
         self._chrom: TargetChromosome | None = None
         self._name = ""
@@ -84,8 +67,6 @@ class AddedLoci:
         self._left_out: set[Key] = set()
         self.last_position = 0
         self.n_loci = sum(len(self._places(one, i)) for one in imputation.chroms for i in range(len(one.windows)))
-        self.expected = FrequencyBins()
-        """DR2 of the loci, by frequency in the panel."""
 
     def before(self, chrom: str, pos: int) -> Iterator[bytes]:
         """See `AddedRecords`."""
@@ -147,38 +128,24 @@ class AddedLoci:
                 f"{one.chrom}\t{pos}\t{name or '.'}\t{ref}\t{alt}".encode()
                 for (pos, ref, alt), name in zip(keys, panel.ids, strict=True)
             ]
-            fill = self._imputation.fill(one, number)
-            at = some - one.first[number]
-            doses = fill.doses[:, :, at]
-            dr2 = estimated_r2(doses)
-            self.expected.add(self._frequency(one, some), dr2)
-            yield from zip(keys, added_records(heads, self._block(loci, fill.gp[:, at], doses), dr2), strict=True)
-
-    def _frequency(self, one: TargetChromosome, places: np.ndarray) -> np.ndarray:
-        """float64 (b,): the frequency of ALT in the panel."""
-        store = self._imputation.store
-        return store.alt_counts(one.panel_chrom)[places] / store.n_haplotypes
+            filled = self._filled(loci, one, some)
+            block = filled.imputed(self._calling).block(0, len(some))
+            dr2 = self._counts.add(block.gp, filled.doses(0, len(some)), filled.panel_frequency(0, len(some)))
+            haploid = None if filled.genotypes.haploid is None else filled.genotypes.haploid.block(0, None)
+            yield from zip(keys, added_records(heads, block, dr2, haploid), strict=True)
 
     def _places(self, one: TargetChromosome, number: int) -> np.ndarray:
-        """int64 (W,): the loci of a window that the targets lack and that lie in the regions."""
-        places = np.setdiff1d(np.arange(one.first[number], one.stop[number]), one.places)
-        if self._regions is None:
-            return places
-        return places[self._regions.inside(one.chrom, self._imputation.store.positions(one.panel_chrom)[places])]
+        """int64 (W,): the loci of a window that the targets lack and that are to be written."""
+        places = self._imputation.places(one)
+        here = places[(places >= one.first[number]) & (places < one.stop[number])]
+        return np.setdiff1d(here, one.places)
 
-    def _block(self, loci: Loci, gp: np.ndarray, doses: np.ndarray) -> ImputedBlock:
+    def _filled(self, loci: Loci, one: TargetChromosome, places: np.ndarray) -> FilledLoci:
         """Loci at which every call is missing, filled."""
         calls = np.full((len(self._samples), len(loci)), MISSING, np.int8)
-        calling = self._calling
-        imputed = ImputedGenotypes(
-            GenotypeMatrix(calls, self._samples, loci),
-            lambda start, stop: gp[:, start:stop],
-            calling.min_gp,
-            (lambda start, stop: doses[:, 0, start:stop] > doses[:, 1, start:stop]) if calling.phased else None,
-            self._imputation.has_calls,
-            call=calling.call,
-        )
-        return imputed.block(0, len(loci))
+        haploid = None if one.haploid is None else one.haploid.at_loci(places)
+        missing = GenotypeMatrix(calls, self._samples, loci, haploid=haploid)
+        return FilledLoci(self._imputation, missing, places, np.zeros(len(places), bool))
 
     def holds(self, chrom: str, pos: int, ref: str, alt: str) -> bool:
         """See `AddedRecords`."""
@@ -187,8 +154,8 @@ class AddedLoci:
         one, store = self._chrom, self._imputation.store
         positions = store.positions(one.panel_chrom)
         found = np.arange(np.searchsorted(positions, pos), np.searchsorted(positions, pos, "right"))
-        found = np.setdiff1d(found, one.places)
-        if not len(found) or (self._regions is not None and (chrom, pos) not in self._regions):
+        found = np.setdiff1d(np.intersect1d(found, self._imputation.places(one)), one.places)
+        if not len(found):
             return False
         loci = store.loci(one.panel_chrom, found)
         return (ref, alt) in zip(loci.ref, loci.alt, strict=True)

@@ -136,7 +136,9 @@ def _count(counts: _Counts, block: HaplotypeBlock, phased: bool) -> None:
 def _check(file: HaplotypeFile, counts: _Counts) -> None:
     if not counts.n_loci:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in file.left_out.items() if count)
-        raise InputError(f"{file.name}: no record can be part of a panel of diploids ({reasons or 'none was read'})")
+        raise InputError(f"{file.name}: no record can be part of a panel ({reasons or 'none was read'})")
+    if counts.n_missing == 2 * counts.n_loci * len(file.samples):
+        raise InputError(f"{file.name}: has no call, from which nothing can be filled; give a panel of known genotypes")
     if counts.n_unphased > (1 - PHASED_SHARE) * max(counts.n_heterozygous, 1):
         raise InputError(
             f"{file.name}: begins phased, but {counts.n_unphased:,} of {counts.n_heterozygous:,} heterozygotes are "

@@ -10,6 +10,7 @@ settings of the making, and for each chromosome where its blocks, its positions 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import struct
 import zlib
@@ -127,9 +128,10 @@ def panel_output(path: str | Path, samples: Sequence[str]) -> Iterator[PanelWrit
 class PanelStore:
     """A panel on disk. samples: names; sample i has haplotypes 2 i and 2 i + 1. made: what made it, and how."""
 
-    def __init__(self, path: str | Path):
-        """Reads the index alone. Raises CheckpointError, naming the file, where it is no panel or is damaged."""
-        self.path = Path(path)
+    def __init__(self, path: str | Path, name: str | None = None):
+        """Reads the index alone. name: what the user calls the panel, where that is not its path. Raises
+        CheckpointError, naming the file, where it is no panel or is damaged."""
+        self.path, self.name = Path(path), name or str(path)
         if not self.path.is_file():
             raise CheckpointError(f"{path}: there is no such panel; `imputevae train PANEL --as-panel` makes one")
         if not is_panel(path):
@@ -137,6 +139,8 @@ class PanelStore:
                 f"{path}: is no packed reference panel; make one with `imputevae train PANEL.vcf.gz --as-panel`"
             )
         index = self._index()
+        self.digest = hashlib.blake2b(json.dumps(index).encode(), digest_size=16).hexdigest()
+        """Of the index, which says where each piece lies and what made the panel."""
         self.samples = tuple(index["samples"])
         self.made: dict[str, Any] = index["made"]
         self._chroms = {one["name"]: Chromosome(**one) for one in index["chromosomes"]}
@@ -192,6 +196,12 @@ class PanelStore:
     def n_loci(self) -> int:
         """Of all chromosomes."""
         return sum(one.n_loci for one in self._chroms.values())
+
+    @cached_property
+    def loci_before(self) -> dict[str, int]:
+        """Loci of the chromosomes before each."""
+        sizes = [one.n_loci for one in self._chroms.values()]
+        return dict(zip(self._chroms, [0, *np.cumsum(sizes).tolist()], strict=False))
 
     def positions(self, chrom: str) -> np.ndarray:
         """int64 (L,), of all loci of a chromosome, rising."""

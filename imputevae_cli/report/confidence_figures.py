@@ -40,7 +40,7 @@ def expected_accuracy(run: Run) -> Figure:
     return Figure(
         "expected",
         "Is it better than a simple method?",
-        "Measured on known calls that were hidden from the fit. NRD is a share of errors: the further left the better. "
+        "Measured by known calls that were hidden from the fit. NRD is a share of errors: the further left the better. "
         "All others: the further right the better. The line is the 95% interval.",
         f"Expected accuracy of the model: {shown}.",
         plot.svg(),

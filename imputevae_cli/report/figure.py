@@ -66,9 +66,9 @@ def evenly(n: int, most: int = MAX_SAMPLES) -> list[int]:
     return list(range(n)) if n <= most else [i * n // most for i in range(most)]
 
 
-def some_of(n: int) -> str:
-    """What to add to a figure's words where not all n samples are drawn."""
-    return f" {MAX_SAMPLES:,} of the {n:,} samples are drawn." if n > MAX_SAMPLES else ""
+def some_of(n: int, noun: str = "samples") -> str:
+    """What to add to a figure's words where not all n points are drawn."""
+    return f" {MAX_SAMPLES:,} of the {n:,} {noun} are drawn." if n > MAX_SAMPLES else ""
 
 
 def _value(cell: object) -> object:

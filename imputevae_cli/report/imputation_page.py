@@ -186,9 +186,9 @@ def _on_baselines(run: Run) -> str:
     verb = "more" if ours.nrd > methods[best].nrd else "fewer" if ours.nrd < methods[best].nrd else "as many"
     than = "as" if verb == "as many" else "than"
     return (
-        f"Of {ours.n:,} known calls that were hidden from the fit, {percent(ours.concordance)} were filled in right. "
-        f"Among those that involve an ALT allele, {verb} were wrong {than} with {best}, the best simple method "
-        f"(NRD {number(ours.nrd, 3)}, {number(methods[best].nrd, 3)})."
+        f"By {ours.n:,} known calls that were hidden from the fit, {percent(ours.concordance)} of the filled calls are "
+        f"expected to be right. Among those that involve an ALT allele, {verb} are wrong {than} with {best}, the best "
+        f"simple method (NRD {number(ours.nrd, 3)}, {number(methods[best].nrd, 3)})."
     )
 
 
@@ -252,7 +252,7 @@ def _expected_table(run: Run) -> Table:
         better = "higher" if METRICS[metric].rises else "lower"
         rows.append([f"{METRICS[metric].name}, {better} is better", ours, interval, *others])
     ours, *others = methods
-    caption = f"On {run.accuracy.n:,} known calls that were hidden from the fit."
+    caption = f"Of the filled calls, from {run.accuracy.n:,} known ones that were hidden from the fit."
     return Table("Expected accuracy", caption, ("metric", ours, "95% interval", *others), rows)
 
 

@@ -1,7 +1,8 @@
 """The folder in which a stopped run is kept: a file for each finished stage, and one for the stage at work.
 
 Files are plain types and tensors, written whole or not at all and read with weights_only, beside `run.json`,
-which says what run this is: a folder is only ever resumed by the same run.
+which says what run this is: a folder is only ever resumed by the same run. torch is imported when one is written or
+read: what keeps files of another kind (`panels.kept_windows`) needs none.
 """
 
 from __future__ import annotations
@@ -9,19 +10,17 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from imputevae_cli import __version__
 from imputevae_cli.config import Config
 from imputevae_cli.data.genotypes import GenotypeMatrix
 from imputevae_cli.errors import CheckpointError, OutputError
 from imputevae_cli.io.temporary import remove_leftovers
-from imputevae_cli.runtime.checkpoint import is_whole, save_plain
 from imputevae_cli.runtime.run_manifest import MANIFEST, listed_files, read_manifest, write_manifest
 
 FORMAT, FORMAT_VERSION = "imputevae run", 2
@@ -34,10 +33,13 @@ WITH_EFFECT = ("model", "train", "vae", "knn", "copying", "founders", "sim", "io
 class RunFolder:
     """The folder of one run. Making the object touches no disk; the folder is made when first written to."""
 
+    format = FORMAT
+    ending = ENDING
+
     def __init__(self, path: Path, identity: dict[str, Any]):
         """identity: what the run is, see `identity_of`."""
         self.path = path
-        self.identity = json.loads(json.dumps({"format": FORMAT, "format_version": FORMAT_VERSION, **identity}))
+        self.identity = json.loads(json.dumps({"format": self.format, "format_version": FORMAT_VERSION, **identity}))
 
     @property
     def is_there(self) -> bool:
@@ -68,13 +70,25 @@ class RunFolder:
         listed = listed_files(self.path)
         if file.name not in listed:
             write_manifest(self.path, self.identity, [*listed, file.name])
-        save_plain(file, content, self._label(file))
+        self._save(file, content)
 
     def read(self, name: str) -> dict[str, Any] | None:
         """See `stages.Store`. Raises CheckpointError where the file is damaged."""
         file = self._file(name)
         if not file.is_file():
             return None
+        return self._load(file)
+
+    def _save(self, file: Path, content: dict[str, Any]) -> None:
+        from imputevae_cli.runtime.checkpoint import save_plain
+
+        save_plain(file, content, self._label(file))
+
+    def _load(self, file: Path) -> dict[str, Any]:
+        import torch
+
+        from imputevae_cli.runtime.checkpoint import is_whole
+
         if not is_whole(file, self._label(file)):
             raise CheckpointError(f"{file}: is damaged, or of another run; {START_OVER}")
         try:
@@ -103,21 +117,26 @@ class RunFolder:
         return f"{file.name} {json.dumps(self.identity, sort_keys=True)}"
 
     def _file(self, name: str) -> Path:
-        return self.path / (name.replace("/", ".").replace(" ", "-") + ENDING)
+        return self.path / (name.replace("/", ".").replace(" ", "-") + self.ending)
 
 
-def identity_of(genotypes: GenotypeMatrix, config: Config, model: Path | None = None) -> dict[str, Any]:
-    """What must be the same for a run to go on: the genotypes, the settings, the model's file if there is one."""
+def identity_of(
+    genotypes: GenotypeMatrix, config: Config, model: Path | None = None, with_effect: Collection[str] = WITH_EFFECT
+) -> dict[str, Any]:
+    """What must be the same for a run to go on: the genotypes, the settings, the model's file if there is one.
+
+    with_effect: sections and settings that count.
+    """
     settings = {
         f"{section}.{key}": value
         for section, part in config.to_dict().items()
         for key, value in part.items()
-        if section in WITH_EFFECT or f"{section}.{key}" in WITH_EFFECT
+        if section in with_effect or f"{section}.{key}" in with_effect
     }
     return {
         "software_version": __version__,
         "genotypes": _digest(genotypes),
-        "model": None if model is None else _digest_of_file(model),
+        "model": None if model is None else digest_of_file(model),
         "settings": settings,
     }
 
@@ -143,7 +162,8 @@ def _digest(genotypes: GenotypeMatrix) -> str:
     return digest.hexdigest()
 
 
-def _digest_of_file(path: Path) -> str:
+def digest_of_file(path: Path) -> str:
+    """Of its bytes."""
     digest = hashlib.blake2b(digest_size=16)
     with open(path, "rb") as file:
         while block := file.read(1 << 20):
@@ -161,7 +181,7 @@ def _differences(kept: dict[str, Any], wanted: dict[str, Any]) -> Iterator[str]:
     if kept["genotypes"] != wanted["genotypes"]:
         yield "the input, its samples, loci or populations are others"
     if kept["model"] != wanted["model"]:
-        yield "--model is another"
+        yield "--model, or the panel, is another"
     for key in sorted(kept["settings"].keys() | wanted["settings"].keys()):
         before, now = (settings.get(key) for settings in (kept["settings"], wanted["settings"]))
         if before != now:

@@ -130,7 +130,7 @@ def votes_for(
     ks: tuple[int, ...],
     n_classes: int,
 ) -> np.ndarray:
-    """Shares of the votes for each genotype of cells, float64 (lengths, ks, M, C), of the k nearest samples with a call.
+    """Shares of the votes for each genotype of cells, float64 (lengths, ks, M, C), of the k nearest with a call.
 
     samples, loci: int (M,), the cells. near: int (L, at least lengths[-1]), of which the first of each length, rising,
     serve. Taxicab distance over these; a locus that either sample lacks counts 1. A vote weighs 1 / distance; identical

@@ -41,15 +41,23 @@ class ConfidencePoint:
     accuracy: float
 
 
-def confidence_curve(truth: np.ndarray, gp: np.ndarray, least_kept: int = 20) -> list[ConfidencePoint]:
-    """Accuracy of the calls whose best GP reaches each threshold, 0 to .99 by hundredths, while `least_kept` remain."""
+def confidence_curve(
+    truth: np.ndarray, gp: np.ndarray, filled: np.ndarray | None = None, least_kept: int = 20
+) -> list[ConfidencePoint]:
+    """Accuracy of the calls whose best GP reaches each threshold, 0 to .99 by hundredths, while `least_kept` remain.
+
+    filled: GP of the calls that it is to hold for, float (K, C), if not the scored ones: the accuracy is their mean
+    best GP, less what that is too high by among the scored ones.
+    """
     best, right = gp.max(1), gp.argmax(1) == truth
+    aim = best if filled is None else filled.max(1)
     points = []
     for threshold in np.arange(100) / 100:
-        kept = best >= threshold
-        if kept.sum() < least_kept:
+        scored, kept = best >= threshold, aim >= threshold
+        if min(scored.sum(), kept.sum()) < least_kept:
             break
-        points.append(ConfidencePoint(float(threshold), float(kept.mean()), float(right[kept].mean())))
+        expected = right[scored].mean() + (aim[kept].mean() - best[scored].mean())
+        points.append(ConfidencePoint(float(threshold), float(kept.mean()), float(np.clip(expected, 0.0, 1.0))))
     return points
 
 

@@ -92,6 +92,14 @@ finally:
     assert run.stdout
 
 
+def test_help_says_of_each_command_what_it_does_without_cutting_it_short(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = done(imputevae("--help")).stdout.decode().splitlines()
+    commands = lines[lines.index("Commands:") + 1 :][:4]
+    assert [line.split()[0] for line in commands] == ["impute", "train", "evaluate", "tune"]
+    assert all(line.endswith(".") and "..." not in line and len(line) <= 80 for line in commands)
+
+
 @pytest.mark.parametrize("command", ["impute", "train", "evaluate", "tune"])
 def test_help_has_sections_an_example_and_says_where_settings_are_listed(command):
     text = done(imputevae(command, "--help")).stdout.decode()
@@ -187,6 +195,9 @@ def test_print_config(tmp_path):
         (["--device", "tpu"], ["train.device"]),
         (["--threads", "-3"], ["io.n_jobs"]),
         (["--samples", "s00,s01", "--samples-file", "x"], ["not both"]),
+        (["--samples", ""], ["--samples is empty"]),
+        (["--region", " "], ["--region is empty"]),
+        (["--set", ""], ["--set is empty"]),
         (["--include-pops", "pop0"], ["needs a popmap"]),
         (["--phylip-names", "long", "--output-type", "p"], ["long", "strict"]),
         (["--region", "1:9-3"], ["--region 1:9-3"]),
@@ -636,6 +647,20 @@ def test_phase_without_haplotypes_is_refused(cohort, checkpoint, tmp_path):
     run = imputevae("impute", cohort / "in.vcf", "--model", checkpoint, "-o", tmp_path / "o.vcf", "--phased", "-q")
     refused(run, 2, "haplotype copying", "--phased")
     assert not (tmp_path / "o.vcf").exists()
+
+
+@pytest.mark.parametrize("sample", ["s07", "stranger"])
+def test_one_sample_is_filled_from_a_checkpoint_also_where_the_file_has_no_call(cohort, checkpoint, tmp_path, sample):
+    lines = [line.split("\t") for line in (cohort / "in.vcf").read_text().splitlines()]
+    lines = [line[:9] + line[16:17] if len(line) > 9 else line for line in lines]
+    assert lines[-1][9].startswith(("0", "1", "."))
+    text = "".join("\t".join(line) + "\n" for line in lines).replace("\ts07\n", f"\t{sample}\n")
+    assert "./." in text
+    (tmp_path / "one.vcf").write_text(text)
+    out = tmp_path / "o.vcf"
+    done(imputevae("impute", tmp_path / "one.vcf", "--model", checkpoint, "-o", out))
+    assert "./." not in out.read_text()
+    refused(imputevae("impute", tmp_path / "one.vcf", "-o", tmp_path / "x.vcf"), 3, "1 sample to learn from", "--model")
 
 
 def test_a_checkpoint_without_panel_holds_nobody_and_still_fills(cohort, tmp_path):

@@ -102,7 +102,7 @@ def test_popmaps_of_more_samples_and_of_other_tools(tmp_path, text):
     assert code == 0
     assert "2 of its 14 samples are not in" in error
     assert "names the columns (sample, pop)" in error
-    assert "the third column of 15 lines is not used" in error
+    assert "columns after the second, which 15 lines have, are not used" in error
     popmap.write_text("x p\ny q\n")
     (tmp_path / "out.vcf").unlink()
     assert impute(tmp_path, text, "--popmap", popmap)[0] == 3

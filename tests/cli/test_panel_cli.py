@@ -3,6 +3,7 @@
 import gzip
 import json
 import shutil
+import signal
 
 import numpy as np
 import panel_files
@@ -206,10 +207,111 @@ def test_standard_output_takes_the_records(folder, tmp_path):
     assert lines == lines_of(tmp_path / "o.vcf")
 
 
+def test_other_kinds_have_all_loci_of_the_panel(folder, files, tmp_path):
+    """In the coding of the input, with its known calls; what the input alone has is left out."""
+    own = record(["0/1"] * 6, pos=1001, ref="A", alt="T")
+    chip = write(tmp_path / "chip.vcf", files.chip(own))
+    outputs = ("-o", tmp_path / "o.vcf", "-o", tmp_path / "o.012", "-o", tmp_path / "o.phy")
+    said = run("impute", chip, "--model", folder / "panel.ivae", "--add-loci", "--only-panel-loci", *outputs)
+    assert "loci of INPUT alone are left out: 1" in said
+    matrix = np.loadtxt(tmp_path / "o.012", dtype=int)[:, 1:]
+    assert np.array_equal(matrix, calls_of(lines_of(tmp_path / "o.vcf")))
+    assert (tmp_path / "o.phy").read_text().startswith("6 120")
+    one = run("impute", chip, "--model", folder / "panel.ivae", "--add-loci", "-o", tmp_path / "p.012")
+    assert (tmp_path / "p.012").read_bytes() == (tmp_path / "o.012").read_bytes()
+    for row in ("Loci added", "missing calls filled"):  # the counts are those of a VCF
+        assert [line for line in one.splitlines() if row in line] == [line for line in said.splitlines() if row in line]
+
+
+def test_draws_follow_the_probabilities(folder, files, tmp_path):
+    how = ("--model", folder / "panel.ivae", "--add-loci")
+    run("impute", folder / "chip.vcf.gz", *how, "--draws", 30, "-o", tmp_path / "o.vcf")
+    whole = lines_of(tmp_path / "o.vcf")
+    draws = np.array([calls_of(lines_of(tmp_path / f"o.draw{n}.vcf")) for n in range(1, 31)])
+    dosages = np.array([[float(cell.split(":")[2]) for cell in line[9:]] for line in whole]).T
+    certain = (dosages == 0) | (dosages == 2)
+    assert (draws[:, certain] == dosages[certain]).all()
+    assert abs(draws.mean() - dosages.mean()) < 0.02
+    assert (draws.std(0)[np.abs(dosages - 0.5) < 0.2] > 0).mean() > 0.9
+    # A region draws what the whole does, and no two loci draw alike
+    region = f"1:{files.pos[40]}-{files.pos[80]}"
+    run("impute", folder / "chip.vcf.gz", *how, "--draws", 1, "--region", region, "-o", tmp_path / "r.vcf")
+    assert lines_of(tmp_path / "r.draw1.vcf") == lines_of(tmp_path / "o.draw1.vcf")[40:81]
+
+
+def test_a_report_is_written_beside_the_output(folder, tmp_path):
+    how = ("--model", folder / "panel.ivae", "--add-loci", "--report", "auto")
+    for name in ("a", "b"):
+        run("impute", folder / "chip.vcf.gz", *how, "-o", tmp_path / f"{name}.vcf")
+    page = (tmp_path / "a.report.html").read_text(encoding="utf-8")
+    assert page.replace("a.vcf", "b.vcf") == (tmp_path / "b.report.html").read_text(encoding="utf-8")
+    for words in ("<b>90</b> loci added", "of 120 that it has", "MAF 0.05 to 0.5", "panel.ivae: 30 samples"):
+        assert words in page
+    assert "exists" in run("impute", folder / "chip.vcf.gz", *how, "-o", tmp_path / "c.vcf", "--report",
+                           tmp_path / "a.report.html", code=2)  # fmt: skip
+
+
+@pytest.fixture
+def small_windows(monkeypatch):
+    """Of five typed loci each."""
+    from imputevae_cli.panels import cut_windows
+
+    monkeypatch.setattr(cut_windows, "CORE_TYPED", 5)
+    monkeypatch.setattr(cut_windows, "HALO_TYPED", 4)
+
+
+def test_a_stopped_run_goes_on_with_its_windows(folder, tmp_path, small_windows, monkeypatch):
+    from imputevae_cli.panels import imputation
+    from imputevae_cli.runtime.stopping import Stopped
+
+    how = ("impute", folder / "chip.vcf.gz", "--model", folder / "panel.ivae", "--add-loci", "--phased")
+    run(*how, "-o", tmp_path / "whole.vcf")
+    fill, filled = imputation.fill_window, []
+
+    def stopped_at_the_third(*arguments):
+        if len(filled) == 2:
+            raise Stopped(signal.SIGTERM)
+        filled.append(1)
+        return fill(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(imputation, "fill_window", stopped_at_the_third)
+        assert "run again with --resume" in run(*how, "-o", tmp_path / "o.vcf", code=75)
+    assert len(list((tmp_path / "o.vcf.ckpt").glob("window-*.npz"))) == 2
+    assert not (tmp_path / "o.vcf").exists()
+    assert "--resume to go on" in run(*how, "-o", tmp_path / "o.vcf", code=2)
+    other = ("--seed", 2, "--resume", "-o", tmp_path / "o.vcf")
+    assert "io.seed was 1, is 2" in run(*how, *other, code=4)
+    said = run(*how, "-o", tmp_path / "o.vcf", "--resume")
+    assert "going on with the run that was stopped" in said
+    assert lines_of(tmp_path / "o.vcf") == lines_of(tmp_path / "whole.vcf")
+    assert not (tmp_path / "o.vcf.ckpt").exists()
+    assert "nothing left to do" in run(*how, "-o", tmp_path / "o.vcf", "--resume")
+
+
+def test_windows_are_filled_once_for_many_outputs(folder, tmp_path, small_windows, monkeypatch):
+    from imputevae_cli.panels import imputation
+
+    fill = imputation.fill_window
+
+    def noted(*arguments):
+        with open(tmp_path / "filled", "a") as file:
+            file.write("x")
+        return fill(*arguments)
+
+    monkeypatch.setattr(imputation, "fill_window", noted)
+    how = ("impute", folder / "chip.vcf.gz", "--model", folder / "panel.ivae", "--add-loci")
+    run(*how, "-o", tmp_path / "one.vcf")
+    once = len((tmp_path / "filled").read_text())
+    run(*how, "-o", tmp_path / "o.vcf", "-o", tmp_path / "o.phy", "--draws", 1)
+    assert once > 2
+    assert len((tmp_path / "filled").read_text()) == 2 * once
+
+
 def test_samples_that_the_panel_has_too_are_said(folder, files, tmp_path):
     chip = write(tmp_path / "chip.vcf", files.chip().replace("\tt0\t", "\tp0\t"))
     said = run("impute", chip, "--model", folder / "panel.ivae", "--add-loci", "-o", tmp_path / "o.vcf")
-    assert "samples that are in the panel too, by name, and are copied from themselves: 1" in said
+    assert "1 sample is in the panel too, by name, and copied from there" in said
 
 
 def test_a_dry_run_writes_nothing(folder, tmp_path):
@@ -243,19 +345,20 @@ def test_evaluate_compares_hidden_loci(folder, files, tmp_path):
         (("--panel", "panel.vcf.gz", "--model", "panel.ivae"), 2, "not both"),
         (("--model", "panel.ivae"), 4, "is a packed reference panel, which serves `--add-loci` alone"),
         (("--model", "plain.ivae", "--add-loci"), 4, "is no packed reference panel; make one"),
+        (("--panel", "plain.ivae"), 4, "is no packed reference panel; make one"),
         (("--model", "none.ivae", "--add-loci"), 4, "there is no such panel"),
         (("--panel", "none.vcf.gz"), 3, "no such file"),
-        (("--panel", "panel.vcf.gz", "--draws", "2"), 2, "--draws has no meaning"),
-        (("--panel", "panel.vcf.gz", "-o", "out.bed"), 2, "loci are added to one VCF"),
+        (("--panel", "panel.vcf.gz", "--latent", "l.tsv"), 2, "--latent has no meaning"),
+        (("--panel", "panel.vcf.gz", "--draws", "2", "-o", "out.bed"), 2, "--draws writes VCF or BCF"),
         (("--panel", "panel.vcf.gz", "--call", "best"), 2, "give map"),
-        (("--panel", "haploid.vcf"), 3, "no record can be part of a panel of diploids"),
+        (("--panel", "triploid.vcf"), 3, "no record can be part of a panel (120 calls of three"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_one_line(arguments, code, message, folder, checkpoint, tmp_path):
     shutil.copy(checkpoint, tmp_path / "plain.ivae")
     for name in ("panel.vcf.gz", "panel.ivae", "chip.vcf.gz"):
         shutil.copy(folder / name, tmp_path / name)
-    write(tmp_path / "haploid.vcf", panel_files.make().panel().replace("|1", "").replace("|0", ""))
+    write(tmp_path / "triploid.vcf", panel_files.make().panel().replace("|1", "|1|1").replace("|0", "|0|1"))
     output = () if "-o" in arguments else ("-o", "out.vcf")
     done = imputevae("impute", "chip.vcf.gz", *arguments, *output, cwd=tmp_path)
     said = done.stderr.decode()
@@ -265,14 +368,66 @@ def test_what_cannot_be_is_one_line(arguments, code, message, folder, checkpoint
     assert not (tmp_path / "out.vcf").exists()
 
 
-def test_haploid_and_unsorted_targets_are_refused(folder, files, tmp_path):
+def test_unsorted_and_polyploid_targets_are_refused(folder, files, tmp_path):
     how = ("--model", folder / "panel.ivae", "--add-loci", "-o", tmp_path / "o.vcf")
     text = files.chip()
-    haploid = write(tmp_path / "h.vcf", text.replace("0/0", "0").replace("1/1", "1").replace("0/1", "1"))
-    assert "calls that are not diploid" in run("impute", haploid, *how, code=3)
+    tetraploid = write(
+        tmp_path / "t.vcf", text.replace("0/0", "0/0/0/0").replace("1/1", "1/1/1/1").replace("0/1", "0/0/1/1")
+    )
+    assert "fill them without a panel" in run("impute", tetraploid, *how, code=3)
     header, first, *rest = text.partition("\n1\t")[::2][0], *text.partition("\n1\t")[2].split("\n1\t")
     unsorted = "\n1\t".join([header, rest[-1].rstrip("\n"), first, *rest[:-1]]) + "\n"
     assert "is not sorted" in run("impute", write(tmp_path / "u.vcf", unsorted), *how, code=3)
+
+
+def haploid(text: str, males) -> str:
+    """The same with the first allele alone of some samples, by number."""
+    lines = []
+    for line in text.splitlines(keepends=True):
+        if not line.startswith("#"):
+            fields = line.rstrip("\n").split("\t")
+            fields[9:] = [cell[0] if i in males else cell for i, cell in enumerate(fields[9:])]
+            line = "\t".join(fields) + "\n"
+        lines.append(line)
+    return "".join(lines)
+
+
+@pytest.mark.parametrize("males", [{1, 3, 5}, set(range(6))])
+def test_haploid_samples_are_filled_with_one_allele(folder, files, tmp_path, males):
+    """As on a chromosome X; where all are haploid too. Each is a haplotype of the panel's kind."""
+    true = files.targets.copy()
+    for i in males:
+        true[i] = 2 * files.haplotypes[2 * i + 1]  # a haplotype that the panel holds
+    lines = [
+        record(
+            [("0/0", "0/1", "1/1")[c] for c in true[:, j]], pos=int(files.pos[j]), ref=files.ref[j], alt=files.alt[j]
+        )
+        for j in files.typed.tolist()
+    ]
+    chip = write(tmp_path / "chip.vcf", haploid(vcf(*lines, samples=files.samples), males))
+    run("impute", chip, "--model", folder / "panel.ivae", "--add-loci", "-o", tmp_path / "o.vcf")
+    found = lines_of(tmp_path / "o.vcf")
+    assert len(found) == 120
+    for line, expected in zip(found, true.T.tolist(), strict=True):
+        for i in males:
+            gt, gp, ds, _ = line[9 + i].split(":")
+            assert gt in "01"
+            assert len(gp.split(",")) == 2
+            assert 0 <= float(ds) <= 1
+            assert abs(float(ds) - expected[i] / 2) < 0.5 or expected[i] not in (0, 2)
+    alleles = np.array([[int(line[9 + i][0]) for line in found] for i in sorted(males)])
+    assert (alleles == true[sorted(males)] // 2).mean() > 0.95
+
+
+def test_a_panel_may_hold_haploid_samples(folder, files, tmp_path):
+    """Each counts as a homozygote; here they are the first haplotypes of half of the samples."""
+    panel = write(tmp_path / "p.vcf", haploid(files.panel(), set(range(0, 30, 2))))
+    run("train", panel, "--as-panel", "-o", tmp_path / "p.ivae")
+    run("impute", folder / "chip.vcf.gz", "--model", tmp_path / "p.ivae", "--add-loci", "-o", tmp_path / "o.vcf")
+    lines = lines_of(tmp_path / "o.vcf")
+    assert len(lines) == 120
+    added = np.setdiff1d(np.arange(120), files.typed)
+    assert (calls_of(lines) == files.targets)[:, added].mean() > 0.9
 
 
 def test_a_panel_that_is_phased_in_parts_is_refused(tmp_path):
@@ -357,3 +512,14 @@ def test_uncertain_calls_are_read_with_their_likelihoods(folder, files, tmp_path
     assert len(hidden) >= 15
     assert np.mean([calls[i, j] == 1 for i, j in hidden]) > 0.6
     assert (calls == files.targets).mean() > 0.93
+
+
+def test_records_that_no_sample_has_a_call_at_are_filled_and_not_doubled(folder, files, tmp_path):
+    places = files.typed[[3, 9]].tolist()
+    missing = {(sample, place) for sample in range(len(files.targets)) for place in places}
+    write(tmp_path / "chip.vcf", files.chip(missing=missing), "vcf")
+    out = tmp_path / "out.vcf"
+    run("impute", tmp_path / "chip.vcf", "--model", folder / "panel.ivae", "--add-loci", "-o", out)
+    lines = lines_of(out)
+    assert [int(line[1]) for line in lines] == files.pos.tolist()
+    assert (calls_of(lines) >= 0).all()

@@ -129,6 +129,21 @@ def test_a_locus_and_its_mirror_each_find_their_own():
     assert not aligned.swapped.any()
 
 
+def test_bases_in_lower_case_are_the_same():
+    aligned = align_loci(matrix([[0, 2]], ("1", 10, "a", "g"), ("2", 30, "ga", "g")), MODEL, 2, "m")
+    assert aligned.model_index.tolist() == [0, 3]
+    assert aligned.swapped.tolist() == [False, True]
+
+
+def test_loci_without_a_call_hide_neither_the_very_same_loci_nor_a_model_that_fits():
+    twice = [("1", 5, "A", "G"), ("1", 5, "A", "G"), ("1", 5, "A", "T")]
+    aligned = align_loci(matrix([[0, -1, 1, 2]], twice[0], ("1", 5, "A", "C"), *twice[1:]), TWICE, 2, "m")
+    assert aligned.calls.tolist() == [[0, 1, 2]]
+    assert aligned.genotypes.source.passed_through["not in the model"] == 1
+    strange = [("3", i, "A", "G") for i in range(5)]
+    assert align_loci(matrix([[0, *[-1] * 5]], ("1", 10, "A", "G"), *strange), MODEL, 2, "m").n_unknown == 5
+
+
 def test_unknown_loci_pass_through_counted():
     genotypes = matrix([[0, 1, 2]], ("1", 10, "A", "G"), ("1", 20, "C", "A"), ("2", 10, "A", "G"))
     aligned = align_loci(genotypes, MODEL, 2, "m")

@@ -36,6 +36,8 @@ def test_samples_that_are_missing_are_unknown_with_a_warning(tmp_path, caplog):
         ("a\t\n", "line 1 is not"),
         ("# nothing\n\n", "names no sample"),
         (b"a\t\xe9\n", "not UTF-8"),
+        (b"PK\3\4\x14\0", "a spreadsheet or compressed"),
+        (b"\x1f\x8b\x08\0", "a spreadsheet or compressed"),
     ],
 )
 def test_malformed(tmp_path, text, message):
@@ -70,11 +72,15 @@ def test_blanks_around_names_are_matched_as_they_are_then_without(tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("a\tnorth\tg1\nb\tsouth\tg2\n", "the third column of 2 lines is not used"),
-        ("a north g1\nb south g2\n", "the third column of 2 lines is not used"),
-        ("a,north\nb,south\n", "parted by commas"),
-        ("a, north\nb, south\n", "parted by commas"),
-        ('"a","north"\n"b","south"\n', "parted by commas"),
+        ("a\tnorth\tg1\nb\tsouth\tg2\n", "columns after the second, which 2 lines have, are not used"),
+        ("a north g1\nb south g2\n", "columns after the second, which 2 lines have, are not used"),
+        ("a,north\nb,south\n", "separated by commas"),
+        ("a, north\nb, south\n", "separated by commas"),
+        ('"a","north"\n"b","south"\n', "separated by commas"),
+        ("a;north\nb;south\n", "separated by semicolons"),
+        ('"a"\t"north"\n"b"\t"south"\n', ""),
+        ('"sample"\t"pop"\n"a"\t"north"\n"b"\t"south"\n', "first line names the columns"),
+        ("a\tnorth\t1.5\t2\tnote\nb\tsouth\t1\t2\n", "columns after the second, which 2 lines have, are not used"),
         ("sample\tpop\na\tnorth\nb\tsouth\n", "first line names the columns (sample, pop)"),
         ("SampleID,Population,Group\na,north,x\nb,south,x\n", "first line names the columns (SampleID, Population)"),
         ("\ufeffind pop\na north\nb south\n", "first line names the columns (ind, pop)"),
@@ -90,6 +96,11 @@ def test_other_tools_popmaps(tmp_path, caplog, text, said):
 
 def test_a_sample_may_be_named_sample(tmp_path):
     assert read(tmp_path, "sample pop\na north\n").align(["a", "sample"], "f.vcf").tolist() == ["north", "pop"]
+
+
+def test_quotes_that_are_part_of_a_name_are_kept(tmp_path):
+    popmap = read(tmp_path, '"a"\tnorth\na\tsouth\n')
+    assert popmap.align(['"a"', "a"], "f.vcf").tolist() == ["north", "south"]
 
 
 def test_commas_within_names_part_nothing(tmp_path):

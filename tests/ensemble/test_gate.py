@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from imputevae_cli.ensemble.gate import Gate
-from imputevae_cli.ensemble.mixture import Prior
+from imputevae_cli.ensemble.mixture import HET_FEATURES, RARE_FEATURES, Prior
 from imputevae_cli.errors import CheckpointError
 
 
@@ -125,6 +125,17 @@ def test_a_bias_of_heterozygotes_mends_what_no_weight_or_temperature_can():
     assert promised == pytest.approx((truth[rare == 1] == 1).sum(), rel=0.06)
 
 
+def test_an_allele_that_was_seen_once_is_a_case_of_its_own():
+    """A third of its heterozygotes are promised that come true; of alleles that were seen twice, all."""
+    rng = np.random.default_rng(6)
+    copies = rng.integers(1, 5, 12_000)
+    truth = (rng.random(12_000) < np.where(copies == 1, 0.12, 0.04)).astype(int)
+    part, features = {"good": np.tile(np.log([0.95, 0.04, 0.01]), (12_000, 1))}, around(1 / (1 + copies))
+    promised = Gate.fit(part, truth, features).mix(part, features)[:, 1]
+    for seen in (1, 2, 4):
+        assert promised[copies == seen].mean() == pytest.approx(truth[copies == seen].mean(), abs=0.01)
+
+
 @pytest.mark.parametrize("is_inbred", [True, False])
 def test_inbreeding_moves_heterozygotes_where_it_tells_of_them(is_inbred):
     """One part gives each sample the same chance of a heterozygote; half of the samples have five times fewer."""
@@ -136,7 +147,7 @@ def test_inbreeding_moves_heterozygotes_where_it_tells_of_them(is_inbred):
     features = np.column_stack([np.zeros((8000, 2)), np.where(outbred, 0.0, np.log(0.2))])
     gate = Gate.fit(part, truth, features)
     promised = gate.mix(part, features)[:, 1]
-    assert len(gate.parameters["het"]) == (4 if is_inbred else 1)
+    assert len(gate.parameters["het"]) == (HET_FEATURES if is_inbred else RARE_FEATURES)
     expected = truth_of[:, 1]
     assert [promised[outbred == here].mean() for here in (0, 1)] == pytest.approx(expected, abs=0.015)
 

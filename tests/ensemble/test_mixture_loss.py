@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from imputevae_cli.ensemble.mixture import HET_FEATURES, Cells, Prior, _penalised_loss
+from imputevae_cli.ensemble.mixture import HET_FEATURES, RARE_FEATURES, Cells, Prior, _penalised_loss
 
 N_CELLS, N_UNITS = 40, 5
 PRIOR = Prior(scores={"a": 0.4, "b": -1.0}, sharpness=0.3, score=0.7, temperature=0.2, het=0.6, network=0.4)
@@ -29,7 +29,7 @@ def parameters_of(rng, n_het, is_networked):
 
 
 @pytest.mark.parametrize("is_networked", [False, True])
-@pytest.mark.parametrize("n_het", [0, 1, HET_FEATURES])
+@pytest.mark.parametrize("n_het", [0, RARE_FEATURES, HET_FEATURES])
 @pytest.mark.parametrize("is_certain", [True, False])
 @pytest.mark.parametrize("n_classes", [2, 3, 5])
 def test_loss_and_gradient_are_those_of_torch(n_classes, is_certain, n_het, is_networked):

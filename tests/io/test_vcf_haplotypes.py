@@ -5,7 +5,7 @@ import pytest
 from vcf_maker import HEADER, record, vcf, write
 
 from imputevae_cli.errors import InputError
-from imputevae_cli.io.vcf_haplotypes import NO_DIPLOID, SEVERAL_ALT, HaplotypeFile
+from imputevae_cli.io.vcf_haplotypes import POLYPLOID_CALLS, REPEATED, SEVERAL_ALT, HaplotypeFile
 from imputevae_cli.io.vcf_reader import NO_ALT
 
 
@@ -31,12 +31,25 @@ def test_a_call_may_begin_with_its_phase(tmp_path):
 
 
 def test_what_cannot_be_part_of_a_panel_is_counted(tmp_path):
-    lines = record("0|0 0|1 1|1", pos=1), record("0|0 0|2 1|1", pos=2, alt="G,T"), record("0 1 0|1", pos=3)
+    lines = record("0|0 0|1 1|1", pos=1), record("0|0 0|2 1|1", pos=2, alt="G,T"), record("0|0|1 0|1 0|1", pos=3)
     file = opened(tmp_path, vcf(*lines, record("0|0 0|0 0|0", pos=4, alt=".")))
     blocks = list(file.blocks())
     assert [block.pos.tolist() for block in blocks] == [[1]]
-    assert {reason: n for reason, n in file.left_out.items() if n} == {SEVERAL_ALT: 1, NO_DIPLOID: 1, NO_ALT: 1}
+    assert {reason: n for reason, n in file.left_out.items() if n} == {SEVERAL_ALT: 1, POLYPLOID_CALLS: 1, NO_ALT: 1}
     assert len(list(file.blocks())) == 1  # a second walk
+
+
+def test_a_haploid_call_has_its_allele_twice(tmp_path):
+    (block,) = opened(tmp_path, vcf(record("0 1 .", pos=1), record("1 0|1 .", pos=2))).blocks()
+    assert block.alleles.tolist() == [[0, 0, 1, 1, -1, -1], [1, 1, 0, 1, -1, -1]]
+
+
+def test_a_repeated_locus_is_read_once(tmp_path):
+    lines = [record("0|0 0|1 1|1", pos=pos, ref="A", alt=alt) for pos, alt in ((1, "G"), (1, "T"), (1, "G"), (2, "G"))]
+    file = opened(tmp_path, vcf(*lines))
+    assert [(pos, alt) for block in file.blocks() for pos, alt in zip(block.pos, block.alt, strict=True)] == [
+        (1, "G"), (1, "T"), (2, "G")]  # fmt: skip
+    assert file.left_out[REPEATED] == 1
 
 
 def test_samples_and_regions_are_chosen(tmp_path):

@@ -248,6 +248,26 @@ def test_loci_without_a_call_among_the_kept_samples_pass(tmp_path):
     assert read_vcf(genotypes.source.path, samples=["a", "b"]).source.passed_through == {"no call": 1}
 
 
+def test_what_a_model_fills_may_lack_any_call_at_a_record(tmp_path):
+    records = record("./. ./. ./.", pos=5), record(". . .", "MT", 3), record("0 1 .", "MT", 4)
+    genotypes = read(tmp_path, TWO, *records, to_fit=False)
+    assert genotypes.loci.pos.tolist() == [1, 2, 5, 3, 4]
+    assert (genotypes.calls[:, 2:4] == -1).all()
+    assert genotypes.haploid.block(0, 5).any(axis=0).tolist() == [False, False, False, True, True]
+    assert genotypes.source.passed_through == {}
+    one = read(tmp_path, TWO, *records, samples=("a", "b", "c"), to_fit=False).source.path
+    assert read_vcf(one, samples=["a"], to_fit=False).calls.tolist() == [[0, -1, -1, -1, 0]]
+    with pytest.raises(InputError, match="every call is missing"):
+        read(tmp_path, record("./. ./. ./.", pos=5), to_fit=False)
+
+
+def test_records_without_a_call_are_of_the_ploidy_of_a_polyploid_file(tmp_path):
+    records = record("0/0/0/1 0/0/1/1 .", pos=1), record(". . .", pos=2), record(". . .", pos=3, alt="G,T")
+    genotypes = read(tmp_path, *records, to_fit=False)
+    assert (genotypes.ploidy, genotypes.loci.pos.tolist()) == (4, [1, 2])
+    assert list(genotypes.source.passed_through.values()) == [1]
+
+
 def test_names_beyond_ascii_and_carriage_returns(tmp_path):
     path = write(tmp_path / "crlf.vcf", vcf(TWO, samples=("ä", "β", "c")).replace("\n", "\r\n"))
     genotypes = read_vcf(path)

@@ -96,6 +96,33 @@ def test_frequencies_tell_no_strand_where_all_loci_that_can_tell_are_of_the_pane
 
 
 def test_a_panel_of_other_loci_is_refused(tmp_path):
+    targets = targets_of(tmp_path, [(10, "A", "G"), (20, "A", "G")])
     store = panel_of(tmp_path, [(10, "A", "G")], chrom="7")
-    with pytest.raises(CheckpointError, match=r"has none of the 2 loci of .*the panel's chromosomes are 7"):
-        match_panel(targets_of(tmp_path, [(10, "A", "G"), (20, "A", "G")]), store)
+    with pytest.raises(CheckpointError, match=r"none of the chromosomes of .*\(1; the panel's are 7\).*rename"):
+        match_panel(targets, store)
+    store = panel_of(tmp_path, [(11, "A", "G")])
+    with pytest.raises(CheckpointError, match=r"has none of the 2 loci of .*the same reference genome"):
+        match_panel(targets, store)
+
+
+def test_what_the_panel_lacks_is_said(tmp_path):
+    store = panel_of(tmp_path, [(10, "A", "G"), (20, "A", "G"), (30, "A", "C")])
+    targets = targets_of(tmp_path, [(10, "A", "G"), (11, "A", "G"), (12, "A", "G"), (20, "A", "C"), (30, "A", "C")])
+    match = match_panel(targets, store)
+    assert "2 at positions that the panel lacks, 1 with other alleles there" in " ".join(match.lines(targets.loci))
+    assert "the others" not in " ".join(match_panel(targets.at_loci(match.typed), store).lines(targets.loci))
+
+
+@pytest.mark.parametrize("n_shared", [1, 3])
+def test_few_shared_loci_are_a_warning(tmp_path, n_shared):
+    store = panel_of(tmp_path, [(10 * i, "A", "G") for i in range(1, n_shared + 1)])
+    targets = targets_of(tmp_path, [(10 * i, "A", "G") for i in range(1, 6)])
+    warnings = " ".join(match_panel(targets, store).warnings(targets.loci))
+    assert (f"only {n_shared} of 5 loci" in warnings) == (n_shared < 2.5)
+
+
+def test_alleles_may_be_in_lower_case(tmp_path):
+    store = panel_of(tmp_path, [(10, "A", "G"), (20, "C", "T")])
+    match = match_panel(targets_of(tmp_path, [(10, "a", "g"), (20, "t", "c")]), store)
+    assert match.place.tolist() == [0, 1]
+    assert match.exchanged.tolist() == [False, True]

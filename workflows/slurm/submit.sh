@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Submit the imputation of a cohort to SLURM: train, then an array with a task for each shard, then concat.
-# Usage: COHORT=cohort.vcf.gz OUT=results [POPMAP=...] [RECORDS_PER_SHARD=20000] submit.sh [more options of sbatch]
+# Usage: COHORT=cohort.vcf.gz OUT=results [PANEL=...] [POPMAP=...] [RECORDS_PER_SHARD=20000] submit.sh [more options of sbatch]
 # What is done is not done again: the same command takes a run up that failed.
 set -euo pipefail
 

@@ -140,9 +140,10 @@ def by_trial(trial: Trial, schedule: Schedule, stages: Stages, settings: Copying
     if trial.hidden.sum() < rules.least_hidden:
         return schedule
     race = _Race(trial, schedule, stages, settings or CopyingSettings())
+    may_be_short = _try_without_cooling(race, rules)
     for change in _changes(trial, rules):
         race.try_out(replace(race.best, **change))
-    _try_lengths(race, rules.least_core, trial.longest)
+    _try_lengths(race, rules.least_core if may_be_short else race.best.core, trial.longest)
     if race.best.cooling is None and not trial.inbred and race.outcome.rate <= rules.sparse:
         race.try_out(replace(race.best, donors=rules.more_donors * race.best.donors))
     return for_sparse_loci(race.best, race.outcome.rate, trial.inbred, rules)
@@ -173,27 +174,45 @@ class _Race:
         self._runs += 1
         return self._stages.run_together(name, run, Outcome.state, Outcome.of)
 
-    def try_out(self, schedule: Schedule) -> bool:
-        """Run another schedule, and keep it if it is better by so many standard errors; whether it is."""
+    def try_out(self, schedule: Schedule) -> float:
+        """Run another schedule, and keep it if it is better by enough standard errors; by how many it is."""
         schedule = overlaid(schedule, self._settings)
         if schedule == self.best:
-            return False
+            return 0.0
         outcome = self._run(schedule, self.outcome)
         gain = self.outcome.gain_of(outcome)  # of the same calls, so that most differences are 0
-        is_better = bool(gain.sum() > self._trial.rules.trial.standard_errors * np.sqrt(np.square(gain).sum()))
-        if is_better:
+        better_by = float(gain.sum() / np.sqrt(max(np.square(gain).sum(), 1)))
+        if better_by > self._trial.rules.trial.standard_errors:
             self.best, self.outcome = schedule, outcome
-        return is_better
+        return better_by
+
+    def improves(self, schedule: Schedule) -> bool:
+        """As `try_out`; whether it is kept."""
+        before = self.best
+        self.try_out(schedule)
+        return self.best is not before
+
+
+def _try_without_cooling(race: _Race, rules: TrialRules) -> bool:
+    """Try chains without cooling: whether what is copied may be so short that other schedules for that are of use.
+
+    Where rates have to be held down it is long: then neither a warm start nor shorter windows were ever better.
+    """
+    plain = replace(race.best, cooling=None, iterations=rules.plain_iterations, burn_in=rules.plain_burn_in)
+    if race.try_out(plain) <= -rules.standard_errors:
+        return False
+    race.try_out(replace(race.best, cooling=None, start_rate=rules.warm_start_rate, refresh=1))
+    return True
 
 
 def _try_lengths(race: _Race, least: int, longest: int) -> None:
     """Quarter the windows, halve them as long as that is better, or else double them once.
 
-    A half alone often changes little where a quarter is better still. longest: loci of the longest stretch, on which
-    windows of more do not differ.
+    A half alone often changes little where a quarter is better still. least: loci of a window that is not halved.
+    longest: loci of the longest stretch, on which windows of more do not differ.
     """
-    shorter = 2 * least < race.best.core < 4 * longest and race.try_out(_resized(race.best, 0.25))
-    while least < race.best.core < 2 * longest and race.try_out(_resized(race.best, 0.5)):
+    shorter = 2 * least < race.best.core < 4 * longest and race.improves(_resized(race.best, 0.25))
+    while least < race.best.core < 2 * longest and race.improves(_resized(race.best, 0.5)):
         shorter = True
     if not shorter and race.best.core < longest:
         race.try_out(_resized(race.best, 2.0))
@@ -210,12 +229,11 @@ def _resized(schedule: Schedule, factor: float) -> Schedule:
 
 
 def _changes(trial: Trial, rules: TrialRules) -> list[dict]:
-    """What the trial tries, one after the other, on top of what it has kept; lengths of windows come after."""
-    plain = [{"cooling": None, "iterations": rules.plain_iterations, "burn_in": rules.plain_burn_in}]
-    warm = [{"cooling": None, "start_rate": rules.warm_start_rate, "refresh": 1}]
+    """What the trial tries, one after the other, on top of what it has kept; cooling comes before, and lengths of
+    windows after."""
     related = [{"relatedness": True}] if trial.inputs.similarity is not None else []
     floors = [{"rate_floor": floor, "cooling": None} for floor in rules.rate_floors] if trial.inbred else []
-    return [*plain, *warm, *related, *floors, {"error": rules.least_error}]
+    return [*related, *floors, {"error": rules.least_error}]
 
 
 def for_sparse_loci(schedule: Schedule, rate: float, inbred: bool, rules: TrialRules) -> Schedule:

@@ -58,86 +58,87 @@ def facing_sum(total: np.float32, call: int, alt: bool) -> np.float32:
 
 
 @inner
-def backward_past(b: np.ndarray, t: int, rho: np.float32) -> None:
-    """b[t - 1] <- the backward weights before a call that says nothing."""
+def backward_past(w: np.ndarray, rho: np.float32) -> None:
+    """w float32 (2, K) <- the backward weights before a call that says nothing, from those after it."""
     keep = F(1) - rho
-    for k in range(b.shape[2]):
-        b[t - 1, 0, k] = keep * b[t, 0, k] + rho
-        b[t - 1, 1, k] = keep * b[t, 1, k] + rho
+    for k in range(w.shape[1]):
+        w[0, k] = keep * w[0, k] + rho
+        w[1, k] = keep * w[1, k] + rho
 
 
 @inner
-def part_backward(b: np.ndarray, t: int, joined: bool) -> None:
-    """b[t] at the last locus of two paths before one (joined: False), or of one before two (joined: True).
+def backward_known(
+    theta: np.ndarray, t: int, error: float, alt0: bool, alt1: bool, rho: np.float32, pi: np.ndarray, w: np.ndarray
+) -> tuple[np.float32, np.float32]:
+    """w float32 (2, K) <- the backward weights before a call of known alleles, from those after it; R of both."""
+    span = F(1.0 - 2.0 * error) * BYTE
+    base0, slope0 = line(alt0, error, span)
+    base1, slope1 = line(alt1, error, span)
+    s0 = s1 = F(0)
+    for k in range(theta.shape[1]):
+        th = F(theta[t, k])
+        s0 += pi[k] * (base0 + slope0 * th) * w[0, k]
+        s1 += pi[k] * (base1 + slope1 * th) * w[1, k]
+    s0 = max(s0, TINY)
+    s1 = max(s1, TINY)
+    q0 = (F(1) - rho) / s0
+    q1 = (F(1) - rho) / s1
+    base0, slope0, base1, slope1 = base0 * q0, slope0 * q0, base1 * q1, slope1 * q1
+    for k in range(theta.shape[1]):
+        th = F(theta[t, k])
+        w[0, k] = (base0 + slope0 * th) * w[0, k] + rho
+        w[1, k] = (base1 + slope1 * th) * w[1, k] + rho
+    return s0, s1
+
+
+@inner
+def part_backward(w: np.ndarray, joined: bool) -> None:
+    """w at the last locus of two paths before one (joined: False), or of one before two (joined: True).
 
     The one path goes on as either of the two, which are alike before their phase is drawn."""
-    for k in range(b.shape[2]):
+    for k in range(w.shape[1]):
         if joined:
-            b[t, 0, k] = F(0.5) * (b[t, 0, k] + b[t, 1, k])
-        b[t, 1, k] = F(1)
+            w[0, k] = F(0.5) * (w[0, k] + w[1, k])
+        w[1, k] = F(1)
 
 
 @inner
 def backward(
     calls: np.ndarray, one: np.ndarray, top: int, first: int, theta: np.ndarray, alleles: np.ndarray,
-    switch: np.ndarray, error: float, skip_hets: bool, pi: np.ndarray, b: np.ndarray, sums: np.ndarray,
-    work: np.ndarray,
+    switch: np.ndarray, error: float, skip_hets: bool, pi: np.ndarray, b: np.ndarray, sums: np.ndarray, w: np.ndarray,
 ) -> None:  # fmt: skip
     """b float32 (T, 2, K) and sums float32 (T, 2) of a sample; the last T entries of each array are one window.
 
     calls int8 (T,), -1 missing; one bool (T,): whether it follows one path; top: the call of ALT alone, 1 haploid, 2
     diploid; alleles uint8 (T,): the first haplotype's allele in the phase so far; sums[t, h] = R, and at a heterozygous
-    call sum_k pi theta b, the chance of ALT, whatever the allele.
+    call sum_k pi theta b, the chance of ALT, whatever the allele. w float32 (2, K): the weights that are updated, apart
+    from `b`, since the compiler makes no vectors of a loop that reads one row of an array and writes another.
     """
-    n_loci, n_donors = theta.shape
-    span = F(1.0 - 2.0 * error) * BYTE
-    e0, e1 = work[0], work[1]
-    for k in range(n_donors):
-        b[n_loci - 1, 0, k] = F(1)
-        b[n_loci - 1, 1, k] = F(1)
-    for t in range(n_loci - 1, 0, -1):
+    for k in range(pi.shape[0]):
+        w[0, k] = F(1)
+        w[1, k] = F(1)
+    for t in range(theta.shape[0] - 1, -1, -1):
+        for k in range(pi.shape[0]):
+            b[t, 0, k] = w[0, k]
+            b[t, 1, k] = w[1, k]
         call = calls[first + t]
         rho = switch[first + t]
-        keep = F(1) - rho
         if one[t]:
+            sums[t, 0] = F(1)
             if call == 0 or call == top:
-                backward_one(theta, t, error, call == top, rho, pi, b, sums, work)
+                sums[t, 0] = backward_one(theta, t, error, call == top, rho, pi, w)
             else:
-                sums[t, 0] = F(1)
-                backward_past_one(b, t, rho)
-            if not one[t - 1]:
-                part_backward(b, t - 1, False)
-            continue
-        if call < 0 or (call == 1 and skip_hets):
+                backward_past_one(w, rho)
+        elif call < 0 or (call == 1 and skip_hets):
             sums[t, 0] = sums[t, 1] = F(1) if call < 0 else F(0.5)
-            backward_past(b, t, rho)
-            if one[t - 1]:
-                part_backward(b, t - 1, True)
-            continue
-        alt0, alt1 = alleles_of(call, alleles[first + t] >= 128)
-        base0, slope0 = line(alt0, error, span)
-        base1, slope1 = line(alt1, error, span)
-        s0 = F(0)
-        s1 = F(0)
-        for k in range(n_donors):
-            th = F(theta[t, k])
-            x0 = (base0 + slope0 * th) * b[t, 0, k]
-            x1 = (base1 + slope1 * th) * b[t, 1, k]
-            e0[k] = x0
-            e1[k] = x1
-            s0 += pi[k] * x0
-            s1 += pi[k] * x1
-        s0 = max(s0, TINY)
-        s1 = max(s1, TINY)
-        sums[t, 0] = facing_sum(s0, call, alt0)
-        sums[t, 1] = facing_sum(s1, call, alt1)
-        q0 = keep / s0
-        q1 = keep / s1
-        for k in range(n_donors):
-            b[t - 1, 0, k] = e0[k] * q0 + rho
-            b[t - 1, 1, k] = e1[k] * q1 + rho
-        if one[t - 1]:
-            part_backward(b, t - 1, True)
+            backward_past(w, rho)
+        else:
+            alt0, alt1 = alleles_of(call, alleles[first + t] >= 128)
+            s0, s1 = backward_known(theta, t, error, alt0, alt1, rho, pi, w)
+            sums[t, 0] = facing_sum(s0, call, alt0)
+            sums[t, 1] = facing_sum(s1, call, alt1)
+        if t > 0 and one[t] != one[t - 1]:
+            part_backward(w, not one[t])
 
 
 @inner
@@ -184,7 +185,7 @@ def draw_phase(theta: np.ndarray, t: int, error: float, m: np.ndarray, b: np.nda
 def missing_pair(
     theta: np.ndarray, t: int, error: float, m: np.ndarray, b: np.ndarray, swap: int, work: np.ndarray
 ) -> None:
-    """work[2] <- (p0, p1, z0, z1): the chance of ALT on both haplotypes, and sum_k m b of each."""
+    """work <- (p0, p1, z0, z1): the chance of ALT on both haplotypes, and sum_k m b of each."""
     z0 = z1 = p0 = p1 = F(0)
     for k in range(theta.shape[1]):
         th = F(theta[t, k])
@@ -195,40 +196,40 @@ def missing_pair(
         p0 += x0 * th
         p1 += x1 * th
     span = F(1.0 - 2.0 * error) * BYTE
-    work[2, 0] = F(error) + span * p0 / max(z0, TINY)
-    work[2, 1] = F(error) + span * p1 / max(z1, TINY)
-    work[2, 2] = z0
-    work[2, 3] = z1
+    work[0] = F(error) + span * p0 / max(z0, TINY)
+    work[1] = F(error) + span * p1 / max(z1, TINY)
+    work[2] = z0
+    work[3] = z1
 
 
 @inner
-def advance_pair(
-    theta: np.ndarray, t: int, error: float, alt0: bool, alt1: bool, m: np.ndarray, b: np.ndarray, swap: int,
-    rho: np.float32, pi: np.ndarray, work: np.ndarray,
+def advance(
+    theta: np.ndarray, t: int, lines: tuple[np.float32, np.float32, np.float32, np.float32], m: np.ndarray,
+    b: np.ndarray, swap: int, rho: np.float32, pi: np.ndarray, work: np.ndarray,
 ) -> None:  # fmt: skip
-    """m <- the forward weights at the next locus, whose switch probability is rho; work[2, 2:4] <- sum_k m e b."""
-    span = F(1.0 - 2.0 * error) * BYTE
-    base0, slope0 = line(alt0, error, span)
-    base1, slope1 = line(alt1, error, span)
+    """m <- the forward weights at the next locus, whose switch probability is rho; work[2:4] <- sum_k m e b.
+
+    lines: (base, slope) of each haplotype's emission, one after the other.
+    """
+    base0, slope0, base1, slope1 = lines
     s0 = s1 = z0 = z1 = F(0)
-    e0, e1 = work[0], work[1]
     for k in range(theta.shape[1]):
         th = F(theta[t, k])
         x0 = (base0 + slope0 * th) * m[0, k]
         x1 = (base1 + slope1 * th) * m[1, k]
-        e0[k] = x0
-        e1[k] = x1
+        m[0, k] = x0
+        m[1, k] = x1
         s0 += x0
         s1 += x1
         z0 += x0 * b[t, swap, k]
         z1 += x1 * b[t, 1 - swap, k]
-    work[2, 2] = z0
-    work[2, 3] = z1
+    work[2] = z0
+    work[3] = z1
     q0 = (F(1) - rho) / max(s0, TINY)
     q1 = (F(1) - rho) / max(s1, TINY)
     for k in range(theta.shape[1]):
-        m[0, k] = e0[k] * q0 + rho * pi[k]
-        m[1, k] = e1[k] * q1 + rho * pi[k]
+        m[0, k] = m[0, k] * q0 + rho * pi[k]
+        m[1, k] = m[1, k] * q1 + rho * pi[k]
 
 
 @inner
@@ -257,12 +258,12 @@ def count_jumps(
 ) -> None:
     """Add the switches that both haplotypes are expected to make before a locus, of switch probability `switch`.
 
-    t: its place in the window, before whose first locus there are none. r0, r1: R of their alleles; work[2, 2:4]:
+    t: its place in the window, before whose first locus there are none. r0, r1: R of their alleles; work[2:4]:
     sum_k m e b. jumps float32, at `place` the locus's own.
     """
     if t > 0:
-        jumps[place] += min(switch * r0 / max(work[2, 2], TINY), F(1))
-        jumps[place] += min(switch * r1 / max(work[2, 3], TINY), F(1))
+        jumps[place] += min(switch * r0 / max(work[2], TINY), F(1))
+        jumps[place] += min(switch * r1 / max(work[3], TINY), F(1))
 
 
 @inner
@@ -270,7 +271,7 @@ def write_missing(
     work: np.ndarray, out0: np.ndarray, out1: np.ndarray, place: int, doses: np.ndarray, unit: int, at: int
 ) -> None:
     """Write the expected alleles of a missing call, and add its chances to row `at` of doses, where it has rows."""
-    p0, p1 = work[2, 0], work[2, 1]
+    p0, p1 = work[0], work[1]
     out0[place] = byte(p0)
     out1[place] = byte(p1)
     if doses.shape[0] > 0:
@@ -311,7 +312,7 @@ def forward(
     m: np.ndarray, work: np.ndarray, key: np.uint64, out0: np.ndarray, out1: np.ndarray, origin: int,
     jumps: np.ndarray, usage: np.ndarray, doses: np.ndarray, unit: int, at: int,
 ) -> tuple[int, int]:  # fmt: skip
-    """Draw phases left to right and write the core of a window; returns the window's frame (see `sweep`).
+    """Draw phases left to right up to the end of a window's core, and write it; returns its frame (see `sweep`).
 
     one, top: see `backward`. inbreeding float32 (T,): F where one path is followed. window: (first, core_first,
     core_stop, stop) loci. out0, out1 uint8: the new haplotypes from locus `origin` on, in the frame of the window's
@@ -322,16 +323,17 @@ def forward(
     """
     first, core_first, core_stop, stop = window[0], window[1], window[2], window[3]
     middle = (core_first + core_stop) // 2
+    span = F(1.0 - 2.0 * error) * BYTE
     swap = 0
-    flip = flip_in = flip_out = 0
+    flip = flip_in = 0
     for k in range(pi.shape[0]):
         m[0, k] = pi[k]
         m[1, k] = pi[k]
-    for t in range(stop - first):
+    for t in range(core_stop - first):  # what is drawn further right belongs to the next window
         locus = first + t
         place = locus - origin
         call = calls[locus]
-        core = core_first <= locus < core_stop
+        core = locus >= core_first
         rho_next = next_switch(switch, locus, stop)
         if locus == core_first:
             flip_in = flip
@@ -347,7 +349,7 @@ def forward(
                 write_one(known, call == top, work, out0, out1, place)
                 count_jumps(t, switch[locus], sums[t, 0], F(0), work, jumps, place)
                 if call < 0:
-                    write_missing_one(work[2, 0], inbreeding[t], doses, unit, at)
+                    write_missing_one(work[0], inbreeding[t], doses, unit, at)
                     at += 1
             continue
         if t > 0 and one[t - 1]:
@@ -366,15 +368,15 @@ def forward(
         if call == 1:
             allele, swap = draw_phase(theta, t, error, m, b, uniform(key, t))
             flip = allele ^ np.int64(alleles[locus] >= 128)
-            flip_out = flip if locus < core_stop else flip_out
         alt0, alt1 = alleles_of(call, allele == 1)
-        advance_pair(theta, t, error, alt0, alt1, m, b, swap, rho_next, pi, work)
+        lines = (*line(alt0, error, span), *line(alt1, error, span))
+        advance(theta, t, lines, m, b, swap, rho_next, pi, work)
         if core:
             write_known(alt0, alt1, out0, out1, place)
             r0 = facing_sum(sums[t, swap], call, alt0)
             r1 = facing_sum(sums[t, 1 - swap], call, alt1)
             count_jumps(t, switch[locus], r0, r1, work, jumps, place)
-    return flip_in, flip_out
+    return flip_in, flip
 
 
 @fast
@@ -402,7 +404,7 @@ def sweep(
     b = np.empty((n_loci, 2, n_donors), np.float32)
     sums = np.empty((n_loci, 2), np.float32)
     m = np.empty((2, n_donors), np.float32)
-    work = np.zeros((3, max(n_donors, 4)), np.float32)
+    work = np.zeros(4, np.float32)
     pi = np.empty(n_donors, np.float32)
     one, inbreeding = np.full(n_loci, ploidy == 1), np.ones(n_loci, np.float32)
     for n in range(samples[0], samples[1]):
@@ -414,7 +416,7 @@ def sweep(
                 inbreeding[t] = F(by_descent[n, first + t]) * BYTE
         row, last = n * ploidy, n * ploidy + ploidy - 1
         backward(
-            calls[n], one, ploidy, first, theta, state[row], switch, error, first_pass, pi, b, sums, work
+            calls[n], one, ploidy, first, theta, state[row], switch, error, first_pass, pi, b, sums, m
         )  # fmt: skip
         flips[n, 0], flips[n, 1] = forward(
             calls[n], one, ploidy, inbreeding, window, theta, state[row], switch, error, pi, b, sums, m, work, keys[n],

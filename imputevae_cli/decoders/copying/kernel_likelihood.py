@@ -15,7 +15,15 @@ from __future__ import annotations
 import numpy as np
 
 from imputevae_cli.decoders.copying.inbreeding import ONE_PATH
-from imputevae_cli.decoders.copying.kernel import count_jumps, drift, missing_pair, record_usage, write_missing
+from imputevae_cli.decoders.copying.kernel import (
+    advance,
+    backward_past,
+    count_jumps,
+    drift,
+    missing_pair,
+    record_usage,
+    write_missing,
+)
 from imputevae_cli.decoders.copying.kernel_likelihood_one_path import backward_one, forward_one
 from imputevae_cli.decoders.copying.kernel_numerics import (
     BYTE,
@@ -61,28 +69,27 @@ def gather_likelihoods(
 def backward_pair(
     likelihoods: np.ndarray, kinds: np.ndarray, first: int, theta: np.ndarray, own: np.ndarray, switch: np.ndarray,
     error: float, first_pass: bool, frequency: np.ndarray, pi: np.ndarray, b: np.ndarray, sums: np.ndarray,
-    work: np.ndarray,
+    w: np.ndarray,
 ) -> None:  # fmt: skip
     """b float32 (T, 2, K) of a diploid sample, and sums float32 (T, 2): the chance of ALT from the right alone.
 
     own uint8 (2, L): its haplotypes so far; in the first pass, where none is drawn, the other allele is ALT by the
-    frequency of the locus, float32 (L,).
+    frequency of the locus, float32 (L,). w: as in `kernel.backward`.
     """
-    n_loci, n_donors = theta.shape
+    n_donors = pi.shape[0]
     span = F(1.0 - 2.0 * error) * BYTE
     eps = F(error)
-    e0, e1 = work[0], work[1]
     for k in range(n_donors):
-        b[n_loci - 1, 0, k] = F(1)
-        b[n_loci - 1, 1, k] = F(1)
-    for t in range(n_loci - 1, 0, -1):
+        w[0, k] = F(1)
+        w[1, k] = F(1)
+    for t in range(theta.shape[0] - 1, -1, -1):
+        for k in range(n_donors):
+            b[t, 0, k] = w[0, k]
+            b[t, 1, k] = w[1, k]
         locus = first + t
         rho = switch[locus]
-        keep = F(1) - rho
         if kinds[t] == NOTHING:
-            for k in range(n_donors):
-                b[t - 1, 0, k] = keep * b[t, 0, k] + rho
-                b[t - 1, 1, k] = keep * b[t, 1, k] + rho
+            backward_past(w, rho)
             continue
         facing0 = frequency[locus] if first_pass else F(own[1, locus] >= 128)
         facing1 = frequency[locus] if first_pass else F(own[0, locus] >= 128)
@@ -91,23 +98,21 @@ def backward_pair(
         s0 = s1 = u0 = u1 = F(0)
         for k in range(n_donors):
             th = F(theta[t, k])
-            y0 = pi[k] * b[t, 0, k]
-            y1 = pi[k] * b[t, 1, k]
-            x0 = base0 + slope0 * th
-            x1 = base1 + slope1 * th
-            e0[k] = x0
-            e1[k] = x1
-            s0 += x0 * y0
-            s1 += x1 * y1
+            y0 = pi[k] * w[0, k]
+            y1 = pi[k] * w[1, k]
+            s0 += (base0 + slope0 * th) * y0
+            s1 += (base1 + slope1 * th) * y1
             u0 += th * y0
             u1 += th * y1
         sums[t, 0] = eps + span * u0
         sums[t, 1] = eps + span * u1
-        q0 = keep / max(s0, TINY)
-        q1 = keep / max(s1, TINY)
+        q0 = (F(1) - rho) / max(s0, TINY)
+        q1 = (F(1) - rho) / max(s1, TINY)
+        base0, slope0, base1, slope1 = base0 * q0, slope0 * q0, base1 * q1, slope1 * q1
         for k in range(n_donors):
-            b[t - 1, 0, k] = e0[k] * b[t, 0, k] * q0 + rho
-            b[t - 1, 1, k] = e1[k] * b[t, 1, k] * q1 + rho
+            th = F(theta[t, k])
+            w[0, k] = (base0 + slope0 * th) * w[0, k] + rho
+            w[1, k] = (base1 + slope1 * th) * w[1, k] + rho
 
 
 @inner
@@ -180,37 +185,6 @@ def write_chances(chances: np.ndarray, likelihood: np.ndarray, doses: np.ndarray
 
 
 @inner
-def advance(
-    theta: np.ndarray, t: int, lines: tuple[np.float32, np.float32, np.float32, np.float32], m: np.ndarray,
-    b: np.ndarray, swap: int, rho: np.float32, pi: np.ndarray, work: np.ndarray,
-) -> None:  # fmt: skip
-    """m <- the forward weights at the next locus, whose switch probability is rho; work[2, 2:4] <- sum_k m e b.
-
-    lines: (base, slope) of each haplotype's emission, one after the other.
-    """
-    base0, slope0, base1, slope1 = lines
-    s0 = s1 = z0 = z1 = F(0)
-    e0, e1 = work[0], work[1]
-    for k in range(theta.shape[1]):
-        th = F(theta[t, k])
-        x0 = (base0 + slope0 * th) * m[0, k]
-        x1 = (base1 + slope1 * th) * m[1, k]
-        e0[k] = x0
-        e1[k] = x1
-        s0 += x0
-        s1 += x1
-        z0 += x0 * b[t, swap, k]
-        z1 += x1 * b[t, 1 - swap, k]
-    work[2, 2] = z0
-    work[2, 3] = z1
-    q0 = (F(1) - rho) / max(s0, TINY)
-    q1 = (F(1) - rho) / max(s1, TINY)
-    for k in range(theta.shape[1]):
-        m[0, k] = e0[k] * q0 + rho * pi[k]
-        m[1, k] = e1[k] * q1 + rho * pi[k]
-
-
-@inner
 def forward_pair(
     calls: np.ndarray, likelihoods: np.ndarray, kinds: np.ndarray, window: np.ndarray, theta: np.ndarray,
     own: np.ndarray, switch: np.ndarray, error: float, first_pass: bool, pi: np.ndarray, b: np.ndarray,
@@ -223,18 +197,18 @@ def forward_pair(
     span = F(1.0 - 2.0 * error) * BYTE
     eps = F(error)
     swap = 0
-    flip_in = flip_out = 0
+    flip = flip_in = 0
     against = F(0)  # above 0 where the phase is that of before, below 0 where it is the reverse
     for k in range(pi.shape[0]):
         m[0, k] = pi[k]
         m[1, k] = pi[k]
-    for t in range(stop - first):
+    for t in range(core_stop - first):  # what is drawn further right belongs to the next window
         locus = first + t
         place = locus - origin
-        core = core_first <= locus < core_stop
+        core = locus >= core_first
         rho_next = next_switch(switch, locus, stop)
         if locus == core_first:
-            flip_in = 1 if against < 0 else 0
+            flip_in = flip
         if locus == middle:
             record_usage(m, b, t, swap, usage)
         if kinds[t] == NOTHING:
@@ -252,8 +226,7 @@ def forward_pair(
             v0, v1, swap = draw_alleles(likelihood, chances, uniform(key, t))
             before = F(1) if first_pass else (F(own[0, locus]) - F(own[1, locus])) * BYTE
             against = FADING * against + before * F(v0 - v1)
-            if locus < core_stop:
-                flip_out = 1 if against < 0 else 0
+            flip = 1 if against < 0 else 0
             if core and calls[locus] < 0:
                 write_chances(chances, likelihood, doses, unit, at)
                 at += 1
@@ -267,7 +240,7 @@ def forward_pair(
             r0 = e0 + (f0 - e0) * sums[t, swap]
             r1 = e1 + (f1 - e1) * sums[t, 1 - swap]
             count_jumps(t, switch[locus], r0, r1, work, jumps, place)
-    return flip_in, flip_out
+    return flip_in, flip
 
 
 @fast
@@ -287,7 +260,7 @@ def sweep(
     b = np.empty((n_loci, 2, n_donors), np.float32)
     sums = np.empty((n_loci, 2), np.float32)
     m = np.empty((2, n_donors), np.float32)
-    work = np.empty((3, max(n_donors, 4)), np.float32)
+    work = np.empty(4, np.float32)
     chances = np.empty((2, 4), np.float32)
     pi = np.empty(n_donors, np.float32)
     likelihoods = np.empty((n_loci, table.shape[1]), np.float32)
@@ -301,7 +274,7 @@ def sweep(
         if ploidy == 1 or (by_descent.shape[0] > 0 and by_descent[n, window[1]] >= ONE_PATH):
             if ploidy == 2:
                 inbreeding[:] = by_descent[n, first:stop]
-            backward_one(likelihoods, first, theta, switch, error, pi, b, sums, work)
+            backward_one(likelihoods, first, theta, switch, error, pi, b, sums, m)
             forward_one(
                 calls[n], inbreeding, likelihoods, window, theta, switch, error, pi, b, sums, m, out[row], origin,
                 jumps, usage[n], doses, unit, at[n],
@@ -312,7 +285,7 @@ def sweep(
             continue
         own = state[row : row + 2]
         backward_pair(
-            likelihoods, kinds, first, theta, own, switch, error, first_pass, frequency, pi, b, sums, work
+            likelihoods, kinds, first, theta, own, switch, error, first_pass, frequency, pi, b, sums, m
         )  # fmt: skip
         flips[n, 0], flips[n, 1] = forward_pair(
             calls[n], likelihoods, kinds, window, theta, own, switch, error, first_pass, pi, b, sums, m, work, chances,

@@ -19,27 +19,27 @@ def emission_one(likelihood: np.ndarray) -> tuple[np.float32, np.float32]:
 @inner
 def backward_one(
     likelihoods: np.ndarray, first: int, theta: np.ndarray, switch: np.ndarray, error: float, pi: np.ndarray,
-    b: np.ndarray, sums: np.ndarray, work: np.ndarray,
+    b: np.ndarray, sums: np.ndarray, w: np.ndarray,
 ) -> None:  # fmt: skip
     """As `backward_pair` for one haplotype."""
-    n_loci, n_donors = theta.shape
+    n_donors = pi.shape[0]
     span = F(1.0 - 2.0 * error) * BYTE
-    e0 = work[0]
     for k in range(n_donors):
-        b[n_loci - 1, 0, k] = F(1)
-    for t in range(n_loci - 1, 0, -1):
+        w[0, k] = F(1)
+    for t in range(theta.shape[0] - 1, -1, -1):
+        for k in range(n_donors):
+            b[t, 0, k] = w[0, k]
         rho = switch[first + t]
         base, slope = sloped(*emission_one(likelihoods[t]), F(error), span)
         s = F(0)
         for k in range(n_donors):
-            x = (base + slope * F(theta[t, k])) * b[t, 0, k]
-            e0[k] = x
-            s += pi[k] * x
+            s += pi[k] * (base + slope * F(theta[t, k])) * w[0, k]
         s = max(s, TINY)
         sums[t, 0] = s
         q = (F(1) - rho) / s
+        base, slope = base * q, slope * q
         for k in range(n_donors):
-            b[t - 1, 0, k] = e0[k] * q + rho
+            w[0, k] = (base + slope * F(theta[t, k])) * w[0, k] + rho
 
 
 @inner
@@ -55,7 +55,7 @@ def forward_one(
     middle = (core_first + core_stop) // 2
     for k in range(pi.shape[0]):
         m[0, k] = pi[k]
-    for t in range(stop - first):
+    for t in range(core_stop - first):
         locus = first + t
         ref, alt = emission_one(likelihoods[t])
         base, slope = sloped(ref, alt, eps, span)
@@ -71,7 +71,7 @@ def forward_one(
             z += x * y
             m[0, k] *= x
             s += m[0, k]
-        if core_first <= locus < core_stop:
+        if locus >= core_first:
             chance = min(eps + span * p / max(z_alone, TINY), F(1))
             weight = chance * alt
             out[locus - origin] = byte(weight / max(weight + (F(1) - chance) * ref, TINY))

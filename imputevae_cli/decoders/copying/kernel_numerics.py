@@ -15,9 +15,9 @@ BYTE = F(1.0 / 255.0)
 def gather(panel: np.ndarray, donors: np.ndarray, start: int, n_loci: int, theta: np.ndarray) -> None:
     """theta uint8 (n_loci, K) <- the donors' alleles; panel uint8 (rows, loci), donors int32 (K,)."""
     for k in range(donors.shape[0]):
-        row = panel[donors[k]]
+        row = panel[donors[k], start : start + n_loci]
         for t in range(n_loci):
-            theta[t, k] = row[start + t]
+            theta[t, k] = row[t]
 
 
 @inner

@@ -1,6 +1,6 @@
 """The steps of kernel.py where a sample follows one path: it is haploid, or homozygous there by descent.
 
-The path is the first of the two: m[0] and b[t, 0]. A heterozygous call says nothing about it.
+The path is the first of the two: m[0], w[0] and b[t, 0]. A heterozygous call says nothing about it.
 """
 
 from __future__ import annotations
@@ -22,31 +22,28 @@ def record_usage_one(m: np.ndarray, b: np.ndarray, t: int, usage: np.ndarray) ->
 
 
 @inner
-def backward_past_one(b: np.ndarray, t: int, rho: np.float32) -> None:
+def backward_past_one(w: np.ndarray, rho: np.float32) -> None:
     """As `backward_past` for one path."""
     keep = F(1) - rho
-    for k in range(b.shape[2]):
-        b[t - 1, 0, k] = keep * b[t, 0, k] + rho
+    for k in range(w.shape[1]):
+        w[0, k] = keep * w[0, k] + rho
 
 
 @inner
 def backward_one(
-    theta: np.ndarray, t: int, error: float, alt: bool, rho: np.float32, pi: np.ndarray, b: np.ndarray,
-    sums: np.ndarray, work: np.ndarray,
-) -> None:  # fmt: skip
-    """b[t - 1, 0] <- the backward weights before a known allele; sums[t, 0] <- R."""
+    theta: np.ndarray, t: int, error: float, alt: bool, rho: np.float32, pi: np.ndarray, w: np.ndarray
+) -> np.float32:
+    """w[0] <- the backward weights before a known allele, from those after it; R."""
     base, slope = line(alt, error, F(1.0 - 2.0 * error) * BYTE)
-    e0 = work[0]
     s = F(0)
     for k in range(theta.shape[1]):
-        x = (base + slope * F(theta[t, k])) * b[t, 0, k]
-        e0[k] = x
-        s += pi[k] * x
+        s += pi[k] * (base + slope * F(theta[t, k])) * w[0, k]
     s = max(s, TINY)
-    sums[t, 0] = s
     q = (F(1) - rho) / s
+    base, slope = base * q, slope * q
     for k in range(theta.shape[1]):
-        b[t - 1, 0, k] = e0[k] * q + rho
+        w[0, k] = (base + slope * F(theta[t, k])) * w[0, k] + rho
+    return s
 
 
 @inner
@@ -54,8 +51,8 @@ def forward_one(
     theta: np.ndarray, t: int, error: float, known: bool, alt: bool, m: np.ndarray, b: np.ndarray, rho: np.float32,
     pi: np.ndarray, work: np.ndarray,
 ) -> None:  # fmt: skip
-    """m[0] <- the forward weights at the next locus, whose switch probability is rho; work[2, 0] <- the chance of ALT
-    that the others give, work[2, 2] <- sum_k m e b."""
+    """m[0] <- the forward weights at the next locus, whose switch probability is rho; work[0] <- the chance of ALT
+    that the others give, work[2] <- sum_k m e b."""
     span = F(1.0 - 2.0 * error) * BYTE
     base, slope = line(alt, error, span)
     s = z = p = F(0)
@@ -69,8 +66,8 @@ def forward_one(
         y = x * b[t, 0, k]
         z += y
         p += y * th
-    work[2, 0] = F(error) + span * p / max(z, TINY)
-    work[2, 2] = z
+    work[0] = F(error) + span * p / max(z, TINY)
+    work[2] = z
     q = (F(1) - rho) / max(s, TINY)
     for k in range(theta.shape[1]):
         m[0, k] = m[0, k] * q + rho * pi[k]
@@ -79,7 +76,7 @@ def forward_one(
 @inner
 def write_one(known: bool, alt: bool, work: np.ndarray, out0: np.ndarray, out1: np.ndarray, place: int) -> None:
     """Write the allele of a call that the path knows, or what is expected there, on both haplotypes."""
-    out0[place] = np.uint8(255 * alt) if known else byte(work[2, 0])
+    out0[place] = np.uint8(255 * alt) if known else byte(work[0])
     out1[place] = out0[place]
 
 

@@ -90,10 +90,13 @@ def joined_or_parted(
     return m, torch.where(parts, drawn, swap & ~window.one[t])
 
 
-def forward(window: Window, b: torch.Tensor, sums: torch.Tensor, middle: int) -> tuple[torch.Tensor, ...]:
+def forward(
+    window: Window, b: torch.Tensor, sums: torch.Tensor, middle: int, core_stop: int
+) -> tuple[torch.Tensor, ...]:
     """Draw the phase and read the haplotypes: (chance of ALT (T, 2, B), jumps (T, 2, B), flips int (T, B), usage).
 
     usage: (2, K, B), how likely each haplotype copies each donor at locus `middle`, before its own call is read.
+    Loci from `core_stop` on are not read.
     """
     n_loci, _, n = window.theta.shape
     alts = torch.zeros(n_loci, 2, n, device=window.theta.device)
@@ -102,7 +105,7 @@ def forward(window: Window, b: torch.Tensor, sums: torch.Tensor, middle: int) ->
     m = window.pi.expand(2, *window.pi.shape)  # (2, K, B)
     swap = torch.zeros(n, dtype=torch.bool, device=window.theta.device)
     flip = torch.zeros_like(swap)
-    for t in range(n_loci):
+    for t in range(core_stop):
         call, theta = window.calls[t], window.theta[t]
         het = call == 1
         m, swap = joined_or_parted(window, t, m, b, swap)
@@ -135,7 +138,7 @@ def sweep(block: SweepBlock, device: torch.device | str) -> None:
     one = window.one.cpu().numpy()  # (T, B)
     b, sums = backward(window, block.first_pass)
     middle = (core_first + core_stop) // 2 - first
-    alts, jumped, flipped, used = (x.cpu().numpy() for x in forward(window, b, sums, middle))
+    alts, jumped, flipped, used = (x.cpu().numpy() for x in forward(window, b, sums, middle, core_stop - first))
     block.usage[:] = np.where(one[middle][:, None], used[0].T, used.sum(0).T)
     core = slice(core_first - first, core_stop - first)
     written = slice(core_first - block.origin, core_stop - block.origin)

@@ -53,7 +53,8 @@ class TrialRules:
 
     cells, samples: the size of the part. hidden: share of its known calls that are hidden; under `least_hidden` of them
     nothing is tried. iterations, burn_in: of the one chain of each trial. standard_errors: by so many, of the
-    difference on the same calls, a schedule has to be better. warm_start_rate, rate_floors, least_error: what is tried;
+    difference on the same calls, a schedule has to be better; where one without cooling is worse by as many, neither
+    a warm start nor shorter windows are tried. warm_start_rate, rate_floors, least_error: what is tried;
     and, without cooling, `more_donors` times the donors. least_core: loci of a window that is not halved. sparse:
     switches per mean distance above which loci are far apart: then lines copy `more_donors` times the donors, and
     outbred cohorts follow the rest of the `sparse_` numbers.
@@ -176,7 +177,7 @@ class WorkSizes:
     at once. chunk_bytes: new haplotypes that wait beside the old ones, twice.
     """
 
-    samples_per_sweep: int = 32
+    samples_per_sweep: int = 64
     samples_per_choice: int = 64
     packed_bytes: int = 8 << 20
     chunk_bytes: int = 6 << 20

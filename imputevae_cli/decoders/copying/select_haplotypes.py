@@ -23,8 +23,6 @@ _intrinsic: Any = intrinsic  # for compiled code alone, which calls what it make
 NEVER = np.int32(-(2**24))
 """The score of a row that may not be chosen."""
 NOBODY = np.zeros(0, np.int64)
-ROWS_AT_ONCE = 1024
-"""Haplotypes that are unfolded together to be packed."""
 
 
 @_intrinsic
@@ -43,18 +41,26 @@ def pack(panel: np.ndarray, rows: np.ndarray, segments: np.ndarray) -> tuple[np.
     Each segment starts a word of its own and the rest of its last word is 0; see `words_before`.
     """
     words = words_before(segments)
-    planes = np.empty((words[-1], len(rows)), np.uint64), np.empty((words[-1], len(rows)), np.uint64)
-    for first in range(0, len(rows), ROWS_AT_ONCE):
-        some = slice(first, first + ROWS_AT_ONCE)
-        alt, sure = (np.zeros((len(rows[some]), 8 * words[-1]), np.uint8) for _ in range(2))
-        for (start, stop), word in zip(segments.tolist(), words.tolist(), strict=False):
-            alleles = panel[rows[some], start:stop]
-            place = slice(8 * word, 8 * word + -(-(stop - start) // 8))
-            alt[:, place] = np.packbits(alleles >= 192, axis=1, bitorder="little")
-            sure[:, place] = np.packbits((alleles <= 64) | (alleles >= 192), axis=1, bitorder="little")
-        for plane, packed in zip(planes, (alt, sure), strict=True):
-            plane[:, some] = packed.view("<u8").T
-    return planes
+    planes = np.empty((2, words[-1], len(rows)), np.uint64)
+    _fill_planes(panel, rows, segments, words, planes)
+    return planes[0], planes[1]
+
+
+@_jit
+def _fill_planes(
+    panel: np.ndarray, rows: np.ndarray, segments: np.ndarray, words: np.ndarray, planes: np.ndarray
+) -> None:
+    for j in range(rows.shape[0]):
+        for g in range(segments.shape[0]):
+            for w in range(words[g], words[g + 1]):
+                start = segments[g, 0] + 64 * (w - words[g])
+                alleles = panel[rows[j], start : min(start + 64, segments[g, 1])]
+                alt = sure = _U64(0)
+                for i in range(alleles.shape[0]):
+                    is_alt = alleles[i] >= 192
+                    alt |= _U64(is_alt) << _U64(i)
+                    sure |= _U64(is_alt | (alleles[i] <= 64)) << _U64(i)
+                planes[0, w, j], planes[1, w, j] = alt, sure
 
 
 def words_before(segments: np.ndarray) -> np.ndarray:
@@ -92,67 +98,36 @@ def similarity(
 
 
 @_jit
-def threshold(scores: np.ndarray, k: int) -> np.int32:
-    """The highest score that `k` or more of scores int32 (n,) reach, or else the lowest above NEVER; NEVER if none."""
-    low, high = np.int32(2**30), NEVER
-    for j in range(scores.shape[0]):
-        low = min(low, scores[j] if scores[j] > NEVER else np.int32(2**30))
-        high = max(high, scores[j])
-    low = min(low, high)
-    while low < high:
-        middle = np.int32(high - (high - low) // 2)
-        count = np.int32(0)
-        for j in range(scores.shape[0]):
-            count = np.int32(count + np.int32(scores[j] >= middle))
-        if count >= k:
-            low = middle
-        else:
-            high = np.int32(middle - 1)
-    return low
+def place_by_score(scores: np.ndarray, k: int, key: np.uint64, places: np.ndarray) -> None:
+    """places int32 (rows,) <- how many rows come before each by falling score, ties broken by `key`.
 
-
-@_jit
-def best(scores: np.ndarray, k: int, key: np.uint64, chosen: np.ndarray) -> int:
-    """chosen int32 (>= k,) <- the indices of the k highest scores, highest first, ties broken by `key`; how many.
-
-    scores int32 (rows,); a score of NEVER or less is never chosen.
+    scores int32 (rows,) lie in a narrow range, so that rows are counted, not compared. The places from `k` on are not
+    told apart; a row of NEVER or less has none before.
     """
     n_rows = scores.shape[0]
-    cut = max(threshold(scores, k), np.int32(NEVER + 1))
-    level = np.int64(k)  # how many of those at the cut itself are taken
+    low = high = np.int32(0)
     for j in range(n_rows):
-        level -= scores[j] > cut
+        low = min(low, scores[j] if scores[j] > NEVER else np.int32(0))
+        high = max(high, scores[j])
+    last = high - low + 1  # below the lowest score
+    before = np.zeros(last + 2, np.int32)  # of each score from the highest on, first how many have the one above
+    for j in range(n_rows):
+        before[min(high - scores[j], last) + 1] += 1
+    cut = 0  # the highest score below which no row is among the first k
+    while cut < last and before[cut] + before[cut + 1] < k:
+        before[cut + 1] += before[cut]
+        cut += 1
     begin = np.int64(mix(key, n_rows) % _U64(n_rows))
-    taken = np.empty(k + 1, np.int32)  # one more: a row that is not taken is overwritten by the next
-    found = 0
+    taken, found = np.empty(n_rows + 1, np.int32), 0  # without a branch, which would go wrong at every other row
     for start, stop in ((begin, n_rows), (0, begin)):
         for j in range(start, stop):
-            is_level = np.int64(scores[j] == cut) & np.int64(level > 0)
             taken[found] = j
-            found += is_level | np.int64(scores[j] > cut)
-            level -= is_level
-    in_order(scores, taken[:found], cut, chosen)
-    return found
-
-
-@_jit
-def in_order(scores: np.ndarray, taken: np.ndarray, least: np.int32, chosen: np.ndarray) -> None:
-    """chosen int32 <- some rows, `taken` int32 (found,), by falling score; those of one score keep their order.
-
-    By counting: scores int32 (rows,) of no row that is taken are below `least`, and few are far above.
-    """
-    top = least
-    for i in range(taken.shape[0]):
-        top = max(top, scores[taken[i]])
-    place = np.zeros(np.int64(top) - least + 2, np.int32)
-    for i in range(taken.shape[0]):
-        place[top - scores[taken[i]] + 1] += 1
-    for s in range(1, place.shape[0]):
-        place[s] += place[s - 1]
-    for i in range(taken.shape[0]):
-        s = top - scores[taken[i]]
-        chosen[place[s]] = taken[i]
-        place[s] += 1
+            found += high - scores[j] <= cut
+    places[:] = k
+    for j in taken[:found]:
+        s = high - scores[j]
+        places[j] = before[s]
+        before[s] += 1
 
 
 @dataclass(frozen=True)
@@ -308,7 +283,7 @@ def _rank(sums: np.ndarray, spans: np.ndarray, itself: np.ndarray, key: np.uint6
     sums: int32 (paths, G + 1, rows), see `similarity`. itself: rows that are never chosen.
     """
     n_rows = sums.shape[2]
-    scores = np.empty(n_rows, np.int32)
+    scores, places = np.empty(n_rows, np.int32), np.empty(n_rows, np.int32)
     ranks = np.zeros(n_rows, np.int32)
     for h in range(sums.shape[0]):
         for s in range(spans.shape[0]):
@@ -317,9 +292,12 @@ def _rank(sums: np.ndarray, spans: np.ndarray, itself: np.ndarray, key: np.uint6
                 scores[j] = until[j] - before[j]
             for j in itself:
                 scores[j] = NEVER
-            found = best(scores, k, mix(key, h * 64 + s), chosen)
-            for i in range(found):
-                ranks[chosen[i]] = max(ranks[chosen[i]], np.int32(k - i))
+            place_by_score(scores, k, mix(key, h * 64 + s), places)
+            for j in range(n_rows):
+                ranks[j] = max(ranks[j], np.int32(k - places[j]))
     for j in itself:
         ranks[j] = NEVER
-    best(ranks, k, mix(key, 127), chosen)
+    place_by_score(ranks, k, mix(key, 127), places)
+    for j in range(n_rows):
+        if places[j] < k:
+            chosen[places[j]] = j

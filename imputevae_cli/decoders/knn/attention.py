@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from imputevae_cli.decoders.knn import kernel
 from imputevae_cli.decoders.knn.kernel import Cells, Samples
-from imputevae_cli.decoders.knn.rules import AttentionRules
+from imputevae_cli.decoders.knn.rules import AttentionRules, Ramps
 
 FAR = 1e6
 """Distance of a context locus that does not count by distance; finite, so that its gradient is zero, not NaN."""
@@ -96,18 +96,18 @@ class NeighbourVotes(nn.Module):
         rules = rules or AttentionRules()
         n_classes, n_similarities, n_frequencies, n_covariates = shape
         self.n_classes, self.heads, self.power_bounds = n_classes, heads, rules.power
-        self.tables = nn.Parameter(_initial_tables(heads, n_classes))  # (H, C, C)
+        self.tables = nn.Parameter(_initial_tables(heads, n_classes, rules))  # (H, C, C)
         self.log_length = nn.Parameter(torch.linspace(*rules.log_lengths, heads))
-        self.log_near = nn.Parameter(torch.zeros(heads))
-        self.log_linked = nn.Parameter(torch.zeros(heads))
-        self.power = nn.Parameter(torch.ones(heads))
+        self.log_near = _by_kind(rules.log_near, heads)
+        self.log_linked = _by_kind(rules.log_linked, heads)
+        self.power = _by_kind(rules.powers, heads)
         start = torch.linspace(*rules.similarity, heads)[:, None] / n_similarities
         self.similarity = nn.Parameter(start.repeat(1, n_similarities))  # (H, S)
         self.population = nn.Parameter(torch.full((heads,), rules.population))
-        self.log_smoothing = nn.Parameter(torch.zeros(heads))
+        self.log_smoothing = _by_kind(rules.log_smoothing, heads)
         opinions = heads + n_frequencies
-        self.genotype_mix = nn.Parameter(torch.full((opinions,), 1.0 / opinions))
-        self.allele_mix = nn.Parameter(torch.full((opinions,), rules.allele_mix / opinions))
+        self.genotype_mix = _by_kind(rules.genotype_mix, heads, n_frequencies)
+        self.allele_mix = _by_kind(rules.allele_mix, heads, n_frequencies)
         n_features = opinions * n_classes + heads + n_covariates
         self.correction = nn.Sequential(
             _linear(n_features, hidden, 1.0, generator), nn.GELU(), _linear(hidden, n_classes, 0.1, generator)
@@ -190,10 +190,18 @@ def _linear(inputs: int, outputs: int, scale: float, generator: torch.Generator)
     return layer
 
 
-def _initial_tables(heads: int, n_classes: int) -> Tensor:
-    """Even heads only punish opposite homozygotes; odd heads grade the difference and prize a shared minor allele."""
-    counts = torch.arange(n_classes).float()
-    graded = 0.5 - (counts[:, None] - counts).abs() + torch.diag(0.3 * counts)
+def _by_kind(values: Ramps, heads: int, more: int = 0) -> nn.Parameter:
+    """Values of the even and of the odd heads, each from the first head's to the last's, then zeros: (H + more,)."""
+    even, odd = (torch.linspace(*ends, heads) for ends in values)
+    return nn.Parameter(torch.cat([torch.where(torch.arange(heads) % 2 == 1, odd, even), torch.zeros(more)]))
+
+
+def _initial_tables(heads: int, n_classes: int, rules: AttentionRules) -> Tensor:
+    """Even heads only punish opposite homozygotes; odd heads punish any difference and prize a shared minor allele."""
+    counts = torch.arange(n_classes)
+    difference = (counts[:, None] - counts).abs().float()
+    shared = torch.where(counts > 0, rules.shared_minor, rules.shared_major)
+    graded = torch.where(difference == 0, shared, rules.different + rules.difference * difference)
     opposite = torch.zeros(n_classes, n_classes)
-    opposite[0, -1] = opposite[-1, 0] = -1.0
+    opposite[0, -1] = opposite[-1, 0] = rules.opposite
     return torch.stack([graded if head % 2 else opposite for head in range(heads)])

@@ -40,6 +40,7 @@ class Training:
         self._drawing, self._rng = drawing, rng
         self.average = copy.deepcopy(votes).requires_grad_(False)
         self._average = _as_one(self.average)
+        self._attention = weights[: -sum(p.numel() for p in votes.correction.parameters())]  # they are the last
         self.losses: list[float] = []
         self._drawn_at = 0  # the step before which the examples in use were drawn
 
@@ -83,7 +84,9 @@ class Training:
         if not math.isfinite(loss):
             raise TrainingError("the kNN decoder's loss is not finite; try a lower learning rate")
         torch.nn.utils.clip_grad_norm_(self._weights, rules.max_gradient)
+        before = self._attention.clone()
         self._optimizer.step()
+        self._attention.copy_(before.lerp(self._attention, rules.attention))
         self._average.lerp_(self._weights, 1 / min(step + 1, settings.averaged_steps))
         self.losses.append(loss)
         return True

@@ -12,7 +12,7 @@ from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix, ImputedBlocks,
 from imputevae_cli.errors import ConfigError, OutputError
 from imputevae_cli.io.formats.base import Writing
 from imputevae_cli.io.outputs import whole_output
-from imputevae_cli.log import logger
+from imputevae_cli.log import counted, logger
 
 STRICT_LENGTH = 10
 BLOCK_LOCI = 4096
@@ -52,7 +52,8 @@ def write_phylip(path: str | Path, imputed: ImputedBlocks, *, names: str = "rela
     if not n_snps:
         raise OutputError(f"{path}: none of the {n_records} loci is a SNP, and PHYLIP holds SNPs alone; write a VCF")
     if n_snps < n_records:
-        logger.warning("%s: %d loci are left out, for PHYLIP holds SNPs alone", path, n_records - n_snps)
+        left_out = counted(n_records - n_snps, "locus is", "loci are")
+        logger.warning("%s: %s left out, as PHYLIP holds SNPs alone", path, left_out)
     lines = _alignment(imputed, rows, pairs, is_snp)
     with whole_output(path) as out:
         out.writelines(lines)

@@ -9,7 +9,7 @@ import numpy as np
 
 from imputevae_cli.data.genotypes import GenotypeMatrix, ImputedBlock, ImputedBlocks, Loci
 from imputevae_cli.errors import OutputError
-from imputevae_cli.log import logger
+from imputevae_cli.log import counted, logger
 
 BLOCK_LOCI = 4096
 BASE_NUMBER = {"A": 1, "C": 2, "G": 3, "T": 4}
@@ -38,9 +38,8 @@ def held_loci(path: str | Path, genotypes: GenotypeMatrix, title: str) -> np.nda
     if not len(held):
         raise OutputError(f"{path}: no locus is biallelic, and {title} holds no others; write a VCF")
     if n_left_out:
-        logger.warning(
-            "%s: %d loci of multiallelic records are left out, which %s cannot hold", path, n_left_out, title
-        )
+        left_out = counted(n_left_out, "locus", "loci")
+        logger.warning("%s: %s of multiallelic records left out, which %s cannot hold", path, left_out, title)
     return held
 
 

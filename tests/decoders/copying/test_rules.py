@@ -128,6 +128,24 @@ def test_windows_longer_than_what_they_are_tried_on_are_not_varied(monkeypatch):
     assert set(lengths) == {512}
 
 
+@pytest.mark.parametrize(("n_wrong", "tried"), [(401, False), (400, True)])
+def test_no_short_windows_and_no_warm_start_where_cooling_is_needed(monkeypatch, n_wrong, tried):
+    cores, rates = set(), set()
+
+    def outcome(self, schedule, ranks):
+        cores.add(schedule.core)
+        rates.add(schedule.start_rate)
+        return choose_schedule.Outcome(np.arange(1000) < (400 if schedule.cooling else n_wrong), 0.001)
+
+    monkeypatch.setattr(choose_schedule.Trial, "outcome", outcome)
+    with ThreadPoolExecutor(1) as pool:
+        inputs, rules = ChainInputs(some_cohort(n_loci=1200)), TrialRules(standard_errors=0.5)
+        trial = choose_schedule.Trial.of(inputs, 1, pool, CompiledKernel(), CopyingRules(trial=rules))
+        choose_schedule.by_trial(trial, Schedule(core=512, cooling=0.6), Stages())
+    assert cores == ({512, 256, 128, 1024} if tried else {512, 1024})
+    assert (rules.warm_start_rate in rates) is tried
+
+
 @pytest.mark.parametrize(("first", "tried_on_both"), [(401, False), (400, True)])
 def test_a_schedule_that_is_worse_on_the_first_stretch_is_not_tried_on_the_second(monkeypatch, first, tried_on_both):
     runs = []

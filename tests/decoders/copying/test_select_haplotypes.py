@@ -28,39 +28,35 @@ def test_stretches_are_cut_where_any_of_them_ends():
         np.testing.assert_array_equal(stretch, [segments[first, 0], segments[last - 1, 1]])
 
 
-def test_best_takes_the_highest_scores():
-    rng = np.random.default_rng(1)
-    scores = rng.integers(-50, 50, 200).astype(np.int32)
-    chosen = np.empty(20, np.int32)
-    assert select_haplotypes.best(scores, 20, np.uint64(3), chosen) == 20
-    assert len(set(chosen.tolist())) == 20
-    np.testing.assert_array_equal(scores[chosen], np.sort(scores)[::-1][:20])
-
-
-def test_best_never_takes_what_may_not_be_chosen():
-    scores = np.full(10, select_haplotypes.NEVER, np.int32)
-    chosen = np.empty(5, np.int32)
-    assert select_haplotypes.best(scores, 5, np.uint64(1), chosen) == 0
-    scores[[2, 7]] = 3, 4
-    assert select_haplotypes.best(scores, 5, np.uint64(1), chosen) == 2
-    assert chosen[:2].tolist() == [7, 2]
-
-
-def test_best_breaks_ties_by_the_key():
-    scores = np.zeros(100, np.int32)
-    first, second = np.empty(5, np.int32), np.empty(5, np.int32)
-    select_haplotypes.best(scores, 5, np.uint64(1), first)
-    select_haplotypes.best(scores, 5, np.uint64(2), second)
-    assert set(first.tolist()) != set(second.tolist())
+def places_of(scores, k, key=1):
+    places = np.empty(len(scores), np.int32)
+    select_haplotypes.place_by_score(np.array(scores, np.int32), k, np.uint64(key), places)
+    return places
 
 
 @pytest.mark.parametrize("spread", [1, 7, 5000])
-def test_rows_come_by_falling_score_and_ties_as_they_were(spread):
-    rng = np.random.default_rng(spread)
-    scores, taken = rng.integers(-spread, spread, 90).astype(np.int32), rng.permutation(90)[:40].astype(np.int32)
-    chosen = np.zeros(40, np.int32)
-    select_haplotypes.in_order(scores, taken, scores[taken].min() - 1, chosen)
-    np.testing.assert_array_equal(chosen, taken[np.argsort(-scores[taken], kind="stable")])
+@pytest.mark.parametrize("k", [1, 20, 90])
+def test_the_highest_scores_come_first(spread, k):
+    scores = np.random.default_rng(spread).integers(-spread, spread, 90)
+    places = places_of(scores, k)
+    first = np.flatnonzero(places < k)
+    assert sorted(places[first].tolist()) == list(range(k))
+    np.testing.assert_array_equal(scores[first][np.argsort(places[first])], np.sort(scores)[::-1][:k])
+
+
+def test_what_may_not_be_chosen_comes_after_all_others():
+    scores = np.full(10, select_haplotypes.NEVER)
+    assert (places_of(scores, 5) >= 5).all()
+    scores[[2, 7]] = -4, -3
+    places = places_of(scores, 5)
+    assert (places[7], places[2]) == (0, 1)
+    assert (np.delete(places, [2, 7]) >= 5).all()
+
+
+def test_ties_are_broken_by_the_key():
+    first, second = (set(np.flatnonzero(places_of(np.zeros(100), 5, key) < 5).tolist()) for key in (1, 2))
+    assert len(first) == len(second) == 5
+    assert first != second
 
 
 @pytest.mark.parametrize("sort", [False, True])

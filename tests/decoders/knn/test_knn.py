@@ -9,7 +9,7 @@ from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.decoders.knn.attention import Ballot
 from imputevae_cli.decoders.knn.model import KnnModel
 from imputevae_cli.decoders.knn.panel import Panel
-from imputevae_cli.decoders.knn.rules import KnnRules, PanelRules, TrainingRules
+from imputevae_cli.decoders.knn.rules import AttentionRules, KnnRules, PanelRules, TrainingRules
 from imputevae_cli.decoders.knn.train_examples import Drawing, Examples, training_cohort
 from imputevae_cli.errors import CheckpointError, TrainingError
 from imputevae_cli.runtime.run_options import RunOptions
@@ -222,6 +222,39 @@ def test_in_a_small_file_other_calls_are_hidden_before_they_are_known_by_heart(m
     KnnModel(settings, 1, KnnRules(training=TrainingRules(asked=asked))).fit(cohort_of(linked_calls()[1]))
     least = 20 * 128 / (asked * np.mean(drawn))
     assert len(drawn) == (1 if asked > 1e6 else pytest.approx(least, abs=1.5))
+
+
+def test_the_attention_moves_faster_than_the_network_by_a_rule():
+    cohort, settings = cohort_of(linked_calls()[1]), KnnSettings(heads=2, hidden=8, steps=1, averaged_steps=1)
+    start = KnnModel(settings, 1)._make_votes(3, False).state_dict()
+
+    def moved(times):
+        rules = KnnRules(training=TrainingRules(attention=times))
+        end = KnnModel(settings, 1, rules).fit(cohort).state_dict()["weights"]
+        return {name: end[name] - start[name] for name in start}
+
+    slow, fast = moved(1.0), moved(4.0)
+    for name, step in slow.items():
+        times = 1.0 if name.startswith("correction") else 4.0
+        assert torch.allclose(fast[name], times * step, atol=1e-6), name
+        assert step.abs().sum() > 0
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 5])
+@pytest.mark.parametrize("heads", [1, 2, 5])
+def test_even_heads_start_by_ruling_out_and_odd_ones_by_seeking_the_alike(heads, n_classes):
+    votes = KnnModel(KnnSettings(heads=heads), 1)._make_votes(n_classes, False)
+    rules = AttentionRules()
+    assert votes.log_near[0].item() == pytest.approx(rules.log_near[0][0])
+    for head, table in enumerate(votes.tables.detach()):
+        if head % 2:
+            assert (table.diagonal() > 0).all()
+            assert (table[~torch.eye(n_classes, dtype=bool)] < 0).all()
+        else:
+            assert torch.nonzero(table).tolist() == [[0, n_classes - 1], [n_classes - 1, 0]]
+    if heads % 2 == 0:
+        assert votes.log_near[-1].item() == pytest.approx(rules.log_near[1][1])
+    assert (votes.genotype_mix[heads:] == 0).all()
 
 
 def test_a_ridge_more_is_a_frequency_more():

@@ -28,7 +28,7 @@ def test_snps_alone_are_written_and_the_rest_is_logged(tmp_path, caplog):
     )
     assert write_phylip(tmp_path / "out.phy", imputed) == 2
     assert (tmp_path / "out.phy").read_text() == "3 2\na_b AY\nbee RC\nsample_nine GN\n"
-    assert "1 loci are left out" in caplog.text
+    assert "1 locus is left out" in caplog.text
 
 
 def test_haploid_calls_are_their_alleles(tmp_path):
