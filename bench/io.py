@@ -3,7 +3,7 @@
     python bench/io.py            # 200 samples x 20,000 loci; needs bcftools; results in bench/results/io.json
 
 The input is simulated: GT, AD and DP, 20 % of the calls missing. It is read as `impute` reads it, which asks AD whether
-the calls are certain, and calls alone (`--likelihoods none`). Each is filled at random, with probabilities drawn afresh,
+calls are certain, and calls alone (`--likelihoods none`). Each is filled at random, with probabilities drawn afresh,
 so that hardly two cells share their text: the worst case for the writer. The steps take turns, and each figure is the
 median of the rounds.
 """

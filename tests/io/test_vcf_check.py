@@ -44,7 +44,10 @@ BAD_TEXT = {
     "blanks for tabs": (vcf(GOOD, NEXT.replace("\t", " ")), f"line {LINE + 1} has blanks where tabs"),
     "short": (vcf(GOOD, record("0/0 0/1", pos=7)), rf"line {LINE + 1} \(1:7\) has 11 columns, the header 12"),
     "long": (vcf(GOOD, record("0/0 0/1 0/0 0/0", pos=7)), rf"line {LINE + 1} \(1:7\) has 13 columns, the header 12"),
-    "bad POS": (vcf(GOOD, record("0/0 0/1 0/0", pos="x")), rf"line {LINE + 1} \(1:x\): the position x is not a whole number from 0"),
+    "bad POS": (
+        vcf(GOOD, record("0/0 0/1 0/0", pos="x")),
+        rf"line {LINE + 1} \(1:x\): the position x is not a whole number from 0",
+    ),
     "empty REF": (vcf(GOOD, record("0/0 0/1 0/0", ref="")), "column 4 is empty"),
     "empty cell": (
         vcf(GOOD, record(["0/0", "", "0/0"])),
