@@ -280,7 +280,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "train.early_stop_gen": 25,
         "train.max_epochs": 150,
         "train.ensemble": 3,
-        "knn.steps": 900,
+        "knn.steps": 1500,
         "copying.chains": 6,
     },
 }

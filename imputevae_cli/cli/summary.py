@@ -212,7 +212,7 @@ def _fit_rows(model: ImputeVAE, call: str = "map") -> list[tuple[str, str]]:
     ours = expected.by_dosage if call == "dosage" else expected.model
     rows = [
         ("Model", model_in_words(model)),
-        ("Expected accuracy", f"from {ours.n:,} known calls that were hidden from the fit, 95 % interval"),
+        ("Expected accuracy", f"from {ours.n:,} known calls hidden from the fit, 95 % interval"),
     ]
     return rows + [(f"  {words}", _figure(expected, ours, name)) for name, words in _FIGURES.items()]
 

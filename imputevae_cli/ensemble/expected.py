@@ -1,10 +1,10 @@
 """The accuracy that a user may expect of the filled calls.
 
 The figures of hidden calls are those of a model that saw fewer calls than the final one, of a mask that is only like
-the real gaps, and of few cells. So the final model is asked for the missing calls themselves: how much better it takes
-itself to be there than on the hidden ones is added. These then tell how far the model's own account is wrong, which
-few cells tell more precisely than how often it is right. (A difference estimator: Cassel, Särndal & Wretman 1976;
-Angelopoulos et al. 2023.)
+the real gaps, and of few cells. In all but large files the final model is therefore asked for the missing calls
+themselves: how much better it takes itself to be there than on the hidden ones is added. These then tell how far the
+model's own account is wrong, which few cells tell more precisely than how often it is right. (A difference estimator:
+Cassel, Särndal & Wretman 1976; Angelopoulos et al. 2023.)
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 from imputevae_cli.data import frequencies as baselines
 from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.data.evidence_frequencies import posterior
-from imputevae_cli.data.genotypes import MISSING
+from imputevae_cli.data.genotypes import MISSING, missing_per_sample
 from imputevae_cli.data.hidden_calls import HiddenCells, pick
 from imputevae_cli.decoders import registry
 from imputevae_cli.decoders.base import Context, Inputs, Task, loci_at_once
@@ -43,6 +43,9 @@ MOST_MISSING = 20_000
 """Missing calls that the final model is asked for, at most."""
 FEWEST_MISSING = 100
 """With fewer missing calls the hidden ones alone are gone by."""
+LEAST_SHARE = 0.05
+"""Of the known calls that are hidden. If it is less, in large files, the fit loses next to nothing by hiding them, and
+they are many: they alone are gone by."""
 STRETCH_CELLS = 1_000_000
 """Samples x loci of the stretches that the missing calls are taken from."""
 DRAWS = 200_000
@@ -173,7 +176,8 @@ class ScoredCells:
     def of(cls, task: Task) -> ScoredCells:
         """To be asked before the fit."""
         seed = seed_for(task.config.io.seed, "missing calls")
-        missing = HiddenCells.none() if _is_uncertain(task.cohort) else some_missing(task.cohort, seed)
+        alone = _is_uncertain(task.cohort) or _hidden_share(task) < LEAST_SHARE
+        missing = HiddenCells.none() if alone else some_missing(task.cohort, seed)
         cells = task.hidden.and_also(missing)
         is_hidden = cells.truth != MISSING
         with task.holding_out():
@@ -308,6 +312,12 @@ def _genotypes_at(gp: np.ndarray, draws: np.ndarray) -> np.ndarray:
     A low-depth call is not the truth: accuracy is expected over what the reads leave open.
     """
     return np.minimum((gp.cumsum(1) < draws[:, None]).sum(1), gp.shape[1] - 1).astype(np.int64)
+
+
+def _hidden_share(task: Task) -> float:
+    """Of the known calls, the share that is hidden."""
+    calls = task.cohort.calls
+    return len(task.hidden.truth) / (calls.size - int(missing_per_sample(calls).sum()))
 
 
 def _is_uncertain(cohort: Cohort) -> bool:

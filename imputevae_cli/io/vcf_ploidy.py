@@ -20,6 +20,8 @@ from imputevae_cli.io.vcf_genotypes import NO_HAPLOID, PLOIDY_OF
 
 RUN = 3
 """So many records in a row that agree on other ploidies begin a new stretch."""
+RECENT = 1000
+"""So many records tell the ploidy of one without a call."""
 HAPLOID, DIPLOID, BOTH = 1, 2, 3
 """What the calls of a record show, as bits; those of polyploids are above, see `vcf_genotypes.PLOIDY_OF`."""
 
@@ -52,13 +54,13 @@ class PloidiesSeen:
     @property
     def commonest(self) -> int:
         """The ploidy of most records, the higher one of two that are as common; haploids count with diploids, as 2."""
-        counts = Counter(bits if bits > BOTH else DIPLOID for bits in self.shown if bits)
-        return max(counts, key=lambda bit: (counts[bit], bit), default=DIPLOID).bit_length()
+        return _commonest(self.shown)
 
     @property
     def unshown(self) -> int:
-        """The ploidy that a record without a call is taken to have: of polyploids that of most, else 0, unknown."""
-        commonest = self.commonest
+        """The ploidy that a record without a call is taken to have: of polyploids that of most of the last records,
+        else 0, unknown."""
+        commonest = _commonest(self.shown[-RECENT:])
         return commonest if commonest > 2 else 0
 
     @property
@@ -98,6 +100,11 @@ class PloidiesSeen:
             return np.where(known, kind, 0).astype(np.int8), np.zeros(len(calls), np.int8)
         haploid, spelled = np.unpackbits(bits, axis=1, count=len(calls)).astype(bool)
         return np.where(haploid, 1, np.where(known, 2, 0)).astype(np.int8), np.where(spelled, 1, -1).astype(np.int8)
+
+
+def _commonest(shown: Iterable[int]) -> int:
+    counts = Counter(bits if bits > BOTH else DIPLOID for bits in shown if bits)
+    return max(counts, key=lambda bit: (counts[bit], bit), default=DIPLOID).bit_length()
 
 
 class _Stretches:

@@ -9,7 +9,14 @@ from conftest import simulate_linked, tiny_config
 from imputevae_cli import ImputeVAE
 from imputevae_cli.data.hidden_calls import HiddenCells
 from imputevae_cli.ensemble import expected as module
-from imputevae_cli.ensemble.expected import Expected, Predictions, Unaided, expected_accuracy, some_missing
+from imputevae_cli.ensemble.expected import (
+    Expected,
+    Predictions,
+    ScoredCells,
+    Unaided,
+    expected_accuracy,
+    some_missing,
+)
 
 
 @pytest.fixture(scope="module")
@@ -149,3 +156,13 @@ def test_no_missing_call_is_of_a_locus_without_any(held_out):
     missing = some_missing(dataclasses.replace(task.cohort, calls=calls), 1)
     assert 7 not in missing.loci
     assert {6, 8} <= set(missing.loci)
+
+
+def test_where_few_of_the_known_calls_are_hidden_they_alone_count(monkeypatch):
+    genotypes, _ = simulate_linked(40, 120, seed=3)
+    _, _, task = ImputeVAE(tiny_config().replace({"model.decoder": "auto"}))._task(genotypes, None, None, None)
+    assert module._hidden_share(task) == pytest.approx(0.1, abs=0.03)
+    shares = iter((module.LEAST_SHARE, module.LEAST_SHARE / 2))
+    monkeypatch.setattr(module, "_hidden_share", lambda _: next(shares))
+    assert len(ScoredCells.of(task).missing.truth) > 100
+    assert not len(ScoredCells.of(task).missing.truth)

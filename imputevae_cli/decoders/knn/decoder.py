@@ -45,7 +45,7 @@ class KnnDecoder(PlainDecoder):
     depends_on = ("vae",)
     sections = ("knn",)
     search_space = {  # noqa: RUF012
-        "knn.steps": whole(150, 1000, log=True),
+        "knn.steps": whole(250, 1500, log=True),
         "knn.learning_rate": Numbers(3e-3, 4e-2, log=True),
         "knn.weight_decay": Numbers(1e-5, 1e-1, log=True),
         "knn.window": whole(4, 64, log=True),
@@ -54,7 +54,7 @@ class KnnDecoder(PlainDecoder):
         "knn.hidden": whole(16, 128, log=True),
         "knn.hide": Numbers(0.03, 0.3, log=True),
         "knn.redraws": whole(1, 8, log=True),
-        "knn.averaged_steps": whole(20, 100, log=True),
+        "knn.averaged_steps": whole(20, 200, log=True),
     }
 
     def screen(self, task: Task, earlier: FittedDecoder | None) -> Screen | None:

@@ -49,7 +49,7 @@ class AttentionRules:
     """Where the attention starts, and its bounds.
 
     The start is about where trainings of 500 steps ended that set out from nothing in particular, rounded, on three
-    files (90 x 601 and 198 x 7,091 simulated, 197 x 400 of oaks), which saves most of the steps. Even heads rule out,
+    files (90 x 601 and 198 x 7,091 simulated, 197 x 400 of oaks). Even heads rule out,
     odd ones seek the alike.
 
     log_lengths: of the first and the last head, e to which is 3 and 60 loci. log_near, log_linked: weights of loci

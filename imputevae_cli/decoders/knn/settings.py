@@ -24,7 +24,7 @@ class KnnSettings(Section):
     window: Count = 16
     linked: CountOrZero = 16
     max_donors: Count = 1000
-    steps: Count = 300
+    steps: Count = 500
     batch_loci: Annotated[int, Meta(ge=1, le=4096)] = 64
     queries_per_locus: Annotated[int, Meta(ge=1, le=1024)] = 8
     learning_rate: Positive = 1.5e-2
