@@ -18,6 +18,7 @@ NOBODY = 1e-2
 """Effective number of neighbours where nobody may vote."""
 
 _TOGETHER = 4  # rows that are summed in one pass over the voters
+_EVEN = 32  # numbers that a compiled loop takes at once; what is over it takes one by one, which is slow
 _WHOLE = F(1.0 / 255.0)
 _LEAST = F(-1e30)  # the score of one who may not vote
 _LOG2_E = F(1.4426950408889634)
@@ -66,12 +67,12 @@ class Weights(NamedTuple):
 
 
 class _Locus(NamedTuple):
-    """What one target locus is worked on with.
+    """What one target locus is worked on with, for P voters: the neighbours, and some without any call (`_padded`).
 
-    voters: int64 (N,), numbers of those with a call; calls: int8 (N,), theirs at one locus. rows: float32 (W * C, N),
-    those of them who have a genotype at a context locus; row_of: int64 (W, C), -1 for none. target: float32 (C, N),
+    voters: int64 (P,), numbers of those with a call; calls: int8 (P,), theirs at one locus. rows: float32 (W * C, P),
+    those of them who have a genotype at a context locus; row_of: int64 (W, C), -1 for none. target: float32 (C, P),
     their genotypes at the locus itself. used: int64 (W * C + 4,), rows that count for a query; weights: float32
-    (W * C + 4, H), theirs. scores: float32 (H, N); pairs: float32 (S, N). exponents: int32 (N,).
+    (W * C + 4, H), theirs. scores: float32 (H, P); pairs: float32 (S, N). exponents: int32 (N,).
     """
 
     voters: np.ndarray
@@ -87,19 +88,25 @@ class _Locus(NamedTuple):
 
 
 @inner
+def _padded(n_voters: int) -> int:
+    """The next multiple of _EVEN: so many, the last without any call, are gone through in the longest loops."""
+    return (n_voters + _EVEN - 1) // _EVEN * _EVEN
+
+
+@inner
 def _space(samples: Samples, weights: Weights) -> _Locus:
     width, heads = weights.omega.shape[1:]
     n_classes, n_neighbours = weights.tables.shape[0], samples.neighbours.shape[0]
-    n_rows = width * n_classes
+    n_rows, n_padded = width * n_classes, _padded(n_neighbours)
     return _Locus(
-        np.empty(n_neighbours, np.int64),
-        np.empty(n_neighbours, np.int8),
-        np.zeros((n_rows + 1, n_neighbours), np.float32),
+        np.zeros(n_padded, np.int64),
+        np.empty(n_padded, np.int8),
+        np.zeros((n_rows + 1, n_padded), np.float32),
         np.empty((width, n_classes), np.int64),
-        np.empty((n_classes, n_neighbours), np.float32),
+        np.empty((n_classes, n_padded), np.float32),
         np.zeros(n_rows + _TOGETHER, np.int64),
         np.zeros((n_rows + _TOGETHER, heads + heads % 2), np.float32),
-        np.zeros((heads + heads % 2, n_neighbours), np.float32),
+        np.zeros((heads + heads % 2, n_padded), np.float32),
         np.empty((samples.pairs.shape[1], n_neighbours), np.float32),
         np.empty(n_neighbours, np.int32),
     )
@@ -107,20 +114,22 @@ def _space(samples: Samples, weights: Weights) -> _Locus:
 
 @inner
 def _have(
-    samples: Samples, locus: int, c: int, space: _Locus, n_voters: int, out: np.ndarray
-) -> np.float32:  # fmt: skip
-    """out float32 (N,) <- the chances that the voters have genotype c, 0 where a call is missing, and their sum.
+    soft: np.ndarray, locus: int, c: int, voters: np.ndarray, calls: np.ndarray, n_voters: int, out: np.ndarray
+) -> np.float32:
+    """out float32 (P,) <- the chances that the voters have genotype c, 0 where a call is missing, and their sum.
 
-    `space.calls` holds their calls."""
+    soft: `Samples.votes_soft`. calls: theirs at the locus. Arrays and no tuples of them: a call counts references to
+    every array of a tuple, which here would take longer than the work.
+    """
     total = F(0)
-    if samples.votes_soft.shape[0]:
+    if soft.shape[0]:
         for v in range(n_voters):
-            known = F(space.calls[v] >= 0)
-            out[v] = F(samples.votes_soft[locus, c, space.voters[v]]) * _WHOLE * known
+            known = F(calls[v] >= 0)
+            out[v] = F(soft[locus, c, voters[v]]) * _WHOLE * known
             total += out[v]
     else:
         for v in range(n_voters):
-            out[v] = F(space.calls[v] == c)
+            out[v] = F(calls[v] == c)
             total += out[v]
     return total
 
@@ -128,24 +137,27 @@ def _have(
 @inner
 def _lay_out(samples: Samples, cells: Cells, weights: Weights, b: int, space: _Locus) -> int:
     """Fill in what is the same for all queries of target locus b, and the number of voters."""
-    locus, n_voters, n_rows = int(cells.loci[b]), 0, 0
+    n_voters, n_rows, n_classes = 0, 0, space.row_of.shape[1]
+    voters, calls, soft, around = space.voters, space.calls, samples.votes_soft, cells.around[b]
     for m in range(samples.neighbours.shape[0]):
-        if samples.votes[locus, m] >= 0:
-            space.voters[n_voters] = m
+        if samples.votes[cells.loci[b], m] >= 0:
+            voters[n_voters] = m
             n_voters += 1
+    n_padded = _padded(n_voters)
+    calls[n_voters:n_padded] = -1
     for v in range(n_voters):
-        space.calls[v] = samples.votes[locus, space.voters[v]]
-    for c in range(space.target.shape[0]):
-        _have(samples, locus, c, space, n_voters, space.target[c])
-    for w in range(cells.around.shape[1]):
+        calls[v] = samples.votes[cells.loci[b], voters[v]]
+    for c in range(n_classes):
+        _have(soft, cells.loci[b], c, voters, calls, n_padded, space.target[c])
+    for w in range(around.shape[0]):
         largest = F(0)
         for h in range(weights.omega.shape[2]):
             largest = max(largest, abs(weights.omega[b, w, h]))
         if largest > 0:
             for v in range(n_voters):
-                space.calls[v] = samples.votes[cells.around[b, w], space.voters[v]]
-        for c in range(space.row_of.shape[1]):
-            held = largest > 0 and _have(samples, cells.around[b, w], c, space, n_voters, space.rows[n_rows]) > 0
+                calls[v] = samples.votes[around[w], voters[v]]
+        for c in range(n_classes):
+            held = largest > 0 and _have(soft, around[w], c, voters, calls, n_padded, space.rows[n_rows]) > 0
             space.row_of[w, c] = n_rows if held else -1
             if held:
                 n_rows += 1
@@ -153,38 +165,37 @@ def _lay_out(samples: Samples, cells: Cells, weights: Weights, b: int, space: _L
 
 
 @inner
-def _range(samples: Samples, call: int, n_classes: int) -> tuple[int, int]:
-    """First and last + 1 of the genotypes that a query may have whose call is known."""
-    return (0, n_classes) if samples.shown_soft.shape[0] else (call, call + 1)
+def _range(soft: np.ndarray, call: int, n_classes: int) -> tuple[int, int]:
+    """First and last + 1 of the genotypes that a query may have whose call is known. soft: `Samples.shown_soft`."""
+    return (0, n_classes) if soft.shape[0] else (call, call + 1)
 
 
 @inner
-def _share(samples: Samples, locus: int, query: int, g: int) -> np.float32:
-    """The chance that a query has genotype g, one of `_range`."""
-    return F(samples.shown_soft[locus, g, query]) * _WHOLE if samples.shown_soft.shape[0] else F(1)
+def _share(soft: np.ndarray, locus: int, query: int, g: int) -> np.float32:
+    """The chance that a query has genotype g, one of `_range`. soft: `Samples.shown_soft`."""
+    return F(soft[locus, g, query]) * _WHOLE if soft.shape[0] else F(1)
 
 
 @inner
 def _weigh(samples: Samples, cells: Cells, weights: Weights, b: int, query: int, space: _Locus) -> int:
     """Fill in the rows that count for a query and their weights, and the number of them, a multiple of _TOGETHER."""
-    n, heads = 0, weights.omega.shape[2]
-    n_classes = weights.tables.shape[0]
+    n, heads, n_classes = 0, weights.omega.shape[2], weights.tables.shape[0]
+    soft, omega, tables, out = samples.shown_soft, weights.omega[b], weights.tables, space.weights
     for w in range(cells.around.shape[1]):
         locus = cells.around[b, w]
         call = samples.shown[locus, query]
         if call < 0:
             continue
-        first, last = _range(samples, call, n_classes)
+        first, last = _range(soft, call, n_classes)
         for c in range(n_classes):
             if space.row_of[w, c] < 0:
                 continue
             space.used[n] = space.row_of[w, c]
             for h in range(heads):
-                space.weights[n, h] = F(0)
-            for g in range(first, last):
-                share = _share(samples, locus, query, g)
-                for h in range(heads):
-                    space.weights[n, h] += share * weights.omega[b, w, h] * weights.tables[g, c, h]
+                of_table = F(0)
+                for g in range(first, last):
+                    of_table += _share(soft, locus, query, g) * tables[g, c, h]
+                out[n, h] = omega[w, h] * of_table
             n += 1
     while n % _TOGETHER:
         space.used[n] = 0
@@ -195,14 +206,21 @@ def _weigh(samples: Samples, cells: Cells, weights: Weights, b: int, query: int,
 
 
 @inner
-def _score(samples: Samples, weights: Weights, query: int, n_used: int, n_voters: int, space: _Locus) -> int:
-    """Fill in the scores of a query's voters; the query's own place among these, -1 where it is not there."""
-    heads, scores, rows, own = weights.omega.shape[2], space.scores, space.rows, -1
+def _take_pairs(samples: Samples, query: int, n_voters: int, space: _Locus) -> None:
+    """Fill in what holds for a query and each of the voters."""
     for s in range(space.pairs.shape[0]):
         for v in range(n_voters):
             space.pairs[s, v] = samples.pairs[query, s, space.voters[v]]
+
+
+@inner
+def _score(samples: Samples, weights: Weights, query: int, n_used: int, n_voters: int, space: _Locus) -> int:
+    """Fill in the scores of a query's voters; the query's own place among these, -1 where it is not there."""
+    heads, scores, rows, own = weights.omega.shape[2], space.scores, space.rows, -1
+    n_padded = _padded(n_voters)
+    _take_pairs(samples, query, n_voters, space)
     for h in range(heads):
-        for v in range(n_voters):
+        for v in range(n_padded):
             scores[h, v] = F(0)
         for s in range(space.pairs.shape[0]):
             of_pair = weights.pairs[s, h]
@@ -216,7 +234,7 @@ def _score(samples: Samples, weights: Weights, query: int, n_used: int, n_voters
                 space.weights[u, h + 1], space.weights[u + 1, h + 1], space.weights[u + 2, h + 1],
                 space.weights[u + 3, h + 1],
             )  # fmt: skip
-            for v in range(n_voters):
+            for v in range(n_padded):
                 x, y, z, t = rows[i, v], rows[j, v], rows[k, v], rows[m, v]
                 scores[h, v] += a * x + b * y + c * z + d * t
                 scores[h + 1, v] += p * x + q * y + r * z + s * t
@@ -320,12 +338,12 @@ def _score_gradients(
 @inner
 def _row_gradients(heads: int, n_used: int, n_voters: int, space: _Locus) -> None:
     """space.weights <- the gradients of the rows' weights from those of the scores."""
-    scores, rows = space.scores, space.rows
+    scores, rows, n_padded = space.scores, space.rows, _padded(n_voters)
     for u in range(0, n_used, _TOGETHER):
         i, j, k, m = space.used[u], space.used[u + 1], space.used[u + 2], space.used[u + 3]
         for h in range(0, heads, 2):
             a, b, c, d, p, q, r, s = F(0), F(0), F(0), F(0), F(0), F(0), F(0), F(0)
-            for v in range(n_voters):
+            for v in range(n_padded):
                 x, y = scores[h, v], scores[h + 1, v]
                 a += x * rows[i, v]
                 b += x * rows[j, v]
@@ -347,18 +365,18 @@ def _pass_on(
     tables: np.ndarray,
 ) -> None:  # fmt: skip
     """Add the gradients of a call's rows (`space.weights`) to those of omega (W, H) and of the tables (C, C, H)."""
-    n, n_classes = 0, weights.tables.shape[0]
+    n, n_classes, soft = 0, weights.tables.shape[0], samples.shown_soft
     for w in range(cells.around.shape[1]):
         locus = cells.around[b, w]
         call = samples.shown[locus, query]
         if call < 0:
             continue
-        first, last = _range(samples, call, n_classes)
+        first, last = _range(soft, call, n_classes)
         for c in range(n_classes):
             if space.row_of[w, c] < 0:
                 continue
             for g in range(first, last):
-                share = _share(samples, locus, query, g)
+                share = _share(soft, locus, query, g)
                 for h in range(omega.shape[1]):
                     x = share * space.weights[n, h]
                     omega[w, h] += x * weights.tables[g, c, h]
@@ -392,9 +410,10 @@ def gradients(
         _score_gradients(n_voters, space, shares[i], of_votes[i], of_effective[i])
         _row_gradients(heads, n_used, n_voters, space)
         _pass_on(samples, cells, weights, b, query, space, omega[b], tables[b])
+        _take_pairs(samples, query, n_voters, space)
         for s in range(pairs.shape[1]):
             for h in range(heads):
                 total = F(0)
                 for v in range(n_voters):
-                    total += space.scores[h, v] * samples.pairs[query, s, space.voters[v]]
+                    total += space.scores[h, v] * space.pairs[s, v]
                 pairs[b, s, h] += total
