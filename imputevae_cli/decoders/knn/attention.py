@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from imputevae_cli.decoders.knn import kernel
-from imputevae_cli.decoders.knn.kernel import Cells, Samples
+from imputevae_cli.decoders.knn.kernel_layout import Cells, Samples, Weights
 from imputevae_cli.decoders.knn.rules import AttentionRules, Ramps
 
 FAR = 1e6
@@ -149,8 +149,8 @@ class _Poll(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, ballot: Ballot, *weights: Tensor) -> tuple[Tensor, Tensor]:
-        """See `NeighbourVotes.poll`; weights: omega, tables and pairs of `kernel.Weights`."""
-        given = kernel.Weights(*(np.ascontiguousarray(part.detach().numpy()) for part in weights))
+        """See `NeighbourVotes.poll`; weights: omega, tables and pairs of `Weights`."""
+        given = Weights(*(np.ascontiguousarray(part.detach().numpy()) for part in weights))
         heads, n_classes, cells = given.omega.shape[2], given.tables.shape[0], ballot.cells
         votes = np.empty((len(cells.rows), heads, n_classes), np.float32)
         n_kept = len(cells.rows) if any(ctx.needs_input_grad) else 0

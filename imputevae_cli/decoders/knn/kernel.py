@@ -8,160 +8,29 @@ nothing.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
+from imputevae_cli.decoders.knn.kernel_layout import (
+    TOGETHER,
+    WHOLE,
+    Cells,
+    Locus,
+    Samples,
+    Weights,
+    lay_out,
+    padded,
+    space_of,
+)
 from imputevae_cli.runtime.kernel_basics import F, fast, inner
 
 NOBODY = 1e-2
 """Effective number of neighbours where nobody may vote."""
 
-_TOGETHER = 4  # rows that are summed in one pass over the voters
-_EVEN = 32  # numbers that a compiled loop takes at once; what is over it takes one by one, which is slow
-_WHOLE = F(1.0 / 255.0)
 _LEAST = F(-1e30)  # the score of one who may not vote
 _LOG2_E = F(1.4426950408889634)
 # 2^f between 0 and 1, by least squares: relative error 5e-9, less than float32 rounds by
 _P1, _P2, _P3 = F(6.93147028e-01), F(2.40229401e-01), F(5.54853207e-02)
 _P4, _P5, _P6 = F(9.67454989e-03), F(1.24828400e-03), F(2.15406697e-04)
-
-
-class Samples(NamedTuple):
-    """What is known of the queries and of the neighbours, at L loci.
-
-    shown: int8 (L, Q), minor alleles as the queries show them, -1 missing. votes: int8 (L, N), of the neighbours.
-    shown_soft, votes_soft: uint8 (L, C, Q) and (L, C, N), probabilities times 255; of no loci where calls are certain.
-    pairs: float32 (Q, S, N), what holds for a pair at every locus. own: int64 (Q,), each query's number among all
-    samples, -1 if new; neighbours: int64 (N,), the neighbours' numbers: nobody votes for himself.
-    """
-
-    shown: np.ndarray
-    votes: np.ndarray
-    shown_soft: np.ndarray
-    votes_soft: np.ndarray
-    pairs: np.ndarray
-    own: np.ndarray
-    neighbours: np.ndarray
-
-
-class Cells(NamedTuple):
-    """The calls that are asked for. loci: int64 (B,), target loci; around: int64 (B, W), their context loci.
-    rows: int64 (M,), rising, which target locus each call is at; asked: int64 (M,), its query."""
-
-    loci: np.ndarray
-    around: np.ndarray
-    rows: np.ndarray
-    asked: np.ndarray
-
-
-class Weights(NamedTuple):
-    """What the attention has learned, float32.
-
-    omega: (B, W, H), of the context loci. tables: (C query, C neighbour, H). pairs: (S, H).
-    """
-
-    omega: np.ndarray
-    tables: np.ndarray
-    pairs: np.ndarray
-
-
-class _Locus(NamedTuple):
-    """What one target locus is worked on with, for P voters: the neighbours, and some without any call (`_padded`).
-
-    voters: int64 (P,), numbers of those with a call; calls: int8 (P,), theirs at one locus. rows: float32 (W * C, P),
-    those of them who have a genotype at a context locus; row_of: int64 (W, C), -1 for none. target: float32 (C, P),
-    their genotypes at the locus itself. used: int64 (W * C + 4,), rows that count for a query; weights: float32
-    (W * C + 4, H), theirs. scores: float32 (H, P); pairs: float32 (S, N). exponents: int32 (N,).
-    """
-
-    voters: np.ndarray
-    calls: np.ndarray
-    rows: np.ndarray
-    row_of: np.ndarray
-    target: np.ndarray
-    used: np.ndarray
-    weights: np.ndarray
-    scores: np.ndarray
-    pairs: np.ndarray
-    exponents: np.ndarray
-
-
-@inner
-def _padded(n_voters: int) -> int:
-    """The next multiple of _EVEN: so many, the last without any call, are gone through in the longest loops."""
-    return (n_voters + _EVEN - 1) // _EVEN * _EVEN
-
-
-@inner
-def _space(samples: Samples, weights: Weights) -> _Locus:
-    width, heads = weights.omega.shape[1:]
-    n_classes, n_neighbours = weights.tables.shape[0], samples.neighbours.shape[0]
-    n_rows, n_padded = width * n_classes, _padded(n_neighbours)
-    return _Locus(
-        np.zeros(n_padded, np.int64),
-        np.empty(n_padded, np.int8),
-        np.zeros((n_rows + 1, n_padded), np.float32),
-        np.empty((width, n_classes), np.int64),
-        np.empty((n_classes, n_padded), np.float32),
-        np.zeros(n_rows + _TOGETHER, np.int64),
-        np.zeros((n_rows + _TOGETHER, heads + heads % 2), np.float32),
-        np.zeros((heads + heads % 2, n_padded), np.float32),
-        np.empty((samples.pairs.shape[1], n_neighbours), np.float32),
-        np.empty(n_neighbours, np.int32),
-    )
-
-
-@inner
-def _have(
-    soft: np.ndarray, locus: int, c: int, voters: np.ndarray, calls: np.ndarray, n_voters: int, out: np.ndarray
-) -> np.float32:
-    """out float32 (P,) <- the chances that the voters have genotype c, 0 where a call is missing, and their sum.
-
-    soft: `Samples.votes_soft`. calls: theirs at the locus. Arrays and no tuples of them: a call counts references to
-    every array of a tuple, which here would take longer than the work.
-    """
-    total = F(0)
-    if soft.shape[0]:
-        for v in range(n_voters):
-            known = F(calls[v] >= 0)
-            out[v] = F(soft[locus, c, voters[v]]) * _WHOLE * known
-            total += out[v]
-    else:
-        for v in range(n_voters):
-            out[v] = F(calls[v] == c)
-            total += out[v]
-    return total
-
-
-@inner
-def _lay_out(samples: Samples, cells: Cells, weights: Weights, b: int, space: _Locus) -> int:
-    """Fill in what is the same for all queries of target locus b, and the number of voters."""
-    n_voters, n_rows, n_classes = 0, 0, space.row_of.shape[1]
-    voters, calls, soft, around = space.voters, space.calls, samples.votes_soft, cells.around[b]
-    for m in range(samples.neighbours.shape[0]):
-        if samples.votes[cells.loci[b], m] >= 0:
-            voters[n_voters] = m
-            n_voters += 1
-    n_padded = _padded(n_voters)
-    calls[n_voters:n_padded] = -1
-    for v in range(n_voters):
-        calls[v] = samples.votes[cells.loci[b], voters[v]]
-    for c in range(n_classes):
-        _have(soft, cells.loci[b], c, voters, calls, n_padded, space.target[c])
-    for w in range(around.shape[0]):
-        largest = F(0)
-        for h in range(weights.omega.shape[2]):
-            largest = max(largest, abs(weights.omega[b, w, h]))
-        if largest > 0:
-            for v in range(n_voters):
-                calls[v] = samples.votes[around[w], voters[v]]
-        for c in range(n_classes):
-            held = largest > 0 and _have(soft, around[w], c, voters, calls, n_padded, space.rows[n_rows]) > 0
-            space.row_of[w, c] = n_rows if held else -1
-            if held:
-                n_rows += 1
-    return n_voters
 
 
 @inner
@@ -173,12 +42,12 @@ def _range(soft: np.ndarray, call: int, n_classes: int) -> tuple[int, int]:
 @inner
 def _share(soft: np.ndarray, locus: int, query: int, g: int) -> np.float32:
     """The chance that a query has genotype g, one of `_range`. soft: `Samples.shown_soft`."""
-    return F(soft[locus, g, query]) * _WHOLE if soft.shape[0] else F(1)
+    return F(soft[locus, g, query]) * WHOLE if soft.shape[0] else F(1)
 
 
 @inner
-def _weigh(samples: Samples, cells: Cells, weights: Weights, b: int, query: int, space: _Locus) -> int:
-    """Fill in the rows that count for a query and their weights, and the number of them, a multiple of _TOGETHER."""
+def _weigh(samples: Samples, cells: Cells, weights: Weights, b: int, query: int, space: Locus) -> int:
+    """Fill in the rows that count for a query and their weights, and the number of them, a multiple of TOGETHER."""
     n, heads, n_classes = 0, weights.omega.shape[2], weights.tables.shape[0]
     soft, omega, tables, out = samples.shown_soft, weights.omega[b], weights.tables, space.weights
     for w in range(cells.around.shape[1]):
@@ -197,7 +66,7 @@ def _weigh(samples: Samples, cells: Cells, weights: Weights, b: int, query: int,
                     of_table += _share(soft, locus, query, g) * tables[g, c, h]
                 out[n, h] = omega[w, h] * of_table
             n += 1
-    while n % _TOGETHER:
+    while n % TOGETHER:
         space.used[n] = 0
         for h in range(heads):
             space.weights[n, h] = F(0)
@@ -206,7 +75,7 @@ def _weigh(samples: Samples, cells: Cells, weights: Weights, b: int, query: int,
 
 
 @inner
-def _take_pairs(samples: Samples, query: int, n_voters: int, space: _Locus) -> None:
+def _take_pairs(samples: Samples, query: int, n_voters: int, space: Locus) -> None:
     """Fill in what holds for a query and each of the voters."""
     for s in range(space.pairs.shape[0]):
         for v in range(n_voters):
@@ -214,10 +83,10 @@ def _take_pairs(samples: Samples, query: int, n_voters: int, space: _Locus) -> N
 
 
 @inner
-def _score(samples: Samples, weights: Weights, query: int, n_used: int, n_voters: int, space: _Locus) -> int:
+def _score(samples: Samples, weights: Weights, query: int, n_used: int, n_voters: int, space: Locus) -> int:
     """Fill in the scores of a query's voters; the query's own place among these, -1 where it is not there."""
     heads, scores, rows, own = weights.omega.shape[2], space.scores, space.rows, -1
-    n_padded = _padded(n_voters)
+    n_padded = padded(n_voters)
     _take_pairs(samples, query, n_voters, space)
     for h in range(heads):
         for v in range(n_padded):
@@ -226,7 +95,7 @@ def _score(samples: Samples, weights: Weights, query: int, n_used: int, n_voters
             of_pair = weights.pairs[s, h]
             for v in range(n_voters):
                 scores[h, v] += of_pair * space.pairs[s, v]
-    for u in range(0, n_used, _TOGETHER):
+    for u in range(0, n_used, TOGETHER):
         i, j, k, m = space.used[u], space.used[u + 1], space.used[u + 2], space.used[u + 3]
         for h in range(0, heads, 2):  # two at a time; the one beyond the last is not looked at
             a, b, c, d = space.weights[u, h], space.weights[u + 1, h], space.weights[u + 2, h], space.weights[u + 3, h]
@@ -284,12 +153,12 @@ def poll(
     shares: float32 (M, H, N), the voters' weights in the order of those who have a call, for `gradients`; of no calls
     where they are not wanted. Where nobody may vote the votes are 0, and NOBODY the number.
     """
-    space, before, n_voters = _space(samples, weights), -1, 0
+    space, before, n_voters = space_of(samples, weights), -1, 0
     heads, n_classes = votes.shape[1:]
     for i in range(cells.rows.shape[0]):
         b, query = cells.rows[i], cells.asked[i]
         if b != before:
-            n_voters, before = _lay_out(samples, cells, weights, b, space), b
+            n_voters, before = lay_out(samples, cells, weights, b, space), b
         n_used = _weigh(samples, cells, weights, b, query, space)
         own = _score(samples, weights, query, n_used, n_voters, space)
         if n_voters - (own >= 0) <= 0:
@@ -315,7 +184,7 @@ def poll(
 
 @inner
 def _score_gradients(
-    n_voters: int, space: _Locus, shares: np.ndarray, of_votes: np.ndarray, of_effective: np.ndarray
+    n_voters: int, space: Locus, shares: np.ndarray, of_votes: np.ndarray, of_effective: np.ndarray
 ) -> None:
     """space.scores <- the gradients of a call's scores from those of its votes (H, C) and effective numbers (H,)."""
     for h in range(shares.shape[0]):
@@ -336,10 +205,10 @@ def _score_gradients(
 
 
 @inner
-def _row_gradients(heads: int, n_used: int, n_voters: int, space: _Locus) -> None:
+def _row_gradients(heads: int, n_used: int, n_voters: int, space: Locus) -> None:
     """space.weights <- the gradients of the rows' weights from those of the scores."""
-    scores, rows, n_padded = space.scores, space.rows, _padded(n_voters)
-    for u in range(0, n_used, _TOGETHER):
+    scores, rows, n_padded = space.scores, space.rows, padded(n_voters)
+    for u in range(0, n_used, TOGETHER):
         i, j, k, m = space.used[u], space.used[u + 1], space.used[u + 2], space.used[u + 3]
         for h in range(0, heads, 2):
             a, b, c, d, p, q, r, s = F(0), F(0), F(0), F(0), F(0), F(0), F(0), F(0)
@@ -361,7 +230,7 @@ def _row_gradients(heads: int, n_used: int, n_voters: int, space: _Locus) -> Non
 
 @inner
 def _pass_on(
-    samples: Samples, cells: Cells, weights: Weights, b: int, query: int, space: _Locus, omega: np.ndarray,
+    samples: Samples, cells: Cells, weights: Weights, b: int, query: int, space: Locus, omega: np.ndarray,
     tables: np.ndarray,
 ) -> None:  # fmt: skip
     """Add the gradients of a call's rows (`space.weights`) to those of omega (W, H) and of the tables (C, C, H)."""
@@ -395,12 +264,12 @@ def gradients(
     (B, W, H), tables (B, C, C, H) and pairs (B, S, H), of each target locus by itself, so that their sums do not hang
     on how the loci are shared out.
     """
-    space, before, n_voters = _space(samples, weights), -1, 0
+    space, before, n_voters = space_of(samples, weights), -1, 0
     heads = weights.omega.shape[2]
     for i in range(cells.rows.shape[0]):
         b, query = cells.rows[i], cells.asked[i]
         if b != before:
-            n_voters, before = _lay_out(samples, cells, weights, b, space), b
+            n_voters, before = lay_out(samples, cells, weights, b, space), b
         others = n_voters
         for v in range(n_voters):
             others -= samples.neighbours[space.voters[v]] == samples.own[query]

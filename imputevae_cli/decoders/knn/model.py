@@ -22,7 +22,7 @@ from imputevae_cli.data.genotypes import MISSING
 from imputevae_cli.data.hidden_calls import of_whole_records
 from imputevae_cli.decoders.knn import rules as knn_rules
 from imputevae_cli.decoders.knn.attention import Ballot, NeighbourVotes, VotesShape
-from imputevae_cli.decoders.knn.kernel import Samples
+from imputevae_cli.decoders.knn.kernel_layout import Samples
 from imputevae_cli.decoders.knn.panel import N_COVARIATES, Panel, Queries
 from imputevae_cli.decoders.knn.rules import KnnRules
 from imputevae_cli.decoders.knn.train import Training

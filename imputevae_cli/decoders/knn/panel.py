@@ -19,7 +19,7 @@ from imputevae_cli.data.frequencies import alt_frequencies_of_counts, hardy_wein
 from imputevae_cli.data.genotypes import MISSING, genotype_counts
 from imputevae_cli.decoders.knn.attention import FAR, Context
 from imputevae_cli.decoders.knn.genotypes import Genotypes, uncertain_genotypes
-from imputevae_cli.decoders.knn.kernel import Samples
+from imputevae_cli.decoders.knn.kernel_layout import Samples
 from imputevae_cli.decoders.knn.rules import PanelRules
 from imputevae_cli.decoders.knn.sample_structure import Structure, overall_similarity, relationship
 

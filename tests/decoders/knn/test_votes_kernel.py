@@ -6,7 +6,8 @@ import torch
 
 from imputevae_cli.decoders.knn.attention import FAR, Ballot, Context, NeighbourVotes, VotesShape
 from imputevae_cli.decoders.knn.genotypes import one_hot
-from imputevae_cli.decoders.knn.kernel import NOBODY, Samples
+from imputevae_cli.decoders.knn.kernel import NOBODY
+from imputevae_cli.decoders.knn.kernel_layout import Samples
 
 N_LOCI, N_QUERIES, N_NEIGHBOURS, WIDTH = 9, 5, 19, 6
 
