@@ -7,14 +7,15 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim.adamw import adamw
 
 AT_ONCE = 1 << 18
 """Numbers that are changed at a time: what torch holds beside them is no longer than that."""
 
+_BETA1, _BETA2, _EPS = 0.9, 0.999, 1e-8  # torch's defaults
+
 
 class AdamW:
-    """Adam with decoupled weight decay (Loshchilov & Hutter 2019), by torch's own update.
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019), the same numbers as torch's own.
 
     groups: (parameters, weight decay). The learning rate `lr` may be changed between steps; a parameter without a
     gradient is left as it is.
@@ -43,30 +44,18 @@ class AdamW:
                     continue
                 steps, first, second = self._moments_of(i, parameter)
                 whole = (parameter.view(-1), parameter.grad.reshape(-1), first.view(-1), second.view(-1))
-                for p, gradient, m, v in zip(*(tensor.split(AT_ONCE) for tensor in whole), strict=True):
-                    self._move(p, gradient, m, v, steps.clone(), decay)
                 steps += 1
+                for p, gradient, m, v in zip(*(tensor.split(AT_ONCE) for tensor in whole), strict=True):
+                    self._move(p, gradient, m, v, int(steps), decay)
 
     def _move(
-        self, parameter: Tensor, gradient: Tensor, first: Tensor, second: Tensor, steps: Tensor, decay: float
+        self, parameter: Tensor, gradient: Tensor, first: Tensor, second: Tensor, steps: int, decay: float
     ) -> None:
-        """Torch's update of one tensor, or of a piece of it."""
-        adamw(
-            [parameter],
-            [gradient],
-            [first],
-            [second],
-            [],
-            [steps],
-            foreach=False,
-            amsgrad=False,
-            beta1=0.9,
-            beta2=0.999,
-            lr=self.lr,
-            weight_decay=decay,
-            eps=1e-8,
-            maximize=False,
-        )
+        """The update of one tensor, or of a piece of it, in the `steps`-th step."""
+        first.lerp_(gradient, 1 - _BETA1)
+        second.mul_(_BETA2).addcmul_(gradient, gradient, value=1 - _BETA2)
+        spread = second.sqrt().div_((1 - _BETA2**steps) ** 0.5).add_(_EPS)
+        parameter.mul_(1 - self.lr * decay).addcdiv_(first, spread, value=-self.lr / (1 - _BETA1**steps))
 
     def _moments_of(self, place: int, parameter: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         if place not in self._moments:

@@ -140,7 +140,8 @@ class NeighbourVotes(nn.Module):
     def context_weights(self, distance: Tensor, r2: Tensor) -> Tensor:
         """omega of the module's formula: distance, r2 (B, W) -> (B, W, H)."""
         near = torch.exp(self.log_near - distance[..., None] / torch.exp(self.log_length))
-        linked = torch.exp(self.log_linked) * r2[..., None].clamp_min(1e-6) ** self.power.clamp(*self.power_bounds)
+        log_r2 = torch.log(r2[..., None].clamp_min(1e-6))
+        linked = torch.exp(self.log_linked + self.power.clamp(*self.power_bounds) * log_r2)
         return near + torch.where(r2[..., None] > 0, linked, 0.0)
 
 

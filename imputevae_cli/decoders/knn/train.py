@@ -35,11 +35,11 @@ class Training:
         rules: TrainingRules,
     ):
         self._votes, self._settings, self._rules = votes, settings, rules
-        self._weights = weights = _as_one(votes)
+        self._weights, self._gradient = weights, _ = _as_one(votes)
         self._optimizer = AdamW([([weights], settings.weight_decay)], settings.learning_rate)
         self._drawing, self._rng = drawing, rng
         self.average = copy.deepcopy(votes).requires_grad_(False)
-        self._average = _as_one(self.average)
+        self._average, _ = _as_one(self.average)
         self._attention = weights[: -sum(p.numel() for p in votes.correction.parameters())]  # they are the last
         self.losses: list[float] = []
         self._drawn_at = 0  # the step before which the examples in use were drawn
@@ -76,14 +76,14 @@ class Training:
             return False
         share = warm_up_then_cosine(step, settings.steps, rules.warm_up, rules.floor)
         self._optimizer.lr = settings.learning_rate * share
-        self._weights.grad.zero_()  # type: ignore[union-attr]
+        self._gradient.zero_()
         batch = settings.batch_loci, settings.queries_per_locus
         log_loss = self._drawing.examples.loss(self._votes, *batch, self._rng)
         log_loss.backward()
         loss = log_loss.item()
         if not math.isfinite(loss):
             raise TrainingError("the kNN decoder's loss is not finite; try a lower learning rate")
-        torch.nn.utils.clip_grad_norm_(self._weights, rules.max_gradient)
+        self._gradient.mul_(rules.max_gradient / max(self._gradient.norm().item(), rules.max_gradient))
         before = self._attention.clone()
         self._optimizer.step()
         self._attention.copy_(before.lerp(self._attention, rules.attention))
@@ -100,16 +100,16 @@ class Training:
         return often or taken >= -(-settings.steps // settings.redraws)
 
 
-def _as_one(module: NeighbourVotes) -> Tensor:
-    """All parameters of a module in one vector, and their gradients in its `grad`, in the same memory: the module's
+def _as_one(module: NeighbourVotes) -> tuple[Tensor, Tensor]:
+    """All parameters of a module in one vector, and their gradients, which are also its `grad`, in another: the module's
     own are views of these, so that a step of the optimizer is one operation and not one for each."""
     parameters = list(module.parameters())
     one = parameters_to_vector(parameters).detach()
     vector_to_parameters(one, parameters)
-    one.grad = torch.zeros_like(one)
+    one.grad = gradient = torch.zeros_like(one)
     start = 0
     for parameter in parameters:
         if parameter.requires_grad:
-            parameter.grad = one.grad[start : start + parameter.numel()].view_as(parameter)
+            parameter.grad = gradient[start : start + parameter.numel()].view_as(parameter)
         start += parameter.numel()
-    return one
+    return one, gradient
