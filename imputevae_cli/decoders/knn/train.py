@@ -35,12 +35,13 @@ class Training:
         rules: TrainingRules,
     ):
         self._votes, self._settings, self._rules = votes, settings, rules
-        self._weights, self._gradient = weights, _ = _as_one(votes)
-        self._optimizer = AdamW([([weights], settings.weight_decay)], settings.learning_rate)
+        self._weights, self._gradient = _as_one(votes)
+        self._optimizer = AdamW([([self._weights], settings.weight_decay)], settings.learning_rate)
         self._drawing, self._rng = drawing, rng
         self.average = copy.deepcopy(votes).requires_grad_(False)
         self._average, _ = _as_one(self.average)
-        self._attention = weights[: -sum(p.numel() for p in votes.correction.parameters())]  # they are the last
+        n_network = sum(p.numel() for p in votes.correction.parameters())
+        self._attention = self._weights[:-n_network]  # the network's are the last
         self.losses: list[float] = []
         self._drawn_at = 0  # the step before which the examples in use were drawn
 
@@ -101,8 +102,8 @@ class Training:
 
 
 def _as_one(module: NeighbourVotes) -> tuple[Tensor, Tensor]:
-    """All parameters of a module in one vector, and their gradients, which are also its `grad`, in another: the module's
-    own are views of these, so that a step of the optimizer is one operation and not one for each."""
+    """All parameters of a module in one vector, and their gradients in another, which is its `grad`: the module's own
+    are views of these, so that a step of the optimizer is one operation and not one for each."""
     parameters = list(module.parameters())
     one = parameters_to_vector(parameters).detach()
     vector_to_parameters(one, parameters)
