@@ -9,7 +9,7 @@ from imputevae_cli.decoders.knn.genotypes import one_hot
 from imputevae_cli.decoders.knn.kernel import NOBODY
 from imputevae_cli.decoders.knn.kernel_layout import Samples
 
-N_LOCI, N_QUERIES, N_NEIGHBOURS, WIDTH = 9, 5, 53, 6  # of neighbours, more than a compiled loop takes at once have a call
+N_LOCI, N_QUERIES, N_NEIGHBOURS, WIDTH = 9, 5, 53, 6  # more with a call than a compiled loop takes at once
 
 
 def a_model(heads=3, n_similarities=2):
