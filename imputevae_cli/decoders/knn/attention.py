@@ -11,7 +11,10 @@ T_h is a symmetric table of genotype pairs on the minor allele, K the samples' o
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise, starmap
 from math import comb
 from typing import Any, NamedTuple
 
@@ -25,6 +28,7 @@ from imputevae_cli.decoders.knn.rules import AttentionRules, Ramps
 
 FAR = 1e6
 """Distance of a context locus that does not count by distance; finite, so that its gradient is zero, not NaN."""
+_LOCI_A_TASK = 8  # of a thread
 
 
 class Context(NamedTuple):
@@ -49,7 +53,7 @@ class Ballot:
     """The calls that are voted on: those of M cells at B target loci, by the neighbours among `samples`.
 
     loci: int64 (B,). context: theirs. rows: int64 (M,), rising, which of `loci` each call is at; asked: int64 (M,), its
-    query.
+    query. pool: threads that share the loci out, or None; what is voted does not hang on it.
     """
 
     samples: Samples
@@ -57,12 +61,21 @@ class Ballot:
     context: Context
     rows: Tensor
     asked: Tensor
+    pool: ThreadPoolExecutor | None = None
 
     @property
     def cells(self) -> Cells:
         """The calls as the kernel takes them."""
         parts = (self.loci, self.context.around, self.rows, self.asked)
         return Cells(*(np.ascontiguousarray(part.numpy()) for part in parts))
+
+    def share_out(self, function: Callable[[slice], None]) -> None:
+        """Call `function` for all of the calls, in stretches that hold whole loci."""
+        if self.pool is None:
+            function(slice(None))
+            return
+        edges = np.searchsorted(self.rows.numpy(), range(0, len(self.loci) + _LOCI_A_TASK, _LOCI_A_TASK)).tolist()
+        list(self.pool.map(function, starmap(slice, pairwise(edges))))
 
 
 class VotesShape(NamedTuple):
@@ -157,19 +170,28 @@ class _Poll(torch.autograd.Function):
         n_kept = len(cells.rows) if any(ctx.needs_input_grad) else 0
         shares = np.empty((n_kept, heads, len(ballot.samples.neighbours)), np.float32)
         effective = np.empty(votes.shape[:2], np.float32)
-        kernel.poll(ballot.samples, cells, given, votes, effective, shares)
-        ctx.saved = ballot.samples, cells, given, shares
+
+        def poll(some: slice) -> None:
+            kernel.poll(ballot.samples, cells.take(some), given, votes[some], effective[some], shares[some])
+
+        ballot.share_out(poll)
+        ctx.saved = ballot, cells, given, shares
         return torch.from_numpy(votes), torch.from_numpy(effective)
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[None, Tensor, Tensor, Tensor]:
         """Gradients of omega, tables and pairs."""
-        samples, cells, given, shares = ctx.saved
+        ballot, cells, given, shares = ctx.saved
         n_loci = len(cells.loci)
         omega = np.zeros_like(given.omega)
         tables, pairs = (np.zeros((n_loci, *part.shape), np.float32) for part in given[1:])
         of_votes, of_effective = (np.ascontiguousarray(part.numpy()) for part in grad_outputs)
-        kernel.gradients(samples, cells, given, shares, of_votes, of_effective, omega, tables, pairs)
+
+        def pass_on(some: slice) -> None:
+            of_these = cells.take(some), given, shares[some], of_votes[some], of_effective[some]
+            kernel.gradients(ballot.samples, *of_these, omega, tables, pairs)
+
+        ballot.share_out(pass_on)
         return None, torch.from_numpy(omega), torch.from_numpy(tables.sum(0)), torch.from_numpy(pairs.sum(0))
 
 

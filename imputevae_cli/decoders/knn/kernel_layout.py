@@ -44,6 +44,10 @@ class Cells(NamedTuple):
     rows: np.ndarray
     asked: np.ndarray
 
+    def take(self, some: slice) -> Cells:
+        """Some of the calls."""
+        return self._replace(rows=self.rows[some], asked=self.asked[some])
+
 
 class Weights(NamedTuple):
     """What the attention has learned, float32.

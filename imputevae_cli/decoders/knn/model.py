@@ -7,6 +7,7 @@ the loci, and a file of any length is filled block by block.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -148,11 +149,11 @@ class KnnModel:
         """Fit the weights by cross-entropy on calls hidden from the query alone."""
         rng, stages, steps = np.random.default_rng(self.seed), options.stages, self.settings.steps
         votes = self._make_votes(cohort.ploidy + 1, latent is not None)
-        drawing = Drawing(rng, lambda: self._draw(cohort, latent, rng))
-        training = Training(votes, self.settings, drawing, rng, self.rules.training)
-        if begun := stages.resumed():
-            training.load_state_dict(begun)
-        with options.progress.task("nearest neighbours", steps) as task:
+        with _pool_of(options.threads) as pool, options.progress.task("nearest neighbours", steps) as task:
+            drawing = Drawing(rng, lambda: self._draw(cohort, latent, rng, pool))
+            training = Training(votes, self.settings, drawing, rng, self.rules.training)
+            if begun := stages.resumed():
+                training.load_state_dict(begun)
             task.advance(len(training.losses))
             while len(training.losses) < steps:
                 stages.safe_point(training.state_dict)
@@ -162,12 +163,14 @@ class KnnModel:
         self.history = [float(np.mean(part)) for part in np.array_split(training.losses, 10) if len(part)]
         return training.average
 
-    def _draw(self, cohort: Cohort, latent: Tensor | None, rng: np.random.Generator) -> Examples:
+    def _draw(
+        self, cohort: Cohort, latent: Tensor | None, rng: np.random.Generator, pool: ThreadPoolExecutor | None
+    ) -> Examples:
         """Cells to train on, drawn by `rng`."""
         calls, codes = cohort.calls, cohort.chrom_codes
         hidden = observed_like_hidden_cells(calls, codes, self.settings.hide, rng, haploid=cohort.haploid)
         hidden = of_whole_records(hidden, cohort.records)
-        return Examples(self._make_panel(cohort, rng, hidden), hidden, latent, rng, self.rules.training)
+        return Examples(self._make_panel(cohort, rng, hidden), hidden, latent, rng, self.rules.training, pool)
 
     def _fill(self, queries: Queries, cohort: Cohort, start: int, stop: int) -> np.ndarray:
         """Probabilities of queries at loci start..stop; `cohort` are they as they came."""
@@ -228,9 +231,12 @@ def _as_tensor(similarity: np.ndarray | None) -> Tensor | None:
     return None if similarity is None else torch.as_tensor(similarity, dtype=torch.float32)
 
 
+def _pool_of(threads: int) -> contextlib.AbstractContextManager[ThreadPoolExecutor | None]:
+    """A pool, or None for one thread, which needs none: a pool keeps memory."""
+    return contextlib.nullcontext() if threads == 1 else ThreadPoolExecutor(threads)
+
+
 def _map(function: Callable, items: list, threads: int) -> list:
-    """function(item) of each item, in order. One thread needs no pool: a pool keeps memory."""
-    if threads == 1:
-        return list(map(function, items))
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(function, items))
+    """function(item) of each item, in order."""
+    with _pool_of(threads) as pool:
+        return list((map if pool is None else pool.map)(function, items))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -81,8 +82,9 @@ class Examples:
         latent: Tensor | None,
         rng: np.random.Generator,
         rules: TrainingRules | None = None,
+        pool: ThreadPoolExecutor | None = None,
     ):
-        self.rules = rules or TrainingRules()
+        self.rules, self._pool = rules or TrainingRules(), pool
         self.panel, self.queries = panel, panel.members(latent)
         self.samples, self.at = _fair(panel, hidden, rng)
         self.loci = np.unique(self.at)
@@ -116,7 +118,7 @@ class Examples:
         asked, loci = torch.from_numpy(queries), torch.from_numpy(targets)
         weights = torch.from_numpy((weight / weight.sum()).astype(np.float32))
         rows = torch.arange(len(loci)).repeat_interleave(asked.shape[1])
-        ballot = Ballot(self._samples, loci, context, rows, asked.flatten())
+        ballot = Ballot(self._samples, loci, context, rows, asked.flatten(), self._pool)
         votes, effective = (part.view(*asked.shape, *part.shape[1:]) for part in model.poll(ballot))
         logits = model.logits(votes, effective, *self.panel.frequencies(self.queries, loci, asked))
         if self.panel.evidence is not None:

@@ -39,7 +39,7 @@ def training_cost(task: Task) -> Cost:
         short = config.replace({"train.max_epochs": epochs, "train.ensemble": 1})
         return train_members(data, short, RunOptions(device=task.device))[0]
 
-    with kernel_threads(task.threads):
+    with kernel_threads(1):
         (one, member), (three, _) = (timed(partial(train, epochs)) for epochs in (1, 3))
         seconds = max(0.0, three - one) / 2 * EPOCHS_RUN * config.train.max_epochs
         if thinned is not None:

@@ -228,7 +228,7 @@ def train_in_full(task: Task) -> tuple[list[Member], np.ndarray | None]:
     """The models, and the loci that they were trained on (None: all); each gives all loci."""
     thinned = trained_loci(task.cohort.n_loci)
     data, config = TrainingData.of(task.cohort, task.validation, thinned), task.config
-    with kernel_threads(task.threads):
+    with kernel_threads(1):  # more gain nothing, and give sums with other last bits
         members = _train(task, data, "vae", together=True)
         if thinned is not None:
             assert data.loci is not None
