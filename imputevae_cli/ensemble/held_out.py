@@ -13,7 +13,7 @@ from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.data.hidden_calls import HiddenCells, pick, surroundings
 from imputevae_cli.decoders import registry
 from imputevae_cli.decoders.base import Screen, View, log_of
-from imputevae_cli.ensemble.gate import Gate, gain_of
+from imputevae_cli.ensemble.gate import Gate, is_idle
 from imputevae_cli.ensemble.mixture import Prior
 from imputevae_cli.runtime.serialise import as_arrays, as_tensors
 from imputevae_cli.seeds import seed_for
@@ -68,9 +68,9 @@ class HeldOut:
         """The order of `HiddenCells.and_also`, int64, of these cells followed by those of `other`."""
         return np.lexsort((np.r_[self.cells.samples, other.cells.samples], np.r_[self.cells.loci, other.cells.loci]))
 
-    def gain_of(self, name: str, seed: int) -> float:
-        """Log loss that one decoder takes off a mixture of the others."""
-        return gain_of(name, self.logs, self.cells.target, self.around, **self._how(seed))
+    def is_idle(self, name: str, seed: int) -> bool:
+        """Whether one decoder adds too little to a mixture of the others."""
+        return is_idle(name, self.logs, self.cells.target, self.around, **self._how(seed))
 
     def _how(self, seed: int) -> dict[str, Any]:
         """How a gate is fitted to these cells."""

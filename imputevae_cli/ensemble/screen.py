@@ -9,7 +9,6 @@ import numpy as np
 from imputevae_cli.data.hidden_calls import HiddenCells
 from imputevae_cli.decoders.base import Decoder, FittedDecoder, Screen, Task
 from imputevae_cli.decoders.registry import BASELINE
-from imputevae_cli.ensemble.gate import WORTH
 from imputevae_cli.ensemble.held_out import HeldOut
 from imputevae_cli.scoring.likelihood_score import likelihood_loss
 from imputevae_cli.scoring.metrics import log_loss
@@ -42,7 +41,7 @@ def idle_decoders(
     for name, screen in screens.items():
         if screen is None and not decoders[name].role.trusted:
             idle[name] = f"{name} skipped: too few held-out calls to judge it by"
-        elif screen is not None and held_out.beside(name, screen).gain_of(name, task.config.io.seed) < WORTH:
-            idle[name] = f"{name} skipped: in a cheap run it adds nothing to the others"
+        elif screen is not None and held_out.beside(name, screen).is_idle(name, task.config.io.seed):
+            idle[name] = f"{name} skipped: in a cheap run it adds next to nothing to the others"
     idle.pop(BASELINE, None)
     return idle

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from imputevae_cli.ensemble.gate import Gate
+from imputevae_cli.ensemble.gate import Gate, is_idle
 from imputevae_cli.ensemble.mixture import HET_FEATURES, RARE_FEATURES, Prior
 from imputevae_cli.errors import CheckpointError
 
@@ -50,6 +50,17 @@ def test_shares_add_up_and_the_mixture_loses_to_no_part(cells):
     assert gp.sum(1) == pytest.approx(1, abs=1e-5)
     assert sum(gate.shares.values()) == pytest.approx(1)
     assert all(log_loss(gp, truth) < log_loss(np.exp(part), truth) + 0.002 for part in parts.values())
+
+
+@pytest.mark.parametrize(("share", "idle"), [(0.0, True), (0.02, True), (1.0, False)])
+def test_a_part_that_takes_off_little_of_the_loss_is_idle(share, idle):
+    """The part knows something of a share of the calls that the other part does not know."""
+    rng = np.random.default_rng(2)
+    truth = rng.choice(3, 6000)
+    known = np.eye(3)[truth] * 1.5
+    parts = {"first": smoothed(known + rng.normal(size=(6000, 3)))}
+    parts["second"] = smoothed((known + rng.normal(size=(6000, 3))) * (rng.random((6000, 1)) < share))
+    assert is_idle("second", parts, truth, around(np.zeros(6000))) == idle
 
 
 def test_parts_that_know_different_things_are_mixed():

@@ -238,7 +238,8 @@ def _changes(trial: Trial, rules: TrialRules) -> list[dict]:
 
 def for_sparse_loci(schedule: Schedule, rate: float, inbred: bool, rules: TrialRules) -> Schedule:
     """The schedule for loci so far apart that a chain without cooling switches at this rate: more donors, and where
-    phase is drawn, one long chain with windows that are not long. It starts hot, whatever did better in a short one."""
+    phase is drawn, a few long chains with windows that are not long. They start hot, whatever did better in a short
+    one."""
     if schedule.cooling is not None or rate <= rules.sparse:
         return schedule
     if inbred:  # no phase is drawn, so that chains hardly differ
@@ -252,5 +253,5 @@ def for_sparse_loci(schedule: Schedule, rate: float, inbred: bool, rules: TrialR
         refresh=rules.sparse_refresh,
         iterations=rules.sparse_iterations,
         burn_in=rules.sparse_burn_in,
-        chains=1,
+        chains=min(schedule.chains, rules.sparse_chains),
     )

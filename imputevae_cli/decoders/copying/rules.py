@@ -83,6 +83,7 @@ class TrialRules:
     sparse_refresh: int = 2
     sparse_iterations: int = 40
     sparse_burn_in: int = 14
+    sparse_chains: int = 3
 
 
 @dataclass(frozen=True)

@@ -173,11 +173,11 @@ def test_a_better_schedule_has_to_be_better_by_a_standard_error():
 
 @pytest.mark.parametrize(
     ("cooling", "rate", "inbred", "donors", "core", "chains"),
-    [(None, 0.014, False, 48, 512, 3), (None, 0.0141, False, 96, 256, 1), (None, 0.0141, True, 96, 512, 1),
-     (0.6, 0.5, False, 48, 512, 3)],
+    [(None, 0.014, False, 48, 512, 4), (None, 0.0141, False, 96, 256, 3), (None, 0.0141, True, 96, 512, 1),
+     (0.6, 0.5, False, 48, 512, 4)],
 )  # fmt: skip
 def test_sparse_loci_get_more_donors(cooling, rate, inbred, donors, core, chains):
-    schedule = choose_schedule.for_sparse_loci(Schedule(cooling=cooling, chains=3), rate, inbred, TrialRules())
+    schedule = choose_schedule.for_sparse_loci(Schedule(cooling=cooling, chains=4), rate, inbred, TrialRules())
     assert (schedule.donors, schedule.core, schedule.chains) == (donors, core, chains)
 
 
