@@ -83,8 +83,9 @@ class KnnModel:
         self._threads = threads
         self._latent = _as_tensor(similarity)
         self._cohort = cohort
-        self._panel = self._make_panel(cohort, np.random.default_rng(self.seed))
-        self._members = self._panel.members(self._latent)
+        with kernel_threads(1):  # as in `fit`, so that no number of threads changes a digit
+            self._panel = self._make_panel(cohort, np.random.default_rng(self.seed))
+            self._members = self._panel.members(self._latent)
 
     def gp(self, start: int, stop: int) -> np.ndarray:
         """Genotype probabilities of loci start..stop (exclusive), float32 (N, stop - start, ploidy + 1).
