@@ -66,7 +66,7 @@ POLYPLOIDS = {
 }
 """The polyploid cases, likewise."""
 PANELS = {"panel_chr20": "203 humans, 2,186 loci of 24,990"}
-ALONE, MIXED = "imputevae haplotype", ("maize", "ril280", "chr1")
+ALONE, MIXED = "imputevae haplotype", ("maize", "ril280")
 METHODS = {ALONE: "haplotype copying alone", "imputevae copying": "haplotype copying alone"}
 METHODS |= {"beagle": "Beagle 5.4", "minimac4, true phase": "Minimac4, true phase", "PG-SUI ImputeVAE": "PG-SUI 1.8.7"}
 
