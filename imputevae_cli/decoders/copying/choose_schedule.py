@@ -233,7 +233,7 @@ def _changes(trial: Trial, rules: TrialRules) -> list[dict]:
     windows after."""
     related = [{"relatedness": True}] if trial.inputs.similarity is not None else []
     floors = [{"rate_floor": floor, "cooling": None} for floor in rules.rate_floors] if trial.inbred else []
-    return [*related, *floors, {"error": rules.least_error}]
+    return [*related, *floors]
 
 
 def for_sparse_loci(schedule: Schedule, rate: float, inbred: bool, rules: TrialRules) -> Schedule:
