@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 
 .PHONY: demo test docs clean
 
+# What is compiled at its first use is compiled here, so that the first run is as quick as any
 $(VENV)/installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -e .
-	# What is compiled at its first use is compiled now, so that the first run is as quick as any
 	$(BIN)/imputevae impute test_data/example.vcf.gz -o $(VENV)/example.vcf.gz --force --quiet
 	touch $@
 

@@ -14,11 +14,10 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import lowdepth
@@ -87,19 +86,16 @@ def rows_of(case: Path, folder: Path) -> list[dict]:
     methods = {"imputevae": run_ours}
     if shutil.which("GLIMPSE2_phase"):
         methods["glimpse2"] = run_glimpse
-    rows = []
-    for method, run in methods.items():
-        out = folder / "out.vcf.gz"
-        row = {"case": case.name, "method": method}
-        try:
-            cost = run(case, out)
-            rows.append({**row, **lowdepth.score(case, lowdepth.guess_of(case, out)), **asdict(cost)})
-        except subprocess.CalledProcessError as error:
-            rows.append({**row, "failed": error.stderr.strip().splitlines()[-1]})
-        finally:
-            out.unlink(missing_ok=True)
-        print(rows[-1], file=sys.stderr, flush=True)
-    return rows
+    out = folder / "out.vcf.gz"
+    return [
+        scoring.row_of(
+            {"case": case.name, "method": method},
+            partial(run, case, out),
+            lambda: lowdepth.score(case, lowdepth.guess_of(case, out)),
+            out,
+        )
+        for method, run in methods.items()
+    ]
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
-from dataclasses import asdict
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -155,18 +155,13 @@ def rows_of(case: Path, folder: Path) -> list[dict]:
     methods.append(("minimac4, true phase", run_minimac, "panel.vcf.gz"))
     if (case / "unphased.vcf.gz").exists():
         methods.append(("imputevae, phase removed", run_ours, "unphased.vcf.gz"))
-    rows = []
-    for method, run, panel in methods:
-        out = folder / "out.vcf.gz"
-        try:
-            cost = run(case, panel, out)
-            rows.append({"case": case.name, "method": method, **score(case, out), **asdict(cost)})
-        except subprocess.CalledProcessError as error:
-            rows.append({"case": case.name, "method": method, "failed": error.stderr.strip().splitlines()[-1]})
-        finally:
-            out.unlink(missing_ok=True)
-        print(rows[-1], file=sys.stderr, flush=True)
-    return rows
+    out = folder / "out.vcf.gz"
+    return [
+        scoring.row_of(
+            {"case": case.name, "method": method}, partial(run, case, panel, out), partial(score, case, out), out
+        )
+        for method, run, panel in methods
+    ]
 
 
 def main() -> None:

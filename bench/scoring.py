@@ -9,8 +9,10 @@ from __future__ import annotations
 import os
 import resource
 import subprocess
+import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -49,6 +51,20 @@ def measure(command: list[str], **environment: str) -> Cost:
             raise subprocess.CalledProcessError(done.returncode, command, done.stdout, done.stderr[-2000:])
         cpu = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
         return Cost(round(wall, 2), round(cpu, 2), round(int(report.read().split()[-1]) / 1000, 1))
+
+
+def row_of(head: dict, run: Callable[[], Cost], score: Callable[[], dict], out: Path) -> dict:
+    """A row of results: `head`, what a method costs and how well it does, or the last line that it said where it
+    failed. `out`, which it wrote, is removed; the row is shown on standard error."""
+    try:
+        cost = run()
+        row = {**head, **score(), **asdict(cost)}
+    except subprocess.CalledProcessError as error:
+        row = {**head, "failed": error.stderr.strip().splitlines()[-1]}
+    finally:
+        out.unlink(missing_ok=True)
+    print(row, file=sys.stderr, flush=True)
+    return row
 
 
 def cases_in(folder: Path, only: str | None = None) -> list[Path]:

@@ -24,7 +24,7 @@ WORTH = 5e-4
 """Log loss (nats) of a part that is worth its time: it is left out if, by two standard errors, it adds less."""
 WORTH_OF_LOSS = 0.02
 """Share of the log loss that a part must seem to take off in a screen, to be fitted in full. Set after seeing a chip's
-file and one of half-sibs, where nearest neighbours took half of all the time to take off 1 % and change no NRD."""
+file and one of half-sibs, where nearest neighbours took half of all the time for 1 to 2 %, and .0002 of NRD."""
 FREEDOM = 1e-4
 """Log loss that the network must gain in cross-fitting, or two standard errors if more."""
 INBREEDING = 0.001

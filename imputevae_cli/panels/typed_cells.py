@@ -16,28 +16,24 @@ class TypedCells:
     """The targets' cells at the typed loci of a window.
 
     likelihoods: float32 (K, 3), a table; codes: uint16 (N, T), rows of it at T loci. inside: int64, which of these loci
-    are wanted; at: int64, their places among the wanted loci. haploid: bool (N,), samples with one haplotype.
+    are wanted; at: int64, their places among the wanted loci.
     """
 
     evidence: Evidence
     inside: np.ndarray
     at: np.ndarray
-    haploid: np.ndarray
 
     @classmethod
     def of(cls, window: PanelWindow, targets: Cohort) -> TypedCells:
         """Those of a window's targets."""
         inside = np.flatnonzero((window.typed >= window.wanted.start) & (window.typed < window.wanted.stop))
-        haploid = np.zeros(len(targets.calls), bool)
-        if targets.haploid is not None:
-            haploid |= targets.haploid.block(0, None).any(axis=1)
         evidence = targets.evidence or Evidence.certain(targets.calls)
-        return cls(evidence, inside, window.typed[inside] - window.wanted.start, haploid)
+        return cls(evidence, inside, window.typed[inside] - window.wanted.start)
 
     def of_sample(self, n: int) -> SampleCells:
         """Those of one sample."""
         likelihoods = self.evidence.table[self.evidence.codes[n]]
-        return SampleCells(likelihoods, self.inside, self.at, bool(self.haploid[n]))
+        return SampleCells(likelihoods, self.inside, self.at)
 
 
 @dataclass(frozen=True)
@@ -47,7 +43,6 @@ class SampleCells:
     likelihoods: np.ndarray
     inside: np.ndarray
     at: np.ndarray
-    is_haploid: bool
 
     def alt(self, haplotypes: np.ndarray) -> np.ndarray:
         """The chance of ALT on each haplotype by its own cell and the allele of the other, float32 (2, P, T).
@@ -65,18 +60,17 @@ class SampleCells:
         doses: float32 (2, P, W); at a typed locus they count the haplotype's own data, alt, float32 (2, P, T), which is
         taken out, and the cell's likelihoods weigh both haplotypes together. error: see `HaplotypeFiller`.
         """
-        gp = self._of_haplotypes(doses)
+        gp = _of_haplotypes(doses)
         counted = doses[..., self.at]
         emitted = error + (1 - 2 * error) * alt[..., self.inside]
         odds, against = counted / emitted, (1 - counted) / (1 - emitted)
         others = odds / np.maximum(odds + against, 1e-30)
-        own = self._of_haplotypes(error + (1 - 2 * error) * others) * self.likelihoods[self.inside]
+        own = _of_haplotypes(error + (1 - 2 * error) * others) * self.likelihoods[self.inside]
         gp[:, self.at] = own / np.maximum(own.sum(-1, keepdims=True), 1e-30)
         return gp
 
-    def _of_haplotypes(self, doses: np.ndarray) -> np.ndarray:
-        """float32 (P, W, 3) of the chance of ALT on each haplotype, float32 (2, P, W)."""
-        one, other = doses
-        if self.is_haploid:
-            return np.stack([1 - one, np.zeros_like(one), one], -1)
-        return np.stack([(1 - one) * (1 - other), one + other - 2 * one * other, one * other], -1)
+
+def _of_haplotypes(doses: np.ndarray) -> np.ndarray:
+    """Genotype probabilities, float32 (P, W, 3), of the chance of ALT on each haplotype, float32 (2, P, W)."""
+    one, other = doses
+    return np.stack([(1 - one) * (1 - other), one + other - 2 * one * other, one * other], -1)
