@@ -16,8 +16,8 @@ MOST_COPIES = 10
 """Alleles seen oftener are common enough to go by their frequency."""
 RAREST = 20
 """The estimate is of alleles up to one in so many: of the commoner of two nothing is unseen."""
-PSEUDO_LOCI = 2.0
-"""Loci that are added to each n(k), in the proportions under which both agree: few loci tell little."""
+SURE = 2.0
+"""Standard errors of the estimate's logarithm below which it is taken to agree with the frequency; it is shrunk above."""
 
 NOTHING = np.zeros(1, np.float32)
 """What `log_unseen` would give where all is as it seems."""
@@ -30,10 +30,11 @@ def log_unseen(calls: np.ndarray, ploidy: int) -> np.ndarray:
     loci_with = np.bincount(minor_copies(np.arange(ploidy + 1) @ counts, counts.sum(0), ploidy), minlength=2)
     most = min(MOST_COPIES, ploidy * len(calls) // RAREST, len(loci_with) - 2)
     copies = np.arange(1, most + 1)
-    added = PSEUDO_LOCI * (copies + 0.5)
+    so_many, one_more = loci_with[copies] + 0.5, loci_with[copies + 1] + 0.5
+    log_ratio = np.log((copies + 1) * one_more / (copies * so_many))
+    noise = SURE**2 * (1 / so_many + 1 / one_more)
     table = np.zeros(MOST_COPIES + 2, np.float32)
-    seen, once_more = copies * loci_with[copies], (copies + 1) * loci_with[copies + 1]
-    table[copies] = np.log((once_more + added) / (seen + added))
+    table[copies] = log_ratio * np.maximum(1 - noise / np.maximum(log_ratio**2, noise), 0)
     return table
 
 

@@ -52,6 +52,8 @@ class Prior:
         """The mean of the parameter of this name, of the shape of `like`."""
         if name == "part":
             return torch.tensor([self.scores.get(part, 0.0) for part in parts], dtype=torch.float64)
+        if name == "het":  # what is unseen of rare alleles is taken at its word
+            return torch.eye(1, like.numel(), dtype=torch.float64)[0]
         return torch.full_like(like, self.sharpness if name == "temperature" and len(parts) > 1 else 0.0)
 
     def spread(self, name: str) -> float:
@@ -109,7 +111,7 @@ def constant(cells: Cells, prior: Prior) -> Parameters:
 def calibrated(cells: Cells, prior: Prior, n_features: int = RARE_FEATURES) -> Parameters:
     """The same, with a bias of heterozygotes: of rare alleles alone, or by so many of HET_FEATURES."""
     start = constant(cells, prior)
-    start["het"] = torch.zeros(n_features, dtype=torch.float64)
+    start["het"] = prior.mean("het", cells.parts, torch.empty(n_features))
     return _minimise(start, cells, prior)
 
 
