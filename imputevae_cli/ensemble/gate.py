@@ -74,7 +74,7 @@ class Gate:
 
         log_gp: part -> float (M, C), log probabilities of the M hidden calls. target: the calls, int (M,), or where
         these are uncertain their likelihoods, float (M, C). features: float (M, F), of which the last four bear on
-        heterozygotes: rarity, how much commoner the minor allele is than it seems, and how many more heterozygotes
+        heterozygotes: rarity, how much commoner carriers are than they seem, and how many more heterozygotes
         there are than expected, at the locus and in the sample around. All but the last three steer, that is may decide
         whom to believe, as do the parts' confidences, which are added here.
         prior: what is expected of the weights beforehand.

@@ -2,9 +2,9 @@
 
 The mixture is a product of experts, exp(t) * sum over parts of w_p log P_p(call) + b(call), normalised over the calls;
 w is a softmax over the parts' scores, exp(t) the inverse temperature, and b moves heterozygotes alone. w and t may vary
-with a cell's features through a tiny network; b is linear in how much commoner a rare allele is than it seems, and may
-be in what tells of inbreeding too. The fit is penalised: each parameter is a Gaussian about what simulated files have
-shown (`Prior`), so that few held-out calls move it little.
+with a cell's features through a tiny network; b is linear in a cell's rarity and in how much commoner a rare allele
+is than it seems, and may be in what tells of inbreeding too. The fit is penalised: each parameter is a Gaussian about
+what simulated files have shown (`Prior`), so that few held-out calls move it little.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from torch import Tensor
 
 from imputevae_cli.ensemble.mixture_loss import MixtureLoss
 
-RARE_FEATURES, HET_FEATURES = 1, 5
-"""How many of these the bias of heterozygotes is linear in, of rare alleles alone and by all: how much commoner the
-minor allele is than it seems (`data/unseen.py`); its rarity, near 0 for a common one; one; and the excess of
+RARE_FEATURES, HET_FEATURES = 2, 5
+"""How many of these the bias of heterozygotes is linear in, by rarity alone and by all: how much commoner carriers
+of the minor allele are than they seem (`data/unseen.py`); its rarity, near 0 for a common one; one; and the excess of
 heterozygotes at the locus, and of the sample around the cell."""
 
 _UNITS = 8
@@ -109,7 +109,7 @@ def constant(cells: Cells, prior: Prior) -> Parameters:
 
 
 def calibrated(cells: Cells, prior: Prior, n_features: int = RARE_FEATURES) -> Parameters:
-    """The same, with a bias of heterozygotes: of rare alleles alone, or by so many of HET_FEATURES."""
+    """The same, with a bias of heterozygotes: by rarity alone, or by so many of HET_FEATURES."""
     start = constant(cells, prior)
     start["het"] = prior.mean("het", cells.parts, torch.empty(n_features))
     return _minimise(start, cells, prior)

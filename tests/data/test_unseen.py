@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from imputevae_cli.data.unseen import MOST_COPIES, NOTHING, SURE, log_unseen, minor_copies
+from imputevae_cli.data.unseen import MOST_CARRIERS, NOTHING, SURE, log_unseen, minor_carriers
 
 
 def calls_with(copies, n_samples=100):
-    """Calls of loci whose ALT allele, or from the middle on REF allele, has so many copies, in heterozygotes."""
+    """Calls of loci whose ALT allele, or from the middle on REF allele, has so many carriers, one copy each."""
     calls = (np.arange(n_samples)[:, None] < np.asarray(copies)).astype(np.int8)
     calls[:, len(copies) // 2 :] = 2 - calls[:, len(copies) // 2 :]
     return calls
@@ -34,7 +34,7 @@ def test_it_foretells_how_many_copies_went_missing():
     whole = rng.permuted(calls_with(copies), axis=0)
     calls = np.where(rng.random(whole.shape) < 0.2, np.int8(-1), whole)
     known = calls >= 0
-    seen = minor_copies(np.where(known, calls, 0).sum(0), known.sum(0), 2)
+    seen = minor_carriers((calls == 0).sum(0), (calls == 2).sum(0), known.sum(0))
     table = log_unseen(calls, 2)
     for k in (1, 2, 3, 6, 10):
         at = seen == k
@@ -48,7 +48,7 @@ def test_few_samples_or_none_have_no_rare_alleles():
     assert (log_unseen(calls_with([1, 1, 2], n_samples=9), 2) == 0).all()
     assert (log_unseen(np.full((50, 3), -1, np.int8), 2) == 0).all()
     assert (log_unseen(np.zeros((0, 3), np.int8), 2) == 0).all()
-    assert log_unseen(calls_with([1, 1, 2]), 2).shape == (MOST_COPIES + 2,)
+    assert log_unseen(calls_with([1, 1, 2]), 2).shape == (MOST_CARRIERS + 2,)
     assert NOTHING.tolist() == [0.0]
 
 

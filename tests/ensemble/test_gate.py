@@ -16,7 +16,7 @@ def smoothed(scores):
 
 
 def around(*columns):
-    """Features of cells: these columns, the last of them the rarity, and no unseen copies or excess of heterozygotes."""
+    """Features of cells: these columns, the last of them the rarity; no copies unseen, no excess of heterozygotes."""
     return np.column_stack([*columns, np.zeros((len(columns[0]), 3))])
 
 
