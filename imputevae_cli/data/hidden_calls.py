@@ -163,8 +163,8 @@ def surroundings(
     n_known, alt = known[:, inner].sum(0), alt[inner]
     alleles = np.where(known[:, inner], around[:, inner], 0).sum(0, dtype=np.int64)
     rarity = 1.0 / (1 + np.minimum(alleles, ploidy * n_known - alleles))
-    of_one_allele = ((around[:, inner] == genotype).sum(0) for genotype in (0, ploidy))
-    carriers = minor_carriers(*of_one_allele, n_known)
+    all_ref, all_alt = ((around[:, inner] == genotype).sum(0) for genotype in (0, ploidy))
+    carriers = minor_carriers(all_ref, all_alt, n_known)
     rare = [rarity, unseen[np.minimum(carriers, len(unseen) - 1)]]
     per_locus = np.stack([np.log(np.minimum(alt, 1 - alt)), n_known / len(calls), *rare], 1).astype(np.float32)
     distances = np.log1p(np.stack([before, after], 2).astype(np.float32))  # (N, b, 2)
