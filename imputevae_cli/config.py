@@ -9,7 +9,7 @@ import difflib
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import msgspec
 from msgspec import Meta
@@ -331,7 +331,16 @@ def _convert(nested: Mapping[str, Any]) -> Config:
         return msgspec.convert(nested, Config)
     except msgspec.ValidationError as error:
         text, _, path = str(error).partition(" - at `$.")
-        raise ConfigError(f"setting {path.rstrip('`') or '?'}: {text}") from error
+        key = path.rstrip("`")
+        raise ConfigError(f"setting {key or '?'}: {text}{_choices(key)}") from error
+
+
+def _choices(key: str) -> str:
+    """`; known: A, B` for a dotted key that takes one of some words, nothing for another."""
+    section, _, name = key.partition(".")
+    types = get_type_hints(type(getattr(Config(), section, None)))
+    words = [word for word in get_args(types.get(name)) if isinstance(word, str)]
+    return f"; known: {', '.join(words)}" if words else ""
 
 
 def parse_override(text: str, option: str = "--set") -> tuple[str, Any]:
@@ -392,7 +401,7 @@ def read_yaml(path: str | Path) -> Mapping[str, Any]:
     try:
         loaded = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"{path}: cannot read the configuration: {error.strerror}") from error
+        raise ConfigError(f"{path}: the settings cannot be read ({error.strerror}); check the path") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         line = getattr(getattr(error, "problem_mark", None), "line", None)
         where = "" if line is None else f" at line {line + 1}"

@@ -128,7 +128,9 @@ class ImputeVAE(Estimator):
             genotypes.samples,
             names,
         )
-        return mask, names, Task(cohort, validation, test, *how)
+        task = Task(cohort, validation, test, *how)
+        task.rows_of(config.founders.parents)  # a wrong name is told whether founders are fitted or not
+        return mask, names, task
 
     def transform(
         self,
@@ -159,6 +161,8 @@ class ImputeVAE(Estimator):
             logger.warning(
                 "loci that are not in the model pass through unchanged: %d of %d", aligned.n_unknown, genotypes.n_loci
             )
+        if refine and not aligned.genotypes.calls_are_uncertain:
+            logger.warning("refine has no effect: without likelihoods or read counts every visible call is certain")
         view = self._view(aligned, progress, stages)
         phase = None
         if phased:

@@ -157,6 +157,20 @@ def output_path(output: str | None, config: Config, ending: str) -> str:
     return config.io.prefix + ending
 
 
+def checkpoint_path(output: str | None, config: Config) -> str:
+    """Where `train` writes. Raises ConfigError as `output_path` does, and for what is no place for a checkpoint."""
+    from imputevae_cli.io.formats.registry import is_of_genotypes
+
+    path = output_path(output, config, ".ivae")
+    if path == STDOUT:
+        raise ConfigError("train writes a checkpoint, which is not for standard output; give -o a file name")
+    if is_of_genotypes(path):
+        raise ConfigError(
+            f"-o {path}: train writes a checkpoint: name it .ivae, or run `imputevae impute` for genotypes"
+        )
+    return path
+
+
 def read(
     source: str | None,
     popmap: Path | None,
@@ -215,7 +229,8 @@ def chosen_samples(common: Common) -> list[str] | None:
     try:
         names = common.samples_file.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{common.samples_file}: cannot be read as text ({error}); give one sample a line") from error
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise InputError(f"{common.samples_file}: cannot be read as text ({reason}); give one sample a line") from error
     return [name.strip() for name in names if name.strip()]
 
 

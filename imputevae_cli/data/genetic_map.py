@@ -30,7 +30,8 @@ class GeneticMap:
         try:
             lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{path}: the genetic map cannot be read ({error}); give a PLINK map as text") from error
+            reason = getattr(error, "strerror", None) or "it is not UTF-8"
+            raise InputError(f"{path}: the genetic map cannot be read ({reason}); give a PLINK map as text") from error
         for number, line in enumerate(lines, 1):
             fields = line.split()
             if not fields or line.startswith("#"):

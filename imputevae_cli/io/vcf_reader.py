@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from imputevae_cli.data.alleles import MOST_ALT, loci_of
+from imputevae_cli.data.alleles import loci_of
 from imputevae_cli.data.evidence import CALL
 from imputevae_cli.data.genotypes import GenotypeMatrix, Loci, VcfSource
 from imputevae_cli.data.haploid import HaploidCells
@@ -22,6 +22,16 @@ from imputevae_cli.data.popmap import PopMap
 from imputevae_cli.data.region import ListedRegion, Region, Regions
 from imputevae_cli.errors import InputError
 from imputevae_cli.io.inputs.without_calls import with_calls
+from imputevae_cli.io.passed_through import (
+    MIXED,
+    NO_CALL,
+    NO_GT,
+    POLYPLOID_ALT,
+    UNCLEAR_PLOIDY,
+    fix_for,
+    in_words,
+    why_not_modelled,
+)
 from imputevae_cli.io.sample_major import mapped, sample_major
 from imputevae_cli.io.selection import choose_samples
 from imputevae_cli.io.vcf_alleles import states_by_allele
@@ -35,15 +45,11 @@ from imputevae_cli.io.vcf_records import Fixed, RecordBlock, VcfFile, open_vcf
 from imputevae_cli.io.vcf_text import is_stream, spool
 from imputevae_cli.log import ProgressOption, chosen_progress, counted
 
-TOO_MANY_ALT, NO_ALT, SYMBOLIC = f"more than {MOST_ALT} ALT alleles", "no ALT", "symbolic ALT"
-NO_GT, NO_CALL, TWICE = "no GT", "no call", "an allele named twice"
-UNCLEAR_PLOIDY, MIXED = "a sample of another ploidy than around it", "calls of several ploidies"
-POLYPLOID_ALT = "several ALT alleles of polyploids"
-"""Reasons why a record is not modelled; where there are polyploids, records of another ploidy than most are counted as
-`diploid` or the like."""
-
 OUTSIDE = -1
 """The row of a locus that is read as context of the regions: see `VcfSource.rows`."""
+
+SHOWN_NAMES = 5
+"""Chromosomes that a message names."""
 
 PROBED = 500
 """Records at the beginning of a file that tell which of its fields is evidence."""
@@ -293,7 +299,7 @@ class _Reading:
         if keep.sum() < least:
             raise InputError(
                 f"{self.file.name}: {counted(int(keep.sum()), 'record')} can be modelled, at least {least} are needed "
-                f"(not modelled: {self._passed_in_words()})"
+                f"(not modelled: {in_words(self.passed)}); {fix_for(self.passed)}"
             )
         loci = Loci(*(np.array(column, dtype)[keep] for column, dtype in zip(self.loci[:4], "OqOO", strict=True)))
         if any(self.loci[4]):
@@ -380,42 +386,31 @@ class _Reading:
 
     def _check_content(self) -> None:
         name = self.file.name
-        if self.regions is not None and not self.n_kept and not self._may_be_empty(self.regions):
-            raise InputError(f"{name}: no record lies in {self.regions.title}; check the chromosome's name")
+        if self.regions is not None and not self.n_kept:
+            self._check_chroms(self.regions)
         if not self.n_with_gt:
-            raise InputError(f"{name}: no record has GT in its FORMAT; give a file with genotypes or likelihoods")
+            keys = {key for form in self.formats for key in form.decode("utf-8", "replace").split(":")}
+            fix = "--likelihoods GP calls each genotype by GP" if "GP" in keys else "give a file with GT, PL, GL or AD"
+            raise InputError(f"{name}: no record has GT in its FORMAT ({', '.join(sorted(keys))}); {fix}")
         is_empty = not any(self.ploidies.shown)
         if is_empty and len(set(self.rows)) + self.passed[NO_CALL] == self.n_with_gt:
             raise InputError(f"{name}: every call is missing; there is nothing to impute from")
         if not self.rows:
-            raise InputError(f"{name}: no record can be modelled ({self._passed_in_words()})")
+            raise InputError(f"{name}: no record can be modelled ({in_words(self.passed)}); {fix_for(self.passed)}")
 
-    def _may_be_empty(self, regions: Regions) -> bool:
-        """Whether regions without a record are nothing odd: the file knows a chromosome of theirs, and has loci
-        elsewhere."""
-        return self.context is None and any(chrom in regions.chroms for chrom in self.file.chroms())
-
-    def _passed_in_words(self) -> str:
-        return ", ".join(f"{count} {reason}" for reason, count in self.passed.items() if count) or "none"
+    def _check_chroms(self, regions: Regions) -> None:
+        """Raise InputError for regions without a record, unless loci elsewhere are read too and the file knows a
+        chromosome of theirs."""
+        chroms = sorted(self.file.chroms())
+        is_known = any(chrom in regions.chroms for chrom in chroms)
+        if is_known and self.context is None:
+            return
+        named = ", ".join(chroms[:SHOWN_NAMES]) + (", ..." if len(chroms) > SHOWN_NAMES else "")
+        fix = "choose a wider one" if is_known else f"the file's chromosomes are {named}"
+        raise InputError(f"{self.file.name}: no record lies in {regions.title}; {fix}")
 
 
 def _replace(values: np.ndarray, old: int, new: int) -> None:
     """Put `new` in place of `old`, row by row: nothing of the size of all values is made."""
     for row in values:
         row[row == old] = new
-
-
-def why_not_modelled(ref: str, alt: str) -> str | None:
-    """The reason why a record of these alleles is passed through, or None where it is modelled.
-
-    Any names are alleles, `-`, `*` and numbers too, but for what VCF gives another meaning. alt: parted by commas.
-    """
-    if alt == ".":
-        return NO_ALT
-    alleles = alt.split(",")
-    if len(alleles) > MOST_ALT:
-        return TOO_MANY_ALT
-    breakend = any(not a or a == "." or a[0] == "." or a[-1] == "." for a in alleles)
-    if breakend or ref == "*" or set("<>[]") & set(ref + alt):
-        return SYMBOLIC
-    return TWICE if len({ref, *alleles}) <= len(alleles) else None

@@ -119,6 +119,8 @@ def _check_first_bytes(block: bytes, name: str) -> None:
     if not block.startswith(FIRST_LINE):
         advice = conversion(name) or "give a VCF, BCF, PLINK .bed or Zarr VCF"
         raise InputError(f"{name}: not a VCF: line 1 does not start with `##fileformat=VCF`; {advice}")
+    if b"\r" in block and b"\n" not in block:
+        raise InputError(f"{name}: its lines end in carriage returns alone; convert it, such as with `tr '\\r' '\\n'`")
 
 
 def _nul_error(text: bytes, n_lines: int, name: str) -> InputError:
