@@ -166,6 +166,8 @@ class PanelStore:
 
     def _piece(self, place: Sequence[int]) -> bytes:
         start, length = place
+        if start + length > self.path.stat().st_size:  # a length that is damaged may be more than memory holds
+            raise self._damaged()
         try:
             return zlib.decompress(self._read(start, length))
         except (OverflowError, ValueError, zlib.error):
