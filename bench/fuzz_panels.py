@@ -74,6 +74,7 @@ def wrong_acceptance(target: Path, made: Path) -> str | None:
         given, written = strict_records(target.read_bytes()), strict_records(text_of(made) or b"")
     except Unacceptable as error:
         return f"accepted: {error}"
+    given = [record for record in given if record[8].startswith(b"GT")]  # the panel's record says more than one without
     places = {tuple(record[:5]) for record in given}
     return "; ".join(differences(given, [one for one in written if tuple(one[:5]) in places])[:3]) or None
 
