@@ -85,22 +85,26 @@ def _places_in_truth(genotypes: GenotypeMatrix, truth: GenotypeMatrix) -> tuple[
             "%s: %d of its loci cannot be told apart by chromosome, position, REF, ALT and ID, and are not scored",
             name, ambiguous.sum(),
         )  # fmt: skip
-    for found, noun in ((row, "samples"), (place, "loci")):
-        if (found < 0).all():
-            theirs, ours = (one.samples[0] if noun == "samples" else one.loci.in_words(0) for one in (truth, genotypes))
-            raise InputError(
-                f"{name}: none of its {noun} is in {given} (the first is {theirs} there and {ours} here); "
-                "give the truth of that file"
-            )
-        if lacking := int((found < 0).sum()):
-            logger.warning(
-                "%s: lacks %d of the %d %s of %s, which are not scored", name, lacking, len(found), noun, given
-            )
+    _check_found("samples", row, truth, genotypes)
+    _check_found("loci", place, truth, genotypes)
     if extra := truth.n_loci - int((place >= 0).sum()):
         logger.warning(
             "%s: %d of its loci are not in %s, or without a call there, and are not scored", name, extra, given
         )
     return row, place, swapped
+
+
+def _check_found(noun: str, found: np.ndarray, truth: GenotypeMatrix, genotypes: GenotypeMatrix) -> None:
+    """Say which samples or loci `truth` lacks; InputError where it has none. found: int, -1 for one that it lacks."""
+    name, given, lacking = _name(truth), _name(genotypes), int((found < 0).sum())
+    if lacking == len(found):
+        theirs, ours = (one.samples[0] if noun == "samples" else one.loci.in_words(0) for one in (truth, genotypes))
+        raise InputError(
+            f"{name}: none of its {noun} is in {given} (the first is {theirs} there and {ours} here); "
+            "give the truth of that file"
+        )
+    if lacking:
+        logger.warning("%s: lacks %d of the %d %s of %s, which are not scored", name, lacking, len(found), noun, given)
 
 
 def _warn_of_other_calls(
