@@ -32,6 +32,7 @@ from imputevae_cli.io.passed_through import (
     in_words,
     why_not_modelled,
 )
+from imputevae_cli.io.rows_to_read import OUTSIDE, RowsToRead
 from imputevae_cli.io.sample_major import mapped, sample_major
 from imputevae_cli.io.selection import choose_samples
 from imputevae_cli.io.vcf_alleles import states_by_allele
@@ -44,9 +45,6 @@ from imputevae_cli.io.vcf_ploidy import BOTH, HAPLOID, PloidiesSeen, chromosomes
 from imputevae_cli.io.vcf_records import Fixed, RecordBlock, VcfFile, open_vcf
 from imputevae_cli.io.vcf_text import is_stream, spool
 from imputevae_cli.log import ProgressOption, chosen_progress, counted
-
-OUTSIDE = -1
-"""The row of a locus that is read as context of the regions: see `VcfSource.rows`."""
 
 SHOWN_NAMES = 5
 """Chromosomes that a message names."""
@@ -99,10 +97,10 @@ def read_vcf(
     columns, populations = choose_samples(file.header.samples, name, popmap, samples, include_pops, 2 if to_fit else 1)
 
     def probe(reader: FieldReader) -> None:
-        _first_records(_Reading(open_vcf(file.path, name, again=True), given, columns, within, 0, reader))
+        _first_records(_Reading(open_vcf(file.path, name, again=True), given, columns, RowsToRead(within, 0), reader))
 
     evidence, refused = choose_field(likelihoods, name, len(file.header.samples), columns, probe)
-    reading = _Reading(file, given, columns, within, context, evidence, to_fit)
+    reading = _Reading(file, given, columns, RowsToRead(within, context), evidence, to_fit)
     with chosen_progress(progress).task("reading", 0) as task:
         for block in file.blocks():
             reading.take(block)
@@ -118,7 +116,7 @@ def _first_records(reading: _Reading) -> None:
     with suppress(InputError):
         for block in reading.file.blocks():
             reading.take(block)
-            if reading.n_kept >= PROBED:
+            if reading.to_read.n_kept >= PROBED:
                 return
 
 
@@ -129,8 +127,7 @@ class _Reading:
     file: VcfFile
     given: Path
     columns: np.ndarray
-    regions: Regions | None
-    context: int | None
+    to_read: RowsToRead
     evidence: FieldReader | None = None
     to_fit: bool = True
     passed: Counter[str] = field(default_factory=Counter)
@@ -142,8 +139,6 @@ class _Reading:
     loci: tuple[list[Any], ...] = field(default_factory=lambda: ([], [], [], [], []))  # chrom, pos, ref, alt, id
     own_keys: set[tuple[bytes, bytes]] = field(default_factory=set)
     formats: set[bytes] = field(default_factory=set)
-    n_kept: int = 0  # records of the regions
-    n_after: int = 0  # loci taken since the last of them
     n_with_gt: int = 0
     reasons: dict[tuple[str, str], str | None] = field(default_factory=dict)
     kept: np.ndarray | None = None  # bool, the loci read that `matrix` kept
@@ -156,7 +151,7 @@ class _Reading:
         """Put a block's records into the matrix, or count them as passed through."""
         wanted, rows, checked = [], [], []
         for i, fixed in enumerate(block.fixed):
-            row = self._row_of(fixed.chrom, fixed.pos)
+            row = self.to_read.row_of(fixed.chrom, fixed.pos)
             if row is None:
                 continue
             if fixed.has_gt:
@@ -166,7 +161,7 @@ class _Reading:
             if reason:
                 self.passed[reason] += row != OUTSIDE
                 continue
-            self.n_after += row == OUTSIDE
+            self.to_read.n_after += row == OUTSIDE
             wanted.append(i)
             rows.append(row)
         self.n_with_gt += len(checked)
@@ -176,17 +171,6 @@ class _Reading:
                 places = np.searchsorted(checked, wanted)
                 self._keep(block, np.array(wanted), np.array(rows), states[places])
         self._forget_early_loci()
-
-    def _row_of(self, chrom: str, pos: int) -> int | None:
-        """A record's place among those of the regions, OUTSIDE for context of them, None where it is not read."""
-        regions = self.regions
-        if regions is None or (chrom, pos) in regions:
-            self.n_kept, self.n_after = self.n_kept + 1, 0
-            return self.n_kept - 1
-        if self.context is None:
-            return OUTSIDE
-        near = chrom in regions.chroms and (regions.begins_after(chrom, pos) or self.n_after < self.context)
-        return OUTSIDE if self.context and near else None
 
     def _why_not(self, fixed: Fixed) -> str | None:
         if not fixed.has_gt:
@@ -281,7 +265,7 @@ class _Reading:
 
     def _forget_early_loci(self) -> None:
         """Let go of loci so far before the first region that they are no context of it."""
-        while self.context and not self.n_kept and self.blocks and len(self.rows) - len(self.blocks[0]) >= self.context:
+        while self.blocks and self.to_read.can_spare(len(self.rows) - len(self.blocks[0])):
             n = len(self.blocks.popleft())
             if self.evidence_blocks:
                 self.evidence_blocks.popleft()
@@ -294,7 +278,7 @@ class _Reading:
         self._check_content()
         rows = np.array(self.rows, np.int64)
         keep, haploid = self._resolve_ploidies(rows)
-        keep &= self._is_near(rows)
+        keep &= self.to_read.are_near(rows, self.loci[0])
         least = 2 if self.to_fit else 1
         if keep.sum() < least:
             raise InputError(
@@ -307,11 +291,11 @@ class _Reading:
         source = VcfSource(
             path=self.file.path,
             name=self.file.name,
-            n_records=self.n_kept,
+            n_records=self.to_read.n_kept,
             rows=rows[keep],
             columns=self.columns,
             passed_through={reason: count for reason, count in self.passed.items() if count},
-            regions=self.regions,
+            regions=self.to_read.regions,
             given=self.given,
             own_keys=frozenset(self.own_keys),
         )
@@ -369,25 +353,10 @@ class _Reading:
             _replace(codes, CALL + 2, CALL + 1)
         return codes
 
-    def _is_near(self, rows: np.ndarray) -> np.ndarray:
-        """bool (loci,): those of the regions, and on either side of each no more than `context` of its chromosome.
-
-        rows: int64 (loci,).
-        """
-        inside = np.flatnonzero(rows != OUTSIDE)
-        if not self.context or not len(inside):
-            return np.ones(len(rows), bool)
-        place, chrom = np.arange(len(rows)), np.array(self.loci[0], object)
-        following = np.searchsorted(inside, place).clip(max=len(inside) - 1)
-        near = np.zeros(len(rows), bool)
-        for one in (inside[following], inside[(following - 1).clip(min=0)]):
-            near |= (abs(place - one) <= self.context) & (chrom == chrom[one])
-        return near
-
     def _check_content(self) -> None:
         name = self.file.name
-        if self.regions is not None and not self.n_kept:
-            self._check_chroms(self.regions)
+        if self.to_read.regions is not None and not self.to_read.n_kept:
+            self._check_chroms(self.to_read.regions)
         if not self.n_with_gt:
             keys = {key for form in self.formats for key in form.decode("utf-8", "replace").split(":")}
             fix = "--likelihoods GP calls each genotype by GP" if "GP" in keys else "give a file with GT, PL, GL or AD"
@@ -403,7 +372,7 @@ class _Reading:
         chromosome of theirs."""
         chroms = sorted(self.file.chroms())
         is_known = any(chrom in regions.chroms for chrom in chroms)
-        if is_known and self.context is None:
+        if is_known and self.to_read.context is None:
             return
         named = ", ".join(chroms[:SHOWN_NAMES]) + (", ..." if len(chroms) > SHOWN_NAMES else "")
         fix = "choose a wider one" if is_known else f"the file's chromosomes are {named}"
