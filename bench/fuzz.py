@@ -10,7 +10,6 @@ known calls or fields. A worker that dies is replaced. `--keep DIR` keeps the fi
 
 from __future__ import annotations
 
-import argparse
 import gzip
 import json
 import multiprocessing
@@ -24,6 +23,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import command_line
 import numpy as np
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -208,12 +208,11 @@ def run_all(about: str, name: str, n: int, run_some: Callable[[range, int, Path,
 
     run_some: runs the cases of some numbers by a seed, in a folder, and keeps the files of what went wrong.
     """
-    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line.parser(about, name)
     parser.add_argument("--n", type=int, default=n)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--keep", type=Path)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / f"{name}.json")
     options = parser.parse_args()
     if options.keep:
         options.keep.mkdir(parents=True, exist_ok=True)
@@ -239,8 +238,7 @@ def run_all(about: str, name: str, n: int, run_some: Callable[[range, int, Path,
         "failures": sorted((failure for _, found in results for failure in found), key=lambda f: f["case"])[:50],
         "seconds": round(time.monotonic() - start, 1),
     }
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(result, indent=2) + "\n")
+    command_line.write(options.out, result)
     print(json.dumps(result, indent=2))
 
 

@@ -11,8 +11,6 @@ GLIMPSE2_phase is on the PATH. Needs bgzip and tabix there.
 
 from __future__ import annotations
 
-import argparse
-import json
 import shutil
 import sys
 import tempfile
@@ -20,6 +18,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+import command_line
 import lowdepth
 import numpy as np
 import panels
@@ -100,17 +99,16 @@ def rows_of(case: Path, folder: Path) -> list[dict]:
 
 def main() -> None:
     """Run the cases and write JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line.parser(__doc__, "panel_reads")
     parser.add_argument("--seeds", default="11,12")
     parser.add_argument("--case", type=Path, action="append", default=[])
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "panel_reads.json")
     args = parser.parse_args()
     rows = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for case in [*args.case, *(simulate(folder, int(seed)) for seed in args.seeds.split(",") if seed)]:
             rows += rows_of(case, folder)
-            args.out.write_text(json.dumps({"version": __version__, "threads": 1, "rows": rows}, indent=1) + "\n")
+            command_line.write(args.out, {"version": __version__, "threads": 1, "rows": rows})
 
 
 if __name__ == "__main__":

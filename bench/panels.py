@@ -13,9 +13,7 @@ bgzip and tabix on the PATH. GLIMPSE2 fills low-depth reads: see `panel_reads.py
 
 from __future__ import annotations
 
-import argparse
 import gzip
-import json
 import subprocess
 import sys
 import tempfile
@@ -24,6 +22,7 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
+import command_line
 import msprime
 import numpy as np
 import scoring
@@ -166,10 +165,9 @@ def rows_of(case: Path, folder: Path) -> list[dict]:
 
 def main() -> None:
     """Run the cases and write JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line.parser(__doc__, "panels")
     parser.add_argument("--seeds", default="11,12")
     parser.add_argument("--case", type=Path, action="append", default=[])
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "panels.json")
     args = parser.parse_args()
     rows = []
     with tempfile.TemporaryDirectory() as name:
@@ -177,7 +175,7 @@ def main() -> None:
         cases = [*args.case, *(simulate(folder, int(seed)) for seed in args.seeds.split(",") if seed)]
         for case in cases:
             rows += rows_of(case, folder)
-            args.out.write_text(json.dumps({"version": __version__, "threads": 1, "rows": rows}, indent=1) + "\n")
+            command_line.write(args.out, {"version": __version__, "threads": 1, "rows": rows})
 
 
 if __name__ == "__main__":
