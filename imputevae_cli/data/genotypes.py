@@ -252,10 +252,12 @@ class GenotypeMatrix:
 
     @property
     def n_samples(self) -> int:
+        """Rows of `calls`."""
         return self.calls.shape[0]
 
     @property
     def n_loci(self) -> int:
+        """Columns of `calls`."""
         return self.calls.shape[1]
 
     @property

@@ -188,10 +188,12 @@ class PanelStore:
 
     @property
     def chroms(self) -> tuple[str, ...]:
+        """Names of the chromosomes, in the order of the panel."""
         return tuple(self._chroms)
 
     @property
     def n_haplotypes(self) -> int:
+        """Two for each sample, haploid ones too."""
         return 2 * len(self.samples)
 
     @cached_property
