@@ -13,19 +13,15 @@ from __future__ import annotations
 
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-import command_line
 import lowdepth
 import numpy as np
 import panels
 import scoring
 from make_cases import FIXED
-
-from imputevae_cli import __version__
 
 DEPTH, ERROR, LENGTH = 1.0, 0.005, 1_000_000
 HEADER = panels.HEADER + (
@@ -97,19 +93,5 @@ def rows_of(case: Path, folder: Path) -> list[dict]:
     ]
 
 
-def main() -> None:
-    """Run the cases and write JSON."""
-    parser = command_line.parser(__doc__, "panel_reads")
-    parser.add_argument("--seeds", default="11,12")
-    parser.add_argument("--case", type=Path, action="append", default=[])
-    args = parser.parse_args()
-    rows = []
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for case in [*args.case, *(simulate(folder, int(seed)) for seed in args.seeds.split(",") if seed)]:
-            rows += rows_of(case, folder)
-            command_line.write(args.out, {"version": __version__, "threads": 1, "rows": rows})
-
-
 if __name__ == "__main__":
-    main()
+    panels.run_cases(__doc__, "panel_reads", simulate, rows_of)

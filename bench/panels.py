@@ -17,7 +17,7 @@ import gzip
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -163,20 +163,21 @@ def rows_of(case: Path, folder: Path) -> list[dict]:
     ]
 
 
-def main() -> None:
-    """Run the cases and write JSON."""
-    parser = command_line.parser(__doc__, "panels")
+def run_cases(
+    about: str, name: str, simulated: Callable[[Path, int], Path], rows: Callable[[Path, Path], list[dict]]
+) -> None:
+    """Run `rows` on the cases given and those simulated by seeds, and write JSON. about: what --help says."""
+    parser = command_line.parser(about, name)
     parser.add_argument("--seeds", default="11,12")
     parser.add_argument("--case", type=Path, action="append", default=[])
     args = parser.parse_args()
-    rows = []
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        cases = [*args.case, *(simulate(folder, int(seed)) for seed in args.seeds.split(",") if seed)]
-        for case in cases:
-            rows += rows_of(case, folder)
-            command_line.write(args.out, {"version": __version__, "threads": 1, "rows": rows})
+    done: list[dict] = []
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        for case in [*args.case, *(simulated(folder, int(seed)) for seed in args.seeds.split(",") if seed)]:
+            done += rows(case, folder)
+            command_line.write(args.out, {"version": __version__, "threads": 1, "rows": done})
 
 
 if __name__ == "__main__":
-    main()
+    run_cases(__doc__, "panels", simulate, rows_of)
