@@ -17,7 +17,7 @@ import typer
 from imputevae_cli.cli.options import Common
 from imputevae_cli.cli.processes import process_number, processes_here, refuse_many
 from imputevae_cli.config import Config
-from imputevae_cli.errors import ConfigError, InputError
+from imputevae_cli.errors import ConfigError, InputError, why_unreadable
 from imputevae_cli.io.outputs import STDOUT, standard_output
 from imputevae_cli.io.paths import Files, check_files
 from imputevae_cli.io.temporary import remove_leftovers, use_scratch_folder
@@ -229,8 +229,8 @@ def chosen_samples(common: Common) -> list[str] | None:
     try:
         names = common.samples_file.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8"
-        raise InputError(f"{common.samples_file}: cannot be read as text ({reason}); give one sample a line") from error
+        why = why_unreadable(error)
+        raise InputError(f"{common.samples_file}: cannot be read ({why}); give one sample a line") from error
     return [name.strip() for name in names if name.strip()]
 
 
