@@ -15,9 +15,9 @@ from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix
 from imputevae_cli.data.match_loci import LocusFinder
 from imputevae_cli.errors import InputError, why_unreadable
 from imputevae_cli.io.outputs import atomic_output
+from imputevae_cli.io.vcf_text import GZIP
 from imputevae_cli.log import logger
 
-GZIP = b"\x1f\x8b"
 HEADER = "chrom\tpos\tref\talt\tsample"
 
 
