@@ -115,17 +115,6 @@ def test_a_report_overwrites_nothing_and_is_no_stream(cohort, tmp_path):
     refused(imputevae("impute", cohort / "in.vcf", *same), 2, "would be written as -o and as --report")
 
 
-@pytest.mark.parametrize("how", [(), ("--as-panel",)])
-def test_training_writes_no_file_of_genotypes(cohort, tmp_path, how):
-    refused(imputevae("train", cohort / "in.vcf", "-o", tmp_path / "o.vcf.gz", *how), 2, "train writes a checkpoint")
-    refused(imputevae("train", cohort / "in.vcf", "-o", "-", *how), 2, "not for standard output")
-    assert names(tmp_path) == []
-
-
-def test_a_folder_is_no_output(cohort, tmp_path):
-    refused(imputevae("impute", cohort / "in.vcf", "-o", tmp_path), 2, "is a folder; name a file in it")
-
-
 def test_without_a_report_nothing_of_pages_is_imported(cohort, tmp_path):
     script = (
         "import sys; sys.argv[0] = 'imputevae'\n"
