@@ -269,6 +269,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "train.early_stop_gen": 8,
         "train.max_epochs": 30,
         "knn.steps": 60,
+        "knn.learning_rate": 3e-2,
         "knn.redraws": 1,
         "knn.heads": 3,
         "knn.window": 8,
@@ -284,7 +285,6 @@ PRESETS: dict[str, dict[str, Any]] = {
         "train.max_epochs": 150,
         "train.ensemble": 3,
         "knn.steps": 1500,
-        "knn.learning_rate": 1.5e-2,
         "copying.chains": 6,
     },
 }

@@ -45,8 +45,8 @@ class KnnDecoder(PlainDecoder):
     depends_on = ("vae",)
     sections = ("knn",)
     search_space = {  # noqa: RUF012
-        "knn.steps": whole(200, 1500, log=True),
-        "knn.learning_rate": Numbers(5e-3, 8e-2, log=True),
+        "knn.steps": whole(250, 1500, log=True),
+        "knn.learning_rate": Numbers(3e-3, 4e-2, log=True),
         "knn.weight_decay": Numbers(1e-5, 1e-1, log=True),
         "knn.window": whole(4, 64, log=True),
         "knn.linked": whole(4, 64, log=True),

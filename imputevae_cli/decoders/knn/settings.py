@@ -24,10 +24,10 @@ class KnnSettings(Section):
     window: Count = 16
     linked: CountOrZero = 16
     max_donors: Count = 1000
-    steps: Count = 400
+    steps: Count = 500
     batch_loci: Annotated[int, Meta(ge=1, le=4096)] = 64
     queries_per_locus: Annotated[int, Meta(ge=1, le=1024)] = 8
-    learning_rate: Positive = 3e-2
+    learning_rate: Positive = 1.5e-2
     weight_decay: NonNegative = 1e-3
     hide: OpenShare = 0.1
     redraws: Count = 3
