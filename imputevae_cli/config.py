@@ -51,9 +51,10 @@ class ModelSettings(Section):
 
     decoder: auto mixes the decoders that help on held-out calls; vae (population structure), knn (nearest neighbours),
     copying (haplotypes that samples share), founders (a few ancestral haplotypes, by the reads' likelihoods) and
-    frequencies use one alone. latent_dim: size of z. hidden_units: width of the
-    encoder's first hidden layer. num_hidden_layers: hidden layers of the encoder, and of the decoder in reverse; 0
-    makes both linear. layer_schedule and layer_scaling_factor: widths fall from hidden_units to latent_dim x
+    frequencies use one alone. trial: whether, where haplotypes do most of the work in a large file, a cheap run shows
+    what nearest neighbours add to them; without it these are left out there. latent_dim: size of z. hidden_units: width
+    of the encoder's first hidden layer. num_hidden_layers: hidden layers of the encoder, and of the decoder in reverse;
+    0 makes both linear. layer_schedule and layer_scaling_factor: widths fall from hidden_units to latent_dim x
     layer_scaling_factor, by equal ratios (pyramid) or equal steps (linear). dropout_rate: share of the encoder's
     hidden units dropped in training. activation: of the hidden layers. population_dim: size of the population
     embedding, used when a popmap is given; 0 leaves populations out. population_dropout: share of samples whose
@@ -61,6 +62,7 @@ class ModelSettings(Section):
     """
 
     decoder: str = "auto"
+    trial: bool = True
     latent_dim: Annotated[int, Meta(ge=1, le=1024)] = 8
     hidden_units: Width = 128
     num_hidden_layers: Annotated[int, Meta(ge=0, le=20)] = 1
@@ -259,12 +261,14 @@ class Config(Section):
 
 PRESETS: dict[str, dict[str, Any]] = {
     "fast": {
+        "model.trial": False,
         "model.latent_dim": 4,
         "model.hidden_units": 64,
         "train.learning_rate": 5e-3,
         "train.early_stop_gen": 8,
         "train.max_epochs": 30,
-        "knn.steps": 100,
+        "knn.steps": 60,
+        "knn.learning_rate": 3e-2,
         "knn.redraws": 1,
         "knn.heads": 3,
         "knn.window": 8,

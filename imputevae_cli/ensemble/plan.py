@@ -76,6 +76,8 @@ def plan(
     screened = _is_screened(config, data, rules)
     unfit = _unfit(decoders, data)
     outdone, close = _given_way(findings.ratio, decoders, rules, data) if screened else ([], [])
+    if not config.model.trial:
+        outdone, close = [*outdone, *close], []
     roles = {name: decoder.role for name, decoder in decoders.items()}
     wanted = _wanted(config.model.decoder, decoders, {*unfit, *outdone, *(findings.idle or {})})
     waiting = [name for name in wanted if roles[name].on_trial] if not outdone else close

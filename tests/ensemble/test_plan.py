@@ -78,6 +78,15 @@ def test_where_haplotypes_say_much_nearest_neighbours_must_add_to_them(idle, knn
     assert not made.on_trial
 
 
+@pytest.mark.parametrize(("ratio", "knn"), [(0.3, (REDUCED, True)), (0.299, None)])
+def test_without_a_trial_nearest_neighbours_are_left_out_where_haplotypes_say_much(ratio, knn):
+    made = planned(findings=Findings(ratio), **{"model.trial": False})
+    assert efforts(made).get("knn") == knn
+    assert efforts(made)["copying"] == (FULL, True)
+    assert not made.on_trial
+    assert ("knn skipped: on a few stretches haplotypes" in made.notes[0]) == (knn is None)
+
+
 @pytest.mark.parametrize("idle", [(), ("vae",), ("copying",), ("vae", "copying")])
 def test_those_on_trial_are_fitted_in_full_or_left_out(idle):
     made = planned(findings=Findings(0.9, {name: f"{name} skipped: for the test" for name in idle}))
