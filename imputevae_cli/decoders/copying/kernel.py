@@ -410,8 +410,9 @@ def forward(
             swap = 0
             known = call == 0 or call == top
             if core:
-                if not known:
-                    open_one(theta, t, error, alike[t] and call < 0, m, affine, pi, b, work)
+                work[0] = F(error) + span * F(theta[t, 0])
+                if not known and not (call < 0 and alike[t]):
+                    work[0] = open_one(theta, t, error, m, affine, pi, b)
                 write_one(known, call == top, work, out0, out1, place)
                 count_jumps(t, switch[locus], ratios, jumps, place)
                 if call < 0:

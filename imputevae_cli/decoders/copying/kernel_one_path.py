@@ -60,21 +60,16 @@ def advance_one(
 
 @inner
 def open_one(
-    theta: np.ndarray, t: int, error: float, alike: bool, m: np.ndarray, affine: np.ndarray, pi: np.ndarray,
-    b: np.ndarray, work: np.ndarray,
-) -> None:  # fmt: skip
-    """work[0] <- the chance of ALT that the others give; alike: whether all donors say the same."""
-    span = F(1.0 - 2.0 * error) * BYTE
-    if alike:
-        work[0] = F(error) + span * F(theta[t, 0])
-        return
+    theta: np.ndarray, t: int, error: float, m: np.ndarray, affine: np.ndarray, pi: np.ndarray, b: np.ndarray
+) -> np.float32:
+    """The chance of ALT that the others give."""
     scale, rest = affine[0, 0], affine[0, 1]
     z = p = F(0)
     for k in range(theta.shape[1]):
         y = (scale * m[0, k] + rest * pi[k]) * b[t, 0, k]
         z += y
         p += y * F(theta[t, k])
-    work[0] = F(error) + span * p / max(z, TINY)
+    return F(error) + F(1.0 - 2.0 * error) * BYTE * p / max(z, TINY)
 
 
 @inner
