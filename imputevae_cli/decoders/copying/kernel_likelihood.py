@@ -15,17 +15,6 @@ from __future__ import annotations
 import numpy as np
 
 from imputevae_cli.decoders.copying.inbreeding import ONE_PATH
-from imputevae_cli.decoders.copying.kernel import (
-    advance,
-    backward_past,
-    count_jumps,
-    drift,
-    keep_weights,
-    missing_pair,
-    record_usage,
-    start,
-    write_missing,
-)
 from imputevae_cli.decoders.copying.kernel_likelihood_one_path import backward_one, forward_one
 from imputevae_cli.decoders.copying.kernel_numerics import (
     BYTE,
@@ -40,6 +29,17 @@ from imputevae_cli.decoders.copying.kernel_numerics import (
     room_for_alleles,
     sloped,
     uniform,
+)
+from imputevae_cli.decoders.copying.kernel_steps import (
+    advance,
+    backward_past,
+    count_jumps,
+    drift,
+    keep_weights,
+    missing_pair,
+    record_usage,
+    start,
+    write_missing,
 )
 
 NOTHING, HOMOZYGOUS, OPEN = 0, 1, 2
@@ -77,7 +77,7 @@ def backward_pair(
     """b float32 (T, 2, K) of a diploid sample, and sums float32 (T, 2): the chance of ALT from the right alone.
 
     own uint8 (2, L): its haplotypes so far; in the first pass, where none is drawn, the other allele is ALT by the
-    frequency of the locus, float32 (L,). w, affine: see `kernel.backward_past`.
+    frequency of the locus, float32 (L,). w, affine: see kernel_steps.py.
     """
     n_donors = pi.shape[0]
     span = F(1.0 - 2.0 * error) * BYTE
@@ -192,9 +192,10 @@ def forward_pair(
     calls: np.ndarray, likelihoods: np.ndarray, kinds: np.ndarray, window: np.ndarray, theta: np.ndarray,
     own: np.ndarray, switch: np.ndarray, error: float, first_pass: bool, pi: np.ndarray, b: np.ndarray,
     sums: np.ndarray, m: np.ndarray, affine: np.ndarray, work: np.ndarray, ratios: np.ndarray, chances: np.ndarray,
-    key: np.uint64, out0: np.ndarray, out1: np.ndarray, origin: int, jumps: np.ndarray, usage: np.ndarray, doses: np.ndarray, unit: int, at: int,
+    key: np.uint64, out0: np.ndarray, out1: np.ndarray, origin: int, jumps: np.ndarray, usage: np.ndarray,
+    doses: np.ndarray, unit: int, at: int,
 ) -> tuple[int, int]:  # fmt: skip
-    """Draw alleles and phases left to right and write the core of a window; see `kernel.forward_pair`."""
+    """Draw alleles and phases left to right and write the core of a window; see `kernel.forward`."""
     first, core_first, core_stop, stop = window[0], window[1], window[2], window[3]
     middle = (core_first + core_stop) // 2
     span = F(1.0 - 2.0 * error) * BYTE
