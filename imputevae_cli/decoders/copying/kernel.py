@@ -23,312 +23,121 @@ from imputevae_cli.decoders.copying.kernel_numerics import (
     BYTE,
     TINY,
     F,
-    byte,
     fast,
     fill_prior,
     gather,
     inner,
     line,
     next_switch,
-    share,
+    room_for_alleles,
     uniform,
 )
 from imputevae_cli.decoders.copying.kernel_one_path import (
+    advance_one,
     backward_one,
-    backward_past_one,
-    forward_one,
+    open_one,
     record_usage_one,
     write_missing_one,
     write_one,
 )
-
-
-@inner
-def alleles_of(call: int, first_is_alt: bool) -> tuple[bool, bool]:
-    """Whether each of a known call's two alleles is ALT; first_is_alt: of a heterozygote's first."""
-    alt0 = call == 2 or (call == 1 and first_is_alt)
-    alt1 = call == 2 or (call == 1 and not alt0)
-    return alt0, alt1
-
-
-@inner
-def facing_sum(total: np.float32, call: int, alt: bool) -> np.float32:
-    """R of a haplotype's allele from the chance of ALT at a heterozygous call, or the other way round."""
-    return F(1) - total if call == 1 and not alt else total
-
-
-@inner
-def backward_past(w: np.ndarray, rho: np.float32) -> None:
-    """w float32 (2, K) <- the backward weights before a call that says nothing, from those after it."""
-    keep = F(1) - rho
-    for k in range(w.shape[1]):
-        w[0, k] = keep * w[0, k] + rho
-        w[1, k] = keep * w[1, k] + rho
-
-
-@inner
-def backward_known(
-    theta: np.ndarray, t: int, error: float, alt0: bool, alt1: bool, rho: np.float32, pi: np.ndarray, w: np.ndarray
-) -> tuple[np.float32, np.float32]:
-    """w float32 (2, K) <- the backward weights before a call of known alleles, from those after it; R of both."""
-    span = F(1.0 - 2.0 * error) * BYTE
-    base0, slope0 = line(alt0, error, span)
-    base1, slope1 = line(alt1, error, span)
-    s0 = s1 = F(0)
-    for k in range(theta.shape[1]):
-        th = F(theta[t, k])
-        s0 += pi[k] * (base0 + slope0 * th) * w[0, k]
-        s1 += pi[k] * (base1 + slope1 * th) * w[1, k]
-    s0 = max(s0, TINY)
-    s1 = max(s1, TINY)
-    q0 = (F(1) - rho) / s0
-    q1 = (F(1) - rho) / s1
-    base0, slope0, base1, slope1 = base0 * q0, slope0 * q0, base1 * q1, slope1 * q1
-    for k in range(theta.shape[1]):
-        th = F(theta[t, k])
-        w[0, k] = (base0 + slope0 * th) * w[0, k] + rho
-        w[1, k] = (base1 + slope1 * th) * w[1, k] + rho
-    return s0, s1
-
-
-@inner
-def part_backward(w: np.ndarray, joined: bool) -> None:
-    """w at the last locus of two paths before one (joined: False), or of one before two (joined: True).
-
-    The one path goes on as either of the two, which are alike before their phase is drawn."""
-    for k in range(w.shape[1]):
-        if joined:
-            w[0, k] = F(0.5) * (w[0, k] + w[1, k])
-        w[1, k] = F(1)
+from imputevae_cli.decoders.copying.kernel_steps import (
+    advance,
+    alleles_of,
+    backward_known,
+    backward_past,
+    count_jumps,
+    draw_phase,
+    drift,
+    join,
+    keep_weights,
+    missing_pair,
+    part,
+    part_backward,
+    record_usage,
+    start,
+    write_known,
+    write_missing,
+)
 
 
 @inner
 def backward(
-    calls: np.ndarray, one: np.ndarray, top: int, first: int, theta: np.ndarray, alleles: np.ndarray,
-    switch: np.ndarray, error: float, skip_hets: bool, pi: np.ndarray, b: np.ndarray, sums: np.ndarray, w: np.ndarray,
+    calls: np.ndarray, one: np.ndarray, top: int, window: np.ndarray, theta: np.ndarray, alike: np.ndarray,
+    alleles: np.ndarray, switch: np.ndarray, error: float, skip_hets: bool, pi: np.ndarray, b: np.ndarray,
+    sums: np.ndarray, w: np.ndarray, affine: np.ndarray,
 ) -> None:  # fmt: skip
-    """b float32 (T, 2, K) and sums float32 (T, 2) of a sample; the last T entries of each array are one window.
+    """b float32 (T, 2, K), where `forward` reads it, and sums float32 (T, 2) of a sample.
 
     calls int8 (T,), -1 missing; one bool (T,): whether it follows one path; top: the call of ALT alone, 1 haploid, 2
-    diploid; alleles uint8 (T,): the first haplotype's allele in the phase so far; sums[t, h] = R, and at a heterozygous
-    call sum_k pi theta b, the chance of ALT, whatever the allele. w float32 (2, K): the weights that are updated, apart
-    from `b`, since the compiler makes no vectors of a loop that reads one row of an array and writes another.
+    diploid; window: (first, core_first, core_stop, stop) loci; alike: see `gather`; alleles uint8: the first
+    haplotype's allele in the phase so far; sums[t, h] = R, and at a heterozygous call sum_k pi theta b, the chance of
+    ALT, whatever the allele. w, affine: see kernel_steps.py; apart from `b`, since the compiler makes no vectors of a
+    loop that reads one row of an array and writes another.
     """
-    for k in range(pi.shape[0]):
-        w[0, k] = F(1)
-        w[1, k] = F(1)
-    for t in range(theta.shape[0] - 1, -1, -1):
-        for k in range(pi.shape[0]):
-            b[t, 0, k] = w[0, k]
-            b[t, 1, k] = w[1, k]
-        call = calls[first + t]
-        rho = switch[first + t]
-        if one[t]:
-            sums[t, 0] = F(1)
-            if call == 0 or call == top:
-                sums[t, 0] = backward_one(theta, t, error, call == top, rho, pi, w)
-            else:
-                backward_past_one(w, rho)
-        elif call < 0 or (call == 1 and skip_hets):
-            sums[t, 0] = sums[t, 1] = F(1) if call < 0 else F(0.5)
-            backward_past(w, rho)
+    first, core_stop = window[0], window[2]
+    middle = (window[1] + core_stop) // 2
+    span = F(1.0 - 2.0 * error) * BYTE
+    start(affine, w)
+    for t in range(window[3] - first - 1, -1, -1):
+        locus = first + t
+        call = calls[locus]
+        rho = switch[locus]
+        changes = t > 0 and one[t] != one[t - 1]
+        is_open = (call == 1 and top == 2) or (call < 0 and not alike[t])
+        if locus < core_stop and (is_open or changes or locus == middle):
+            keep_weights(w, affine, b, t)
+        known = call == 0 or call == top or (call == 1 and not one[t] and not skip_hets)
+        alt0, alt1 = alleles_of(call, alleles[locus] >= 128) if top == 2 else (call == 1, False)
+        base0, slope0 = line(alt0, error, span)
+        base1, slope1 = line(alt1, error, span)
+        s0 = s1 = F(1)
+        if not known:
+            if call == 1:
+                s0 = s1 = F(0.5)
+            backward_past(affine, rho)
+        elif alike[t]:
+            s0 = base0 + slope0 * F(theta[t, 0])
+            s1 = base1 + slope1 * F(theta[t, 0])
+            backward_past(affine, rho)
+        elif one[t]:
+            s0 = backward_one(theta, t, base0, slope0, rho, pi, w, affine)
         else:
-            alt0, alt1 = alleles_of(call, alleles[first + t] >= 128)
-            s0, s1 = backward_known(theta, t, error, alt0, alt1, rho, pi, w)
-            sums[t, 0] = facing_sum(s0, call, alt0)
-            sums[t, 1] = facing_sum(s1, call, alt1)
-        if t > 0 and one[t] != one[t - 1]:
-            part_backward(w, not one[t])
-
-
-@inner
-def draw_phase(theta: np.ndarray, t: int, error: float, m: np.ndarray, b: np.ndarray, u: np.float32) -> tuple[int, int]:
-    """Draw the phase of a heterozygous call: (allele of haplotype 0, its slot of b), each 0 or 1.
-
-    Haplotype i of the left part, m[i], goes on as slot i ^ swap of the right part, b[t]; its weight is
-    A^v[0, swap] * A^(1-v)[1, 1-swap] with A^v[x, y] = sum_k m[x] e(v) b[y]. u: a uniform draw.
-    """
-    t00 = t01 = t10 = t11 = F(0)
-    u00 = u01 = u10 = u11 = F(0)
-    for k in range(theta.shape[1]):
-        th = F(theta[t, k])
-        x00 = m[0, k] * b[t, 0, k]
-        x01 = m[0, k] * b[t, 1, k]
-        x10 = m[1, k] * b[t, 0, k]
-        x11 = m[1, k] * b[t, 1, k]
-        t00 += x00
-        t01 += x01
-        t10 += x10
-        t11 += x11
-        u00 += x00 * th
-        u01 += x01 * th
-        u10 += x10 * th
-        u11 += x11 * th
-    span = F(1.0 - 2.0 * error) * BYTE
-    eps = F(error)
-    a00, a01, a10, a11 = eps * t00 + span * u00, eps * t01 + span * u01, eps * t10 + span * u10, eps * t11 + span * u11
-    w0 = (t00 - a00) * a11  # haplotype 0 carries REF, slots as they are
-    w1 = a00 * (t11 - a11)
-    w2 = (t01 - a01) * a10  # haplotype 0 carries REF, slots exchanged
-    w3 = a01 * (t10 - a10)
-    u *= w0 + w1 + w2 + w3
-    if u < w0:
-        return 0, 0
-    if u < w0 + w1:
-        return 1, 0
-    if u < w0 + w1 + w2:
-        return 0, 1
-    return 1, 1
-
-
-@inner
-def missing_pair(
-    theta: np.ndarray, t: int, error: float, m: np.ndarray, b: np.ndarray, swap: int, work: np.ndarray
-) -> None:
-    """work <- (p0, p1, z0, z1): the chance of ALT on both haplotypes, and sum_k m b of each."""
-    z0 = z1 = p0 = p1 = F(0)
-    for k in range(theta.shape[1]):
-        th = F(theta[t, k])
-        x0 = m[0, k] * b[t, swap, k]
-        x1 = m[1, k] * b[t, 1 - swap, k]
-        z0 += x0
-        z1 += x1
-        p0 += x0 * th
-        p1 += x1 * th
-    span = F(1.0 - 2.0 * error) * BYTE
-    work[0] = F(error) + span * p0 / max(z0, TINY)
-    work[1] = F(error) + span * p1 / max(z1, TINY)
-    work[2] = z0
-    work[3] = z1
-
-
-@inner
-def advance(
-    theta: np.ndarray, t: int, lines: tuple[np.float32, np.float32, np.float32, np.float32], m: np.ndarray,
-    b: np.ndarray, swap: int, rho: np.float32, pi: np.ndarray, work: np.ndarray,
-) -> None:  # fmt: skip
-    """m <- the forward weights at the next locus, whose switch probability is rho; work[2:4] <- sum_k m e b.
-
-    lines: (base, slope) of each haplotype's emission, one after the other.
-    """
-    base0, slope0, base1, slope1 = lines
-    s0 = s1 = z0 = z1 = F(0)
-    for k in range(theta.shape[1]):
-        th = F(theta[t, k])
-        x0 = (base0 + slope0 * th) * m[0, k]
-        x1 = (base1 + slope1 * th) * m[1, k]
-        m[0, k] = x0
-        m[1, k] = x1
-        s0 += x0
-        s1 += x1
-        z0 += x0 * b[t, swap, k]
-        z1 += x1 * b[t, 1 - swap, k]
-    work[2] = z0
-    work[3] = z1
-    q0 = (F(1) - rho) / max(s0, TINY)
-    q1 = (F(1) - rho) / max(s1, TINY)
-    for k in range(theta.shape[1]):
-        m[0, k] = m[0, k] * q0 + rho * pi[k]
-        m[1, k] = m[1, k] * q1 + rho * pi[k]
-
-
-@inner
-def drift(m: np.ndarray, rho: np.float32, pi: np.ndarray) -> None:
-    """m <- the forward weights past a missing call."""
-    keep = F(1) - rho
-    for k in range(pi.shape[0]):
-        m[0, k] = keep * m[0, k] + rho * pi[k]
-        m[1, k] = keep * m[1, k] + rho * pi[k]
-
-
-@inner
-def record_usage(m: np.ndarray, b: np.ndarray, t: int, swap: int, usage: np.ndarray) -> None:
-    """usage float32 (K,) <- how likely each donor is copied at this locus, summed over the two haplotypes."""
-    z0 = z1 = F(0)
-    for k in range(usage.shape[0]):
-        z0 += m[0, k] * b[t, swap, k]
-        z1 += m[1, k] * b[t, 1 - swap, k]
-    for k in range(usage.shape[0]):
-        usage[k] = m[0, k] * b[t, swap, k] / max(z0, TINY) + m[1, k] * b[t, 1 - swap, k] / max(z1, TINY)
-
-
-@inner
-def count_jumps(
-    t: int, switch: np.float32, r0: np.float32, r1: np.float32, work: np.ndarray, jumps: np.ndarray, place: int
-) -> None:
-    """Add the switches that both haplotypes are expected to make before a locus, of switch probability `switch`.
-
-    t: its place in the window, before whose first locus there are none. r0, r1: R of their alleles; work[2:4]:
-    sum_k m e b. jumps float32, at `place` the locus's own.
-    """
-    if t > 0:
-        jumps[place] += min(switch * r0 / max(work[2], TINY), F(1))
-        jumps[place] += min(switch * r1 / max(work[3], TINY), F(1))
-
-
-@inner
-def write_missing(
-    work: np.ndarray, out0: np.ndarray, out1: np.ndarray, place: int, doses: np.ndarray, unit: int, at: int
-) -> None:
-    """Write the expected alleles of a missing call, and add its chances to row `at` of doses, where it has rows."""
-    p0, p1 = work[0], work[1]
-    out0[place] = byte(p0)
-    out1[place] = byte(p1)
-    if doses.shape[0] > 0:
-        doses[at, 0] += share((F(1) - p0) * (F(1) - p1), unit)
-        doses[at, 1] += share(p0 * p1, unit)
-
-
-@inner
-def write_known(alt0: bool, alt1: bool, out0: np.ndarray, out1: np.ndarray, place: int) -> None:
-    """Write the alleles of a known call."""
-    out0[place] = np.uint8(255) if alt0 else np.uint8(0)
-    out1[place] = np.uint8(255) if alt1 else np.uint8(0)
-
-
-@inner
-def join(m: np.ndarray, swap: int) -> None:
-    """m[0] <- the path that goes on as slot 0 of the right part, where two become one."""
-    if swap == 1:
-        for k in range(m.shape[1]):
-            m[0, k] = m[1, k]
-
-
-@inner
-def part(m: np.ndarray, b: np.ndarray, t: int, pi: np.ndarray, u: np.float32) -> int:
-    """m[1] <- a path that starts, where one becomes two; draws as which slot of b[t] the one goes on, by u uniform."""
-    z0 = z1 = F(0)
-    for k in range(pi.shape[0]):
-        z0 += m[0, k] * b[t, 0, k]
-        z1 += m[0, k] * b[t, 1, k]
-        m[1, k] = pi[k]
-    return 1 if u * (z0 + z1) >= z0 else 0
+            s0, s1 = backward_known(theta, t, (base0, slope0, base1, slope1), rho, pi, w, affine)
+        is_het = call == 1 and top == 2
+        sums[t, 0] = F(1) - s0 if is_het and not alt0 else s0
+        sums[t, 1] = F(1) - s1 if is_het and not alt1 else s1
+        if changes:
+            part_backward(w, affine, not one[t])
 
 
 @inner
 def forward(
     calls: np.ndarray, one: np.ndarray, top: int, inbreeding: np.ndarray, window: np.ndarray, theta: np.ndarray,
-    alleles: np.ndarray, switch: np.ndarray, error: float, pi: np.ndarray, b: np.ndarray, sums: np.ndarray,
-    m: np.ndarray, work: np.ndarray, key: np.uint64, out0: np.ndarray, out1: np.ndarray, origin: int,
-    jumps: np.ndarray, usage: np.ndarray, doses: np.ndarray, unit: int, at: int,
+    alike: np.ndarray, alleles: np.ndarray, switch: np.ndarray, error: float, pi: np.ndarray, b: np.ndarray,
+    sums: np.ndarray, m: np.ndarray, affine: np.ndarray, work: np.ndarray, ratios: np.ndarray, key: np.uint64,
+    out0: np.ndarray, out1: np.ndarray, origin: int, jumps: np.ndarray, usage: np.ndarray, doses: np.ndarray, unit: int,
+    at: int,
 ) -> tuple[int, int]:  # fmt: skip
     """Draw phases left to right up to the end of a window's core, and write it; returns its frame (see `sweep`).
 
-    one, top: see `backward`. inbreeding float32 (T,): F where one path is followed. window: (first, core_first,
+    one, top, alike: see `backward`. inbreeding float32 (T,): F where one path is followed. window: (first, core_first,
     core_stop, stop) loci. out0, out1 uint8: the new haplotypes from locus `origin` on, in the frame of the window's
     left edge. jumps float32: expected switches are added, from `origin` on. usage: see `record_usage`. doses uint16
     (cells, 2): at each missing call of the core, from row `at` on, `unit` times the chances of 0 and of 2 ALT alleles
     are added, when doses has rows. A kernel takes its arrays one by one: numba compiles no struct of them that costs
     nothing.
+
+    ratios float32 (2,): R / Z of each haplotype at the locus, with Z = sum_k m e b. From one locus to the next, where a
+    haplotype is read with the allele that it was read with from the right, Z[l+1] = Z[l] R[l+1] / sum_k m[l] e[l]; so
+    that b is read where phase is drawn or a call is missing, and nowhere else.
     """
     first, core_first, core_stop, stop = window[0], window[1], window[2], window[3]
     middle = (core_first + core_stop) // 2
     span = F(1.0 - 2.0 * error) * BYTE
     swap = 0
     flip = flip_in = 0
-    for k in range(pi.shape[0]):
-        m[0, k] = pi[k]
-        m[1, k] = pi[k]
+    start(affine, m)
+    ratios[0], ratios[1] = F(1), F(0) if one[0] else F(1)
     for t in range(core_stop - first):  # what is drawn further right belongs to the next window
         locus = first + t
         place = locus - origin
@@ -339,43 +148,63 @@ def forward(
             flip_in = flip
         if one[t]:
             if t > 0 and not one[t - 1]:
-                join(m, swap)
+                join(m, affine, ratios, swap)
             if locus == middle:
-                record_usage_one(m, b, t, usage)
+                record_usage_one(m, affine, pi, b, t, usage)
             swap = 0
             known = call == 0 or call == top
-            forward_one(theta, t, error, known, call == top, m, b, rho_next, pi, work)
             if core:
+                work[0] = F(error) + span * F(theta[t, 0])
+                if not known and not (call < 0 and alike[t]):
+                    work[0] = open_one(theta, t, error, m, affine, pi, b)
                 write_one(known, call == top, work, out0, out1, place)
-                count_jumps(t, switch[locus], sums[t, 0], F(0), work, jumps, place)
+                count_jumps(t, switch[locus], ratios, jumps, place)
                 if call < 0:
                     write_missing_one(work[0], inbreeding[t], doses, unit, at)
                     at += 1
+            if known and not alike[t]:
+                base, slope = line(call == top, error, span)
+                ratios[0] *= advance_one(theta, t, base, slope, m, affine, rho_next, pi) / sums[t, 0]
+            else:
+                drift(affine, rho_next)
             continue
         if t > 0 and one[t - 1]:
-            swap = part(m, b, t, pi, uniform(key, t))
+            lines = line(call == 2, error, span) if call == 0 or call == 2 else (F(1), F(0))
+            swap = part(theta, t, lines, m, affine, pi, b, uniform(key, t), work)
+            ratios[0] = sums[t, swap] / max(work[2], TINY)
+            ratios[1] = F(1)
         if locus == middle:
-            record_usage(m, b, t, swap, usage)
+            record_usage(m, affine, pi, b, t, swap, usage)
         if call < 0:
             if core:
-                missing_pair(theta, t, error, m, b, swap, work)
+                if alike[t]:
+                    work[0] = work[1] = F(error) + span * F(theta[t, 0])
+                else:
+                    missing_pair(theta, t, error, m, affine, pi, b, swap, work)
                 write_missing(work, out0, out1, place, doses, unit, at)
                 at += 1
-                count_jumps(t, switch[locus], F(1), F(1), work, jumps, place)
-            drift(m, rho_next, pi)
+                count_jumps(t, switch[locus], ratios, jumps, place)
+            drift(affine, rho_next)
             continue
         allele = 0
+        r0, r1 = sums[t, swap], sums[t, 1 - swap]
         if call == 1:
-            allele, swap = draw_phase(theta, t, error, m, b, uniform(key, t))
+            allele, swap = draw_phase(theta, t, error, m, affine, pi, b, uniform(key, t), work)
             flip = allele ^ np.int64(alleles[locus] >= 128)
+            r0, r1 = sums[t, swap], sums[t, 1 - swap]
+            r0, r1 = (r0, F(1) - r1) if allele == 1 else (F(1) - r0, r1)
+            ratios[0], ratios[1] = r0 / max(work[2], TINY), r1 / max(work[3], TINY)
         alt0, alt1 = alleles_of(call, allele == 1)
-        lines = (*line(alt0, error, span), *line(alt1, error, span))
-        advance(theta, t, lines, m, b, swap, rho_next, pi, work)
         if core:
             write_known(alt0, alt1, out0, out1, place)
-            r0 = facing_sum(sums[t, swap], call, alt0)
-            r1 = facing_sum(sums[t, 1 - swap], call, alt1)
-            count_jumps(t, switch[locus], r0, r1, work, jumps, place)
+            count_jumps(t, switch[locus], ratios, jumps, place)
+        if alike[t] and call != 1:
+            drift(affine, rho_next)
+            continue
+        emissions = (*line(alt0, error, span), *line(alt1, error, span))
+        s0, s1 = advance(theta, t, emissions, m, affine, rho_next, pi)
+        ratios[0] *= s0 / max(r0, TINY)
+        ratios[1] *= s1 / max(r1, TINY)
     return flip_in, flip
 
 
@@ -399,28 +228,29 @@ def sweep(
     """
     ploidy = state.shape[0] // calls.shape[0]
     first, stop = window[0], window[3]
-    n_loci, n_donors = stop - first, donors.shape[1]
-    theta = np.empty((n_loci, n_donors), np.uint8)
+    n_loci, n_donors = stop - first, -(-donors.shape[1] // 8) * 8  # those beyond the last have a prior of 0
+    words, rows = room_for_alleles(n_loci, n_donors)
+    theta, alike = words.view(np.uint8), np.empty(n_loci, np.bool_)
     b = np.empty((n_loci, 2, n_donors), np.float32)
     sums = np.empty((n_loci, 2), np.float32)
     m = np.empty((2, n_donors), np.float32)
-    work = np.zeros(4, np.float32)
-    pi = np.empty(n_donors, np.float32)
+    affine, ratios, work = np.empty((2, 2), np.float32), np.empty(2, np.float32), np.zeros(4, np.float32)
+    pi = np.zeros(n_donors, np.float32)
     one, inbreeding = np.full(n_loci, ploidy == 1), np.ones(n_loci, np.float32)
     for n in range(samples[0], samples[1]):
-        fill_prior(prior, global_share, n, donors[n], ploidy, pi)
-        gather(panel, donors[n], first, n_loci, theta)
+        fill_prior(prior, global_share, n, donors[n], ploidy, pi[: donors.shape[1]])
+        gather(panel, donors[n], first, n_loci, words, rows, alike)
         if by_descent.shape[0] > 0:
             for t in range(n_loci):
                 one[t] = by_descent[n, first + t] >= ONE_PATH
                 inbreeding[t] = F(by_descent[n, first + t]) * BYTE
         row, last = n * ploidy, n * ploidy + ploidy - 1
         backward(
-            calls[n], one, ploidy, first, theta, state[row], switch, error, first_pass, pi, b, sums, m
+            calls[n], one, ploidy, window, theta, alike, state[row], switch, error, first_pass, pi, b, sums, m, affine
         )  # fmt: skip
         flips[n, 0], flips[n, 1] = forward(
-            calls[n], one, ploidy, inbreeding, window, theta, state[row], switch, error, pi, b, sums, m, work, keys[n],
-            out[row], out[last], origin, jumps, usage[n], doses, unit, at[n],
+            calls[n], one, ploidy, inbreeding, window, theta, alike, state[row], switch, error, pi, b, sums, m, affine,
+            work, ratios, keys[n], out[row], out[last], origin, jumps, usage[n], doses, unit, at[n],
         )  # fmt: skip
 
 

@@ -15,15 +15,6 @@ from __future__ import annotations
 import numpy as np
 
 from imputevae_cli.decoders.copying.inbreeding import ONE_PATH
-from imputevae_cli.decoders.copying.kernel import (
-    advance,
-    backward_past,
-    count_jumps,
-    drift,
-    missing_pair,
-    record_usage,
-    write_missing,
-)
 from imputevae_cli.decoders.copying.kernel_likelihood_one_path import backward_one, forward_one
 from imputevae_cli.decoders.copying.kernel_numerics import (
     BYTE,
@@ -35,8 +26,20 @@ from imputevae_cli.decoders.copying.kernel_numerics import (
     gather,
     inner,
     next_switch,
+    room_for_alleles,
     sloped,
     uniform,
+)
+from imputevae_cli.decoders.copying.kernel_steps import (
+    advance,
+    backward_past,
+    count_jumps,
+    drift,
+    keep_weights,
+    missing_pair,
+    record_usage,
+    start,
+    write_missing,
 )
 
 NOTHING, HOMOZYGOUS, OPEN = 0, 1, 2
@@ -69,64 +72,64 @@ def gather_likelihoods(
 def backward_pair(
     likelihoods: np.ndarray, kinds: np.ndarray, first: int, theta: np.ndarray, own: np.ndarray, switch: np.ndarray,
     error: float, first_pass: bool, frequency: np.ndarray, pi: np.ndarray, b: np.ndarray, sums: np.ndarray,
-    w: np.ndarray,
+    w: np.ndarray, affine: np.ndarray,
 ) -> None:  # fmt: skip
     """b float32 (T, 2, K) of a diploid sample, and sums float32 (T, 2): the chance of ALT from the right alone.
 
     own uint8 (2, L): its haplotypes so far; in the first pass, where none is drawn, the other allele is ALT by the
-    frequency of the locus, float32 (L,). w: as in `kernel.backward`.
+    frequency of the locus, float32 (L,). w, affine: see kernel_steps.py.
     """
     n_donors = pi.shape[0]
     span = F(1.0 - 2.0 * error) * BYTE
     eps = F(error)
-    for k in range(n_donors):
-        w[0, k] = F(1)
-        w[1, k] = F(1)
-    for t in range(theta.shape[0] - 1, -1, -1):
-        for k in range(n_donors):
-            b[t, 0, k] = w[0, k]
-            b[t, 1, k] = w[1, k]
+    start(affine, w)
+    for t in range(kinds.shape[0] - 1, -1, -1):
+        keep_weights(w, affine, b, t)
         locus = first + t
         rho = switch[locus]
         if kinds[t] == NOTHING:
-            backward_past(w, rho)
+            backward_past(affine, rho)
             continue
         facing0 = frequency[locus] if first_pass else F(own[1, locus] >= 128)
         facing1 = frequency[locus] if first_pass else F(own[0, locus] >= 128)
         base0, slope0 = sloped(*emission(likelihoods[t], facing0), eps, span)
         base1, slope1 = sloped(*emission(likelihoods[t], facing1), eps, span)
         s0 = s1 = u0 = u1 = F(0)
+        scale0, shift0, scale1, shift1 = affine[0, 0], affine[0, 1], affine[1, 0], affine[1, 1]
         for k in range(n_donors):
             th = F(theta[t, k])
-            y0 = pi[k] * w[0, k]
-            y1 = pi[k] * w[1, k]
-            s0 += (base0 + slope0 * th) * y0
-            s1 += (base1 + slope1 * th) * y1
-            u0 += th * y0
-            u1 += th * y1
+            w0 = scale0 * w[0, k] + shift0
+            w1 = scale1 * w[1, k] + shift1
+            u0 += pi[k] * w0 * th
+            u1 += pi[k] * w1 * th
+            w[0, k] = (base0 + slope0 * th) * w0
+            w[1, k] = (base1 + slope1 * th) * w1
+            s0 += pi[k] * w[0, k]
+            s1 += pi[k] * w[1, k]
         sums[t, 0] = eps + span * u0
         sums[t, 1] = eps + span * u1
-        q0 = (F(1) - rho) / max(s0, TINY)
-        q1 = (F(1) - rho) / max(s1, TINY)
-        base0, slope0, base1, slope1 = base0 * q0, slope0 * q0, base1 * q1, slope1 * q1
-        for k in range(n_donors):
-            th = F(theta[t, k])
-            w[0, k] = (base0 + slope0 * th) * w[0, k] + rho
-            w[1, k] = (base1 + slope1 * th) * w[1, k] + rho
+        affine[0, 0], affine[1, 0] = (F(1) - rho) / max(s0, TINY), (F(1) - rho) / max(s1, TINY)
+        affine[0, 1] = affine[1, 1] = rho
 
 
 @inner
-def weigh_alleles(theta: np.ndarray, t: int, error: float, m: np.ndarray, b: np.ndarray, chances: np.ndarray) -> None:
+def weigh_alleles(
+    theta: np.ndarray, t: int, error: float, m: np.ndarray, affine: np.ndarray, pi: np.ndarray, b: np.ndarray,
+    chances: np.ndarray,
+) -> None:  # fmt: skip
     """chances float32 (2, 4) <- of (left haplotype, slot of the right part): sum_k m b in the first row, and the part
     of it with ALT; columns 0-0, 1-1, 0-1, 1-0."""
     t00 = t01 = t10 = t11 = F(0)
     u00 = u01 = u10 = u11 = F(0)
+    scale0, rest0, scale1, rest1 = affine[0, 0], affine[0, 1], affine[1, 0], affine[1, 1]
     for k in range(theta.shape[1]):
         th = F(theta[t, k])
-        x00 = m[0, k] * b[t, 0, k]
-        x01 = m[0, k] * b[t, 1, k]
-        x10 = m[1, k] * b[t, 0, k]
-        x11 = m[1, k] * b[t, 1, k]
+        m0 = scale0 * m[0, k] + rest0 * pi[k]
+        m1 = scale1 * m[1, k] + rest1 * pi[k]
+        x00 = m0 * b[t, 0, k]
+        x01 = m0 * b[t, 1, k]
+        x10 = m1 * b[t, 0, k]
+        x11 = m1 * b[t, 1, k]
         t00 += x00
         t01 += x01
         t10 += x10
@@ -188,10 +191,11 @@ def write_chances(chances: np.ndarray, likelihood: np.ndarray, doses: np.ndarray
 def forward_pair(
     calls: np.ndarray, likelihoods: np.ndarray, kinds: np.ndarray, window: np.ndarray, theta: np.ndarray,
     own: np.ndarray, switch: np.ndarray, error: float, first_pass: bool, pi: np.ndarray, b: np.ndarray,
-    sums: np.ndarray, m: np.ndarray, work: np.ndarray, chances: np.ndarray, key: np.uint64, out0: np.ndarray,
-    out1: np.ndarray, origin: int, jumps: np.ndarray, usage: np.ndarray, doses: np.ndarray, unit: int, at: int,
+    sums: np.ndarray, m: np.ndarray, affine: np.ndarray, work: np.ndarray, ratios: np.ndarray, chances: np.ndarray,
+    key: np.uint64, out0: np.ndarray, out1: np.ndarray, origin: int, jumps: np.ndarray, usage: np.ndarray,
+    doses: np.ndarray, unit: int, at: int,
 ) -> tuple[int, int]:  # fmt: skip
-    """Draw alleles and phases left to right and write the core of a window; see `kernel.forward_pair`."""
+    """Draw alleles and phases left to right and write the core of a window; see `kernel.forward`."""
     first, core_first, core_stop, stop = window[0], window[1], window[2], window[3]
     middle = (core_first + core_stop) // 2
     span = F(1.0 - 2.0 * error) * BYTE
@@ -199,9 +203,8 @@ def forward_pair(
     swap = 0
     flip = flip_in = 0
     against = F(0)  # above 0 where the phase is that of before, below 0 where it is the reverse
-    for k in range(pi.shape[0]):
-        m[0, k] = pi[k]
-        m[1, k] = pi[k]
+    start(affine, m)
+    ratios[:] = F(1)
     for t in range(core_stop - first):  # what is drawn further right belongs to the next window
         locus = first + t
         place = locus - origin
@@ -210,19 +213,19 @@ def forward_pair(
         if locus == core_first:
             flip_in = flip
         if locus == middle:
-            record_usage(m, b, t, swap, usage)
+            record_usage(m, affine, pi, b, t, swap, usage)
         if kinds[t] == NOTHING:
             if core:
-                missing_pair(theta, t, error, m, b, swap, work)
+                missing_pair(theta, t, error, m, affine, pi, b, swap, work)
                 write_missing(work, out0, out1, place, doses, unit, at)
                 at += 1
-                count_jumps(t, switch[locus], F(1), F(1), work, jumps, place)
-            drift(m, rho_next, pi)
+                count_jumps(t, switch[locus], ratios, jumps, place)
+            drift(affine, rho_next)
             continue
         likelihood = likelihoods[t]
         v0 = v1 = np.int64(likelihood[2] > 0)  # of a certain homozygote
         if kinds[t] == OPEN:
-            weigh_alleles(theta, t, error, m, b, chances)
+            weigh_alleles(theta, t, error, m, affine, pi, b, chances)
             v0, v1, swap = draw_alleles(likelihood, chances, uniform(key, t))
             before = F(1) if first_pass else (F(own[0, locus]) - F(own[1, locus])) * BYTE
             against = FADING * against + before * F(v0 - v1)
@@ -232,14 +235,19 @@ def forward_pair(
                 at += 1
         e0, f0 = emission(likelihood, F(v1))
         e1, f1 = emission(likelihood, F(v0))
-        lines = (*sloped(e0, f0, eps, span), *sloped(e1, f1, eps, span))
-        advance(theta, t, lines, m, b, swap, rho_next, pi, work)
+        r0 = e0 + (f0 - e0) * sums[t, swap]
+        r1 = e1 + (f1 - e1) * sums[t, 1 - swap]
+        if kinds[t] == OPEN:  # each was read from the right with the alleles of the other before
+            alt0, alt1 = chances[1, 2 * swap], chances[1, 2 * swap + 1]
+            ratios[0] = r0 / max(e0 * (chances[0, 2 * swap] - alt0) + f0 * alt0, TINY)
+            ratios[1] = r1 / max(e1 * (chances[0, 2 * swap + 1] - alt1) + f1 * alt1, TINY)
         if core:
             out0[place] = np.uint8(255 * v0)
             out1[place] = np.uint8(255 * v1)
-            r0 = e0 + (f0 - e0) * sums[t, swap]
-            r1 = e1 + (f1 - e1) * sums[t, 1 - swap]
-            count_jumps(t, switch[locus], r0, r1, work, jumps, place)
+            count_jumps(t, switch[locus], ratios, jumps, place)
+        s0, s1 = advance(theta, t, (*sloped(e0, f0, eps, span), *sloped(e1, f1, eps, span)), m, affine, rho_next, pi)
+        ratios[0] *= s0 / max(r0, TINY)
+        ratios[1] *= s1 / max(r1, TINY)
     return flip_in, flip
 
 
@@ -255,20 +263,21 @@ def sweep(
     genotype open, and those cells are the rows of doses; frequency float32 (L,), of ALT."""
     ploidy = state.shape[0] // calls.shape[0]
     first, stop = window[0], window[3]
-    n_loci, n_donors = stop - first, donors.shape[1]
-    theta = np.empty((n_loci, n_donors), np.uint8)
+    n_loci, n_donors = stop - first, -(-donors.shape[1] // 8) * 8  # those beyond the last have a prior of 0
+    words, rows = room_for_alleles(n_loci, n_donors)
+    theta, alike = words.view(np.uint8), np.empty(n_loci, np.bool_)
     b = np.empty((n_loci, 2, n_donors), np.float32)
     sums = np.empty((n_loci, 2), np.float32)
     m = np.empty((2, n_donors), np.float32)
-    work = np.empty(4, np.float32)
+    affine, ratios, work = np.empty((2, 2), np.float32), np.empty(2, np.float32), np.empty(4, np.float32)
     chances = np.empty((2, 4), np.float32)
-    pi = np.empty(n_donors, np.float32)
+    pi = np.zeros(n_donors, np.float32)
     likelihoods = np.empty((n_loci, table.shape[1]), np.float32)
     kinds = np.empty(n_loci, np.uint8)
     inbreeding = np.full(n_loci, 255, np.uint8)
     for n in range(samples[0], samples[1]):
-        fill_prior(prior, global_share, n, donors[n], ploidy, pi)
-        gather(panel, donors[n], first, n_loci, theta)
+        fill_prior(prior, global_share, n, donors[n], ploidy, pi[: donors.shape[1]])
+        gather(panel, donors[n], first, n_loci, words, rows, alike)
         gather_likelihoods(calls[n], codes[n], table, first, likelihoods, kinds)
         row = n * ploidy
         if ploidy == 1 or (by_descent.shape[0] > 0 and by_descent[n, window[1]] >= ONE_PATH):
@@ -285,9 +294,9 @@ def sweep(
             continue
         own = state[row : row + 2]
         backward_pair(
-            likelihoods, kinds, first, theta, own, switch, error, first_pass, frequency, pi, b, sums, m
+            likelihoods, kinds, first, theta, own, switch, error, first_pass, frequency, pi, b, sums, m, affine
         )  # fmt: skip
         flips[n, 0], flips[n, 1] = forward_pair(
-            calls[n], likelihoods, kinds, window, theta, own, switch, error, first_pass, pi, b, sums, m, work, chances,
-            keys[n], out[row], out[row + 1], origin, jumps, usage[n], doses, unit, at[n],
+            calls[n], likelihoods, kinds, window, theta, own, switch, error, first_pass, pi, b, sums, m, affine, work,
+            ratios, chances, keys[n], out[row], out[row + 1], origin, jumps, usage[n], doses, unit, at[n],
         )  # fmt: skip

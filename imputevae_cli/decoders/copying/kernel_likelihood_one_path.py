@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from imputevae_cli.decoders.copying.kernel_numerics import BYTE, TINY, F, byte, inner, next_switch, sloped
-from imputevae_cli.decoders.copying.kernel_one_path import record_usage_one, write_missing_one
+from imputevae_cli.decoders.copying.kernel_one_path import write_missing_one
 
 
 @inner
@@ -26,7 +26,7 @@ def backward_one(
     span = F(1.0 - 2.0 * error) * BYTE
     for k in range(n_donors):
         w[0, k] = F(1)
-    for t in range(theta.shape[0] - 1, -1, -1):
+    for t in range(likelihoods.shape[0] - 1, -1, -1):
         for k in range(n_donors):
             b[t, 0, k] = w[0, k]
         rho = switch[first + t]
@@ -60,7 +60,12 @@ def forward_one(
         ref, alt = emission_one(likelihoods[t])
         base, slope = sloped(ref, alt, eps, span)
         if locus == middle:
-            record_usage_one(m, b, t, usage)
+            z = F(0)
+            for k in range(usage.shape[0]):
+                usage[k] = m[0, k] * b[t, 0, k]
+                z += usage[k]
+            for k in range(usage.shape[0]):
+                usage[k] /= max(z, TINY)
         s = z = z_alone = p = F(0)
         for k in range(pi.shape[0]):
             th = F(theta[t, k])

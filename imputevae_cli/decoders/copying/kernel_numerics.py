@@ -9,15 +9,64 @@ from imputevae_cli.runtime.kernel_basics import TINY, F, fast, inner, mix, mix_e
 __all__ = ["BYTE", "TINY", "F", "fast", "inner", "mix", "mix_each", "uniform", "uniforms"]
 
 BYTE = F(1.0 / 255.0)
+U64 = np.uint64
 
 
 @inner
-def gather(panel: np.ndarray, donors: np.ndarray, start: int, n_loci: int, theta: np.ndarray) -> None:
-    """theta uint8 (n_loci, K) <- the donors' alleles; panel uint8 (rows, loci), donors int32 (K,)."""
-    for k in range(donors.shape[0]):
-        row = panel[donors[k], start : start + n_loci]
-        for t in range(n_loci):
-            theta[t, k] = row[t]
+def room_for_alleles(n_loci: int, n_donors: int) -> tuple[np.ndarray, np.ndarray]:
+    """theta and rows for `gather`: uint8 (>= n_loci, n_donors), uint8 (8, >= n_loci); n_donors a multiple of 8."""
+    width = (n_loci + 7) // 8
+    return np.empty((8 * width, n_donors // 8), np.uint64), np.empty((8, width), np.uint64)
+
+
+@inner
+def gather(
+    panel: np.ndarray, donors: np.ndarray, start: int, n_loci: int, words: np.ndarray, rows: np.ndarray,
+    alike: np.ndarray,
+) -> None:  # fmt: skip
+    """The donors' alleles at n_loci from locus `start` on, and alike bool (T,): whether all have the same there.
+
+    panel uint8 (rows, loci); donors int32 (K,). words uint64 (>= T, >= K / 8): a locus's alleles, a byte each, in the
+    order of the donors; what is beyond the last one is that of the first. rows: see `room_for_alleles`. Squares of 8 x
+    8 bytes are turned on their diagonal by three exchanges of halves (Warren, Hacker's Delight, 7-3).
+    """
+    width = rows.shape[1]
+    alleles, first, differ = rows.view(np.uint8), np.zeros(width, np.uint64), np.zeros(width, np.uint64)
+    for g in range(words.shape[1]):
+        for i in range(8):
+            donor = donors[8 * g + i] if 8 * g + i < donors.shape[0] else donors[0]
+            row, copied = panel[donor, start : start + n_loci], alleles[i]
+            for t in range(n_loci):
+                copied[t] = row[t]
+        for j in range(width):
+            if g == 0:
+                first[j] = rows[0, j]
+            found = differ[j]
+            for i in range(8):
+                found |= rows[i, j] ^ first[j]
+            differ[j] = found
+        exchange(rows, 4, U64(0x00000000FFFFFFFF))
+        exchange(rows, 2, U64(0x0000FFFF0000FFFF))
+        exchange(rows, 1, U64(0x00FF00FF00FF00FF))
+        for j in range(width):
+            for i in range(8):
+                words[8 * j + i, g] = rows[i, j]
+    differing = differ.view(np.uint8)
+    for t in range(n_loci):
+        alike[t] = differing[t] == 0
+
+
+@inner
+def exchange(rows: np.ndarray, apart: int, mask: np.uint64) -> None:
+    """Exchange the high parts of rows uint64 (8, W) with the low parts of those `apart` below; mask: the low parts."""
+    shift = U64(8 * apart)
+    for first in range(0, 8, 2 * apart):
+        for i in range(first, first + apart):
+            upper, lower = rows[i], rows[i + apart]
+            for j in range(upper.shape[0]):
+                change = ((upper[j] >> shift) ^ lower[j]) & mask
+                lower[j] ^= change
+                upper[j] ^= change << shift
 
 
 @inner

@@ -7,70 +7,69 @@ from __future__ import annotations
 
 import numpy as np
 
-from imputevae_cli.decoders.copying.kernel_numerics import BYTE, TINY, F, byte, inner, line, share
+from imputevae_cli.decoders.copying.kernel_numerics import BYTE, TINY, F, byte, inner, share
 
 
 @inner
-def record_usage_one(m: np.ndarray, b: np.ndarray, t: int, usage: np.ndarray) -> None:
+def record_usage_one(
+    m: np.ndarray, affine: np.ndarray, pi: np.ndarray, b: np.ndarray, t: int, usage: np.ndarray
+) -> None:
     """As `record_usage` for one path."""
+    scale, rest = affine[0, 0], affine[0, 1]
     z = F(0)
     for k in range(usage.shape[0]):
-        usage[k] = m[0, k] * b[t, 0, k]
+        usage[k] = (scale * m[0, k] + rest * pi[k]) * b[t, 0, k]
         z += usage[k]
     for k in range(usage.shape[0]):
         usage[k] /= max(z, TINY)
 
 
 @inner
-def backward_past_one(w: np.ndarray, rho: np.float32) -> None:
-    """As `backward_past` for one path."""
-    keep = F(1) - rho
-    for k in range(w.shape[1]):
-        w[0, k] = keep * w[0, k] + rho
-
-
-@inner
 def backward_one(
-    theta: np.ndarray, t: int, error: float, alt: bool, rho: np.float32, pi: np.ndarray, w: np.ndarray
-) -> np.float32:
-    """w[0] <- the backward weights before a known allele, from those after it; R."""
-    base, slope = line(alt, error, F(1.0 - 2.0 * error) * BYTE)
+    theta: np.ndarray, t: int, base: np.float32, slope: np.float32, rho: np.float32, pi: np.ndarray, w: np.ndarray,
+    affine: np.ndarray,
+) -> np.float32:  # fmt: skip
+    """As `backward_known` for one path, whose emission is base + slope * theta; R."""
+    scale, shift = affine[0, 0], affine[0, 1]
     s = F(0)
     for k in range(theta.shape[1]):
-        s += pi[k] * (base + slope * F(theta[t, k])) * w[0, k]
+        x = (base + slope * F(theta[t, k])) * (scale * w[0, k] + shift)
+        w[0, k] = x
+        s += pi[k] * x
     s = max(s, TINY)
-    q = (F(1) - rho) / s
-    base, slope = base * q, slope * q
-    for k in range(theta.shape[1]):
-        w[0, k] = (base + slope * F(theta[t, k])) * w[0, k] + rho
+    affine[0, 0], affine[0, 1] = (F(1) - rho) / s, rho
     return s
 
 
 @inner
-def forward_one(
-    theta: np.ndarray, t: int, error: float, known: bool, alt: bool, m: np.ndarray, b: np.ndarray, rho: np.float32,
-    pi: np.ndarray, work: np.ndarray,
-) -> None:  # fmt: skip
-    """m[0] <- the forward weights at the next locus, whose switch probability is rho; work[0] <- the chance of ALT
-    that the others give, work[2] <- sum_k m e b."""
-    span = F(1.0 - 2.0 * error) * BYTE
-    base, slope = line(alt, error, span)
-    s = z = p = F(0)
+def advance_one(
+    theta: np.ndarray, t: int, base: np.float32, slope: np.float32, m: np.ndarray, affine: np.ndarray, rho: np.float32,
+    pi: np.ndarray,
+) -> np.float32:  # fmt: skip
+    """As `advance` for one path, whose emission is base + slope * theta; sum_k m e."""
+    scale, rest = affine[0, 0], affine[0, 1]
+    s = F(0)
     for k in range(theta.shape[1]):
-        th = F(theta[t, k])
-        x = m[0, k]
-        if known:
-            x *= base + slope * th
-            m[0, k] = x
+        x = (base + slope * F(theta[t, k])) * (scale * m[0, k] + rest * pi[k])
+        m[0, k] = x
         s += x
-        y = x * b[t, 0, k]
-        z += y
-        p += y * th
-    work[0] = F(error) + span * p / max(z, TINY)
-    work[2] = z
-    q = (F(1) - rho) / max(s, TINY)
+    s = max(s, TINY)
+    affine[0, 0], affine[0, 1] = (F(1) - rho) / s, rho
+    return s
+
+
+@inner
+def open_one(
+    theta: np.ndarray, t: int, error: float, m: np.ndarray, affine: np.ndarray, pi: np.ndarray, b: np.ndarray
+) -> np.float32:
+    """The chance of ALT that the others give."""
+    scale, rest = affine[0, 0], affine[0, 1]
+    z = p = F(0)
     for k in range(theta.shape[1]):
-        m[0, k] = m[0, k] * q + rho * pi[k]
+        y = (scale * m[0, k] + rest * pi[k]) * b[t, 0, k]
+        z += y
+        p += y * F(theta[t, k])
+    return F(error) + F(1.0 - 2.0 * error) * BYTE * p / max(z, TINY)
 
 
 @inner

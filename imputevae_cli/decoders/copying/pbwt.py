@@ -64,16 +64,15 @@ def _sort(alt: np.ndarray, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
 @_jit
 def _part(current: np.ndarray, ones: np.ndarray, column: np.ndarray, bit: np.uint64) -> None:
     """Those with the bit go behind those without; else the order stays."""
-    n_zeros, n_ones = 0, 0
+    n_zeros, n_ones = _U64(0), _U64(0)  # indices that may not be negative are not checked for that
     for i in range(current.shape[0]):
         j = current[i]
-        has = np.int64((column[j] >> bit) & _U64(1))
+        has = (column[_U64(j)] >> bit) & _U64(1)
         current[n_zeros] = j  # overwritten by the next where it has the bit
         ones[n_ones] = j
         n_ones += has
-        n_zeros += 1 - has
-    for i in range(n_ones):
-        current[n_zeros + i] = ones[i]
+        n_zeros += _U64(1) - has
+    current[np.int64(n_zeros) :] = ones[: np.int64(n_ones)]
 
 
 @_jit

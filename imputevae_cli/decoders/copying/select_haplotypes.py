@@ -112,19 +112,20 @@ def place_by_score(scores: np.ndarray, k: int, key: np.uint64, places: np.ndarra
     last = high - low + 1  # below the lowest score
     before = np.zeros(last + 2, np.int32)  # of each score from the highest on, first how many have the one above
     for j in range(n_rows):
-        before[min(high - scores[j], last) + 1] += 1
+        before[_U64(min(high - scores[j], last) + 1)] += 1  # an index that may not be negative is not checked for that
     cut = 0  # the highest score below which no row is among the first k
     while cut < last and before[cut] + before[cut + 1] < k:
         before[cut + 1] += before[cut]
         cut += 1
     begin = np.int64(mix(key, n_rows) % _U64(n_rows))
-    taken, found = np.empty(n_rows + 1, np.int32), 0  # without a branch, which would go wrong at every other row
-    for start, stop in ((begin, n_rows), (0, begin)):
-        for j in range(start, stop):
-            taken[found] = j
-            found += high - scores[j] <= cut
+    least = np.int32(high - cut)
+    taken, found = np.empty(n_rows + 1, np.int32), _U64(0)  # without a branch, which would go wrong at every other row
+    for first, some in ((begin, scores[begin:]), (0, scores[:begin])):
+        for j in range(some.shape[0]):
+            taken[found] = first + j
+            found += _U64(some[j] >= least)
     places[:] = k
-    for j in taken[:found]:
+    for j in taken[: np.int64(found)]:
         s = high - scores[j]
         places[j] = before[s]
         before[s] += 1
@@ -265,8 +266,8 @@ def _rank_near(
         some_alt, some_sure = planes[0, : n_words * count], planes[1, : n_words * count]
         for w in range(n_words):
             for j in range(count):
-                some_alt[w * count + j] = alt[w, found[j]]
-                some_sure[w * count + j] = sure[w, found[j]]
+                some_alt[w * count + j] = alt[w, _U64(found[j])]
+                some_sure[w * count + j] = sure[w, _U64(found[j])]
         similarity(
             some_alt.reshape(n_words, count), some_sure.reshape(n_words, count), words, own_alt[:, own],
             own_sure[:, own], sums,
@@ -284,7 +285,7 @@ def _rank(sums: np.ndarray, spans: np.ndarray, itself: np.ndarray, key: np.uint6
     """
     n_rows = sums.shape[2]
     scores, places = np.empty(n_rows, np.int32), np.empty(n_rows, np.int32)
-    ranks = np.zeros(n_rows, np.int32)
+    ranks, most = np.zeros(n_rows, np.int32), np.int32(k)
     for h in range(sums.shape[0]):
         for s in range(spans.shape[0]):
             until, before = sums[h, spans[s, 1]], sums[h, spans[s, 0]]
@@ -294,7 +295,7 @@ def _rank(sums: np.ndarray, spans: np.ndarray, itself: np.ndarray, key: np.uint6
                 scores[j] = NEVER
             place_by_score(scores, k, mix(key, h * 64 + s), places)
             for j in range(n_rows):
-                ranks[j] = max(ranks[j], np.int32(k - places[j]))
+                ranks[j] = max(ranks[j], most - places[j])
     for j in itself:
         ranks[j] = NEVER
     place_by_score(ranks, k, mix(key, 127), places)

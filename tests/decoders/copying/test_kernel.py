@@ -7,7 +7,15 @@ import pytest
 
 from imputevae_cli.decoders.copying import kernel, kernel_torch
 from imputevae_cli.decoders.copying.inbreeding import NOBODY
-from imputevae_cli.decoders.copying.kernel_numerics import fill_prior, mix, mix_each, uniform, uniforms
+from imputevae_cli.decoders.copying.kernel_numerics import (
+    fill_prior,
+    gather,
+    mix,
+    mix_each,
+    room_for_alleles,
+    uniform,
+    uniforms,
+)
 from imputevae_cli.decoders.copying.sweep_block import SweepBlock
 
 ERROR = 0.01
@@ -69,6 +77,24 @@ def exact_one_path(calls, panel, donors, switch, pi, top=2):
             weight = weight * (p if call == top else 1 - p)
     weight /= weight.sum()
     return np.array([(weight * theta[paths[:, t], t]).sum() for t in range(len(calls))])
+
+
+@pytest.mark.parametrize("n_donors", [1, 8, 19])
+@pytest.mark.parametrize("n_loci", [1, 8, 29])
+def test_alleles_are_gathered_locus_by_locus(n_donors, n_loci):
+    rng = np.random.default_rng(n_donors + n_loci)
+    panel, start = rng.integers(0, 256, (30, 50)).astype(np.uint8), 7
+    donors = rng.permutation(30)[:n_donors].astype(np.int32)
+    panel[donors, start + n_loci // 2] = 90  # the same of all donors
+    words, rows = room_for_alleles(n_loci, -(-n_donors // 8) * 8)
+    alike = np.zeros(n_loci, bool)
+    gather(panel, donors, start, n_loci, words, rows, alike)
+    expected = panel[donors, start : start + n_loci].T  # (T, K)
+    theta = words.view(np.uint8)[:n_loci]
+    np.testing.assert_array_equal(theta[:, :n_donors], expected)
+    beyond = theta[:, n_donors : -(-n_donors // 8) * 8]
+    np.testing.assert_array_equal(beyond, np.broadcast_to(expected[:, :1], beyond.shape))
+    np.testing.assert_array_equal(alike, (expected == expected[:, :1]).all(1))
 
 
 @pytest.mark.parametrize("seed", range(5))
