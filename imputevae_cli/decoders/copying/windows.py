@@ -6,7 +6,10 @@ import itertools
 
 import numpy as np
 
-from imputevae_cli.decoders.copying.rules import SwitchRules
+from imputevae_cli.data.cohort import Cohort
+from imputevae_cli.data.genetic_map import BP_PER_CM
+from imputevae_cli.data.genotypes import missing_per_sample
+from imputevae_cli.decoders.copying.rules import SwitchRules, WindowRules
 
 LEAST_ALONE = 64
 """Loci of a chromosome that has windows of its own: fewer do not tell which haplotypes are alike."""
@@ -25,6 +28,23 @@ def windows(chrom_codes: np.ndarray, core: int, halo: int) -> np.ndarray:
         edges = np.linspace(start, stop, n + 1).astype(np.int64)
         found += [(max(start, a - halo), a, b, min(stop, b + halo)) for a, b in itertools.pairwise(edges)]
     return np.array(found, np.int64).reshape(-1, 4)
+
+
+def core_for(cohort: Cohort, most: int, rules: WindowRules) -> int:
+    """Loci of a window's core: as many as a sample shares with its nearest relatives (`WindowRules`), `most` at most.
+
+    Without a genetic map 1 cM is taken for 1 Mb. Where positions tell no distance there are `most`.
+    """
+    inner = ~chrom_starts(cohort.chrom_codes)
+    length = float(np.abs(np.diff(cohort.positions, prepend=0))[inner].sum())
+    if np.issubdtype(cohort.positions.dtype, np.integer):
+        length /= BP_PER_CM
+    n_known = cohort.calls.size - int(missing_per_sample(cohort.calls).sum())
+    if length == 0 or n_known == 0:
+        return most
+    shared = rules.shared * np.sqrt(len(cohort.calls)) * inner.sum() / length
+    telling = rules.known * cohort.calls.size / n_known
+    return min(most, round(max(shared, telling)))
 
 
 def _runs(chrom_codes: np.ndarray, least: int) -> list[tuple[int, int]]:
