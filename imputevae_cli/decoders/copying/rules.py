@@ -52,13 +52,13 @@ class WindowRules:
     relatives. Their donors then are the same over the whole window.
 
     shared: centimorgans that one of N samples shares so, over the square root of N: the more samples, the nearer the
-    nearest. known: so many known calls of a sample a window has to have, as fewer do not tell which haplotypes are
-    alike. Both were chosen on simulations other than those of `bench/results/windows.json`, which has the loss over
+    nearest. compared: at so many loci of a window the calls of two samples have to be known, as fewer do not tell which
+    haplotypes are alike. Both were chosen on simulations other than those of `bench/results/windows.json`, which has the loss over
     the length at four densities of loci: it is what matters on chips, and less on sequences.
     """
 
     shared: float = 0.6
-    known: int = 100
+    compared: int = 60
 
 
 @dataclass(frozen=True)

@@ -39,11 +39,11 @@ def core_for(cohort: Cohort, most: int, rules: WindowRules) -> int:
     length = float(np.abs(np.diff(cohort.positions, prepend=0))[inner].sum())
     if np.issubdtype(cohort.positions.dtype, np.integer):
         length /= BP_PER_CM
-    n_known = cohort.calls.size - int(missing_per_sample(cohort.calls).sum())
-    if length == 0 or n_known == 0:
+    known = 1 - missing_per_sample(cohort.calls).sum() / cohort.calls.size
+    if length == 0 or known == 0:
         return most
     shared = rules.shared * np.sqrt(len(cohort.calls)) * inner.sum() / length
-    telling = rules.known * cohort.calls.size / n_known
+    telling = rules.compared / known**2
     return min(most, round(max(shared, telling)))
 
 

@@ -66,18 +66,18 @@ def at_every(step, dtype=np.int64, chromosomes=1, missing=0.0):
 @pytest.mark.parametrize(
     ("cohort", "core"),
     [(at_every(40_000), 150), (at_every(0.04, np.float64), 150), (at_every(40_000, chromosomes=4), 150),
-     (at_every(100_000), 100), (at_every(100_000, missing=0.5), 200), (at_every(100_000, missing=1.0), 512),
+     (at_every(100_000), 80), (at_every(100_000, missing=0.5), 320), (at_every(100_000, missing=1.0), 512),
      (at_every(1000), 512), (at_every(0), 512)],
 )  # fmt: skip
 def test_windows_are_as_long_as_what_near_relatives_share(cohort, core):
-    """Of 100 samples that is 6 cM; a window has 100 known calls at least, and 512 loci at most."""
-    assert core_for(cohort, 512, WindowRules(shared=0.6, known=100)) == core
+    """Of 100 samples that is 6 cM; two samples have 80 known calls in common at least, and there are 512 loci at most."""
+    assert core_for(cohort, 512, WindowRules(shared=0.6, compared=80)) == core
 
 
 def test_windows_are_longer_in_proportion_to_the_root_of_the_number_of_samples():
     cohort = at_every(40_000)
     quarter = cohort.subset(np.arange(25), np.arange(1000))
-    rules = WindowRules(shared=2.0, known=1)
+    rules = WindowRules(shared=2.0, compared=1)
     assert core_for(cohort, 2000, rules) == 2 * core_for(quarter, 2000, rules) == 500
 
 
@@ -89,7 +89,7 @@ def test_the_schedule_has_windows_by_the_rule_unless_the_user_gives_their_length
             for core in (None, 400)
         )
     of_small = SizeRules().of_small  # 256 loci, a halo of 64
-    assert (rule.core, rule.halo, rule.scales) == (100, 25, (59, 156))
+    assert (rule.core, rule.halo, rule.scales) == (60, 15, (35, 94))
     assert own == replace(of_small, core=400)
 
 
