@@ -48,13 +48,14 @@ class SizeRules:
 
 @dataclass(frozen=True)
 class WindowRules:
-    """How many loci windows have at most, beside the schedule's own number: those that a sample shares with its nearest
-    relatives. Their donors then are the same over the whole window.
+    """How many loci windows have, at most the schedule's own number: those that a sample shares with its nearest
+    relatives, as donors are the same over a whole window.
 
     shared: centimorgans that one of N samples shares so, over the square root of N: the more samples, the nearer the
     nearest. compared: at so many loci of a window the calls of two samples have to be known, as fewer do not tell which
-    haplotypes are alike. Both were chosen on simulations other than those of `bench/results/windows.json`, which has the loss over
-    the length at four densities of loci: it is what matters on chips, and less on sequences.
+    haplotypes are alike. Chosen on simulations of `bench/windows.py` (seeds 21 and 22; 60, 200 and 600 samples at 15
+    loci per centimorgan) and `bench/make_cases.py` (half-sibs, crosses and lines; seeds 21 to 25).
+    `bench/results/windows.json` has the loss over the length at four densities of loci.
     """
 
     shared: float = 0.6

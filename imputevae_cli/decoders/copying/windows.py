@@ -18,13 +18,13 @@ LEAST_ALONE = 64
 def windows(chrom_codes: np.ndarray, core: int, halo: int) -> np.ndarray:
     """Windows that cover the loci, int64 (W, 4): first, core_first, core_stop, stop.
 
-    Cores of about `core` loci tile the loci; `halo` loci on either side are read as well. No window crosses from
-    one chromosome to another, but those of fewer than `LEAST_ALONE` loci share windows.
+    Cores of `core` loci, or a few more, tile the loci; `halo` loci on either side are read as well. No window crosses
+    from one chromosome to another, but those of fewer than `LEAST_ALONE` loci share windows.
     chrom_codes: int32 (L,), the same along a chromosome.
     """
     found = []
     for start, stop in _runs(chrom_codes, min(LEAST_ALONE, core // 2)):
-        n = max(1, round((stop - start) / core))
+        n = max(1, (stop - start) // core)
         edges = np.linspace(start, stop, n + 1).astype(np.int64)
         found += [(max(start, a - halo), a, b, min(stop, b + halo)) for a, b in itertools.pairwise(edges)]
     return np.array(found, np.int64).reshape(-1, 4)

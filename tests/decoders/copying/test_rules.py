@@ -70,7 +70,7 @@ def at_every(step, dtype=np.int64, chromosomes=1, missing=0.0):
      (at_every(1000), 512), (at_every(0), 512)],
 )  # fmt: skip
 def test_windows_are_as_long_as_what_near_relatives_share(cohort, core):
-    """Of 100 samples that is 6 cM; two samples have 80 known calls in common at least, and there are 512 loci at most."""
+    """Of 100 samples that is 6 cM; two have 80 known calls in common at least, and there are 512 loci at most."""
     assert core_for(cohort, 512, WindowRules(shared=0.6, compared=80)) == core
 
 
