@@ -33,9 +33,11 @@ def windows(chrom_codes: np.ndarray, core: int, halo: int) -> np.ndarray:
 def core_for(cohort: Cohort, most: int, rules: WindowRules) -> int:
     """Loci of a window's core: as many as a sample shares with its nearest relatives (`WindowRules`), `most` at most.
 
-    Without a genetic map 1 cM is taken for 1 Mb. Where positions tell no distance there are `most`.
+    Without a genetic map 1 cM is taken for 1 Mb. There are `most` where positions tell no distance, and where half of
+    the loci lie in chromosomes of fewer loci than that: windows then hold several, over which nothing is shared.
     """
-    inner = ~chrom_starts(cohort.chrom_codes)
+    codes = cohort.chrom_codes
+    inner = ~chrom_starts(codes)
     length = float(np.abs(np.diff(cohort.positions, prepend=0))[inner].sum())
     if np.issubdtype(cohort.positions.dtype, np.integer):
         length /= BP_PER_CM
@@ -43,8 +45,8 @@ def core_for(cohort: Cohort, most: int, rules: WindowRules) -> int:
     if length == 0 or known == 0:
         return most
     shared = rules.shared * np.sqrt(len(cohort.calls)) * inner.sum() / length
-    telling = rules.compared / known**2
-    return min(most, round(max(shared, telling)))
+    core = round(max(shared, rules.compared / known**2))
+    return min(core, most) if np.median(np.bincount(codes)[codes]) >= core else most
 
 
 def _runs(chrom_codes: np.ndarray, least: int) -> list[tuple[int, int]]:
