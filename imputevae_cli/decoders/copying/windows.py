@@ -34,7 +34,7 @@ def core_for(cohort: Cohort, most: int, rules: WindowRules) -> int:
     """Loci of a window's core: as many as a sample shares with its nearest relatives (`WindowRules`), `most` at most.
 
     Without a genetic map 1 cM is taken for 1 Mb. There are `most` where positions tell no distance, and where half of
-    the loci lie in chromosomes of fewer loci than that: windows then hold several, over which nothing is shared.
+    the loci lie in chromosomes too short for two such windows: these are read whole.
     """
     codes = cohort.chrom_codes
     inner = ~chrom_starts(codes)
@@ -46,7 +46,7 @@ def core_for(cohort: Cohort, most: int, rules: WindowRules) -> int:
         return most
     shared = rules.shared * np.sqrt(len(cohort.calls)) * inner.sum() / length
     core = round(max(shared, rules.compared / known**2))
-    return min(core, most) if np.median(np.bincount(codes)[codes]) >= core else most
+    return min(core, most) if np.median(np.bincount(codes)[codes]) >= 2 * core else most
 
 
 def _runs(chrom_codes: np.ndarray, least: int) -> list[tuple[int, int]]:
