@@ -65,7 +65,7 @@ def at_every(step, dtype=np.int64, chromosomes=1, missing=0.0):
 
 @pytest.mark.parametrize(
     ("cohort", "core"),
-    [(at_every(40_000), 150), (at_every(0.04, np.float64), 150), (at_every(40_000, chromosomes=4), 150),
+    [(at_every(40_000), 150), (at_every(0.04, np.float64), 150), (at_every(40_000, chromosomes=2), 150),
      (at_every(100_000), 80), (at_every(100_000, missing=0.5), 320), (at_every(100_000, missing=1.0), 512),
      (at_every(100_000, chromosomes=5), 80), (at_every(100_000, chromosomes=10), 512), (at_every(1000), 512),
      (at_every(0), 512)],
