@@ -107,11 +107,6 @@ class Trial:
             found.append(replace(self, inputs=inputs, truth=self.truth[:, part], hidden=self.hidden[:, part]))
         return tuple(found)
 
-    @property
-    def longest(self) -> int:
-        """Loci of the longest chromosome, or the stretch of one, that schedules are tried on."""
-        return int(np.bincount(self.inputs.cohort.chrom_codes).max())
-
     def outcome(self, schedule: Schedule, ranks: Ranks) -> Outcome:
         """How a chain does that follows the schedule."""
         cohort = self.inputs.cohort
@@ -132,7 +127,7 @@ class Trial:
 
 
 def by_trial(trial: Trial, schedule: Schedule, stages: Stages, settings: CopyingSettings | None = None) -> Schedule:
-    """`schedule` with the cooling, rate floor, prior, windows and donors that do best on calls that are hidden.
+    """`schedule` with the cooling, rate floor, prior and donors that do best on calls that are hidden.
 
     settings: what the user has set, which is not varied.
     """
@@ -140,10 +135,9 @@ def by_trial(trial: Trial, schedule: Schedule, stages: Stages, settings: Copying
     if trial.hidden.sum() < rules.least_hidden:
         return schedule
     race = _Race(trial, schedule, stages, settings or CopyingSettings())
-    may_be_short = _try_without_cooling(race, rules)
+    _try_without_cooling(race, rules)
     for change in _changes(trial, rules):
         race.try_out(replace(race.best, **change))
-    _try_lengths(race, rules.least_core if may_be_short else race.best.core, trial.longest)
     if race.best.cooling is None and not trial.inbred and race.outcome.rate <= rules.sparse:
         race.try_out(replace(race.best, donors=rules.more_donors * race.best.donors))
     return for_sparse_loci(race.best, race.outcome.rate, trial.inbred, rules)
@@ -186,51 +180,16 @@ class _Race:
             self.best, self.outcome = schedule, outcome
         return better_by
 
-    def improves(self, schedule: Schedule) -> bool:
-        """As `try_out`; whether it is kept."""
-        before = self.best
-        self.try_out(schedule)
-        return self.best is not before
 
-
-def _try_without_cooling(race: _Race, rules: TrialRules) -> bool:
-    """Try chains without cooling: whether what is copied may be so short that other schedules for that are of use.
-
-    Where rates have to be held down it is long: then neither a warm start nor shorter windows were ever better.
-    """
+def _try_without_cooling(race: _Race, rules: TrialRules) -> None:
+    """Try chains without cooling, and a warm start too unless rates have to be held down: then it never was better."""
     plain = replace(race.best, cooling=None, iterations=rules.plain_iterations, burn_in=rules.plain_burn_in)
-    if race.try_out(plain) <= -rules.standard_errors:
-        return False
-    race.try_out(replace(race.best, cooling=None, start_rate=rules.warm_start_rate, refresh=1))
-    return True
-
-
-def _try_lengths(race: _Race, least: int, longest: int) -> None:
-    """Quarter the windows, halve them as long as that is better, or else double them once.
-
-    A half alone often changes little where a quarter is better still. least: loci of a window that is not halved.
-    longest: loci of the longest stretch, on which windows of more do not differ.
-    """
-    shorter = 2 * least < race.best.core < 4 * longest and race.improves(_resized(race.best, 0.25))
-    while least < race.best.core < 2 * longest and race.improves(_resized(race.best, 0.5)):
-        shorter = True
-    if not shorter and race.best.core < longest:
-        race.try_out(_resized(race.best, 2.0))
-
-
-def _resized(schedule: Schedule, factor: float) -> Schedule:
-    """The schedule with windows, and the stretches over which donors are compared, of other lengths."""
-    return replace(
-        schedule,
-        core=round(schedule.core * factor),
-        halo=round(schedule.halo * factor),
-        scales=tuple(round(scale * factor) for scale in schedule.scales),
-    )
+    if race.try_out(plain) > -rules.standard_errors:
+        race.try_out(replace(race.best, cooling=None, start_rate=rules.warm_start_rate, refresh=1))
 
 
 def _changes(trial: Trial, rules: TrialRules) -> list[dict]:
-    """What the trial tries, one after the other, on top of what it has kept; cooling comes before, and lengths of
-    windows after."""
+    """What the trial tries, one after the other, on top of what it has kept; cooling comes before."""
     related = [{"relatedness": True}] if trial.inputs.similarity is not None else []
     floors = [{"rate_floor": floor, "cooling": None} for floor in rules.rate_floors] if trial.inbred else []
     return [*related, *floors]

@@ -114,8 +114,11 @@ class CopyingModel:
         self, inputs: ChainInputs, pool: ThreadPoolExecutor, options: RunOptions | None = None
     ) -> Schedule:
         """What the settings, the rules and, unless it is switched off, a trial say."""
-        n_samples, is_uncertain = len(inputs.cohort.calls), inputs.cohort.evidence is not None
-        schedule = choose_schedule.overlaid(self.rules.size.schedule_for(n_samples, is_uncertain), self.settings)
+        cohort, is_uncertain = inputs.cohort, inputs.cohort.evidence is not None
+        schedule = self.rules.size.schedule_for(len(cohort.calls), is_uncertain)
+        if not is_uncertain and self.settings.core is None:
+            schedule = schedule.with_core(copying_windows.core_for(cohort, schedule.core, self.rules.window))
+        schedule = choose_schedule.overlaid(schedule, self.settings)
         if is_uncertain or not self.settings.trial:
             return schedule
         options = options or RunOptions()

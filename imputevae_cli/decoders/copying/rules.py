@@ -47,16 +47,31 @@ class SizeRules:
 
 
 @dataclass(frozen=True)
+class WindowRules:
+    """How many loci windows have, at most the schedule's own number: those that a sample shares with its nearest
+    relatives, as donors are the same over a whole window.
+
+    shared: centimorgans that one of N samples shares so, over the square root of N: the more samples, the nearer the
+    nearest. compared: at so many loci of a window the calls of two samples have to be known, as fewer do not tell which
+    haplotypes are alike. Chosen on simulations of `bench/windows.py` (seeds 21 and 22; 60, 200 and 600 samples at 15
+    loci per centimorgan) and `bench/make_cases.py` (half-sibs, crosses and lines; seeds 21 to 25).
+    `bench/results/windows.json` has the loss over the length at four densities of loci.
+    """
+
+    shared: float = 0.6
+    compared: int = 60
+
+
+@dataclass(frozen=True)
 class TrialRules:
-    """The trial of a few schedules on a part of the data. `bench/results/windows.json` shows the lengths of
-    windows that it varies; the rest is chosen by hand.
+    """The trial of a few schedules on a part of the data. No measurement; chosen by hand.
 
     cells, samples: the size of the part. hidden: share of its known calls that are hidden; under `least_hidden` of them
     nothing is tried. iterations, burn_in: of the one chain of each trial. standard_errors: by so many, of the
-    difference on the same calls, a schedule has to be better; where one without cooling is worse by as many, neither
-    a warm start nor shorter windows are tried. warm_start_rate, rate_floors: what is tried; and, without cooling,
+    difference on the same calls, a schedule has to be better; where one without cooling is worse by as many, no warm
+    start is tried. warm_start_rate, rate_floors: what is tried; and, without cooling,
     `more_donors` times the donors. No other error rate is: a short trial took one that cost half-sibs a tenth more
-    errors, and gained sequences of 300 samples .0003 of NRD. least_core: loci of a window that is not halved. sparse:
+    errors, and gained sequences of 300 samples .0003 of NRD. sparse:
     switches per mean distance above which loci are far apart: then lines copy `more_donors` times the donors, and
     outbred cohorts follow the rest of the `sparse_` numbers.
     """
@@ -72,7 +87,6 @@ class TrialRules:
     plain_burn_in: int = 8
     warm_start_rate: float = 0.05
     rate_floors: tuple[float, ...] = (0.1, 0.25)
-    least_core: int = 64
     sparse: float = 0.014
     more_donors: int = 2
     sparse_core: int = 256
@@ -209,6 +223,7 @@ class CopyingRules:
     """
 
     size: SizeRules = field(default_factory=SizeRules)
+    window: WindowRules = field(default_factory=WindowRules)
     trial: TrialRules = field(default_factory=TrialRules)
     inbreeding: InbreedingRules = field(default_factory=InbreedingRules)
     prior: PriorRules = field(default_factory=PriorRules)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 DOSE_UNIT = 65535
 """A chance of 1, in two bytes."""
@@ -39,3 +39,9 @@ class Schedule:
     smoothing: float = 200.0
     relatedness: bool = False
     global_share: float = 0.0
+
+    def with_core(self, core: int) -> Schedule:
+        """The same with windows of `core` loci; halo, and stretches over which donors are compared, in proportion."""
+        factor = core / self.core
+        scales = tuple(round(scale * factor) for scale in self.scales)
+        return replace(self, core=core, halo=round(self.halo * factor), scales=scales)

@@ -6,7 +6,10 @@ import itertools
 
 import numpy as np
 
-from imputevae_cli.decoders.copying.rules import SwitchRules
+from imputevae_cli.data.cohort import Cohort
+from imputevae_cli.data.genetic_map import BP_PER_CM
+from imputevae_cli.data.genotypes import missing_per_sample
+from imputevae_cli.decoders.copying.rules import SwitchRules, WindowRules
 
 LEAST_ALONE = 64
 """Loci of a chromosome that has windows of its own: fewer do not tell which haplotypes are alike."""
@@ -15,16 +18,35 @@ LEAST_ALONE = 64
 def windows(chrom_codes: np.ndarray, core: int, halo: int) -> np.ndarray:
     """Windows that cover the loci, int64 (W, 4): first, core_first, core_stop, stop.
 
-    Cores of about `core` loci tile the loci; `halo` loci on either side are read as well. No window crosses from
-    one chromosome to another, but those of fewer than `LEAST_ALONE` loci share windows.
+    Cores of `core` loci, or a few more, tile the loci; `halo` loci on either side are read as well. No window crosses
+    from one chromosome to another, but those of fewer than `LEAST_ALONE` loci share windows.
     chrom_codes: int32 (L,), the same along a chromosome.
     """
     found = []
     for start, stop in _runs(chrom_codes, min(LEAST_ALONE, core // 2)):
-        n = max(1, round((stop - start) / core))
+        n = max(1, (stop - start) // core)
         edges = np.linspace(start, stop, n + 1).astype(np.int64)
         found += [(max(start, a - halo), a, b, min(stop, b + halo)) for a, b in itertools.pairwise(edges)]
     return np.array(found, np.int64).reshape(-1, 4)
+
+
+def core_for(cohort: Cohort, most: int, rules: WindowRules) -> int:
+    """Loci of a window's core: as many as a sample shares with its nearest relatives (`WindowRules`), `most` at most.
+
+    Without a genetic map 1 cM is taken for 1 Mb. There are `most` where positions tell no distance, and where half of
+    the loci lie in chromosomes too short for two such windows: these are read whole.
+    """
+    codes = cohort.chrom_codes
+    inner = ~chrom_starts(codes)
+    length = float(np.abs(np.diff(cohort.positions, prepend=0))[inner].sum())
+    if np.issubdtype(cohort.positions.dtype, np.integer):
+        length /= BP_PER_CM
+    known = 1 - missing_per_sample(cohort.calls).sum() / cohort.calls.size
+    if length == 0 or known == 0:
+        return most
+    shared = rules.shared * np.sqrt(len(cohort.calls)) * inner.sum() / length
+    core = round(max(shared, rules.compared / known**2))
+    return min(core, most) if np.median(np.bincount(codes)[codes]) >= 2 * core else most
 
 
 def _runs(chrom_codes: np.ndarray, least: int) -> list[tuple[int, int]]:

@@ -209,6 +209,12 @@ def test_windows_tile_the_loci_and_keep_to_long_chromosomes():
         assert len({int(c) for c in codes[first:stop]} & {0, 3}) <= 1
 
 
+@pytest.mark.parametrize(("n_loci", "widths"), [(99, [99]), (199, [199]), (200, [100, 100]), (350, [116, 117, 117])])
+def test_no_core_is_shorter_than_asked_unless_its_chromosome_is(n_loci, widths):
+    found = copying_windows.windows(np.zeros(n_loci, np.int32), core=100, halo=30)
+    assert (found[:, 2] - found[:, 1]).tolist() == widths
+
+
 def test_distances_are_relative_and_bounded():
     distance = copying_windows.relative_distances(np.array([0, 0, 0, 1, 1]), np.array([5, 10, 10, 3, 10**9]))
     assert distance[0] == distance[3] == 0

@@ -24,9 +24,10 @@ from imputevae_cli.decoders.copying.rules import (
     SizeRules,
     SwitchRules,
     TrialRules,
+    WindowRules,
 )
 from imputevae_cli.decoders.copying.schedule import Schedule
-from imputevae_cli.decoders.copying.windows import relative_distances
+from imputevae_cli.decoders.copying.windows import core_for, relative_distances
 from imputevae_cli.runtime.resumable import Stages
 
 
@@ -52,6 +53,45 @@ def some_cohort(**given):
 def test_the_schedule_changes_behind_150_and_700_samples(n_samples, chains, core, pieces):
     schedule = SizeRules().schedule_for(n_samples)
     assert (schedule.chains, schedule.core, schedule.pieces) == (chains, core, pieces)
+
+
+def at_every(step, dtype=np.int64, chromosomes=1, missing=0.0):
+    """100 samples at 1000 loci, `step` apart, in chromosomes that all begin at the same place."""
+    calls = np.zeros((100, 1000), np.int8)
+    calls[:, : int(1000 * missing)] = -1
+    codes = np.repeat(np.arange(chromosomes, dtype=np.int32), 1000 // chromosomes)
+    return Cohort(calls, codes, (np.arange(1000) % (1000 // chromosomes) * step).astype(dtype), 2)
+
+
+@pytest.mark.parametrize(
+    ("cohort", "core"),
+    [(at_every(40_000), 150), (at_every(0.04, np.float64), 150), (at_every(40_000, chromosomes=2), 150),
+     (at_every(100_000), 80), (at_every(100_000, missing=0.5), 320), (at_every(100_000, missing=1.0), 512),
+     (at_every(100_000, chromosomes=5), 80), (at_every(100_000, chromosomes=10), 512), (at_every(1000), 512),
+     (at_every(0), 512)],
+)  # fmt: skip
+def test_windows_are_as_long_as_what_near_relatives_share(cohort, core):
+    """Of 100 samples that is 6 cM; two have 80 known calls in common at least, and there are 512 loci at most."""
+    assert core_for(cohort, 512, WindowRules(shared=0.6, compared=80)) == core
+
+
+def test_windows_are_longer_in_proportion_to_the_root_of_the_number_of_samples():
+    cohort = at_every(40_000)
+    quarter = cohort.subset(np.arange(25), np.arange(1000))
+    rules = WindowRules(shared=2.0, compared=1)
+    assert core_for(cohort, 2000, rules) == 2 * core_for(quarter, 2000, rules) == 500
+
+
+def test_the_schedule_has_windows_by_the_rule_unless_the_user_gives_their_length():
+    cohort = at_every(100_000)
+    with ThreadPoolExecutor(1) as pool:
+        rule, own = (
+            CopyingModel(CopyingSettings(trial=False, core=core)).schedule_for(ChainInputs(cohort), pool)
+            for core in (None, 400)
+        )
+    of_small = SizeRules().of_small  # 256 loci, a halo of 64
+    assert (rule.core, rule.halo, rule.scales) == (60, 15, (35, 94))
+    assert own == replace(of_small, core=400)
 
 
 @pytest.mark.parametrize(("n_hidden", "asked"), [(24, False), (25, True)])
@@ -90,50 +130,11 @@ def test_a_trial_takes_some_samples_and_loci():
     assert TrialRules().cells == 200_000
 
 
-@pytest.mark.parametrize(
-    ("n_wrong", "core"),
-    [({512: 900, 256: 950, 128: 500, 64: 600}, 128), ({512: 900, 256: 700, 128: 950}, 256),
-     ({512: 900, 128: 800, 64: 700}, 64), ({512: 900, 256: 950, 128: 950, 1024: 700}, 1024),
-     ({512: 900, 256: 950, 128: 950, 1024: 950}, 512)],
-)  # fmt: skip
-def test_windows_are_shortened_as_long_as_it_pays_and_else_doubled_once(monkeypatch, n_wrong, core):
-    def outcome(self, schedule, ranks):
-        return choose_schedule.Outcome(np.arange(1000) < n_wrong[schedule.core], 0.001)
-
-    monkeypatch.setattr(choose_schedule.Trial, "outcome", outcome)
-    before = Schedule(core=512, halo=96, cooling=0.6)
-    with ThreadPoolExecutor(1) as pool:
-        inputs = ChainInputs(some_cohort(n_loci=1200))
-        trial = choose_schedule.Trial.of(inputs, 1, pool, CompiledKernel(), CopyingRules())
-        found = choose_schedule.by_trial(trial, before, Stages())
-        own = choose_schedule.by_trial(trial, before, Stages(), CopyingSettings(core=512))
-    assert found.core == core
-    share = core / 512
-    assert (found.halo, *found.scales) == pytest.approx((96 * share, 300 * share, 600 * share), abs=0.5)
-    assert own.core == 512
-
-
-def test_windows_longer_than_what_they_are_tried_on_are_not_varied(monkeypatch):
-    lengths = []
-
-    def outcome(self, schedule, ranks):
-        lengths.append(schedule.core)
-        return choose_schedule.Outcome(np.ones(1000, bool), 0.001)
-
-    monkeypatch.setattr(choose_schedule.Trial, "outcome", outcome)
-    with ThreadPoolExecutor(1) as pool:
-        inputs = ChainInputs(some_cohort(n_loci=120))
-        trial = choose_schedule.Trial.of(inputs, 1, pool, CompiledKernel(), CopyingRules())
-        choose_schedule.by_trial(trial, Schedule(core=512), Stages())
-    assert set(lengths) == {512}
-
-
 @pytest.mark.parametrize(("n_wrong", "tried"), [(401, False), (400, True)])
-def test_no_short_windows_and_no_warm_start_where_cooling_is_needed(monkeypatch, n_wrong, tried):
-    cores, rates = set(), set()
+def test_no_warm_start_where_cooling_is_needed(monkeypatch, n_wrong, tried):
+    rates = set()
 
     def outcome(self, schedule, ranks):
-        cores.add(schedule.core)
         rates.add(schedule.start_rate)
         return choose_schedule.Outcome(np.arange(1000) < (400 if schedule.cooling else n_wrong), 0.001)
 
@@ -142,7 +143,6 @@ def test_no_short_windows_and_no_warm_start_where_cooling_is_needed(monkeypatch,
         inputs, rules = ChainInputs(some_cohort(n_loci=1200)), TrialRules(standard_errors=0.5)
         trial = choose_schedule.Trial.of(inputs, 1, pool, CompiledKernel(), CopyingRules(trial=rules))
         choose_schedule.by_trial(trial, Schedule(core=512, cooling=0.6), Stages())
-    assert cores == ({512, 256, 128, 1024} if tried else {512, 1024})
     assert (rules.warm_start_rate in rates) is tried
 
 
