@@ -34,7 +34,7 @@ Row = dict[str, Any]
 SHARE, CALIBRATED_ON = 1 / 12, 5000
 OTHERS: tuple[tuple[int, list[dict[str, Any]]], ...] = (
     (150, [{"chains": 3}, {"donors": 32}, {"refresh": 2}]),
-    (700, [{"chains": 3, "cooling": 0.6, "donors": 48}, {"cooling": 0.6}, {"chains": 1}]),
+    (700, [{"chains": 3, "donors": 40, "pieces": 4, "cooling": 0.7}, {"pieces": 4}, {"donors": 48}, {"cooling": 0.7}]),
     (10**9, [{"chains": 2, "cooling": 0.6}, {"cooling": 0.6}, {"donors": 40, "iterations": 12}]),
 )
 """What is changed in the schedule of the size rules, up to so many samples."""
