@@ -26,7 +26,7 @@ from imputevae_cli.config import CopyingSettings
 from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.data.genotypes import MISSING
 from imputevae_cli.decoders.copying.model import CopyingModel
-from imputevae_cli.decoders.copying.rules import MEDIUM_UNCOOLED
+from imputevae_cli.decoders.copying.rules import MEDIUM
 from imputevae_cli.decoders.copying.schedule import Schedule
 from imputevae_cli.scoring import metrics
 
@@ -84,7 +84,7 @@ def rows_of(per_cm: float, seed: int) -> list[dict[str, Any]]:
     hidden = (rng.random(truth.shape) < 0.15) & ~absent
     cohort = Cohort(np.where(absent | hidden, MISSING, truth).astype(np.int8), chrom_codes, pos, 2)
     head = {"loci_per_cm": per_cm, "seed": seed, "loci": truth.shape[1], "chromosomes": int(chrom_codes[-1]) + 1}
-    plain = replace(MEDIUM_UNCOOLED, chains=1, iterations=14, burn_in=7)
+    plain = replace(MEDIUM, chains=1, cooling=None, iterations=14, burn_in=7)
     schedules = [replace(plain, core=core, halo=min(96, core // 2), scales=(core, 2 * core)) for core in CORES]
     found = [{**head, "by": "length", **run(cohort, truth, hidden, schedule)} for schedule in schedules]
     return [*found, {**head, "by": "trial", **run(cohort, truth, hidden, None)}]

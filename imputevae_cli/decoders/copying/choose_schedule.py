@@ -66,15 +66,14 @@ class Trial:
     """What schedules are tried on.
 
     inputs: two stretches of the loci of some samples, with calls hidden. truth: int8 like its calls, before that.
-    hidden: bool like them. inbred: whether the whole cohort is mostly of inbred lines. uncooled: the schedule of so
-    many samples without cooling.
+    hidden: bool like them. inbred: whether the whole cohort is mostly of inbred lines. n_samples: of the whole cohort.
     """
 
     inputs: ChainInputs
     truth: np.ndarray
     hidden: np.ndarray
     inbred: bool
-    uncooled: Schedule
+    n_samples: int
     seed: int
     pool: ThreadPoolExecutor
     kernel: Kernel
@@ -93,8 +92,7 @@ class Trial:
         cohort = inputs.cohort
         f = inbreeding.coefficients(cohort.diploid_calls, cohort.ploidy, inputs.frequency)
         inbred = bool(np.median(f) > rules.inbreeding.mostly)
-        uncooled = rules.size.uncooled_for(len(cohort.calls))
-        return cls(small.with_calls(calls), truth, hidden, inbred, uncooled, seed, pool, kernel, rules)
+        return cls(small.with_calls(calls), truth, hidden, inbred, len(cohort.calls), seed, pool, kernel, rules)
 
     @cached_property
     def halves(self) -> tuple[Trial, ...]:
@@ -109,13 +107,6 @@ class Trial:
             inputs = replace(self.inputs, cohort=cohort)
             found.append(replace(self, inputs=inputs, truth=self.truth[:, part], hidden=self.hidden[:, part]))
         return tuple(found)
-
-    def without_cooling(self, schedule: Schedule) -> Schedule:
-        """The schedule without cooling, with the chains and donors that are for that."""
-        if schedule.cooling is None:
-            return schedule
-        plain = self.uncooled
-        return replace(schedule, cooling=None, chains=plain.chains, donors=plain.donors, pieces=plain.pieces)
 
     @property
     def longest(self) -> int:
@@ -150,14 +141,14 @@ def by_trial(trial: Trial, schedule: Schedule, stages: Stages, settings: Copying
     if trial.hidden.sum() < rules.least_hidden:
         return schedule
     race = _Race(trial, schedule, stages, settings or CopyingSettings())
-    may_be_short = _try_without_cooling(race, trial)
-    if trial.inputs.similarity is not None:
-        race.try_out(replace(race.best, relatedness=True))
-    for floor in rules.rate_floors if trial.inbred else ():
-        race.try_out(replace(trial.without_cooling(race.best), rate_floor=floor))
+    may_be_short = _try_without_cooling(race, rules)
+    for change in _changes(trial, rules):
+        race.try_out(replace(race.best, **change))
     _try_lengths(race, rules.least_core if may_be_short else race.best.core, trial.longest)
     if race.best.cooling is None and not trial.inbred and race.outcome.rate <= rules.sparse:
         race.try_out(replace(race.best, donors=rules.more_donors * race.best.donors))
+    if not may_be_short and race.best.cooling is not None:
+        return trial.rules.size.where_long(race.best, trial.n_samples)
     return for_sparse_loci(race.best, race.outcome.rate, trial.inbred, rules)
 
 
@@ -205,16 +196,15 @@ class _Race:
         return self.best is not before
 
 
-def _try_without_cooling(race: _Race, trial: Trial) -> bool:
+def _try_without_cooling(race: _Race, rules: TrialRules) -> bool:
     """Try chains without cooling: whether what is copied may be so short that other schedules for that are of use.
 
     Where rates have to be held down it is long: then neither a warm start nor shorter windows were ever better.
     """
-    rules, plain = trial.rules.trial, trial.without_cooling(race.best)
-    plain = replace(plain, iterations=rules.plain_iterations, burn_in=rules.plain_burn_in)
+    plain = replace(race.best, cooling=None, iterations=rules.plain_iterations, burn_in=rules.plain_burn_in)
     if race.try_out(plain) <= -rules.standard_errors:
         return False
-    race.try_out(replace(trial.without_cooling(race.best), start_rate=rules.warm_start_rate, refresh=1))
+    race.try_out(replace(race.best, cooling=None, start_rate=rules.warm_start_rate, refresh=1))
     return True
 
 
@@ -239,6 +229,14 @@ def _resized(schedule: Schedule, factor: float) -> Schedule:
         halo=round(schedule.halo * factor),
         scales=tuple(round(scale * factor) for scale in schedule.scales),
     )
+
+
+def _changes(trial: Trial, rules: TrialRules) -> list[dict]:
+    """What the trial tries, one after the other, on top of what it has kept; cooling comes before, and lengths of
+    windows after."""
+    related = [{"relatedness": True}] if trial.inputs.similarity is not None else []
+    floors = [{"rate_floor": floor, "cooling": None} for floor in rules.rate_floors] if trial.inbred else []
+    return [*related, *floors]
 
 
 def for_sparse_loci(schedule: Schedule, rate: float, inbred: bool, rules: TrialRules) -> Schedule:
