@@ -13,13 +13,13 @@ not run again. bench/forecast.py reads the same file.
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from dataclasses import asdict, replace
 from itertools import product
 from pathlib import Path
 
+import command_line
 import numpy as np
 import scoring
 import torch
@@ -120,13 +120,12 @@ def as_table(rows: list[dict]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line.parser(__doc__, "auto")
     parser.add_argument("--cases", required=True)
     parser.add_argument("--only")
     parser.add_argument("--copies", default=",".join(COPIES))
     parser.add_argument("--seeds", default="1,2,3")
     parser.add_argument("--decoders", default=",".join(DECODERS))
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "auto.json")
     args = parser.parse_args()
     rows = json.loads(args.out.read_text())["rows"] if args.out.exists() else []
     done = {(row["case"], row["copy"], row["decoder"], row["seed"]) for row in rows}
@@ -135,7 +134,7 @@ def main() -> None:
     for case, copy, seed, decoder in asked:
         if (case.name, copy, decoder, seed) not in done:
             rows.append(run(case, copy, decoder, seed))
-            args.out.write_text(json.dumps({"version": __version__, "allowed": ALLOWED, "rows": rows}, indent=1) + "\n")
+            command_line.write(args.out, {"version": __version__, "allowed": ALLOWED, "rows": rows})
     print(as_table(rows))
 
 

@@ -8,11 +8,9 @@ trials, so that what is measured is the kernel and the choice of donors.
 
 from __future__ import annotations
 
-import argparse
-import json
 import time
-from pathlib import Path
 
+import command_line
 import numpy as np
 
 from imputevae_cli.config import CopyingSettings
@@ -61,14 +59,12 @@ def nanoseconds(n_samples: int, n_loci: int) -> dict:
 
 def main() -> None:
     """Measure both lines, write JSON, print a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "cost.json")
+    parser = command_line.parser(__doc__, "cost")
     args = parser.parse_args()
     nanoseconds(20, 300)  # compiles the kernel
     nanoseconds(600, 100)  # and the order that more than 1,000 haplotypes are compared by
     rows = [nanoseconds(n, 2000) for n in SAMPLES] + [nanoseconds(100, n) for n in LOCI]
-    args.out.parent.mkdir(exist_ok=True)
-    args.out.write_text(json.dumps({"donors": DONORS, "iterations": ITERATIONS, "rows": rows}, indent=1) + "\n")
+    command_line.write(args.out, {"donors": DONORS, "iterations": ITERATIONS, "rows": rows})
     print("| samples | loci | ns per sample x locus x iteration |\n|---|---|---|")
     for row in rows:
         print(f"| {row['samples']} | {row['loci']} | {row['ns']} |")

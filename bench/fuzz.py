@@ -10,7 +10,6 @@ known calls or fields. A worker that dies is replaced. `--keep DIR` keeps the fi
 
 from __future__ import annotations
 
-import argparse
 import gzip
 import json
 import multiprocessing
@@ -21,8 +20,10 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
+import command_line
 import numpy as np
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -32,27 +33,34 @@ from vcf_fuzz import Unacceptable, damaged, differences, strict_records, valid_v
 
 HANG_SECONDS = 30
 CONTAINERS = {"vcf": 0.5, "gzip": 0.1, "bgzf": 0.15, "damaged gzip": 0.1, "bcf": 0.1, "damaged bcf": 0.05}
+Results = tuple[Counter, list[dict]]
+"""How often each thing came of a case, and what went wrong."""
 OUTPUTS = {"v": 0.85, "z": 0.08, "b": 0.07}
 
 
-def work(connection) -> None:
-    """The worker: reads and writes each (input, output, type) that it is sent, and says what came of it."""
+def read_and_write(path: Path, made: Path, kind: str) -> None:
+    """Read a file and write it with fixed probabilities."""
+    from imputevae_cli.imputed import ImputedGenotypes
+    from imputevae_cli.io.vcf_reader import read_vcf
+
+    genotypes = read_vcf(path)
+    share = np.linspace(0.3, 0.1, genotypes.n_classes, dtype=np.float32)
+    share /= share.sum()
+    ImputedGenotypes(genotypes, lambda a, b: np.tile(share, (genotypes.n_samples, b - a, 1))).write_vcf(made, kind)
+
+
+def work(connection, job: Callable[..., None]) -> None:
+    """The worker: gives `job` the arguments that it is sent, and says what came of it."""
     import logging
 
     from imputevae_cli.errors import ImputeVAEError
-    from imputevae_cli.imputed import ImputedGenotypes
-    from imputevae_cli.io.vcf_reader import read_vcf
 
     logging.getLogger("imputevae").addHandler(logging.NullHandler())
     logging.getLogger("imputevae").propagate = False
     while True:
-        path, made, kind = connection.recv()
+        arguments = connection.recv()
         try:
-            genotypes = read_vcf(path)
-            share = np.linspace(0.3, 0.1, genotypes.n_classes, dtype=np.float32)
-            share /= share.sum()
-            gp = lambda a, b, g=genotypes, s=share: np.tile(s, (g.n_samples, b - a, 1))  # noqa: E731
-            ImputedGenotypes(genotypes, gp).write_vcf(made, kind)
+            job(*arguments)
             connection.send(("accepted", ""))
         except ImputeVAEError as error:
             message = str(error)
@@ -63,22 +71,23 @@ def work(connection) -> None:
 
 
 class Worker:
-    """A process that is replaced when it dies or hangs."""
+    """A process at work on a job, replaced when it dies or hangs."""
 
-    def __init__(self) -> None:
+    def __init__(self, job: Callable[..., None]) -> None:
+        self._job = job
         self._context = multiprocessing.get_context("spawn")
         self._start()
 
     def _start(self) -> None:
         self._ours, theirs = self._context.Pipe()
-        self._process = self._context.Process(target=work, args=(theirs,), daemon=True)
+        self._process = self._context.Process(target=work, args=(theirs, self._job), daemon=True)
         self._process.start()
         theirs.close()
 
-    def run(self, path: Path, made: Path, kind: str) -> tuple[str, str]:
-        """What came of a case: one word, and a detail."""
+    def run(self, *arguments: Path | str) -> tuple[str, str]:
+        """What came of the job with these arguments: one word, and a detail."""
         try:
-            self._ours.send((str(path), str(made), kind))
+            self._ours.send(arguments)
             if self._ours.poll(HANG_SECONDS):
                 return self._ours.recv()
             found = "hang", ""
@@ -103,24 +112,24 @@ def make_case(i: int, seed: int, folder: Path) -> tuple[Path, str, str]:
     data = valid_vcf(rng)
     path = folder / f"case{i}"
     if container.endswith("bcf"):
-        data = _as_bcf(data, path) or data
+        data = as_bcf(data, path) or data
         if container == "damaged bcf" and rng.random() < 0.7:  # inside, under whole compression
-            data = _flipped(gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data, rng)
+            data = flipped(gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data, rng)
             data = gzip.compress(data, 1) if rng.random() < 0.5 else data
         elif container == "damaged bcf":
-            data = _flipped(data, rng)
+            data = flipped(data, rng)
         path.write_bytes(data)
         return path, container, kind
     data = damaged(data, rng) if rng.random() < 0.95 else data
     if container != "vcf":
         data = gzip.compress(data, 1) if container != "bgzf" else _as_bgzf(data, path)
     if container == "damaged gzip":
-        data = _flipped(data, rng)
+        data = flipped(data, rng)
     path.write_bytes(data)
     return path, container, kind
 
 
-def _flipped(data: bytes, rng: np.random.Generator) -> bytes:
+def flipped(data: bytes, rng: np.random.Generator) -> bytes:
     changed = bytearray(data)
     for _ in range(int(rng.integers(1, 4))):
         changed[int(rng.integers(len(changed)))] = int(rng.integers(256))
@@ -135,13 +144,13 @@ def _as_bgzf(data: bytes, path: Path) -> bytes:
     return path.read_bytes()
 
 
-def _as_bcf(data: bytes, path: Path) -> bytes | None:
+def as_bcf(data: bytes, path: Path) -> bytes | None:
     path.write_bytes(data)
     made = subprocess.run(["bcftools", "view", "--no-version", "-Ob", str(path)], capture_output=True, check=False)
     return made.stdout if made.returncode == 0 else None
 
 
-def _text_of(path: Path) -> bytes | None:
+def text_of(path: Path) -> bytes | None:
     """The text of a case or of an output, read by others: gzip, or bcftools. None where they cannot."""
     data = path.read_bytes()
     if data[:2] == b"\x1f\x8b":
@@ -157,23 +166,23 @@ def _text_of(path: Path) -> bytes | None:
 
 def wrong_acceptance(path: Path, made: Path, exact: bool) -> str | None:
     """Why an accepted case should not have been, or did not come out as it should."""
-    text = _text_of(path)
+    text = text_of(path)
     if text is None:
         return None  # a BCF that bcftools 1.16 cannot read: nothing to compare with
     try:
         given = strict_records(text)
     except Unacceptable as error:
         return f"accepted: {error}"
-    made_text = _text_of(made)
+    made_text = text_of(made)
     if made_text is None:
         return "bcftools cannot read the output"
     records = [line.split(b"\t") for line in made_text.replace(b"\r\n", b"\n").split(b"\n")[:-1] if line[:1] != b"#"]
     return "; ".join(differences(given, records, exact=exact)[:3]) or None
 
 
-def run_cases(numbers: range, seed: int, folder: Path, keep: Path | None) -> tuple[Counter, list[dict]]:
+def run_cases(numbers: range, seed: int, folder: Path, keep: Path | None) -> Results:
     """Counts over some cases, and what went wrong."""
-    worker, counts, failures = Worker(), Counter(), []
+    worker, counts, failures = Worker(read_and_write), Counter(), []
     for i in numbers:
         path, container, kind = make_case(i, seed, folder)
         made = folder / f"made{i}.{ {'v': 'vcf', 'z': 'vcf.gz', 'b': 'bcf'}[kind] }"
@@ -194,13 +203,16 @@ def run_cases(numbers: range, seed: int, folder: Path, keep: Path | None) -> tup
     return counts, failures
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--n", type=int, default=10_000)
+def run_all(about: str, name: str, n: int, run_some: Callable[[range, int, Path, Path | None], Results]) -> None:
+    """Share the cases out over workers, and write `name`.json. about: what --help says. n: how many cases by default.
+
+    run_some: runs the cases of some numbers by a seed, in a folder, and keeps the files of what went wrong.
+    """
+    parser = command_line.parser(about, name)
+    parser.add_argument("--n", type=int, default=n)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--keep", type=Path)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "fuzz.json")
     options = parser.parse_args()
     if options.keep:
         options.keep.mkdir(parents=True, exist_ok=True)
@@ -211,7 +223,7 @@ def main() -> None:
             mine = Path(folder) / str(k)
             mine.mkdir()
             numbers = range(k, options.n, options.workers)
-            job = lambda n=numbers, f=mine: results.append(run_cases(n, options.seed, f, options.keep))  # noqa: E731
+            job = lambda n=numbers, f=mine: results.append(run_some(n, options.seed, f, options.keep))  # noqa: E731
             threads.append(threading.Thread(target=job))
             threads[-1].start()
         for thread in threads:
@@ -226,10 +238,9 @@ def main() -> None:
         "failures": sorted((failure for _, found in results for failure in found), key=lambda f: f["case"])[:50],
         "seconds": round(time.monotonic() - start, 1),
     }
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(result, indent=2) + "\n")
+    command_line.write(options.out, result)
     print(json.dumps(result, indent=2))
 
 
 if __name__ == "__main__":
-    main()
+    run_all(__doc__, "fuzz", 10_000, run_cases)

@@ -16,7 +16,6 @@ import argparse
 import json
 import tempfile
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import make_cases
@@ -26,12 +25,13 @@ import torch
 
 from imputevae_cli import Config, ImputeVAE, __version__, read_vcf
 from imputevae_cli.data.genotypes import MISSING
-from imputevae_cli.data.hidden_calls import HiddenCells, pick, surroundings
+from imputevae_cli.data.hidden_calls import HiddenCells, pick
 from imputevae_cli.decoders.base import Context, Inputs, log_of
 from imputevae_cli.decoders.rules import Rules
 from imputevae_cli.ensemble import mixture
 from imputevae_cli.ensemble.fit import Fit
 from imputevae_cli.ensemble.gate import cells_of
+from imputevae_cli.ensemble.held_out import surroundings_of
 from imputevae_cli.ensemble.mixture import Prior
 
 SIZES = {
@@ -88,8 +88,7 @@ def said(genotypes, truth: np.ndarray, seed: int) -> tuple[HiddenCells, dict[str
     cohort = task.cohort
     cells = HiddenCells.of((truth != MISSING) & (cohort.calls == MISSING), truth)
     logs = {name: log_of(pick(cells, cohort.n_loci, fitted[name].for_cohort(context).gp)) for name in fit.views}
-    around = partial(surroundings, cohort.calls, cohort.chrom_codes, cohort.ploidy)
-    return cells, logs, pick(cells, cohort.n_loci, around)
+    return cells, logs, surroundings_of(cohort, cells)
 
 
 def summary(rows: list[dict]) -> dict:

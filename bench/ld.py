@@ -12,8 +12,6 @@ times; seconds and memory are medians.
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 import subprocess
 import sys
@@ -21,6 +19,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import command_line
 import scoring
 from scoring import Cost
 
@@ -141,15 +140,11 @@ def rare_table(rows: list[dict]) -> str:
 
 def main() -> None:
     """Run the cases, write JSON, print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cases", type=Path, required=True)
-    parser.add_argument("--only")
+    parser = command_line.parser(__doc__, "ld", cases=True)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--founders", action="store_true")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "ld.json")
     args = parser.parse_args()
-    args.out.parent.mkdir(parents=True, exist_ok=True)
     head = {"version": __version__, "beagle": beagle_version(), "threads": args.threads, "runs": args.runs}
     methods = METHODS | ({FOUNDERS: run_founders} if args.founders else {})
     rows = []
@@ -158,7 +153,7 @@ def main() -> None:
             rows += rows_of(methods, case, args.threads, args.runs, Path(folder))
             print(*rows[-len(methods) :], sep="\n", file=sys.stderr, flush=True)
             total = totals(rows, list(methods))
-            args.out.write_text(json.dumps({**head, "rows": rows, "wall_s": total}, indent=1) + "\n")
+            command_line.write(args.out, {**head, "rows": rows, "wall_s": total})
     print(as_table(rows, totals(rows, list(methods))), rare_table(rows), sep="\n\n")
 
 

@@ -24,7 +24,6 @@ cells that have them, none below a thousandth, and left out where more than one 
 from __future__ import annotations
 
 import argparse
-import json
 import subprocess
 import sys
 import tempfile
@@ -32,6 +31,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import command_line
 import numpy as np
 import scoring
 from cyvcf2 import VCF
@@ -168,7 +168,7 @@ def named_folder(text: str) -> tuple[str, Path]:
 
 def main() -> None:
     """Run the cases, write JSON, print a line for each method."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line.parser(__doc__, "lowdepth")
     parser.add_argument("case", nargs="*", type=Path)
     parser.add_argument("--cases", type=Path, metavar="DIR")
     parser.add_argument("--only")
@@ -176,13 +176,11 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--beagle41", type=Path, metavar="JAR")
     parser.add_argument("--vcfs", type=named_folder, metavar="NAME=DIR", action="append", default=[])
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "lowdepth.json")
     args = parser.parse_args()
     if not (args.case or args.cases):
         parser.error("give folders of cases, or --cases DIR")
     found = scoring.cases_in(args.cases, args.only) if args.cases else []
     cases = args.case or [case for case in found if case.name.startswith("lowdepth")]
-    args.out.parent.mkdir(parents=True, exist_ok=True)
     rows: list[dict] = []
     with tempfile.TemporaryDirectory() as folder:
         for case in cases:
@@ -190,7 +188,7 @@ def main() -> None:
                 print(row, flush=True)
                 rows.append(row)
                 head = {"version": __version__, "threads": args.threads, "note": None}
-                args.out.write_text(json.dumps({**head, "rows": rows}, indent=1) + "\n")
+                command_line.write(args.out, {**head, "rows": rows})
 
 
 if __name__ == "__main__":

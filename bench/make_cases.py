@@ -9,6 +9,7 @@ usage: python bench/make_cases.py DIR [--seed 1] [--only NAME,...] [--scale 1.0]
   clonal  haploid samples without recombination, as bacteria are
   families  20 sires with 25 half-sibs each, dams of their own; 7,250 common SNPs of a chip on 29 chromosomes, as cattle
   lines   families of inbred lines: one parent crossed with seven others, selfed for five generations; 20 chromosomes
+  filtered  as rad, without the loci whose minor allele has fewer than three copies among the calls that are known
 
 `--scale` multiplies the number of samples. Needs msprime (`pip install imputevae[bench]`).
 """
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -195,6 +196,14 @@ def lines(rng: np.random.Generator, scale: float) -> Simulated:
     return Simulated(haplotypes, chrom, pos, families, uneven(rng, *shape, 0.2), rng.random(shape) < 0.1)
 
 
+def filtered(rng: np.random.Generator, scale: float) -> Simulated:
+    case = rad(rng, scale)
+    known = np.where(case.missing[..., None], -1, case.haplotypes)
+    enough = np.minimum((known == 1).sum((1, 2)), (known == 0).sum((1, 2))) > 2
+    by_locus = ("haplotypes", "chrom", "pos", "missing", "hidden")
+    return replace(case, **{name: getattr(case, name)[enough] for name in by_locus})
+
+
 def write_vcf(path: Path, haplotypes: np.ndarray, absent: np.ndarray, records: list[list[str]], samples: list[str]):
     """Unphased genotypes, alleles in the order of their number, `./.` where absent."""
     chroms = dict.fromkeys(record[0] for record in records)
@@ -236,7 +245,7 @@ def write_case(folder: Path, case: Simulated, rng: np.random.Generator) -> None:
     )
 
 
-CASES = {"wgs": wgs, "cross": cross, "rad": rad, "clonal": clonal, "rare": rare, "families": families, "lines": lines}
+CASES = {kind.__name__: kind for kind in (wgs, cross, rad, clonal, rare, families, lines, filtered)}
 
 
 def run(description: str | None, cases: Mapping[str, Callable[..., Any]], write: Callable[..., None]) -> None:

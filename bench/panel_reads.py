@@ -11,11 +11,8 @@ GLIMPSE2_phase is on the PATH. Needs bgzip and tabix there.
 
 from __future__ import annotations
 
-import argparse
-import json
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -25,8 +22,6 @@ import numpy as np
 import panels
 import scoring
 from make_cases import FIXED
-
-from imputevae_cli import __version__
 
 DEPTH, ERROR, LENGTH = 1.0, 0.005, 1_000_000
 HEADER = panels.HEADER + (
@@ -98,20 +93,5 @@ def rows_of(case: Path, folder: Path) -> list[dict]:
     ]
 
 
-def main() -> None:
-    """Run the cases and write JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", default="11,12")
-    parser.add_argument("--case", type=Path, action="append", default=[])
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "panel_reads.json")
-    args = parser.parse_args()
-    rows = []
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for case in [*args.case, *(simulate(folder, int(seed)) for seed in args.seeds.split(",") if seed)]:
-            rows += rows_of(case, folder)
-            args.out.write_text(json.dumps({"version": __version__, "threads": 1, "rows": rows}, indent=1) + "\n")
-
-
 if __name__ == "__main__":
-    main()
+    panels.run_cases(__doc__, "panel_reads", simulate, rows_of)

@@ -9,13 +9,11 @@ all cells of the other loci. The seconds are of one window's phasing and filling
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
+import command_line
 import msgspec
 import msprime
 import numpy as np
@@ -73,10 +71,9 @@ def row_of(window: PanelWindow, targets: Cohort, truth: np.ndarray, states: int)
 
 def main() -> None:
     """Run the cases and write JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line.parser(__doc__, "panel_states")
     parser.add_argument("--seeds", default="31,32")
     parser.add_argument("--states", default="500,1000,4000")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "panel_states.json")
     args = parser.parse_args()
     rows = []
     for seed in map(int, args.seeds.split(",")):
@@ -85,7 +82,7 @@ def main() -> None:
         for states in map(int, args.states.split(",")):
             rows.append({"seed": seed, **row_of(*case, states=states)})
             print(rows[-1], file=sys.stderr, flush=True)
-            args.out.write_text(json.dumps({"version": __version__, "threads": 1, "rows": rows}, indent=1) + "\n")
+            command_line.write(args.out, {"version": __version__, "threads": 1, "rows": rows})
 
 
 if __name__ == "__main__":

@@ -13,17 +13,16 @@ bgzip and tabix on the PATH. GLIMPSE2 fills low-depth reads: see `panel_reads.py
 
 from __future__ import annotations
 
-import argparse
 import gzip
-import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import chain
 from pathlib import Path
 
+import command_line
 import msprime
 import numpy as np
 import scoring
@@ -164,21 +163,21 @@ def rows_of(case: Path, folder: Path) -> list[dict]:
     ]
 
 
-def main() -> None:
-    """Run the cases and write JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def run_cases(
+    about: str, name: str, simulated: Callable[[Path, int], Path], rows: Callable[[Path, Path], list[dict]]
+) -> None:
+    """Run `rows` on the cases given and those simulated by seeds, and write JSON. about: what --help says."""
+    parser = command_line.parser(about, name)
     parser.add_argument("--seeds", default="11,12")
     parser.add_argument("--case", type=Path, action="append", default=[])
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "panels.json")
     args = parser.parse_args()
-    rows = []
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        cases = [*args.case, *(simulate(folder, int(seed)) for seed in args.seeds.split(",") if seed)]
-        for case in cases:
-            rows += rows_of(case, folder)
-            args.out.write_text(json.dumps({"version": __version__, "threads": 1, "rows": rows}, indent=1) + "\n")
+    done: list[dict] = []
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        for case in [*args.case, *(simulated(folder, int(seed)) for seed in args.seeds.split(",") if seed)]:
+            done += rows(case, folder)
+            command_line.write(args.out, {"version": __version__, "threads": 1, "rows": done})
 
 
 if __name__ == "__main__":
-    main()
+    run_cases(__doc__, "panels", simulate, rows_of)

@@ -21,7 +21,6 @@ the root mean squared error of the dosage (in alleles), its r2, log loss and exp
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 import time
@@ -29,6 +28,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+import command_line
 import numpy as np
 import scoring
 from lowdepth import dosages, guess_of
@@ -140,11 +140,10 @@ def rows_of(case: Path, args: argparse.Namespace, out: Path) -> Iterator[dict]:
 
 def main() -> None:
     """Run the cases, write JSON, print a line for each method."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line.parser(__doc__, "polyploids")
     parser.add_argument("case", nargs="+", type=Path)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "polyploids.json")
     args = parser.parse_args()
     rows: list[dict] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -154,7 +153,7 @@ def main() -> None:
                 shown = {key: round(row["all"][key], 4) for key in ("concordance", "rmse", "ece", "log_loss")}
                 print(case.name, row["method"], shown, row["cpu_s"], flush=True)
                 head = {"version": __version__, "threads": args.threads, "seed": args.seed}
-                args.out.write_text(json.dumps({**head, "rows": rows}, indent=1) + "\n")
+                command_line.write(args.out, {**head, "rows": rows})
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ undisturbed run byte for byte, and it starts over. After each kill the output mu
 
 from __future__ import annotations
 
-import argparse
 import gzip
 import hashlib
 import json
@@ -24,6 +23,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import command_line
 import numpy as np
 
 import imputevae_cli.imputer  # noqa: F401
@@ -190,11 +190,10 @@ def undisturbed(folder: Path) -> list[Undisturbed]:
 
 def main() -> None:
     """Kill, compare, write JSON, print a summary."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line.parser(__doc__, "preemption")
     parser.add_argument("--kills", type=int, default=50, help="of each signal")
     parser.add_argument("--seconds", type=float, default=1e9, help="stop after these; the same --folder goes on")
     parser.add_argument("--folder", type=Path, default=Path("preemption.work"), help="working files, made here")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "preemption.json")
     args = parser.parse_args()
     begun = time.monotonic()
     args.folder.mkdir(exist_ok=True)
@@ -213,8 +212,7 @@ def main() -> None:
             done.write_text(json.dumps([kills, runs]))
             print(outcome, dict(Counter(k["code"] for k in some)), flush=True)
     result = summary(kills, runs)
-    args.out.parent.mkdir(exist_ok=True)
-    args.out.write_text(json.dumps(result, indent=1) + "\n")
+    command_line.write(args.out, result)
     print({key: value for key, value in result.items() if not key.startswith("each")})
     shutil.rmtree(folder)
 

@@ -7,14 +7,13 @@ The two take turns, `--runs` times; seconds and memory are medians.
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import command_line
 import scoring
 from ld import rows_of, run_ours
 
@@ -45,12 +44,9 @@ def as_table(rows: list[dict]) -> str:
 
 def main() -> None:
     """Run the cases, write JSON, print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cases", type=Path, required=True)
-    parser.add_argument("--only")
+    parser = command_line.parser(__doc__, "presets", cases=True)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "presets.json")
     args = parser.parse_args()
     rows: list[dict] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -58,7 +54,7 @@ def main() -> None:
             rows += rows_of(METHODS, case, args.threads, args.runs, Path(folder))
             print(*rows[-len(METHODS) :], sep="\n", file=sys.stderr, flush=True)
             head = {"version": __version__, "threads": args.threads, "runs": args.runs}
-            args.out.write_text(json.dumps({**head, "rows": rows}, indent=1) + "\n")
+            command_line.write(args.out, {**head, "rows": rows})
     print(as_table(rows))
 
 

@@ -10,7 +10,6 @@ scored on the rounded ones, without a log loss, and with the dosages for r2.
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+import command_line
 import numpy as np
 import peers
 import scoring
@@ -119,14 +119,10 @@ def run(case: Path, args: argparse.Namespace, folder: Path) -> list[dict]:
 
 def main() -> None:
     """Run the cases, write JSON, print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cases", type=Path, required=True)
-    parser.add_argument("--only")
+    parser = command_line.parser(__doc__, "rad", cases=True)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--pgsui", type=Path, metavar="PYTHON")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "rad.json")
     args = parser.parse_args()
-    args.out.parent.mkdir(parents=True, exist_ok=True)
     note = None if args.pgsui else "PG-SUI's ImputeVAE was not run: no --pgsui PYTHON was given"
     head = {"version": __version__, "threads": args.threads, "note": note}
     rows = []
@@ -135,7 +131,7 @@ def main() -> None:
             found = run(case, args, Path(folder))
             print(*found, sep="\n", file=sys.stderr, flush=True)
             rows += found
-            args.out.write_text(json.dumps({**head, "rows": rows}, indent=1) + "\n")
+            command_line.write(args.out, {**head, "rows": rows})
     print(as_table(rows) + (f"\n\n{note}." if note else ""))
 
 

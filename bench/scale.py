@@ -12,7 +12,6 @@ cohorts get more does not show as scaling.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import re
@@ -21,6 +20,7 @@ import sys
 import time
 from pathlib import Path
 
+import command_line
 import numpy as np
 from simulate import simulate
 
@@ -34,10 +34,9 @@ ONE_CHAIN = ["--set", "copying.chains=1"]
 
 def main() -> None:
     """Run what is missing, write JSON, print a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line.parser(__doc__, "scale")
     parser.add_argument("--only", default="", help="such as samples:1000,loci:5000,ld:100x2000")
     parser.add_argument("--folder", type=Path, default=Path("scale"))
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "scale.json")
     args = parser.parse_args()
     args.folder.mkdir(exist_ok=True)
     results = json.loads(args.out.read_text()) if args.out.exists() else {}
@@ -47,7 +46,7 @@ def main() -> None:
             continue
         results.setdefault("runs", {})[name] = measure(args.folder, **job)
         results["exponents"] = exponents(results["runs"])
-        args.out.write_text(json.dumps(results, indent=1) + "\n")
+        command_line.write(args.out, results)
         print(name, results["runs"][name], flush=True)
     print(json.dumps(results.get("exponents", {}), indent=1))
 

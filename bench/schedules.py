@@ -9,8 +9,6 @@ fit `anew` has all calls; one of `visible` calls lacks a twelfth of those known;
 
 from __future__ import annotations
 
-import argparse
-import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -18,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import command_line
 import numpy as np
 
 from imputevae_cli import __version__, read_vcf
@@ -105,11 +104,10 @@ def rows_of(case: Case) -> Iterator[Row]:
 
 def main() -> None:
     """Run all, write JSON, print a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line.parser(__doc__, "schedules")
     parser.add_argument("--cases", type=Path, required=True, action="append")
     parser.add_argument("--only", default="")
     parser.add_argument("--loci", type=int, default=1800)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "schedules.json")
     args = parser.parse_args()
     files = [file for cases in args.cases for file in sorted(cases.glob("*/truth.vcf.gz"))]
     rows: list[Row] = []
@@ -119,7 +117,7 @@ def main() -> None:
         for row in rows_of(Case.read(folder, args.loci)):
             rows.append({"of": folder.parent.name, **row})
             print(*(row[key] for key in ("case", "how", "nrd", "log_loss", "cpu_s")), flush=True)
-            args.out.write_text(json.dumps({"version": __version__, "rows": rows}, indent=1) + "\n")
+            command_line.write(args.out, {"version": __version__, "rows": rows})
 
 
 if __name__ == "__main__":

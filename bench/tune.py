@@ -7,7 +7,6 @@ Each case's masked.vcf.gz is tuned by so many workers of one thread that share a
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import resource
@@ -17,6 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import command_line
 import scoring
 
 from imputevae_cli import __version__
@@ -44,16 +44,12 @@ def tune(case: Path, trials: int, workers: int, seed: int, folder: Path) -> dict
 
 def main() -> None:
     """Tune the cases one after the other, write JSON after each."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cases", type=Path, required=True)
-    parser.add_argument("--only")
+    parser = command_line.parser(__doc__, "tune", cases=True)
     parser.add_argument("--trials", type=int, default=30)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", type=Path, help="a folder for the studies and their files; else they are thrown away")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "tune.json")
     args = parser.parse_args()
-    args.out.parent.mkdir(parents=True, exist_ok=True)
     names = args.only.split(",") if args.only else None
     cases = scoring.cases_in(args.cases, args.only)
     rows = []
@@ -62,7 +58,7 @@ def main() -> None:
             rows.append(tune(case, args.trials, args.workers, args.seed, args.keep or Path(folder)))
             print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
             head = {"version": __version__, "trials": args.trials, "workers": args.workers, "seed": args.seed}
-            args.out.write_text(json.dumps({**head, "rows": rows}, indent=1) + "\n")
+            command_line.write(args.out, {**head, "rows": rows})
 
 
 if __name__ == "__main__":

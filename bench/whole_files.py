@@ -20,7 +20,6 @@ refuses that). NRD: wrong calls among those that truth and call do not both take
 from __future__ import annotations
 
 import argparse
-import json
 import subprocess
 import sys
 import tempfile
@@ -28,6 +27,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import command_line
 import msprime
 import numpy as np
 import scoring
@@ -244,7 +244,7 @@ def cases(args: argparse.Namespace, folder: Path, seed: int) -> Iterator[tuple[P
 
 def main() -> None:
     """Make the cases, run them, write JSON, print a line for each part."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line.parser(__doc__, "whole_files")
     parser.add_argument("--only", type=lambda text: text.split(","), default=["genome", "multiallelic", "outcross"])
     parser.add_argument("--seeds", type=lambda text: [int(seed) for seed in text.split(",")], default=[1])
     parser.add_argument("--threads", type=int, default=1)
@@ -252,7 +252,6 @@ def main() -> None:
     parser.add_argument("--loci", type=int, default=150)
     parser.add_argument("--beagle", type=Path, metavar="JAR")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="Keep the cases and what was made of them here.")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "whole_files.json")
     args = parser.parse_args()
     rows: list[dict] = []
     with tempfile.TemporaryDirectory() as temporary:
@@ -272,7 +271,7 @@ def main() -> None:
                         print({"seed": seed, **row}, flush=True)
                         rows.append({"seed": seed, **row})
                     head = {"version": __version__, "threads": args.threads, "samples": args.samples, "loci": args.loci}
-                    args.out.write_text(json.dumps({**head, "rows": rows}, indent=1) + "\n")
+                    command_line.write(args.out, {**head, "rows": rows})
 
 
 if __name__ == "__main__":

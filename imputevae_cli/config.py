@@ -9,7 +9,7 @@ import difflib
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import msgspec
 from msgspec import Meta
@@ -22,6 +22,7 @@ from imputevae_cli.decoders.vae.settings import VaeSettings
 from imputevae_cli.errors import ConfigError
 from imputevae_cli.panels.settings import PanelSettings
 from imputevae_cli.passwords import hide_passwords, without_passwords
+from imputevae_cli.plain_yaml import NotYaml, check_plain, load, plain_number
 from imputevae_cli.schema import (
     LARGEST,
     Count,
@@ -43,8 +44,6 @@ OLD_DECODERS = {"global": "vae", "donors": "knn", "haplotype": "copying"}
 Strategy = Literal[
     "observed", "random", "random_weighted", "random_weighted_inv", "nonrandom", "nonrandom_weighted", "dropout"
 ]
-DEEPEST, MOST_VALUES = 20, 10_000
-"""Of a value in YAML."""
 
 
 class ModelSettings(Section):
@@ -224,7 +223,7 @@ class Config(Section):
 
     def checked(self) -> Config:
         """A copy whose every value was checked against the schema. Raises ConfigError."""
-        _check_plain(self.sim.sim_kwargs, "setting sim.sim_kwargs")
+        check_plain(self.sim.sim_kwargs, "setting sim.sim_kwargs")
         config = _convert(self.to_dict())
         known = ("auto", *registry.names())
         if config.model.decoder not in known:
@@ -331,7 +330,16 @@ def _convert(nested: Mapping[str, Any]) -> Config:
         return msgspec.convert(nested, Config)
     except msgspec.ValidationError as error:
         text, _, path = str(error).partition(" - at `$.")
-        raise ConfigError(f"setting {path.rstrip('`') or '?'}: {text}") from error
+        key = path.rstrip("`")
+        raise ConfigError(f"setting {key or '?'}: {text}{_choices(key)}") from error
+
+
+def _choices(key: str) -> str:
+    """`; known: A, B` for a dotted key that takes one of some words, nothing for another."""
+    section, _, name = key.partition(".")
+    types = get_type_hints(type(getattr(Config(), section, None)))
+    words = [word for word in get_args(types.get(name)) if isinstance(word, str)]
+    return f"; known: {', '.join(words)}" if words else ""
 
 
 def parse_override(text: str, option: str = "--set") -> tuple[str, Any]:
@@ -342,64 +350,28 @@ def parse_override(text: str, option: str = "--set") -> tuple[str, Any]:
     >>> parse_override("copying.chains=null")
     ('copying.chains', None)
     """
-    import yaml
-
     key, equals, value = text.partition("=")
     if not equals:
         raise ConfigError(f"{option} {hide_passwords(text)}: write it as key=value, such as vae.kl_beta=1.25")
     try:
-        loaded = yaml.safe_load(value)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: dates and numbers that cannot be
+        loaded = load(value)
+    except NotYaml as error:
         raise ConfigError(f"{option} {hide_passwords(text)}: the value is not valid YAML") from error
-    _check_plain(loaded, f"{option} {key}")
+    check_plain(loaded, f"{option} {key}")
     return _current(key.strip(), plain_number(loaded))
-
-
-def _check_plain(value: Any, where: str, depth: int = 0) -> int:
-    """How many values there are in `value`. Raises ConfigError where they are too many, or of types without a text.
-
-    YAML can refer to what is around a value, or repeat a list in a list in a list: that has no end, or none in sight.
-    """
-    if isinstance(value, (Mapping, list)):
-        if depth > DEEPEST:
-            raise ConfigError(f"{where}: is nested more than {DEEPEST} deep, or refers to itself; write it out")
-        parts = [*value, *value.values()] if isinstance(value, Mapping) else value
-        count = 1
-        for part in parts:
-            count += _check_plain(part, where, depth + 1)
-            if count > MOST_VALUES:
-                raise ConfigError(f"{where}: holds more than {MOST_VALUES} values; no setting has so many")
-        return count
-    if value is not None and not isinstance(value, (bool, int, float, str)):
-        raise ConfigError(f"{where}: a {type(value).__name__} is no setting; give a number, a text, or a list of them")
-    return 1
-
-
-def plain_number(value: Any) -> Any:
-    """YAML 1.1 reads 1e-3 (no point) as text; users write it all the time."""
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
 
 
 def read_yaml(path: str | Path) -> Mapping[str, Any]:
     """Sections of `key: value` lines. Raises ConfigError for a file that does not serve; keys are not looked at."""
-    import yaml
-
     try:
-        loaded = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        loaded = load(Path(path).read_bytes())
     except OSError as error:
-        raise ConfigError(f"{path}: cannot read the configuration: {error.strerror}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        line = getattr(getattr(error, "problem_mark", None), "line", None)
-        where = "" if line is None else f" at line {line + 1}"
-        raise ConfigError(f"{path}: not valid YAML{where}; --print-config shows the form") from error
+        raise ConfigError(f"{path}: the settings cannot be read ({error.strerror}); check the path") from error
+    except NotYaml as error:
+        raise ConfigError(f"{path}: {error}; --print-config shows the form") from error
     if loaded is None:
         return {}
-    _check_plain(loaded, str(path))
+    check_plain(loaded, str(path))
     if not isinstance(loaded, Mapping):
         raise ConfigError(f"{path}: expected sections such as `model:` and `train:`; --print-config shows the form")
     for section, values in loaded.items():

@@ -24,6 +24,13 @@ def brief(text: str, limit: int = MAX_MESSAGE) -> str:
     return f"{text[: limit - tail - 5]} ... {text[-tail:]}"
 
 
+def why_unreadable(error: Exception) -> str:
+    """Why a file of text could not be read, in words: of an OSError or a UnicodeDecodeError."""
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8"
+    return getattr(error, "strerror", None) or str(error)
+
+
 class ImputeVAEError(Exception):
     """Base of every expected error; its message is one line: what, where, and how to fix it."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +15,20 @@ from imputevae_cli import __version__
 from imputevae_cli.config import Config
 from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.data.evidence import Evidence
-from imputevae_cli.data.genotypes import GenotypeMatrix, missing_per_sample
+from imputevae_cli.data.genotypes import GenotypeMatrix
 from imputevae_cli.data.hidden_calls import HiddenCells
-from imputevae_cli.data.joint import BlockFunction
 from imputevae_cli.data.match_loci import Alignment, align_loci
 from imputevae_cli.data.ploidy import check_ploidy
 from imputevae_cli.decoders import registry
 from imputevae_cli.decoders.base import Context, EpochResult, Task
 from imputevae_cli.decoders.rules import Rules
 from imputevae_cli.decoders.vae.network import Latent
-from imputevae_cli.ensemble.ensemble import Mixed
 from imputevae_cli.ensemble.expected import Expected, ScoredCells
 from imputevae_cli.ensemble.fit import fit_ensemble
 from imputevae_cli.ensemble.fitted import Fitted
 from imputevae_cli.ensemble.forecast import forecast
 from imputevae_cli.ensemble.plan import Data, takes_part
+from imputevae_cli.ensemble.view import View
 from imputevae_cli.errors import CheckpointError, ConfigError, InputError
 from imputevae_cli.estimator import Estimator
 from imputevae_cli.imputed import ImputedGenotypes
@@ -128,7 +127,9 @@ class ImputeVAE(Estimator):
             genotypes.samples,
             names,
         )
-        return mask, names, Task(cohort, validation, test, *how)
+        task = Task(cohort, validation, test, *how)
+        task.rows_of(config.founders.parents)  # a wrong name is told whether founders are fitted or not
+        return mask, names, task
 
     def transform(
         self,
@@ -159,6 +160,8 @@ class ImputeVAE(Estimator):
             logger.warning(
                 "loci that are not in the model pass through unchanged: %d of %d", aligned.n_unknown, genotypes.n_loci
             )
+        if refine and not aligned.genotypes.calls_are_uncertain:
+            logger.warning("refine has no effect: without likelihoods or read counts every visible call is certain")
         view = self._view(aligned, progress, stages)
         phase = None
         if phased:
@@ -188,7 +191,7 @@ class ImputeVAE(Estimator):
             f"with --min-gp {best.min_gp:.2f}"
         )
 
-    def _view(self, aligned: Alignment, progress: ProgressOption, stages: Stages | None) -> _View:
+    def _view(self, aligned: Alignment, progress: ProgressOption, stages: Stages | None) -> View:
         """The model's view of a file: samples of the fit are as the fit has them, others are filled anew."""
         fitted, threads = self._require_fitted(), torch.get_num_threads()
         device = choose_device(self.config.train.device)
@@ -196,12 +199,12 @@ class ImputeVAE(Estimator):
         context = Context(self.config, {}, options)
         rows = fitted.rows_of(aligned.genotypes.samples, aligned.calls, aligned.seen)
         if rows is not None:
-            return _View(fitted.ensemble.fill(context), rows, aligned)
+            return View(fitted.ensemble.fill(context), rows, aligned)
         others = self._cohort(aligned)
         index = aligned.model_index
         wanted = (int(index.min()), int(index.max()) + 1) if len(index) else (0, 1)
         mixed = fitted.ensemble.fill_others(others, replace(context, wanted=wanted))
-        return _View(mixed, np.arange(len(others.calls)), aligned)
+        return View(mixed, np.arange(len(others.calls)), aligned)
 
     def _cohort(self, aligned: Alignment) -> Cohort:
         """A file's samples at the model's loci."""
@@ -345,61 +348,6 @@ def check_phasing(ploidy: int) -> None:
             f"--phased: haplotype copying, which finds the phase, models two haplotypes of a sample, and here each has "
             f"{ploidy}; leave --phased out, and phase the output by its reads, with WhatsHap polyphase for example"
         )
-
-
-@dataclass(frozen=True)
-class _View:
-    """What a model says of a file. rows: int64 (N,), the file's samples in the model's cohort."""
-
-    mixed: Mixed
-    rows: np.ndarray
-    aligned: Alignment
-
-    @property
-    def has_calls(self) -> np.ndarray:
-        """bool (N,): samples with any call that the model goes by."""
-        calls = self.mixed.cohort.calls
-        return (missing_per_sample(calls) < calls.shape[1])[self.rows]
-
-    def gp(self, start: int, stop: int) -> np.ndarray:
-        """Genotype probabilities of loci start..stop of the file, float32 (N, stop - start, C)."""
-        index, swapped = self.aligned.model_index[start:stop], self.aligned.swapped[start:stop]
-        out = np.empty((len(self.rows), len(index), self.mixed.cohort.ploidy + 1), np.float32)
-        # Runs of loci that follow one another in the model too, which is nearly all of a file
-        edges = np.r_[0, np.flatnonzero(np.diff(index) != 1) + 1, len(index)]
-        for first, last in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
-            if last > first:
-                out[:, first:last] = self.mixed.gp(int(index[first]), int(index[last - 1]) + 1)[self.rows]
-        out[:, swapped] = out[:, swapped, ::-1]
-        return out
-
-    @property
-    def draws(self) -> Callable[[int], BlockFunction] | None:
-        """Draws of whole haplotypes, by number, where the model can make them."""
-        if self.mixed.draw(1, 0) is None:
-            return None
-
-        def draw(number: int) -> BlockFunction:
-            drawn = self.mixed.draw(number, len(self.mixed.cohort.calls))
-            assert drawn is not None  # as it was not above
-            drawn = drawn[self.rows]
-
-            def at(start: int, stop: int) -> np.ndarray:
-                index, swapped = self.aligned.model_index[start:stop], self.aligned.swapped[start:stop]
-                genotypes = drawn[:, index]
-                return np.where(swapped, self.mixed.cohort.ploidy - genotypes, genotypes).astype(np.int8)
-
-            return at
-
-        return draw
-
-    def phase(self, start: int, stop: int) -> np.ndarray:
-        """bool (N, stop - start): whether a heterozygote's ALT comes first, at loci start..stop of the file."""
-        index, swapped = self.aligned.model_index[start:stop], self.aligned.swapped[start:stop]
-        low, high = int(index.min()), int(index.max()) + 1
-        phased = self.mixed.phased
-        assert phased is not None  # else nobody asks
-        return phased.alt_first(low, high)[np.ix_(self.rows, index - low)] ^ swapped
 
 
 def _evidence_for(genotypes: GenotypeMatrix, config: Config) -> Evidence | None:

@@ -96,6 +96,14 @@ def test_numbers_as_users_write_them(text):
     assert Config.from_sources(overrides=[text]).train.learning_rate == 0.001
 
 
+@pytest.mark.parametrize(
+    ("key", "words"), [("train.device", "auto, cpu, cuda, gpu, mps"), ("plot.fmt", "pdf, png, svg")]
+)
+def test_a_word_that_is_not_known_is_refused_with_those_that_are(key, words):
+    with pytest.raises(ConfigError, match=f"setting {key}: .*'tpu'; known: {words}"):
+        Config.from_sources(overrides=[f"{key}=tpu"])
+
+
 @pytest.mark.parametrize("value", ["null", "~", ""])
 def test_null_override(value):
     assert Config.from_sources(overrides=[f"train.weights_max_ratio={value}"]).train.weights_max_ratio is None

@@ -9,7 +9,19 @@ from conftest import REPOSITORY
 
 PACKAGE = REPOSITORY / "imputevae_cli"
 LAYERS = [
-    ["errors", "schema", "settings", "config", "seeds", "log", "bars", "passwords", "compiled", "optional"],
+    [
+        "errors",
+        "schema",
+        "plain_yaml",
+        "settings",
+        "config",
+        "seeds",
+        "log",
+        "bars",
+        "passwords",
+        "compiled",
+        "optional",
+    ],
     ["data"],
     ["io"],
     ["masking"],

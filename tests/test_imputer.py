@@ -42,6 +42,16 @@ def saved(model, tmp_path):
     return tmp_path / "m.ivae"
 
 
+def test_parents_that_the_file_lacks_are_refused_though_no_founders_are_fitted(genotypes):
+    with pytest.raises(ConfigError, match="'nobody' is no sample of the file"):
+        fitted(genotypes, founders__parents=["nobody"])
+
+
+def test_refining_certain_calls_is_warned_of(model, caplog):
+    model.transform(refine=True)
+    assert "refine has no effect" in caplog.text
+
+
 def test_missing_calls_are_filled_and_known_ones_stay(model, genotypes):
     imputed = model.transform()
     known = genotypes.calls != MISSING

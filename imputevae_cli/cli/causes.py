@@ -7,19 +7,25 @@ import sys
 from collections.abc import Iterator
 
 from imputevae_cli.cli.hints import hint
+from imputevae_cli.cli.signals import STOPPED_BY
 from imputevae_cli.errors import ConfigError, ImputeVAEError, TrainingError
+from imputevae_cli.runtime.stopping import Stopped
 
 EXIT_BUG = 1
 TOO_MANY_FILES = "Too many open files"
 
 
-def describe(error: Exception) -> tuple[str, int]:
-    """A message, and the exit code."""
+def describe(error: BaseException) -> tuple[str, int]:
+    """A message, and the exit code. What a signal ended is told as that, though Python made another error of it, as it
+    does where a class is being made."""
     if any(_lacks_descriptors(cause) for cause in _chain(error)):
         code = error.exit_code if isinstance(error, ImputeVAEError) else ConfigError.exit_code
         return "too many open files: the limit is too low for a run; raise it, such as with `ulimit -n 1024`", code
     if isinstance(error, ImputeVAEError):
         return str(error), error.exit_code
+    for cause in _chain(error):
+        if isinstance(cause, Stopped):
+            return f"{STOPPED_BY[cause.number]}; nothing was written", 128 + cause.number
     # Of typer, for options and arguments that do not hold
     if hasattr(error, "format_message") and hasattr(error, "exit_code"):
         known = hint(getattr(error, "option_name", ""))

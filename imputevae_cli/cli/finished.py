@@ -53,14 +53,9 @@ def check_outputs(
     each. Raises OutputError for outputs that cannot be written, and for those that are there and are not to be
     overwritten.
     """
-    common, outputs = session.common, [path for path in session.files.writes.values() if path is not None]
-    outputs = [output for output in outputs if output != common.log_file]
-    folders = folders or {}
-    if any(str(output) == STDOUT for output in outputs if output != path):
-        raise ConfigError("standard output is for -o alone; give a file name to every other output")
+    common, outputs, folders = session.common, _outputs_of(session, path), folders or {}
     stopped = check_run_folder(path, common)
-    again = common.resume and not (stopped or common.force)
-    ours = again and is_written(path, session, command_of)
+    ours = common.resume and not (stopped or common.force) and is_written(path, session, command_of)
     if ours and all(Path(output).exists() for output in (*outputs, *folders) if not is_index(output, outputs)):
         say_finished(path)
         return None
@@ -72,6 +67,15 @@ def check_outputs(
     for check_folder in folders.values():
         check_folder(force=force)
     return force
+
+
+def _outputs_of(session: Session, path: str) -> list[str | Path]:
+    """What a run writes but for its log. Raises ConfigError where another output than `path` is standard output."""
+    written = session.files.writes.values()
+    outputs = [output for output in written if output is not None and output != session.common.log_file]
+    if any(str(output) == STDOUT for output in outputs if output != path):
+        raise ConfigError("standard output is for -o alone; give a file name to every other output")
+    return outputs
 
 
 def is_index(path: str | Path, outputs: Collection[str | Path]) -> bool:

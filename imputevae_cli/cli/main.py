@@ -65,9 +65,7 @@ def run() -> None:
         sys.exit(app(standalone_mode=False) or 0)
     except BrokenPipeError:  # whoever read what is printed has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    except Stopped as stopped:
-        _fail(f"{signals.STOPPED_BY[stopped.number]}; nothing was written", 128 + stopped.number, debug)
-    except Exception as error:
+    except (Stopped, Exception) as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # of typer, which has a copy of click's or click itself
             usage: Any = error
             usage.show()

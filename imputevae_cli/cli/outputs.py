@@ -78,7 +78,7 @@ class Outputs:
         return {option: path for option, path, kind in self._by_option() if kind.is_folder}
 
     def _by_option(self) -> list[tuple[str, str, OutputFormat]]:
-        options = ["-o", *(f"-o (the {number}.)" for number in range(2, len(self.paths) + 1))]
+        options = ["-o", *(f"-o number {number}" for number in range(2, len(self.paths) + 1))]
         return list(zip(options, self.paths, self.kinds, strict=True))
 
     def check_places(self, session: Session) -> bool | None:

@@ -81,14 +81,11 @@ def train_panel(common: Common, input: str | None, output: str | None, popmap: P
     from imputevae_cli.io.paths import Files
 
     def files(config: Config) -> Files:
-        out = this.output_path(output, config, ".ivae")
-        if out == "-":
-            raise ConfigError("train writes a file, which is not for standard output; give -o a file name")
-        return Files({"INPUT": input, "--popmap": popmap}, {"-o": out})
+        return Files({"INPUT": input, "--popmap": popmap}, {"-o": this.checkpoint_path(output, config)})
 
     clock = Stopwatch()
     session = this.start(common, files)
-    path = this.output_path(output, session.config, ".ivae")
+    path = this.checkpoint_path(output, session.config)
     if check_outputs(path, session, _command_of_panel) is None:
         return
     if input is None:

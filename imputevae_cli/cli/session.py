@@ -17,7 +17,7 @@ import typer
 from imputevae_cli.cli.options import Common
 from imputevae_cli.cli.processes import process_number, processes_here, refuse_many
 from imputevae_cli.config import Config
-from imputevae_cli.errors import ConfigError, InputError
+from imputevae_cli.errors import ConfigError, InputError, why_unreadable
 from imputevae_cli.io.outputs import STDOUT, standard_output
 from imputevae_cli.io.paths import Files, check_files
 from imputevae_cli.io.temporary import remove_leftovers, use_scratch_folder
@@ -64,44 +64,59 @@ def start(
     """
     if not shares:
         refuse_many()
-    flags = {
-        "io.seed": common.seed,
-        "io.n_jobs": common.threads,
-        "io.verbose": common.verbose or None,
-        "io.debug": common.debug or None,
-        "train.device": common.device,
-        **(own_flags or {}),
-    }
-    given = {key: value for key, value in flags.items() if value is not None}
-    config = Config.from_sources(common.preset, common.config, given, common.set_ or ()).checked()
+    config = _settings(common, own_flags or {})
     leads = process_number() == 0
     if common.print_config:
         if leads:
             with standard_output() as out:
                 out.write(config.to_yaml().encode())
         raise typer.Exit
-    planned = files(config)
-    planned.reads |= {
-        "--config": common.config,
-        "--samples-file": common.samples_file,
-        "--regions-file": common.regions_file,
-    }
-    planned.writes |= {"--log-file": common.log_file}
-    check_files(planned)
+    planned = _checked_files(common, files(config))
     if leads and not common.dry_run:
         _clear(planned)
     use_scratch_folder()
     progress = start_logging(config.io.verbose, common.quiet, common.log_file) if leads else start_silence()
     threads = config.io.n_jobs or allotted_threads()
-    for variable in THREAD_VARIABLES:  # read by torch and numpy when they are imported, which is later
-        os.environ[variable] = str(threads)
-    # Threads that wait do not spin: on a node shared with others, spinning takes three times the CPU time
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    _announce_threads(threads)
     if config.train.device not in ("auto", "cpu"):  # before the reading, which may take long
         from imputevae_cli.runtime.device import choose_device
 
         choose_device(config.train.device)
     return Session(common, config, progress, threads, _provenance(sys.argv[1:]), planned)
+
+
+def _settings(common: Common, own_flags: Mapping[str, Any]) -> Config:
+    """Settings from all their sources."""
+    flags = {
+        "io.seed": common.seed,
+        "io.n_jobs": common.threads,
+        "io.verbose": common.verbose or None,
+        "io.debug": common.debug or None,
+        "train.device": common.device,
+        **own_flags,
+    }
+    given = {key: value for key, value in flags.items() if value is not None}
+    return Config.from_sources(common.preset, common.config, given, common.set_ or ()).checked()
+
+
+def _checked_files(common: Common, files: Files) -> Files:
+    """A subcommand's files with those of the options that all share, checked together."""
+    files.reads |= {
+        "--config": common.config,
+        "--samples-file": common.samples_file,
+        "--regions-file": common.regions_file,
+    }
+    files.writes |= {"--log-file": common.log_file}
+    check_files(files)
+    return files
+
+
+def _announce_threads(threads: int) -> None:
+    """Set what torch and numpy read when they are imported, which is later."""
+    for variable in THREAD_VARIABLES:
+        os.environ[variable] = str(threads)
+    # Threads that wait do not spin: on a node shared with others, spinning takes three times the CPU time
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def _clear(files: Files) -> None:
@@ -157,6 +172,20 @@ def output_path(output: str | None, config: Config, ending: str) -> str:
     return config.io.prefix + ending
 
 
+def checkpoint_path(output: str | None, config: Config) -> str:
+    """Where `train` writes. Raises ConfigError as `output_path` does, and for what is no place for a checkpoint."""
+    from imputevae_cli.io.formats.registry import is_of_genotypes
+
+    path = output_path(output, config, ".ivae")
+    if path == STDOUT:
+        raise ConfigError("train writes a checkpoint, which is not for standard output; give -o a file name")
+    if is_of_genotypes(path):
+        raise ConfigError(
+            f"-o {path}: train writes a checkpoint: name it .ivae, or run `imputevae impute` for genotypes"
+        )
+    return path
+
+
 def read(
     source: str | None,
     popmap: Path | None,
@@ -190,18 +219,24 @@ def read(
         progress=session.progress,
         to_fit=to_fit,
     )
-    assert genotypes.source is not None  # they were read from a file
-    for reason, count in genotypes.source.passed_through.items():
+    _say_what_was_read(genotypes)
+    return genotypes if distances is None else genotypes.with_map(distances.centimorgans(genotypes.loci))
+
+
+def _say_what_was_read(genotypes: GenotypeMatrix) -> None:
+    """Log the records that are not modelled, the haploid samples and the evidence."""
+    source, report = genotypes.source, genotypes.evidence_report
+    assert source is not None  # they were read from a file
+    for reason, count in source.passed_through.items():
         records = counted(count, "record passes", "records pass")
-        logger.info("%s: %s through unchanged: %s", genotypes.source.name, records, reason)
+        logger.info("%s: %s through unchanged: %s", source.name, records, reason)
     if genotypes.haploid is not None:
         for line in genotypes.haploid.in_words(genotypes.loci.chrom):
-            logger.info("%s: %s", genotypes.source.name, line)
+            logger.info("%s: %s", source.name, line)
     _say_where_nothing_lies(genotypes)
-    if genotypes.evidence_report is not None and (genotypes.evidence_report.field or genotypes.evidence is not None):
-        for line in genotypes.evidence_report.lines():
-            logger.info("%s: %s", genotypes.source.name, line)
-    return genotypes if distances is None else genotypes.with_map(distances.centimorgans(genotypes.loci))
+    if report is not None and (report.field or genotypes.evidence is not None):
+        for line in report.lines():
+            logger.info("%s: %s", source.name, line)
 
 
 def chosen_samples(common: Common) -> list[str] | None:
@@ -215,7 +250,8 @@ def chosen_samples(common: Common) -> list[str] | None:
     try:
         names = common.samples_file.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{common.samples_file}: cannot be read as text ({error}); give one sample a line") from error
+        why = why_unreadable(error)
+        raise InputError(f"{common.samples_file}: cannot be read ({why}); give one sample a line") from error
     return [name.strip() for name in names if name.strip()]
 
 

@@ -76,9 +76,7 @@ def train(
         return
 
     def files(config: Config) -> Files:
-        out = this.output_path(output, config, ".ivae")
-        if out == "-":
-            raise ConfigError("train writes a checkpoint, which is not for standard output; give -o a file name")
+        out = this.checkpoint_path(output, config)
         picture = None if latent is None else this.picture_of(latent, config)
         return Files(
             {"INPUT": input, "--popmap": popmap, "--map": map_},
@@ -90,7 +88,7 @@ def train(
     session = this.start(
         common, files, {"io.likelihoods": likelihoods, "founders.parents": names_of(parents)}, shares=True
     )
-    path = this.output_path(output, session.config, ".ivae")
+    path = this.checkpoint_path(output, session.config)
     with joined(session.config, input) as ranks:
         # The first process alone writes
         left = check_outputs(path, session, command_of_checkpoint) is not None if ranks.leads else True

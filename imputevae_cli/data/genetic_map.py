@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from imputevae_cli.data.genotypes import Loci
-from imputevae_cli.errors import InputError
+from imputevae_cli.errors import InputError, why_unreadable
 from imputevae_cli.log import logger
 
 BP_PER_CM = 1e6
@@ -30,7 +30,8 @@ class GeneticMap:
         try:
             lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{path}: the genetic map cannot be read ({error}); give a PLINK map as text") from error
+            why = why_unreadable(error)
+            raise InputError(f"{path}: the genetic map cannot be read ({why}); give a PLINK map as text") from error
         for number, line in enumerate(lines, 1):
             fields = line.split()
             if not fields or line.startswith("#"):

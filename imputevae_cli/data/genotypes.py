@@ -50,6 +50,10 @@ class Loci:
     def __repr__(self) -> str:
         return f"<Loci: {len(self):,} on {len(set(self.chrom)):,} chromosomes>"
 
+    def in_words(self, locus: int) -> str:
+        """What a message calls a locus, such as `1:200 A>G`."""
+        return f"{self.chrom[locus]}:{self.pos[locus]} {self.ref[locus]}>{self.alt[locus]}"
+
     @cached_property
     def chrom_codes(self) -> np.ndarray:
         """int32 (loci,): a number for each run of records on one chromosome, rising along the file."""
@@ -248,10 +252,12 @@ class GenotypeMatrix:
 
     @property
     def n_samples(self) -> int:
+        """Rows of `calls`."""
         return self.calls.shape[0]
 
     @property
     def n_loci(self) -> int:
+        """Columns of `calls`."""
         return self.calls.shape[1]
 
     @property

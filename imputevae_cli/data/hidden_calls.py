@@ -11,6 +11,7 @@ import numpy as np
 from imputevae_cli.data.evidence import Evidence
 from imputevae_cli.data.frequencies import alt_frequencies_of
 from imputevae_cli.data.genotypes import MISSING
+from imputevae_cli.data.unseen import minor_carriers
 
 BLOCK = 2048
 """Loci at a time."""
@@ -140,13 +141,16 @@ def pick(cells: HiddenCells, n_loci: int, block: Callable[[int, int], np.ndarray
     return np.concatenate(parts)
 
 
-def surroundings(calls: np.ndarray, chrom_codes: np.ndarray, ploidy: int, start: int, stop: int) -> np.ndarray:
-    """What may decide which part of the model to believe at each cell, float32 (N, stop - start, 7).
+def surroundings(
+    calls: np.ndarray, chrom_codes: np.ndarray, ploidy: int, unseen: np.ndarray, start: int, stop: int
+) -> np.ndarray:
+    """What may decide which part of the model to believe at each cell, float32 (N, stop - start, 8).
 
-    calls: int8 (N, L), -1 missing. The log distance in loci to the nearest known call of the sample before and after
-    the cell on its chromosome; the locus's log minor-allele frequency; the share of its calls that is known; one over
-    the minor alleles among them plus one, since what is very rare is a case of its own; and how heterozygous the locus
-    is, and the sample within FAR loci, see `_excess_of_hets`.
+    calls: int8 (N, L), -1 missing. unseen: float32, what `log_unseen` gives. The log distance in loci to the nearest
+    known call of the sample before and after the cell on its chromosome; the locus's log minor-allele frequency; the
+    share of its calls that is known; one over the minor alleles among them plus one, since what is very rare is a case
+    of its own; what `unseen` has for so many carriers; and how heterozygous the locus is, and the sample within FAR
+    loci, see `_excess_of_hets`.
     """
     low, high = max(0, start - FAR), min(calls.shape[1], stop + FAR)
     around = calls[:, low:high]
@@ -159,7 +163,10 @@ def surroundings(calls: np.ndarray, chrom_codes: np.ndarray, ploidy: int, start:
     n_known, alt = known[:, inner].sum(0), alt[inner]
     alleles = np.where(known[:, inner], around[:, inner], 0).sum(0, dtype=np.int64)
     rarity = 1.0 / (1 + np.minimum(alleles, ploidy * n_known - alleles))
-    per_locus = np.stack([np.log(np.minimum(alt, 1 - alt)), n_known / len(calls), rarity], 1).astype(np.float32)
+    all_ref, all_alt = ((around[:, inner] == genotype).sum(0) for genotype in (0, ploidy))
+    carriers = minor_carriers(all_ref, all_alt, n_known)
+    rare = [rarity, unseen[np.minimum(carriers, len(unseen) - 1)]]
+    per_locus = np.stack([np.log(np.minimum(alt, 1 - alt)), n_known / len(calls), *rare], 1).astype(np.float32)
     distances = np.log1p(np.stack([before, after], 2).astype(np.float32))  # (N, b, 2)
     return np.concatenate([distances, np.broadcast_to(per_locus, (len(calls), *per_locus.shape)), excess], 2)
 

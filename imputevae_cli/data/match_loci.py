@@ -73,7 +73,8 @@ def align_loci(genotypes: GenotypeMatrix, model_loci: Loci, ploidy: int, model_n
     if n_known < LEAST_OVERLAP * n_called:
         raise CheckpointError(
             f"{model_name}: knows {n_known} of the {n_called} loci of {file_name} (matched by chromosome, position, "
-            f"REF and ALT, then by ID{_ambiguity(n_ambiguous)}), and at least {LEAST_OVERLAP:.0%} are needed; "
+            f"REF and ALT, then by ID{_ambiguity(n_ambiguous)}; its first is {model_loci.in_words(0)}, the file's "
+            f"{genotypes.loci.in_words(0)}), and at least {LEAST_OVERLAP:.0%} are needed; "
             f"{'give every locus an ID of its own in both files, or ' if n_ambiguous else ''}"
             "train a model on loci like these"
         )

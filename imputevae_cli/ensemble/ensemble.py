@@ -13,6 +13,7 @@ from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.data.evidence_frequencies import posterior
 from imputevae_cli.data.genotypes import MISSING
 from imputevae_cli.data.hidden_calls import surroundings
+from imputevae_cli.data.unseen import NOTHING, log_unseen
 from imputevae_cli.decoders import registry
 from imputevae_cli.decoders.base import (
     Context,
@@ -30,11 +31,12 @@ from imputevae_cli.errors import CheckpointError
 
 @dataclass
 class Mixed:
-    """What the decoders say of the samples of a cohort, weighed by the gate."""
+    """What the decoders say of the samples of a cohort, weighed by the gate. unseen: see `log_unseen`."""
 
     cohort: Cohort
     parts: Mapping[str, Posterior]
     gate: Gate
+    unseen: np.ndarray
     _held: tuple[int, np.ndarray] | None = field(default=None, init=False, repr=False)  # the block computed last
 
     def gp(self, start: int, stop: int) -> np.ndarray:
@@ -62,7 +64,7 @@ class Mixed:
             asked |= evidence.uncertain(slice(None), start, stop)
         gp = np.zeros((*asked.shape, cohort.ploidy + 1), np.float32)
         if asked.any():
-            around = surroundings(cohort.calls, cohort.chrom_codes, cohort.ploidy, start, stop)[asked]
+            around = surroundings(cohort.calls, cohort.chrom_codes, cohort.ploidy, self.unseen, start, stop)[asked]
             samples, loci = np.nonzero(asked)
             possible = partial(cohort.possible, samples=samples, loci=start + loci)
             logs = {name: log_of(possible(self.parts[name].gp(start, stop)[asked])) for name in self.gate.parts}
@@ -102,7 +104,7 @@ class Ensemble:
         """Genotype probabilities of the cohort that was fitted, from all its known calls."""
         context = replace(context, fitted=self.fitted)
         parts = {name: self.fitted[name].for_cohort(context) for name in self.gate.parts}
-        return Mixed(self.cohort, parts, self.gate)
+        return Mixed(self.cohort, parts, self.gate, log_unseen(self.cohort.calls, self.cohort.ploidy))
 
     def fill_others(self, others: Cohort, context: Context) -> Mixed:
         """Genotype probabilities of samples that the model was not fitted on, at its loci."""
@@ -111,7 +113,7 @@ class Ensemble:
             wanted = wanted[0] - wanted[0] % size, min(wanted[1] + -wanted[1] % size, others.n_loci)
         context = replace(context, fitted=self.fitted, wanted=wanted)
         parts = {name: self.fitted[name].for_samples(others, context) for name in self.gate.parts}
-        return Mixed(others, parts, self.gate)
+        return Mixed(others, parts, self.gate, NOTHING)  # the loci were not chosen by what others show
 
     def having(self, attribute: str) -> Any:
         """The first fitted decoder that has this attribute, or None."""

@@ -32,9 +32,6 @@ INBREEDING = 0.001
 Inbred lines gain .1 to 2 % and more; what outbred samples gain does not hold outside the hidden calls."""
 ENOUGH = 300
 """With fewer held-out calls there is neither a network nor a bias of heterozygotes."""
-SEEN_ONCE = 0.5
-"""Rarity, one over the copies plus one, of a minor allele that was seen once. Such loci are a case of their own: a file
-rarely holds those where it was never seen, so that many a locus seen once has other copies among the missing calls."""
 
 _FOLDS = 4
 _MAX_CELLS = 60_000  # cells to fit on: more change the third decimal of a weight
@@ -48,7 +45,7 @@ class Gate:
     """Weights of the parts of a model.
 
     parts: names of the parts that are mixed, in the order of the weights. parameters: see `mixture.Parameters`.
-    centre, spread: float64 (F - 2 + P,), of the features that steer and the parts' confidence. losses: cross-fitted log
+    centre, spread: float64 (F - 3 + P,), of the features that steer and the parts' confidence. losses: cross-fitted log
     loss of each part as it is, and of "mixture". dropped: why each part that is not mixed is left out. shares: mean
     weight of each part kept. n_cells: hidden calls that decided.
     """
@@ -76,9 +73,10 @@ class Gate:
         """Choose and weigh the parts on hidden calls.
 
         log_gp: part -> float (M, C), log probabilities of the M hidden calls. target: the calls, int (M,), or where
-        these are uncertain their likelihoods, float (M, C). features: float (M, F), of which the last three bear on
-        heterozygotes: rarity, and how many more there are than expected, at the locus and in the sample around. All but
-        the last two steer, that is may decide whom to believe, as do the parts' confidences, which are added here.
+        these are uncertain their likelihoods, float (M, C). features: float (M, F), of which the last four bear on
+        heterozygotes: rarity, how much commoner carriers are than they seem, and how many more heterozygotes
+        there are than expected, at the locus and in the sample around. All but the last three steer, that is may decide
+        whom to believe, as do the parts' confidences, which are added here.
         prior: what is expected of the weights beforehand.
         groups: int (M,), cells of one group (a locus, say) are never on both sides of a cross-fit.
         """
@@ -241,8 +239,8 @@ def cells_of(log_gp: Mapping[str, np.ndarray], target: np.ndarray | Tensor, feat
 
 def _of_hets(features: np.ndarray) -> Tensor:
     """What the bias of heterozygotes may go by, float64 (M, HET_FEATURES); features: see `Gate.fit`."""
-    rarity, excess = np.split(np.asarray(features, float)[:, -3:], [1], 1)
-    return torch.as_tensor(np.hstack([rarity, rarity == SEEN_ONCE, np.ones_like(rarity), excess]))
+    rarity, unseen, excess = np.split(np.asarray(features, float)[:, -4:], [1, 2], 1)
+    return torch.as_tensor(np.hstack([unseen, rarity, np.ones_like(rarity), excess]))
 
 
 def _folds(groups: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -265,8 +263,8 @@ def _stack(parts: list[np.ndarray]) -> Tensor:
 
 
 def _with_confidence(stack: Tensor, features: np.ndarray) -> Tensor:
-    """The features that steer, with each part's greatest log probability beside them, float64 (M, F - 2 + P)."""
-    return torch.cat([torch.as_tensor(np.asarray(features, float)[:, :-2]), stack.max(-1).values], 1)
+    """The features that steer, with each part's greatest log probability beside them, float64 (M, F - 3 + P)."""
+    return torch.cat([torch.as_tensor(np.asarray(features, float)[:, :-3]), stack.max(-1).values], 1)
 
 
 def _choose_cells(n_cells: int, rng: np.random.Generator) -> np.ndarray:

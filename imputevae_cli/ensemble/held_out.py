@@ -11,12 +11,19 @@ import numpy as np
 
 from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.data.hidden_calls import HiddenCells, pick, surroundings
+from imputevae_cli.data.unseen import log_unseen
 from imputevae_cli.decoders import registry
 from imputevae_cli.decoders.base import Screen, View, log_of
 from imputevae_cli.ensemble.gate import Gate, is_idle
 from imputevae_cli.ensemble.mixture import Prior
 from imputevae_cli.runtime.serialise import as_arrays, as_tensors
 from imputevae_cli.seeds import seed_for
+
+
+def surroundings_of(cohort: Cohort, cells: HiddenCells) -> np.ndarray:
+    """What is known around cells of a cohort, float32 (M, F), see `surroundings`."""
+    unseen = log_unseen(cohort.calls, cohort.ploidy)
+    return pick(cells, cohort.n_loci, partial(surroundings, cohort.calls, cohort.chrom_codes, cohort.ploidy, unseen))
 
 
 @dataclass(frozen=True)
@@ -33,8 +40,7 @@ class HeldOut:
     @classmethod
     def of(cls, cohort: Cohort, views: Mapping[str, View], cells: HiddenCells) -> HeldOut:
         """Ask each decoder for the cells."""
-        around = pick(cells, cohort.n_loci, partial(surroundings, cohort.calls, cohort.chrom_codes, cohort.ploidy))
-        return cls(cells, {}, around).with_all(views)
+        return cls(cells, {}, surroundings_of(cohort, cells)).with_all(views)
 
     def with_all(self, views: Mapping[str, View]) -> HeldOut:
         """The same cells, with what those of `views` say that were not asked yet."""

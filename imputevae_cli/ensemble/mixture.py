@@ -2,9 +2,9 @@
 
 The mixture is a product of experts, exp(t) * sum over parts of w_p log P_p(call) + b(call), normalised over the calls;
 w is a softmax over the parts' scores, exp(t) the inverse temperature, and b moves heterozygotes alone. w and t may vary
-with a cell's features through a tiny network; b is linear in a cell's rarity, and may be in what tells of inbreeding
-too. The fit is penalised: each parameter is a Gaussian about what simulated files have shown (`Prior`), so
-that few held-out calls move it little.
+with a cell's features through a tiny network; b is linear in a cell's rarity and in how much commoner a rare allele
+is than it seems, and may be in what tells of inbreeding too. The fit is penalised: each parameter is a Gaussian about
+what simulated files have shown (`Prior`), so that few held-out calls move it little.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from torch import Tensor
 from imputevae_cli.ensemble.mixture_loss import MixtureLoss
 
 RARE_FEATURES, HET_FEATURES = 2, 5
-"""How many of these the bias of heterozygotes is linear in, by rarity alone and by all: rarity, near 0 for a common
-allele; whether the minor allele was seen once; one; and the excess of heterozygotes at the locus, and of the sample
-around the cell."""
+"""How many of these the bias of heterozygotes is linear in, by rarity alone and by all: how much commoner carriers
+of the minor allele are than they seem (`data/unseen.py`); its rarity, near 0 for a common one; one; and the excess of
+heterozygotes at the locus, and of the sample around the cell."""
 
 _UNITS = 8
 _ITERATIONS = 40
@@ -52,6 +52,8 @@ class Prior:
         """The mean of the parameter of this name, of the shape of `like`."""
         if name == "part":
             return torch.tensor([self.scores.get(part, 0.0) for part in parts], dtype=torch.float64)
+        if name == "het":  # what is unseen of rare alleles is taken at its word
+            return torch.eye(1, like.numel(), dtype=torch.float64)[0]
         return torch.full_like(like, self.sharpness if name == "temperature" and len(parts) > 1 else 0.0)
 
     def spread(self, name: str) -> float:
@@ -109,7 +111,7 @@ def constant(cells: Cells, prior: Prior) -> Parameters:
 def calibrated(cells: Cells, prior: Prior, n_features: int = RARE_FEATURES) -> Parameters:
     """The same, with a bias of heterozygotes: by rarity alone, or by so many of HET_FEATURES."""
     start = constant(cells, prior)
-    start["het"] = torch.zeros(n_features, dtype=torch.float64)
+    start["het"] = prior.mean("het", cells.parts, torch.empty(n_features))
     return _minimise(start, cells, prior)
 
 

@@ -76,13 +76,17 @@ def plan(
     screened = _is_screened(config, data, rules)
     unfit = _unfit(decoders, data)
     outdone, close = _given_way(findings.ratio, decoders, rules, data) if screened else ([], [])
+    roles = {name: decoder.role for name, decoder in decoders.items()}
     wanted = _wanted(config.model.decoder, decoders, {*unfit, *outdone, *(findings.idle or {})})
-    trial: Sequence[str] = []
-    if screened and findings.idle is None:
-        trial = close if outdone else [name for name in wanted if decoders[name].role.on_trial]
-    reduced = [name for name in wanted if outdone and not close and decoders[name].role.gives_way != "never"]
-    asked = _Asked(wanted, _needed(config, decoders, wanted), trial, outdone, reduced)
-    steps = [asked.step(name, decoder.role) for name, decoder in decoders.items()]
+    waiting = [name for name in wanted if roles[name].on_trial] if not outdone else close
+    asked = _Asked(
+        wanted,
+        needed=_needed(config, decoders, wanted),
+        trial=waiting if screened and findings.idle is None else (),
+        outdone=outdone,
+        reduced=[name for name in wanted if roles[name].gives_way != "never"] if outdone and not close else (),
+    )
+    steps = [asked.step(name, role) for name, role in roles.items()]
     first = _screened_first(decoders, unfit) if screened and findings == Findings() else ()
     notes = (*_notes_on_ploidy(decoders, data), *_notes(findings, outdone))
     return Plan(tuple(filter(None, steps)), notes, first)

@@ -87,39 +87,43 @@ class Scorer:
         has_probabilities = guesses[0].has_probabilities
         if cells.likelihoods is not None:
             return self._by_reads(method, has_probabilities, cells)
-        n_classes = cells.gp.shape[1]
-        each = [score_cells(*_arguments(cells.take(part))) for part in self._parts()]
-        spans = intervals(sums_by_locus(cells, len(self._with_cells)), self._draws, n_classes)
-        unknown = () if has_probabilities else OF_PROBABILITIES
-        names = [name for name in METRICS if name not in unknown]
-        # Sums over loci pool the rounds; what is averaged over loci is another figure then, not the rounds' mean
-        spanned = [name for name in names if name in spans and (len(each) == 1 or name not in BY_LOCUS)]
+        names = [name for name in METRICS if has_probabilities or name not in OF_PROBABILITIES]
+        scores = [score_cells(*_arguments(cells.take(part))) for part in self._parts()]
+        each = [{name: score[name] for name in names} for score in scores]
+        spans = {name: span for name, span in self._spans(cells).items() if name in names}
         truth, gp = cells.with_probabilities()
         precision_recall = curves.precision_recall(truth, gp)
         by_class = {f"average_precision_{c}": one["average_precision"] for c, one in precision_recall.items()}
         return MethodScore(
             method=method,
-            figures={name: float(np.mean([one[name] for one in each])) for name in names} | by_class,
-            low={name: spans[name][0] for name in spanned},
-            high={name: spans[name][1] for name in spanned},
-            spread=_spread([{name: one[name] for name in names} for one in each]),
+            figures=_means(each) | by_class,
+            low={name: low for name, (low, _) in spans.items()},
+            high={name: high for name, (_, high) in spans.items()},
+            spread=_spread(each),
             strata=self._strata_rows(method, has_probabilities, cells),
             calibration=curves.calibration(truth, gp) if has_probabilities else [],
             precision_recall=precision_recall,
             roc=curves.roc(truth, gp),
-            confusion=curves.confusion(cells.truth, cells.call, n_classes),
+            confusion=curves.confusion(cells.truth, cells.call, cells.gp.shape[1]),
         )
+
+    def _spans(self, cells: Cells) -> dict[str, tuple[float, float]]:
+        """The 95 % interval of every figure that has one.
+
+        Sums over loci pool the rounds; what is averaged over loci is another figure then, not the rounds' mean.
+        """
+        spans = intervals(sums_by_locus(cells, len(self._with_cells)), self._draws, cells.gp.shape[1])
+        return {name: span for name, span in spans.items() if len(self._rounds) == 1 or name not in BY_LOCUS}
 
     def _by_reads(self, method: str, has_probabilities: bool, cells: Cells) -> MethodScore:
         """The score by the reads, and what they let one estimate of the calls; the true genotypes are not known."""
         each = [_figures_by_reads(cells.take(part), has_probabilities) for part in self._parts()]
         low, high = {}, {}
         if has_probabilities:
-            spans = intervals(sums_by_locus(cells, len(self._with_cells)), self._draws, cells.gp.shape[1])
-            low, high = ({"read_loss": end} for end in spans["read_loss"])
+            low, high = ({"read_loss": end} for end in self._spans(cells)["read_loss"])
         return MethodScore(
             method=method,
-            figures={name: float(np.mean([one[name] for one in each])) for name in each[0]},
+            figures=_means(each),
             low=low,
             high=high,
             spread=_spread(each),
@@ -150,6 +154,11 @@ def _figures_by_reads(cells: Cells, has_probabilities: bool) -> dict[str, float]
         **estimated_figures(cells.call, cells.likelihoods, cells.gp),
         "estimated_ece": gaps / max(len(gp), 1),
     }
+
+
+def _means(each: list[dict[str, float]]) -> dict[str, float]:
+    """The mean of each figure over rounds."""
+    return {name: float(np.mean([one[name] for one in each])) for name in each[0]}
 
 
 def _spread(each: list[dict[str, float]]) -> dict[str, float]:

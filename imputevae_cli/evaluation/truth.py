@@ -19,6 +19,8 @@ from imputevae_cli.scoring.metrics import certain
 
 MOST_WRONG = 0.01
 """A truth of which more calls than this share are expected to be wrong, by its own reads, is scored by these reads."""
+MOST_DIFFERING = 0.05
+"""Where more of the visible calls are others in a truth, it may be that of other samples, which is said."""
 MAX_SCORED = 5_000_000
 """More cells make no figure surer, and each takes some 150 bytes."""
 
@@ -55,6 +57,7 @@ def cells_of_truth(genotypes: GenotypeMatrix, truth: GenotypeMatrix, rng: np.ran
     by_reads = _is_no_truth(truth)
     if by_reads or not genotypes.visible_calls_are_uncertain:
         where &= genotypes.calls == MISSING
+        _warn_of_other_calls(genotypes, truth, (row, place, swapped))
     _thin_out(where, rng)
     cells = HiddenCells.of(where, genotypes.calls)
     call = truth.calls[row[cells.samples], place[cells.loci]].astype(np.int64)
@@ -82,18 +85,46 @@ def _places_in_truth(genotypes: GenotypeMatrix, truth: GenotypeMatrix) -> tuple[
             "%s: %d of its loci cannot be told apart by chromosome, position, REF, ALT and ID, and are not scored",
             name, ambiguous.sum(),
         )  # fmt: skip
-    for found, noun in ((row, "samples"), (place, "loci")):
-        if (found < 0).all():
-            raise InputError(f"{name}: none of its {noun} is in {given}; give the truth of that file")
-        if lacking := int((found < 0).sum()):
-            logger.warning(
-                "%s: lacks %d of the %d %s of %s, which are not scored", name, lacking, len(found), noun, given
-            )
+    _check_found("samples", row, truth, genotypes)
+    _check_found("loci", place, truth, genotypes)
     if extra := truth.n_loci - int((place >= 0).sum()):
         logger.warning(
             "%s: %d of its loci are not in %s, or without a call there, and are not scored", name, extra, given
         )
     return row, place, swapped
+
+
+def _check_found(noun: str, found: np.ndarray, truth: GenotypeMatrix, genotypes: GenotypeMatrix) -> None:
+    """Say which samples or loci `truth` lacks; InputError where it has none. found: int, -1 for one that it lacks."""
+    name, given, lacking = _name(truth), _name(genotypes), int((found < 0).sum())
+    if lacking == len(found):
+        theirs, ours = (one.samples[0] if noun == "samples" else one.loci.in_words(0) for one in (truth, genotypes))
+        raise InputError(
+            f"{name}: none of its {noun} is in {given} (the first is {theirs} there and {ours} here); "
+            "give the truth of that file"
+        )
+    if lacking:
+        logger.warning("%s: lacks %d of the %d %s of %s, which are not scored", name, lacking, len(found), noun, given)
+
+
+def _warn_of_other_calls(
+    genotypes: GenotypeMatrix, truth: GenotypeMatrix, places: tuple[np.ndarray, np.ndarray, np.ndarray]
+) -> None:
+    """Say where many visible calls are others in the truth: samples may be exchanged. places: `_places_in_truth`."""
+    row, place, swapped = places
+    at = np.flatnonzero(place >= 0)
+    n_shared, n_other = np.zeros(len(row), np.int64), np.zeros(len(row), np.int64)
+    for i in np.flatnonzero(row >= 0):
+        call, true = genotypes.calls[i, at], truth.calls[row[i], place[at]]
+        both = (call != MISSING) & (true != MISSING)
+        true = np.where(swapped[at], truth.ploidy - true, true)
+        n_shared[i], n_other[i] = both.sum(), (both & (call != true)).sum()
+    if n_other.sum() > MOST_DIFFERING * n_shared.sum():
+        worst = genotypes.samples[(n_other / np.maximum(n_shared, 1)).argmax()]
+        logger.warning(
+            "%s: %.0f %% of the calls that %s has too are others there, most in sample %s; is it of the same samples?",
+            _name(truth), 100 * n_other.sum() / n_shared.sum(), _name(genotypes), worst,
+        )  # fmt: skip
 
 
 def _is_no_truth(truth: GenotypeMatrix) -> bool:

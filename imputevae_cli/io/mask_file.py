@@ -13,8 +13,9 @@ import numpy as np
 
 from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix
 from imputevae_cli.data.match_loci import LocusFinder
-from imputevae_cli.errors import InputError
+from imputevae_cli.errors import InputError, why_unreadable
 from imputevae_cli.io.outputs import atomic_output
+from imputevae_cli.io.vcf_text import GZIP
 from imputevae_cli.log import logger
 
 HEADER = "chrom\tpos\tref\talt\tsample"
@@ -76,8 +77,12 @@ def read_mask(path: str | Path, genotypes: GenotypeMatrix) -> np.ndarray:
 
 def _lines(path: str | Path) -> Iterator[str]:
     try:
-        with gzip.open(path, "rt", encoding="utf-8") as text:
+        with open(path, "rb") as file:
+            is_packed = file.read(2) == GZIP
+        with gzip.open(path, "rt", encoding="utf-8") if is_packed else open(path, encoding="utf-8") as text:
             for line in text:
                 yield line.rstrip("\r\n")
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: the mask cannot be read ({error}); it is a gzipped table") from error
+        raise InputError(
+            f"{path}: the mask cannot be read ({why_unreadable(error)}); give a table as `--mask-file` writes it"
+        ) from error

@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from imputevae_cli.errors import OutputError
+from imputevae_cli.errors import ConfigError, OutputError
 from imputevae_cli.io.formats.registry import format_of
 from imputevae_cli.io.outputs import STDOUT
+
+STDIN = "-"
 
 Identity = tuple[object, ...]
 """What two names of one file share: its place on the disk, or where it is not there yet its folder's and its name."""
@@ -39,13 +41,24 @@ def check_files(files: Files) -> None:
     """Raise OutputError, one line, where a file would be read and written, or written twice, by whatever names.
 
     Links and hard links are seen through. Nothing may be read or written within a folder that is replaced whole.
+    Raises ConfigError where standard input is to be read as two files.
     """
-    reads = {option: path for option, path in files.reads.items() if path is not None}
-    writes = {option: path for option, path in files.writes.items() if path is not None}
-    folders = {option: path for option, path in files.folders.items() if path is not None}
+    reads, writes, folders = (_given(paths) for paths in (files.reads, files.writes, files.folders))
+    if len(streams := [option for option, path in reads.items() if str(path) == STDIN]) > 1:
+        raise ConfigError(f"{' and '.join(streams)} are both standard input, which is read once; name a file for one")
+    _check_written_once(reads, {**writes, **folders})
+    _check_outside(folders, {**reads, **writes, **folders})
+
+
+def _given(paths: Mapping[str, str | Path | None]) -> dict[str, str | Path]:
+    return {option: path for option, path in paths.items() if path is not None}
+
+
+def _check_written_once(reads: Mapping[str, str | Path], writes: Mapping[str, str | Path]) -> None:
+    """Raise OutputError for a file that is written and read, or written twice."""
     read_as = {_identity(path, stream=0): option for option, path in reads.items()}
     written_as: dict[Identity, str] = {}
-    for option, path in {**writes, **folders}.items():
+    for option, path in writes.items():
         identity = _identity(path, stream=1)
         if identity in read_as:
             raise OutputError(
@@ -55,9 +68,14 @@ def check_files(files: Files) -> None:
         if identity in written_as:
             raise OutputError(f"{path}: would be written as {written_as[identity]} and as {option}; name two files")
         written_as[identity] = option
+
+
+def _check_outside(folders: Mapping[str, str | Path], paths: Mapping[str, str | Path]) -> None:
+    """Raise OutputError for a path within a folder that is replaced whole."""
     for folder_option, folder in folders.items():
-        for option, path in {**reads, **writes, **folders}.items():
-            if str(path) != STDOUT and Path(os.path.realpath(folder)) in Path(os.path.realpath(path)).parents:
+        place = Path(os.path.realpath(folder))
+        for option, path in paths.items():
+            if str(path) != STDOUT and place in Path(os.path.realpath(path)).parents:
                 raise OutputError(
                     f"{path}: {option} lies in the folder {folder}, which is replaced as {folder_option}; "
                     "name a place outside it"

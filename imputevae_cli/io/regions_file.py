@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from imputevae_cli.data.region import ListedRegion, Region
-from imputevae_cli.errors import InputError
+from imputevae_cli.errors import InputError, why_unreadable
 
 HEADINGS = ("#", "track", "browser")
 """What lines of a BED file begin with that hold no region."""
@@ -19,7 +19,7 @@ def read_regions(path: Path) -> list[ListedRegion | Region]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as text ({error}); give one region a line, or BED") from error
+        raise InputError(f"{path}: cannot be read ({why_unreadable(error)}); give one region a line, or BED") from error
     is_bed = path.suffix.lower() == ".bed"
     found: list[ListedRegion | Region] = []
     for number, line in enumerate(lines, 1):

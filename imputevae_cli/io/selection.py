@@ -24,15 +24,7 @@ def choose_samples(
 
     least: samples that must be kept. Raises InputError where fewer are, ConfigError as `read_vcf` says.
     """
-    keep = np.ones(len(names), bool)
-    if samples is not None:
-        found = match_names(samples, names)
-        if unknown := [sample for sample in dict.fromkeys(samples) if sample not in found]:
-            raise InputError(
-                f"{where}: requested {unknown_names(unknown, names, 'sample')} not in the file; fix the request"
-            )
-        wanted = set(found.values())
-        keep &= np.array([name in wanted for name in names])
+    keep = np.ones(len(names), bool) if samples is None else _named(names, where, samples)
     populations = None
     if popmap is not None:
         popmap = popmap if isinstance(popmap, PopMap) else PopMap.read(popmap)
@@ -40,12 +32,7 @@ def choose_samples(
     if include_pops is not None:
         if populations is None or popmap is None:
             raise ConfigError("--include-pops needs a popmap; give --popmap as well")
-        present = sorted(set(populations))
-        if unknown := [pop for pop in dict.fromkeys(include_pops) if pop not in present]:
-            raise InputError(
-                f"{popmap.name}: {unknown_names(unknown, present, 'population')} not there; fix --include-pops"
-            )
-        keep &= np.isin(populations, list(include_pops))
+        keep &= _of_populations(populations, popmap.name, include_pops)
     if keep.sum() < least:
         kept = counted(len(names), "sample") if keep.all() else f"{keep.sum()} of {len(names)} samples"
         raise InputError(
@@ -54,3 +41,22 @@ def choose_samples(
         )
     columns = np.flatnonzero(keep)
     return columns, None if populations is None else populations[columns]
+
+
+def _named(names: Sequence[str], where: str, samples: Sequence[str]) -> np.ndarray:
+    """bool (len(names),): those that are asked for by name. Raises InputError for one that is not there."""
+    found = match_names(samples, names)
+    if unknown := [sample for sample in dict.fromkeys(samples) if sample not in found]:
+        raise InputError(
+            f"{where}: requested {unknown_names(unknown, names, 'sample')} not in the file; fix the request"
+        )
+    wanted = set(found.values())
+    return np.array([name in wanted for name in names])
+
+
+def _of_populations(populations: np.ndarray, popmap: str, wanted: Sequence[str]) -> np.ndarray:
+    """bool (samples,): those of some populations. Raises InputError for one without a sample."""
+    present = sorted(set(populations))
+    if unknown := [pop for pop in dict.fromkeys(wanted) if pop not in present]:
+        raise InputError(f"{popmap}: {unknown_names(unknown, present, 'population')} not there; fix --include-pops")
+    return np.isin(populations, list(wanted))

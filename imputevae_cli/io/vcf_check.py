@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from imputevae_cli.errors import InputError
 from imputevae_cli.io.vcf_text import FIRST_LINE
+from imputevae_cli.log import counted
 
 FIXED_COLUMNS = (b"#CHROM", b"POS", b"ID", b"REF", b"ALT", b"QUAL", b"FILTER", b"INFO", b"FORMAT")
 N_FIXED = len(FIXED_COLUMNS)
@@ -65,7 +66,9 @@ def check_header(lines: Iterable[bytes], name: str, has_lines: bool = True) -> H
         raise InputError(f"{name}: header line {number} {wrong}; fix or delete that line")
     if number == 0:
         raise InputError(f"{name}: the file is empty; give a VCF, VCF.gz or BCF with records")
-    raise InputError(f"{name}: no `#CHROM` line after {number} lines; the file may be cut short, make it again")
+    raise InputError(
+        f"{name}: no `#CHROM` line after {counted(number, 'line')}; the file may be cut short, make it again"
+    )
 
 
 def fixed_columns(line: bytes) -> list[bytes]:

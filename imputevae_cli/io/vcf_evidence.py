@@ -252,6 +252,7 @@ class FieldReader:
 
     @property
     def agreement(self) -> float | None:
+        """Share of the calls that the evidence says something of and agrees with; None where it says nothing."""
         return self.n_agreeing / self.n_informative if self.n_informative else None
 
     @property

@@ -11,6 +11,7 @@ import numpy as np
 
 from imputevae_cli.data.region import ListedRegion, Region, Regions
 from imputevae_cli.errors import InputError
+from imputevae_cli.io.passed_through import NO_GT, why_not_modelled
 from imputevae_cli.io.selection import choose_samples
 from imputevae_cli.io.vcf_genotypes import (
     LONG,
@@ -21,13 +22,12 @@ from imputevae_cli.io.vcf_genotypes import (
     alleles_of_codes,
     genotype_codes,
 )
-from imputevae_cli.io.vcf_reader import NO_GT, why_not_modelled
 from imputevae_cli.io.vcf_records import RecordBlock, VcfFile, open_vcf
 from imputevae_cli.io.vcf_text import is_stream, spool
 
 SEVERAL_ALT = "several ALT alleles (`bcftools norm -m -any` splits them)"
 POLYPLOID_CALLS, REPEATED = "calls of three alleles or more", "a locus that an earlier record has"
-"""Reasons why a record is left out, beside those of `vcf_reader`."""
+"""Reasons why a record is left out, beside those of `passed_through`."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from imputevae_cli.data.alleles import MOST_ALT, loci_of
+from imputevae_cli.data.alleles import loci_of
 from imputevae_cli.data.evidence import CALL
 from imputevae_cli.data.genotypes import GenotypeMatrix, Loci, VcfSource
 from imputevae_cli.data.haploid import HaploidCells
@@ -22,6 +22,17 @@ from imputevae_cli.data.popmap import PopMap
 from imputevae_cli.data.region import ListedRegion, Region, Regions
 from imputevae_cli.errors import InputError
 from imputevae_cli.io.inputs.without_calls import with_calls
+from imputevae_cli.io.passed_through import (
+    MIXED,
+    NO_CALL,
+    NO_GT,
+    POLYPLOID_ALT,
+    UNCLEAR_PLOIDY,
+    fix_for,
+    in_words,
+    why_not_modelled,
+)
+from imputevae_cli.io.rows_to_read import OUTSIDE, RowsToRead
 from imputevae_cli.io.sample_major import mapped, sample_major
 from imputevae_cli.io.selection import choose_samples
 from imputevae_cli.io.vcf_alleles import states_by_allele
@@ -35,15 +46,8 @@ from imputevae_cli.io.vcf_records import Fixed, RecordBlock, VcfFile, open_vcf
 from imputevae_cli.io.vcf_text import is_stream, spool
 from imputevae_cli.log import ProgressOption, chosen_progress, counted
 
-TOO_MANY_ALT, NO_ALT, SYMBOLIC = f"more than {MOST_ALT} ALT alleles", "no ALT", "symbolic ALT"
-NO_GT, NO_CALL, TWICE = "no GT", "no call", "an allele named twice"
-UNCLEAR_PLOIDY, MIXED = "a sample of another ploidy than around it", "calls of several ploidies"
-POLYPLOID_ALT = "several ALT alleles of polyploids"
-"""Reasons why a record is not modelled; where there are polyploids, records of another ploidy than most are counted as
-`diploid` or the like."""
-
-OUTSIDE = -1
-"""The row of a locus that is read as context of the regions: see `VcfSource.rows`."""
+SHOWN_NAMES = 5
+"""Chromosomes that a message names."""
 
 PROBED = 500
 """Records at the beginning of a file that tell which of its fields is evidence."""
@@ -93,10 +97,10 @@ def read_vcf(
     columns, populations = choose_samples(file.header.samples, name, popmap, samples, include_pops, 2 if to_fit else 1)
 
     def probe(reader: FieldReader) -> None:
-        _first_records(_Reading(open_vcf(file.path, name, again=True), given, columns, within, 0, reader))
+        _first_records(_Reading(open_vcf(file.path, name, again=True), given, columns, RowsToRead(within, 0), reader))
 
     evidence, refused = choose_field(likelihoods, name, len(file.header.samples), columns, probe)
-    reading = _Reading(file, given, columns, within, context, evidence, to_fit)
+    reading = _Reading(file, given, columns, RowsToRead(within, context), evidence, to_fit)
     with chosen_progress(progress).task("reading", 0) as task:
         for block in file.blocks():
             reading.take(block)
@@ -112,7 +116,7 @@ def _first_records(reading: _Reading) -> None:
     with suppress(InputError):
         for block in reading.file.blocks():
             reading.take(block)
-            if reading.n_kept >= PROBED:
+            if reading.to_read.n_kept >= PROBED:
                 return
 
 
@@ -123,8 +127,7 @@ class _Reading:
     file: VcfFile
     given: Path
     columns: np.ndarray
-    regions: Regions | None
-    context: int | None
+    to_read: RowsToRead
     evidence: FieldReader | None = None
     to_fit: bool = True
     passed: Counter[str] = field(default_factory=Counter)
@@ -136,8 +139,6 @@ class _Reading:
     loci: tuple[list[Any], ...] = field(default_factory=lambda: ([], [], [], [], []))  # chrom, pos, ref, alt, id
     own_keys: set[tuple[bytes, bytes]] = field(default_factory=set)
     formats: set[bytes] = field(default_factory=set)
-    n_kept: int = 0  # records of the regions
-    n_after: int = 0  # loci taken since the last of them
     n_with_gt: int = 0
     reasons: dict[tuple[str, str], str | None] = field(default_factory=dict)
     kept: np.ndarray | None = None  # bool, the loci read that `matrix` kept
@@ -150,7 +151,7 @@ class _Reading:
         """Put a block's records into the matrix, or count them as passed through."""
         wanted, rows, checked = [], [], []
         for i, fixed in enumerate(block.fixed):
-            row = self._row_of(fixed.chrom, fixed.pos)
+            row = self.to_read.row_of(fixed.chrom, fixed.pos)
             if row is None:
                 continue
             if fixed.has_gt:
@@ -160,7 +161,7 @@ class _Reading:
             if reason:
                 self.passed[reason] += row != OUTSIDE
                 continue
-            self.n_after += row == OUTSIDE
+            self.to_read.n_after += row == OUTSIDE
             wanted.append(i)
             rows.append(row)
         self.n_with_gt += len(checked)
@@ -170,17 +171,6 @@ class _Reading:
                 places = np.searchsorted(checked, wanted)
                 self._keep(block, np.array(wanted), np.array(rows), states[places])
         self._forget_early_loci()
-
-    def _row_of(self, chrom: str, pos: int) -> int | None:
-        """A record's place among those of the regions, OUTSIDE for context of them, None where it is not read."""
-        regions = self.regions
-        if regions is None or (chrom, pos) in regions:
-            self.n_kept, self.n_after = self.n_kept + 1, 0
-            return self.n_kept - 1
-        if self.context is None:
-            return OUTSIDE
-        near = chrom in regions.chroms and (regions.begins_after(chrom, pos) or self.n_after < self.context)
-        return OUTSIDE if self.context and near else None
 
     def _why_not(self, fixed: Fixed) -> str | None:
         if not fixed.has_gt:
@@ -275,7 +265,7 @@ class _Reading:
 
     def _forget_early_loci(self) -> None:
         """Let go of loci so far before the first region that they are no context of it."""
-        while self.context and not self.n_kept and self.blocks and len(self.rows) - len(self.blocks[0]) >= self.context:
+        while self.blocks and self.to_read.can_spare(len(self.rows) - len(self.blocks[0])):
             n = len(self.blocks.popleft())
             if self.evidence_blocks:
                 self.evidence_blocks.popleft()
@@ -288,12 +278,12 @@ class _Reading:
         self._check_content()
         rows = np.array(self.rows, np.int64)
         keep, haploid = self._resolve_ploidies(rows)
-        keep &= self._is_near(rows)
+        keep &= self.to_read.are_near(rows, self.loci[0])
         least = 2 if self.to_fit else 1
         if keep.sum() < least:
             raise InputError(
                 f"{self.file.name}: {counted(int(keep.sum()), 'record')} can be modelled, at least {least} are needed "
-                f"(not modelled: {self._passed_in_words()})"
+                f"(not modelled: {in_words(self.passed)}); {fix_for(self.passed)}"
             )
         loci = Loci(*(np.array(column, dtype)[keep] for column, dtype in zip(self.loci[:4], "OqOO", strict=True)))
         if any(self.loci[4]):
@@ -301,11 +291,11 @@ class _Reading:
         source = VcfSource(
             path=self.file.path,
             name=self.file.name,
-            n_records=self.n_kept,
+            n_records=self.to_read.n_kept,
             rows=rows[keep],
             columns=self.columns,
             passed_through={reason: count for reason, count in self.passed.items() if count},
-            regions=self.regions,
+            regions=self.to_read.regions,
             given=self.given,
             own_keys=frozenset(self.own_keys),
         )
@@ -363,59 +353,33 @@ class _Reading:
             _replace(codes, CALL + 2, CALL + 1)
         return codes
 
-    def _is_near(self, rows: np.ndarray) -> np.ndarray:
-        """bool (loci,): those of the regions, and on either side of each no more than `context` of its chromosome.
-
-        rows: int64 (loci,).
-        """
-        inside = np.flatnonzero(rows != OUTSIDE)
-        if not self.context or not len(inside):
-            return np.ones(len(rows), bool)
-        place, chrom = np.arange(len(rows)), np.array(self.loci[0], object)
-        following = np.searchsorted(inside, place).clip(max=len(inside) - 1)
-        near = np.zeros(len(rows), bool)
-        for one in (inside[following], inside[(following - 1).clip(min=0)]):
-            near |= (abs(place - one) <= self.context) & (chrom == chrom[one])
-        return near
-
     def _check_content(self) -> None:
         name = self.file.name
-        if self.regions is not None and not self.n_kept and not self._may_be_empty(self.regions):
-            raise InputError(f"{name}: no record lies in {self.regions.title}; check the chromosome's name")
+        if self.to_read.regions is not None and not self.to_read.n_kept:
+            self._check_chroms(self.to_read.regions)
         if not self.n_with_gt:
-            raise InputError(f"{name}: no record has GT in its FORMAT; give a file with genotypes or likelihoods")
+            keys = {key for form in self.formats for key in form.decode("utf-8", "replace").split(":")}
+            fix = "--likelihoods GP calls each genotype by GP" if "GP" in keys else "give a file with GT, PL, GL or AD"
+            raise InputError(f"{name}: no record has GT in its FORMAT ({', '.join(sorted(keys))}); {fix}")
         is_empty = not any(self.ploidies.shown)
         if is_empty and len(set(self.rows)) + self.passed[NO_CALL] == self.n_with_gt:
             raise InputError(f"{name}: every call is missing; there is nothing to impute from")
         if not self.rows:
-            raise InputError(f"{name}: no record can be modelled ({self._passed_in_words()})")
+            raise InputError(f"{name}: no record can be modelled ({in_words(self.passed)}); {fix_for(self.passed)}")
 
-    def _may_be_empty(self, regions: Regions) -> bool:
-        """Whether regions without a record are nothing odd: the file knows a chromosome of theirs, and has loci
-        elsewhere."""
-        return self.context is None and any(chrom in regions.chroms for chrom in self.file.chroms())
-
-    def _passed_in_words(self) -> str:
-        return ", ".join(f"{count} {reason}" for reason, count in self.passed.items() if count) or "none"
+    def _check_chroms(self, regions: Regions) -> None:
+        """Raise InputError for regions without a record, unless loci elsewhere are read too and the file knows a
+        chromosome of theirs."""
+        chroms = sorted(self.file.chroms())
+        is_known = any(chrom in regions.chroms for chrom in chroms)
+        if is_known and self.to_read.context is None:
+            return
+        named = ", ".join(chroms[:SHOWN_NAMES]) + (", ..." if len(chroms) > SHOWN_NAMES else "")
+        fix = "choose a wider one" if is_known else f"the file's chromosomes are {named}"
+        raise InputError(f"{self.file.name}: no record lies in {regions.title}; {fix}")
 
 
 def _replace(values: np.ndarray, old: int, new: int) -> None:
     """Put `new` in place of `old`, row by row: nothing of the size of all values is made."""
     for row in values:
         row[row == old] = new
-
-
-def why_not_modelled(ref: str, alt: str) -> str | None:
-    """The reason why a record of these alleles is passed through, or None where it is modelled.
-
-    Any names are alleles, `-`, `*` and numbers too, but for what VCF gives another meaning. alt: parted by commas.
-    """
-    if alt == ".":
-        return NO_ALT
-    alleles = alt.split(",")
-    if len(alleles) > MOST_ALT:
-        return TOO_MANY_ALT
-    breakend = any(not a or a == "." or a[0] == "." or a[-1] == "." for a in alleles)
-    if breakend or ref == "*" or set("<>[]") & set(ref + alt):
-        return SYMBOLIC
-    return TWICE if len({ref, *alleles}) <= len(alleles) else None

@@ -177,7 +177,7 @@ class VcfFile:
         for piece in text_pieces(self.path, self.name, gzipped=self.compressed):
             for line in piece.split(b"\n"):
                 chrom = line.partition(b"\t")[0]
-                if chrom != last and not line.startswith(b"#"):
+                if chrom and chrom != last and not line.startswith(b"#"):
                     names.add(chrom.decode("utf-8", "replace"))
                     last = chrom
         return names

@@ -25,7 +25,10 @@ from imputevae_cli.io.inputs.conversions import conversion
 BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 """The empty block that ends every whole BGZF file."""
 
+HEAD_BYTES = 18
+"""Of a file, which tell what kind it is: the length of the header of a BGZF block."""
 BLOCK_BYTES = 1 << 20
+GZIP, BCF = b"\x1f\x8b", b"BCF"
 FIRST_LINE = b"##fileformat=VCF"
 BOM = b"\xef\xbb\xbf"
 COMPRESSIONS = {
@@ -48,16 +51,51 @@ def file_kind(path: Path, name: str) -> str:
 
     Raises InputError on a file that is missing, empty, unreadable, of another compression, or cut short at its end.
     """
-    try:
+    if _is_store(path, name):
+        return "zarr"
+    head, tail = _ends_of(path, name)
+    if not head:
+        raise InputError(f"{name}: the file is empty; give a VCF, VCF.gz or BCF with records")
+    if head.startswith(plink.MAGIC):
+        return "bed"
+    if not head.startswith(GZIP):
+        _check_compression(head, name)
+        return "bcf" if head.startswith(BCF) else "vcf"
+    is_bgzf = len(head) == HEAD_BYTES and bool(head[3] & 4) and head[12:14] == b"BC"
+    if is_bgzf and tail != BGZF_END:
+        raise InputError(
+            f"{name}: the BGZF end-of-file block is missing, so the file was cut short; "
+            "copy or make it again (`bcftools index` and `bgzip -t` tell the same)"
+        )
+    if next(_blocks(path, name, gzipped=True), b"").startswith(BCF):
+        return "bcf"
+    return "bgzf" if is_bgzf else "gzip"
+
+
+def _is_store(path: Path, name: str) -> bool:
+    """Whether a path is a Zarr VCF. Raises InputError for another folder."""
+    with _readable(path, name):
         if zarr_vcf.is_store(path):
-            return "zarr"
+            return True
         if path.is_dir():
             raise InputError(f"{name}: is a folder, and no Zarr VCF; give a VCF, VCF.gz or BCF file")
-        with open(path, "rb") as file:
-            head = file.read(18)
-            size = file.seek(0, 2)
-            file.seek(max(0, size - len(BGZF_END)))
-            tail = file.read()
+    return False
+
+
+def _ends_of(path: Path, name: str) -> tuple[bytes, bytes]:
+    """The first HEAD_BYTES of a file, and as many of its last as end a BGZF file."""
+    with _readable(path, name), open(path, "rb") as file:
+        head = file.read(HEAD_BYTES)
+        size = file.seek(0, 2)
+        file.seek(max(0, size - len(BGZF_END)))
+        return head, file.read()
+
+
+@contextlib.contextmanager
+def _readable(path: Path, name: str) -> Iterator[None]:
+    """Within, what keeps a file from being read becomes an InputError."""
+    try:
+        yield
     except FileNotFoundError:
         if _URL.match(name):
             raise InputError(f"{name}: is a URL, and files are read from disk alone; download it first") from None
@@ -66,26 +104,14 @@ def file_kind(path: Path, name: str) -> str:
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{name}: cannot be read ({reason}); check its path, its permissions and its disk") from error
-    if not head:
-        raise InputError(f"{name}: the file is empty; give a VCF, VCF.gz or BCF with records")
-    if head.startswith(plink.MAGIC):
-        return "bed"
-    if head[:2] != b"\x1f\x8b":
-        for magic, compression in COMPRESSIONS.items():
-            if head.startswith(magic):
-                raise InputError(
-                    f"{name}: is compressed with {compression}, which is not read; decompress it, or use bgzip or gzip"
-                )
-        return "bcf" if head.startswith(b"BCF") else "vcf"
-    is_bgzf = len(head) == 18 and bool(head[3] & 4) and head[12:14] == b"BC"
-    if is_bgzf and tail != BGZF_END:
-        raise InputError(
-            f"{name}: the BGZF end-of-file block is missing, so the file was cut short; "
-            "copy or make it again (`bcftools index` and `bgzip -t` tell the same)"
-        )
-    if next(_blocks(path, name, gzipped=True), b"").startswith(b"BCF"):
-        return "bcf"
-    return "bgzf" if is_bgzf else "gzip"
+
+
+def _check_compression(head: bytes, name: str) -> None:
+    for magic, compression in COMPRESSIONS.items():
+        if head.startswith(magic):
+            raise InputError(
+                f"{name}: is compressed with {compression}, which is not read; decompress it, or use bgzip or gzip"
+            )
 
 
 def text_pieces(path: Path, name: str, *, gzipped: bool) -> Iterator[bytes]:
@@ -119,6 +145,8 @@ def _check_first_bytes(block: bytes, name: str) -> None:
     if not block.startswith(FIRST_LINE):
         advice = conversion(name) or "give a VCF, BCF, PLINK .bed or Zarr VCF"
         raise InputError(f"{name}: not a VCF: line 1 does not start with `##fileformat=VCF`; {advice}")
+    if b"\r" in block and b"\n" not in block:
+        raise InputError(f"{name}: its lines end in carriage returns alone; convert it, such as with `tr '\\r' '\\n'`")
 
 
 def _nul_error(text: bytes, n_lines: int, name: str) -> InputError:
@@ -223,7 +251,7 @@ def bcf_as_text(path: Path, name: str, folder: Path | None = None) -> Path:
 
 def _check_bcf_header(path: Path, name: str) -> None:
     with open(path, "rb") as file:
-        is_compressed = file.read(2) == b"\x1f\x8b"
+        is_compressed = file.read(2) == GZIP
     head = b"".join(_up_to(_blocks(path, name, is_compressed), 9))
     size = 9 + int.from_bytes(head[5:9], "little")
     head = b"".join(_up_to(_blocks(path, name, is_compressed), size))[9:size]

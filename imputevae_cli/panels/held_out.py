@@ -46,7 +46,7 @@ class HeldOut:
         return out
 
     def figures(self, loci: np.ndarray) -> dict[str, Any]:
-        """Counts and FIGURES of some loci, bool (W,), over their known calls together; None where none is known."""
+        """Counts and FIGURES of some loci, bool (W,), over their known calls together; None for one without a value."""
         truth, gp = self.truth[:, loci], self.gp[:, loci]
         known = truth != MISSING
         counts: dict[str, Any] = {"loci": int(loci.sum()), "cells": int(known.sum())}
@@ -54,9 +54,9 @@ class HeldOut:
             return counts | dict.fromkeys(FIGURES)
         truth, gp = truth[known], gp[known]
         call = gp.argmax(1)
-        r2 = dosage_r2(truth, dosage(gp)) if truth.min() < truth.max() else None
+        r2 = dosage_r2(truth, dosage(gp))  # NaN where truth or dosages do not vary
         values = (concordance(truth, call), non_reference_discordance(truth, call), r2, log_loss(truth, gp))
-        return counts | {n: None if v is None else float(v) for n, v in zip(FIGURES, values, strict=True)}
+        return counts | {n: float(v) if np.isfinite(v) else None for n, v in zip(FIGURES, values, strict=True)}
 
     def by_frequency(self) -> list[dict[str, Any]]:
         """Figures of the loci of each bin of the frequency of the rarer allele in the panel, and of those that do not

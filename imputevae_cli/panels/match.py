@@ -55,6 +55,7 @@ class PanelMatch:
 
     @property
     def n_exchanged(self) -> int:
+        """Loci of the panel whose REF and ALT are exchanged."""
         return int((self.exchanged & self.typed).sum())
 
     def lines(self, loci: Loci) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from imputevae_cli.errors import InputError
+from imputevae_cli.io.passed_through import fix_for
 from imputevae_cli.io.vcf_haplotypes import HaplotypeBlock, HaplotypeFile
 from imputevae_cli.log import Progress
 from imputevae_cli.panels.phase_panel import phase_panel
@@ -136,7 +137,9 @@ def _count(counts: _Counts, block: HaplotypeBlock, phased: bool) -> None:
 def _check(file: HaplotypeFile, counts: _Counts) -> None:
     if not counts.n_loci:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in file.left_out.items() if count)
-        raise InputError(f"{file.name}: no record can be part of a panel ({reasons or 'none was read'})")
+        raise InputError(
+            f"{file.name}: no record can be part of a panel ({reasons or 'none was read'}); {fix_for(file.left_out)}"
+        )
     if counts.n_missing == 2 * counts.n_loci * len(file.samples):
         raise InputError(f"{file.name}: has no call, from which nothing can be filled; give a panel of known genotypes")
     if counts.n_unphased > (1 - PHASED_SHARE) * max(counts.n_heterozygous, 1):

@@ -166,6 +166,8 @@ class PanelStore:
 
     def _piece(self, place: Sequence[int]) -> bytes:
         start, length = place
+        if start + length > self.path.stat().st_size:  # a length that is damaged may be more than memory holds
+            raise self._damaged()
         try:
             return zlib.decompress(self._read(start, length))
         except (OverflowError, ValueError, zlib.error):
@@ -186,10 +188,12 @@ class PanelStore:
 
     @property
     def chroms(self) -> tuple[str, ...]:
+        """Names of the chromosomes, in the order of the panel."""
         return tuple(self._chroms)
 
     @property
     def n_haplotypes(self) -> int:
+        """Two for each sample, haploid ones too."""
         return 2 * len(self.samples)
 
     @cached_property

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from imputevae_cli.report.figure import MAX_ROWS, Figure, Key, evenly, grouped, some_of
+from imputevae_cli.report.figure import MAX_ROWS, Figure, Key, evenly, grouped, look_of, some_of
 from imputevae_cli.report.labels import MODEL, class_names, is_number, method_name, number, percent
-from imputevae_cli.report.plot import N_COLOURS, Axis, Mark, Plot, dodged, tall
+from imputevae_cli.report.plot import Axis, Plot
 
-NRD_MEANS = "NRD, the share wrong among calls that involve an ALT allele"
 MIN_CELLS = 10
-"""A bin or stratum of fewer scored calls says too little to be drawn."""
+"""A bin of fewer scored calls says too little to be drawn."""
 DARK = 0.62
 """Shares from here on have pale letters on them."""
 
@@ -37,7 +36,7 @@ def calibration(report: Mapping[str, Any]) -> Figure | None:
     plot.rule((low, low), (1, 1))
     legend = [Key("right as often as said", kind="rule")]
     for method, rows in bins.items():
-        k, name = _look(report, method), method_name(report, method, short=True)
+        k, name = look_of(report, method), method_name(report, method, short=True)
         plot.line([(b["confidence"], b["accuracy"]) for b in rows], k, bold=method == MODEL)
         for b in rows:
             text = f"{name}: {b['n']:,} calls, probability {percent(b['confidence'])}, right {percent(b['accuracy'])}"
@@ -152,135 +151,6 @@ def counted_cells(
     return plot.svg()
 
 
-def by_frequency(report: Mapping[str, Any]) -> Figure | None:
-    """Dosage r2 by minor allele frequency, every method."""
-    rows = _stratum(report, "maf")
-    key = "dosage_r2" if any(is_number(row.get("dosage_r2")) for row in rows) else "skill_r2"
-    name = {"dosage_r2": "dosage r²", "skill_r2": "skill r²"}[key]
-    return _strata_figure(
-        report, rows, key, "by-maf", f"How well are rare alleles filled in? ({name})", "minor allele frequency", name,
-        f"{name.capitalize()} of the loci in each bin of allele frequency: 1 is perfect, 0 is worthless. "
-        "Rare alleles, at the left, are most often the hardest.",
-    )  # fmt: skip
-
-
-def by_locus_missingness(report: Mapping[str, Any]) -> Figure | None:
-    """NRD by the share of calls that a locus lacks."""
-    return _strata_figure(
-        report, _stratum(report, "locus_missingness"), "nrd", "by-locus-missingness",
-        "Do loci with many missing calls fare worse?", "share of calls that the locus lacks", "NRD",
-        f"{NRD_MEANS}, by how much of the locus is missing; lower is better.",
-    )  # fmt: skip
-
-
-def by_sample_missingness(report: Mapping[str, Any]) -> Figure | None:
-    """NRD by the share of calls that a sample lacks."""
-    return _strata_figure(
-        report, _stratum(report, "sample_missingness"), "nrd", "by-sample-missingness",
-        "Do samples with many missing calls fare worse?", "share of calls that the sample lacks", "NRD",
-        f"{NRD_MEANS}, by how much of the sample is missing; lower is better.",
-    )  # fmt: skip
-
-
-def by_depth(report: Mapping[str, Any]) -> Figure | None:
-    """NRD, or the log loss of the reads, by the depth of the cell."""
-    rows = _stratum(report, "depth")
-    key = "nrd" if any(is_number(row.get("nrd")) for row in rows) else "read_loss"
-    name = "NRD" if key == "nrd" else "log loss of the reads"
-    reading = f"{NRD_MEANS}, by how many reads the file has of the cell; lower is better."
-    if key == "read_loss":
-        reading = (
-            "How unlikely the hidden reads are under each method's probabilities; lower is better. More reads say "
-            "more, so compare methods at one depth, and not depths."
-        )
-    return _strata_figure(report, rows, key, "by-depth", "Does depth matter?", "reads of the cell", name, reading)
-
-
-def _strata_figure(
-    report: Mapping[str, Any],
-    rows: Sequence[Mapping[str, Any]],
-    key: str,
-    name: str,
-    title: str,
-    across: str,
-    up: str,
-    reading: str,
-) -> Figure | None:
-    """A figure of every method by the levels of a stratum, its marks side by side."""
-    levels = list(dict.fromkeys(row["level"] for row in rows))
-    found = {(row["method"], row["level"]): row for row in rows if is_number(row.get(key))}
-    methods = [method for method in _methods(report) if any((method, level) in found for level in levels)]
-    if not methods or len(levels) < 2:
-        return None
-    values = [row[key] for row in found.values()]
-    top = max(values) * 1.05 if key in ("nrd", "read_loss") else 1.02
-    low = min(0.0, max(min(values) - 0.05, -0.5))
-    plot = Plot(Axis.names(across, [_short_level(level) for level in levels]), Axis.of(up, low, top))
-    legend = []
-    for place, method in enumerate(methods):
-        aside, label = dodged(place, len(methods), 0.5), method_name(report, method, short=True)
-        at = [i for i, level in enumerate(levels) if (method, level) in found]
-        marks = [_mark_of(i + aside, found[method, levels[i]], key, f"{label}, {across} {levels[i]}: {up}") for i in at]
-        marks = [(x, max(y, low), text) for x, y, text in marks]
-        plot.line([(x, y) for x, y, _ in marks], _look(report, method), bold=method == MODEL)
-        if method == MODEL:
-            _intervals(plot, [(i + aside, found[method, levels[i]]) for i in at], key, low)
-        plot.points(marks, _look(report, method))
-        legend.append(Key(label, _look(report, method)))
-    shown = "; ".join(f"{level}: {number(found[MODEL, level][key], 3)}" for level in levels if (MODEL, level) in found)
-    alt = f"{title} The model's {up} by {across}: {shown}."
-    columns, table = _strata_table(found, key, across)
-    return Figure(
-        name, title, f"{reading} Upright lines are 95% intervals.", alt, plot.svg(), columns, table, tuple(legend)
-    )
-
-
-def _mark_of(x: float, row: Mapping[str, Any], key: str, words: str) -> Mark:
-    low, high = row.get(f"{key}_low"), row.get(f"{key}_high")
-    interval = f" ({number(low, 3)} to {number(high, 3)})" if is_number(low) and is_number(high) else ""
-    return x, row[key], f"{words} {number(row[key], 3)}{interval}, {row.get('n') or 0:,} calls"
-
-
-def _strata_table(
-    found: Mapping[tuple[str, str], Mapping[str, Any]], key: str, level_name: str
-) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
-    columns = ("method", level_name, "calls", key, "low", "high")
-    return columns, [
-        (method, level, row.get("n"), row[key], row.get(f"{key}_low"), row.get(f"{key}_high"))
-        for (method, level), row in found.items()
-    ]
-
-
-def by_population(report: Mapping[str, Any]) -> Figure | None:
-    """NRD in each population, every method, with the model's interval."""
-    found = {(r["method"], r["level"]): r for r in _stratum(report, "population") if is_number(r.get("nrd"))}
-    levels = list(dict.fromkeys(level for _, level in found))[:MAX_ROWS]
-    if not levels:
-        return None
-    ends = [row[key] for row in found.values() for key in ("nrd", "nrd_high") if is_number(row.get(key))]
-    plot = Plot(Axis.of("NRD, lower is better", 0, 1.05 * max(ends)), Axis.rows(levels), tall(len(levels)))
-    methods = [method for method in _methods(report) if any(one == method for one, _ in found)]
-    legend = []
-    for place, method in enumerate(methods):
-        aside, label = dodged(place, len(methods), 0.5), method_name(report, method, short=True)
-        at = [i for i, level in enumerate(levels) if (method, level) in found]
-        turned = [_mark_of(i + aside, found[method, levels[i]], "nrd", f"{label}, {levels[i]}: NRD") for i in at]
-        if method == MODEL:
-            _intervals(plot, [(i + aside, found[method, levels[i]]) for i in at], "nrd", 0, lying=True)
-        plot.points([(value, row, text) for row, value, text in turned], _look(report, method))
-        legend.append(Key(label, _look(report, method)))
-    shown = "; ".join(f"{level} {number(found[MODEL, level]['nrd'], 3)}" for level in levels if (MODEL, level) in found)
-    return Figure(
-        "by-population",
-        "Is every population filled in alike?",
-        "A row for each population; the further left the better. Lines are 95% intervals of the model.",
-        f"NRD of the model by population: {shown}.",
-        plot.svg(),
-        *_strata_table(found, "nrd", "population"),
-        tuple(legend),
-    )
-
-
 def by_sample(report: Mapping[str, Any]) -> Figure | None:
     """Concordance of each sample against what it lacks."""
     rows = [
@@ -328,37 +198,5 @@ def scatter(
     return plot.svg(), legend
 
 
-def _intervals(
-    plot: Plot, rows: Sequence[tuple[float, Mapping[str, Any]]], key: str, floor: float, lying: bool = False
-) -> None:
-    """The model's intervals at places along an axis: upright, or lying down."""
-    for i, row in rows:
-        low, high = row.get(f"{key}_low"), row.get(f"{key}_high")
-        if is_number(low) and is_number(high):
-            low, high = max(low, floor), max(high, floor)
-            plot.interval(*(((low, i), (high, i)) if lying else ((i, low), (i, high))), 0)
-
-
-def _look(report: Mapping[str, Any], method: str) -> int:
-    """The number of a method's colour and shape, alike in every figure."""
-    methods = _methods(report)
-    return (methods.index(method) if method in methods else len(methods)) % N_COLOURS
-
-
-def _methods(report: Mapping[str, Any]) -> list[str]:
-    return list(report.get("methods") or report.get("metrics") or [MODEL])
-
-
-def _stratum(report: Mapping[str, Any], stratum: str) -> list[Mapping[str, Any]]:
-    rows = (row for row in report.get("strata") or () if row.get("stratum") == stratum)
-    return [row for row in rows if (row.get("n") or 0) >= MIN_CELLS]
-
-
 def _ploidy(report: Mapping[str, Any]) -> int:
     return (report.get("input") or {}).get("ploidy") or 2
-
-
-def _short_level(level: str) -> str:
-    """`(0.05, 0.1]` in two lines, to fit beneath an axis."""
-    ends = str(level).strip("([])").split(",")
-    return f"{ends[0].strip()}–\n{ends[1].strip()}" if len(ends) == 2 else str(level)

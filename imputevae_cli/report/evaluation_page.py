@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from imputevae_cli.report import evaluation_figures as figures
-from imputevae_cli.report import labels, popgen_figures
+from imputevae_cli.report import labels, popgen_figures, strata_figures
 from imputevae_cli.report.figure import Figure
 from imputevae_cli.report.labels import METRICS, MODEL, MORE_METRICS, is_number, number, percent, value
 from imputevae_cli.report.page import Card, Table, flat_settings, render, write_page
@@ -175,11 +175,11 @@ def _sections(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The pictures, in the order of the questions that people ask."""
     plan: list[tuple[str, str, list[Callable[[Mapping[str, Any]], Figure | list[Figure] | None]]]] = [
         ("accuracy", "Where is it right, and where not?",
-         [figures.confusion, figures.by_frequency, figures.by_population, figures.by_sample,
-          figures.by_sample_missingness, figures.by_locus_missingness]),
+         [figures.confusion, strata_figures.by_frequency, strata_figures.by_population, figures.by_sample,
+          strata_figures.by_sample_missingness, strata_figures.by_locus_missingness]),
         ("probabilities", "Can its probabilities be believed?",
          [figures.calibration, figures.precision_recall, figures.roc]),
-        ("depth", "How does it fare by depth?", [figures.by_depth]),
+        ("depth", "How does it fare by depth?", [strata_figures.by_depth]),
         ("downstream", "What does it do to later analyses?",
          [popgen_figures.draws, popgen_figures.heterozygosity, popgen_figures.fst, popgen_figures.spectrum]),
         ("pca", "Do samples with many missing calls drift?", [popgen_figures.pca]),

@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from imputevae_cli.report.plot import swatch
+from imputevae_cli.report.labels import methods_of
+from imputevae_cli.report.plot import N_COLOURS, swatch
 
 MAX_ROWS = 30
 """Populations beyond this many are left to the tables."""
@@ -51,6 +53,12 @@ class Figure:
         table.writerow(self.columns)
         table.writerows([[_value(cell) for cell in row] for row in self.rows])
         return "data:text/csv;charset=utf-8;base64," + base64.b64encode(out.getvalue().encode()).decode()
+
+
+def look_of(report: Mapping[str, Any], method: str) -> int:
+    """The number of a method's colour and shape, alike in every figure."""
+    methods = methods_of(report)
+    return (methods.index(method) if method in methods else len(methods)) % N_COLOURS
 
 
 def grouped(names: Iterable[object]) -> dict[object, list[int]]:

@@ -107,6 +107,11 @@ MORE_METRICS = {
 }
 
 
+def methods_of(report: Mapping[str, Any]) -> list[str]:
+    """The methods that were compared, in the report's order."""
+    return list(report.get("methods") or report.get("metrics") or [MODEL])
+
+
 def method_name(report: Mapping[str, Any], method: str, short: bool = False) -> str:
     """What a method is called; the model of another tool's file has the file's name, an unknown method its own."""
     model = report.get("model") or {}

@@ -27,6 +27,7 @@ class StopRequest:
 
     @property
     def is_asked(self) -> bool:
+        """Whether there was a signal."""
         return self.number is not None
 
     def receive(self, number: int, frame: object = None) -> None:

@@ -108,6 +108,7 @@ class Missingness:
         self.cells = np.zeros((len(members), n_stretches), np.int64)
 
     def add(self, strip: Strip) -> None:
+        """Count the cells that are missing before and after."""
         stretches = self.stretch_of[strip.loci]
         sizes = self._members.sum(1).astype(np.int64)
         np.add.at(self.cells.T, stretches, sizes[None])
@@ -136,6 +137,7 @@ class Confidence:
         self.info = np.full(n_loci, np.nan, np.float32)
 
     def add(self, strip: Strip) -> None:
+        """Count the best GP of the cells that were filled."""
         best = strip.block.gp.max(2)
         filled = (strip.before == MISSING) & (best > 0)
         self.histogram += np.bincount(best[filled], minlength=1001)
@@ -171,6 +173,7 @@ class Frequencies:
         self.sums = {view: Sums.zeros(int(codes.max(initial=0)) + 1) for view in VIEWS}
 
     def add(self, strip: Strip) -> None:
+        """Count ALT copies and genotypes in each view."""
         before, after, gp = strip.before, strip.block.calls, strip.block.gp
         if strip.haploid is not None:
             before, after = (np.where(strip.haploid, np.int8(MISSING), calls) for calls in (before, after))
@@ -213,6 +216,7 @@ class Structure:
         self.n_loci = 0
 
     def add(self, strip: Strip) -> None:
+        """Take every `step`-th locus into the relationships."""
         here = np.ix_(self.samples, np.flatnonzero(strip.loci % self.step == 0))
         self.n_loci += here[1].size
         self.sums.add({"visible": strip.before[here], "imputed": strip.block.calls[here]})
@@ -231,6 +235,7 @@ class VisibleCalls:
         self.n_likelier_otherwise = 0
 
     def add(self, strip: Strip) -> None:
+        """Count the visible calls that are uncertain."""
         block = strip.block
         if block.uncertain is None:
             return
@@ -243,10 +248,12 @@ class VisibleCalls:
 
     @property
     def n(self) -> int:
+        """Visible calls that are uncertain."""
         return int(self.changes.sum())
 
     @property
     def n_refined(self) -> int:
+        """Those of them that were rewritten."""
         return self.n - int(self.changes.trace())
 
 

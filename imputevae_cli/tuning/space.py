@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from imputevae_cli.config import Config, leaves, parse_override, plain_number, read_yaml
+from imputevae_cli.config import Config, leaves, parse_override, read_yaml
 from imputevae_cli.decoders import registry
 from imputevae_cli.errors import ConfigError
+from imputevae_cli.plain_yaml import plain_number
 from imputevae_cli.runtime.search_space import Choices, Dimension, Numbers
 
 GATE = "gate"

@@ -245,20 +245,23 @@ def test_outputs_that_cannot_be(cohort, tmp_path):
     there = tmp_path / "there.vcf"
     there.write_text("mine")
     refused(imputevae("impute", cohort / "in.vcf", "-o", there), 2, "there.vcf: exists already", "--force")
-    refused(imputevae("train", cohort / "in.vcf", "-o", there), 2, "exists already")
     refused(imputevae("impute", cohort / "in.vcf", "-o", tmp_path / "o.txt"), 2, "o.txt", "--output-type")
     refused(imputevae("impute", cohort / "in.vcf", "-o", tmp_path / "no" / "o.vcf"), 2, "there is no folder")
-    refused(imputevae("impute", cohort / "in.vcf", "-o", tmp_path), 2, "--output-type")
+    refused(imputevae("impute", cohort / "in.vcf", "-o", tmp_path), 2, "is a folder; name a file in it")
     assert names(tmp_path) == ["there.vcf"]
     assert there.read_text() == "mine"
+    there.rename(tmp_path / "there.ivae")
+    refused(imputevae("train", cohort / "in.vcf", "-o", tmp_path / "there.ivae"), 2, "exists already")
+    refused(imputevae("train", cohort / "in.vcf", "-o", tmp_path / "o.vcf"), 2, "train writes a checkpoint")
+    refused(imputevae("train", cohort / "in.vcf", "--as-panel", "-o", tmp_path / "o.bcf"), 2, "writes a checkpoint")
 
 
-@pytest.mark.parametrize("command", ["impute", "train"])
-def test_the_output_is_never_an_input(cohort, tmp_path, command):
-    path, popmap = tmp_path / "in.vcf", tmp_path / "p.vcf"
+@pytest.mark.parametrize(("command", "ending"), [("impute", "vcf"), ("train", "ivae")])
+def test_the_output_is_never_an_input(cohort, tmp_path, command, ending):
+    path, popmap = tmp_path / f"in.{ending}", tmp_path / f"p.{ending}"
     path.write_bytes((cohort / "in.vcf").read_bytes())
     popmap.write_bytes((cohort / "pops.popmap").read_bytes())
-    refused(imputevae(command, path, "-o", path, "--force"), 2, "in.vcf: is the input itself")
+    refused(imputevae(command, path, "-o", path, "--force"), 2, f"in.{ending}: is the input itself")
     refused(imputevae(command, path, "--popmap", popmap, "-o", popmap, "--force"), 2, "is the input itself")
     assert path.read_bytes() == (cohort / "in.vcf").read_bytes()
     assert popmap.read_bytes() == (cohort / "pops.popmap").read_bytes()

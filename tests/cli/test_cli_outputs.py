@@ -54,7 +54,7 @@ def test_nothing_is_overwritten_without_being_asked(cohort, tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ("-o a.vcf -o a.vcf", "a.vcf: would be written as -o and as -o (the 2.)"),
+        ("-o a.vcf -o a.vcf", "a.vcf: would be written as -o and as -o number 2"),
         ("-o a.bed -o a.bim", "a.bim: is written beside the .bed"),
         ("-o a.012 -o a.012.pos", "a.012.pos: the ending does not tell"),
         ("-o a.vcf -o -", "standard output is for the first -o alone"),

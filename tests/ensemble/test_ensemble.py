@@ -7,6 +7,7 @@ import torch
 from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.data.frequencies import genotype_frequencies
 from imputevae_cli.data.hidden_calls import HiddenCells, surroundings
+from imputevae_cli.data.unseen import NOTHING
 from imputevae_cli.decoders.base import LEAST, log_of
 from imputevae_cli.decoders.frequencies.decoder import FrequencyTable
 from imputevae_cli.decoders.vae.network import Latent
@@ -102,15 +103,15 @@ def test_only_missing_calls_are_mixed():
     one = cohort_of()
     part = FrequencyTable.of(one)
     truth = np.zeros(10, np.int64)
-    gate = Gate.fit({"frequencies": log_of(part.gp(0, 10)[0])}, truth, np.zeros((10, 7)))
-    mixed = Mixed(one, {"frequencies": part}, gate)
+    gate = Gate.fit({"frequencies": log_of(part.gp(0, 10)[0])}, truth, np.zeros((10, 8)))
+    mixed = Mixed(one, {"frequencies": part}, gate, NOTHING)
     gp = mixed.gp(0, 10)
     missing = one.calls == -1
-    around = surroundings(one.calls, one.chrom_codes, 2, 0, 10)[missing]
+    around = surroundings(one.calls, one.chrom_codes, 2, NOTHING, 0, 10)[missing]
     assert gp[missing] == pytest.approx(gate.mix({"frequencies": log_of(part.gp(0, 10)[missing])}, around))
     assert (gp[~missing] == 0).all()
     assert np.array_equal(mixed.gp(2, 5), gp[:, 2:5])
-    nothing = Mixed(one.with_calls(np.zeros_like(one.calls)), {"frequencies": part}, gate)
+    nothing = Mixed(one.with_calls(np.zeros_like(one.calls)), {"frequencies": part}, gate, NOTHING)
     assert (nothing.gp(0, 10) == 0).all()
 
 
@@ -127,13 +128,13 @@ class Uniform:
 
 def test_loci_are_computed_in_blocks_that_do_not_hang_on_what_is_asked_for(monkeypatch):
     monkeypatch.setattr("imputevae_cli.ensemble.ensemble.loci_at_once", lambda n_samples: 4)
-    gate = Gate.fit({"frequencies": np.zeros((10, 3))}, np.zeros(10, np.int64), np.zeros((10, 7)))
+    gate = Gate.fit({"frequencies": np.zeros((10, 3))}, np.zeros(10, np.int64), np.zeros((10, 8)))
     blocks = [(0, 4), (4, 8), (8, 10)]
     part = Uniform()
-    whole = Mixed(cohort_of(), {"frequencies": part}, gate).gp(0, 10)
+    whole = Mixed(cohort_of(), {"frequencies": part}, gate, NOTHING).gp(0, 10)
     assert part.asked == blocks
     part = Uniform()
-    mixed = Mixed(cohort_of(), {"frequencies": part}, gate)
+    mixed = Mixed(cohort_of(), {"frequencies": part}, gate, NOTHING)
     for start, stop in ((1, 2), (2, 3), (3, 7), (7, 10)):
         assert np.array_equal(mixed.gp(start, stop), whole[:, start:stop])
     assert part.asked == blocks, "none is computed twice"

@@ -134,11 +134,19 @@ def test_loci_that_cannot_be_told_apart_are_not_scored(tmp_path, caplog):
         scored(tmp_path, given.replace("t3", "."), known.replace("t3", "."))
 
 
+def test_a_truth_whose_samples_are_exchanged_is_warned_of(tmp_path, caplog):
+    scored(tmp_path, GIVEN, TRUTH)
+    assert not caplog.records
+    scored(tmp_path, GIVEN, TRUTH.replace("a\tb\tc", "c\tb\ta"))
+    assert "60 % of the calls that" in caplog.text
+    assert "most in sample c; is it of the same samples?" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("truth", "words"),
     [
-        (TRUTH.replace("a\tb\tc", "x\ty\tz"), "none of its samples"),
-        (TRUTH.replace("\n1\t", "\n2\t"), "none of its loci"),
+        (TRUTH.replace("a\tb\tc", "x\ty\tz"), "none of its samples is in"),
+        (TRUTH.replace("\n1\t", "\n2\t"), "(the first is 2:100 A>G there and 1:100 A>G here)"),
         (GIVEN, "nothing to score"),
         (vcf(record("0 1 1", pos=100), record("0 1 1", pos=200)), "ploidy 1"),
     ],

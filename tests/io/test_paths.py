@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from imputevae_cli.errors import OutputError
+from imputevae_cli.errors import ConfigError, OutputError
 from imputevae_cli.io.paths import Files, check_files, with_companions
 
 
@@ -29,6 +29,11 @@ def test_what_does_not_clash(place):
     writes = {"-o": place / "a", "--latent": place / "b", "--log-file": None}
     check_files(Files({"INPUT": place / "in.vcf", "--popmap": place / "soft"}, writes, {"ckpt": place / "a.ckpt"}))
     check_files(Files({"INPUT": "-"}, {"-o": "-"}))
+
+
+def test_standard_input_is_read_as_one_file():
+    with pytest.raises(ConfigError, match="INPUT and --panel are both standard input"):
+        check_files(Files({"INPUT": "-", "--panel": "-", "--popmap": None}))
 
 
 @pytest.mark.parametrize("name", ["in.vcf", "soft", "hard", "folder/../in.vcf"])

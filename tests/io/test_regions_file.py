@@ -49,6 +49,6 @@ def test_what_cannot_be_used(tmp_path, name, text, message):
 
 def test_files_that_are_no_text(tmp_path):
     (tmp_path / "r.bed").write_bytes(b"\xff\xfe\x00")
-    for name in ("r.bed", "none.bed"):
-        with pytest.raises(InputError, match=f"{name}: cannot be read as text"):
+    for name, why in (("r.bed", "it is not UTF-8"), ("none.bed", "No such file or directory")):
+        with pytest.raises(InputError, match=rf"{name}: cannot be read \({why}\); give one region a line"):
             read_regions(tmp_path / name)

@@ -5,8 +5,8 @@ import pytest
 from vcf_maker import HEADER, record, vcf, write
 
 from imputevae_cli.errors import InputError
+from imputevae_cli.io.passed_through import NO_ALT
 from imputevae_cli.io.vcf_haplotypes import POLYPLOID_CALLS, REPEATED, SEVERAL_ALT, HaplotypeFile
-from imputevae_cli.io.vcf_reader import NO_ALT
 
 
 def opened(tmp_path, text, mode="vcf", **options):

@@ -75,6 +75,11 @@ def test_a_mask_tells_equal_loci_apart(tmp_path):
     assert np.argwhere(hidden).tolist() == [[0, 0], [0, 1], [2, 0]]
 
 
+def test_a_mask_may_be_plain_text(tmp_path, genotypes):
+    (tmp_path / "m.tsv").write_bytes(b"chrom\tpos\tref\talt\tsample\r\n1\t100\tA\tG\tc\r\n")
+    assert np.argwhere(read_mask(tmp_path / "m.tsv", genotypes)).tolist() == [[2, 0]]
+
+
 @pytest.mark.parametrize(
     ("row", "words"),
     [

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from imputevae_cli.errors import CheckpointError
-from imputevae_cli.panels.store import BLOCK_LOCI, PanelStore, panel_output
+from imputevae_cli.panels.store import BLOCK_LOCI, TRAILER, PanelStore, panel_output
 
 N_SAMPLES, N_LOCI = 7, 2 * BLOCK_LOCI + 100
 
@@ -77,6 +77,14 @@ def test_a_panel_that_was_cut_short_is_refused(path, tmp_path, cut):
     (tmp_path / "cut.ivae").write_bytes(path.read_bytes()[:cut])
     with pytest.raises(CheckpointError, match="damaged or cut short"):
         PanelStore(tmp_path / "cut.ivae")
+
+
+def test_a_damaged_length_of_the_index_asks_for_no_memory(path, tmp_path):
+    content = path.read_bytes()
+    start, _, magic = TRAILER.unpack(content[-TRAILER.size :])
+    (tmp_path / "long.ivae").write_bytes(content[: -TRAILER.size] + TRAILER.pack(start, 2**60, magic))
+    with pytest.raises(CheckpointError, match="damaged or cut short"):
+        PanelStore(tmp_path / "long.ivae")
 
 
 def test_a_file_of_another_kind_is_refused(checkpoint, tmp_path):

@@ -96,6 +96,11 @@ def format_of(path: str | Path, output_type: str | None = None) -> OutputFormat:
     return found
 
 
+def is_of_genotypes(path: str | Path) -> bool:
+    """Whether a name has the ending of a file of genotypes."""
+    return any(str(path).lower().endswith(one.endings) for one in FORMATS)
+
+
 def output_type_of(path: str | Path, output_type: str | None = None) -> str:
     """The key of `format_of`."""
     return format_of(path, output_type).key
@@ -115,6 +120,8 @@ def _by_ending(path: str) -> OutputFormat:
     for one in FORMATS:
         if path.lower().endswith((*one.endings, *one.replaced)):
             return one
+    if Path(path).is_dir():
+        raise ConfigError(f"{path}: is a folder; name a file in it")
     known = ", ".join(ending for one in FORMATS for ending in one.endings)
     keys = "|".join(one.key for one in FORMATS)
     raise ConfigError(f"{path}: the ending does not tell the output's type ({known}); give --output-type {keys}")

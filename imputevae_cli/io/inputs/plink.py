@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from imputevae_cli.data.genotypes import Loci
-from imputevae_cli.errors import InputError
+from imputevae_cli.errors import InputError, why_unreadable
 from imputevae_cli.io.inputs.vcf_text_of_arrays import Records, header, lines, texts_of_calls
 from imputevae_cli.io.outputs import BgzfFile
 
@@ -38,7 +38,9 @@ def write_as_vcf(path: Path, name: str, out: Path) -> None:
         file.write(header(samples, list(dict.fromkeys(loci.chrom.tolist()))))
         for start in range(0, len(loci), size):
             some = np.arange(start, min(start + size, len(loci)))
-            calls = CALLS_OF_BYTE[bits[some]].reshape(len(some), -1)[:, : len(samples)]
+            codes = bits[some]
+            _check_padding(codes, name, len(samples))
+            calls = CALLS_OF_BYTE[codes].reshape(len(some), -1)[:, : len(samples)]
             file.write(b"".join(lines(Records(loci.take(some), {"GT": texts_of_calls(calls, 2)}))))
 
 
@@ -62,12 +64,20 @@ def _check_size(path: Path, name: str, n_bytes: int, of_what: str) -> None:
         )
 
 
+def _check_padding(codes: np.ndarray, name: str, n_samples: int) -> None:
+    """Raise InputError where the bits behind the last sample, which are 0, hold calls. codes: uint8 (loci, bytes)."""
+    if n_samples % 4 and (codes[:, -1] >> 2 * (n_samples % 4)).any():
+        raise InputError(
+            f"{name}: holds calls of more than the {n_samples} samples of its .fam; the two do not belong together"
+        )
+
+
 def _rows(path: Path, n_columns: int) -> list[list[str]]:
     """The columns of a file, parted by blanks."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as text ({error}); make it again") from error
+        raise InputError(f"{path}: cannot be read ({why_unreadable(error)}); make it again") from error
     rows = [line.split() for line in text.splitlines()]
     for number, row in enumerate(rows, 1):
         if len(row) < n_columns:

@@ -17,6 +17,7 @@ from imputevae_cli.data.read_model import ReadModel
 from imputevae_cli.io.inputs.vcf_text_of_arrays import MADE_OF
 from imputevae_cli.io.outputs import BgzfFile
 from imputevae_cli.io.vcf_check import N_FIXED
+from imputevae_cli.io.vcf_evidence_choice import IN_ORDER
 from imputevae_cli.io.vcf_fields import INT_END, RecordFields
 from imputevae_cli.io.vcf_genotypes import PLOIDY_OF
 from imputevae_cli.io.vcf_records import RecordBlock, VcfFile, open_vcf
@@ -24,8 +25,6 @@ from imputevae_cli.io.vcf_text import read_lines, temporary_copy
 from imputevae_cli.io.vcf_values import phred_values, values_of
 from imputevae_cli.log import logger
 
-FIELDS = ("PL", "GL", "AD", "CATG")
-"""Fields that calls are made from, the best first; from GP, which holds a prior already, only where asked for."""
 PROBED_BLOCKS = 8
 """Blocks of records at the beginning of a file that show whether it has calls."""
 MOST_DEPTH = 1000
@@ -37,11 +36,11 @@ MISSING_TEXT = b"./."
 def with_calls(file: VcfFile, asked: str, folder: Path | None = None) -> VcfFile:
     """The file itself; one without a single call as a copy in `folder`, deleted at exit, that has them.
 
-    asked: the field to call from, or `auto`, the first of FIELDS; `none`: no calls are made.
+    asked: the field to call from, or `auto`, the first of IN_ORDER; `none`: no calls are made.
     """
     if asked == "none":
         return file
-    fields = FIELDS if asked == "auto" else (asked,)
+    fields = IN_ORDER if asked == "auto" else (asked,)
     field = field_to_call_from(open_vcf(file.path, file.name, again=True), fields)
     if field is None:
         return file
@@ -56,7 +55,7 @@ def with_calls(file: VcfFile, asked: str, folder: Path | None = None) -> VcfFile
     return open_vcf(Path(out.name), file.name, again=True)
 
 
-def field_to_call_from(file: VcfFile, fields: Sequence[str] = FIELDS) -> str | None:
+def field_to_call_from(file: VcfFile, fields: Sequence[str] = IN_ORDER) -> str | None:
     """The first of `fields` that a file without a single call has; None where it has calls, or none of the fields.
 
     Judged by the file's first records. Raises InputError for records that are wrong.

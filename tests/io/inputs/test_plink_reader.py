@@ -65,7 +65,7 @@ def test_an_imputed_vcf_of_a_bed_holds_its_calls(made, tmp_path):
 def test_alleles_that_plink_does_not_know(made):
     _genotypes, path = made
     data = bytearray(path.read_bytes())
-    data[3:5] = b"\xff\xff"  # all are homozygous for A2 at the first locus
+    data[3:5] = b"\xff\x3f"  # all are homozygous for A2 at the first locus
     path.write_bytes(data)
     bim = path.with_suffix(".bim")
     lines = [line.split("\t") for line in bim.read_text().splitlines()]
@@ -95,6 +95,15 @@ def test_files_that_do_not_belong_together(made):
     refused(path, "sample 'pop2_s02' is named twice")
     fam.unlink()
     refused(path, r"there is no in\.fam beside it")
+
+
+def test_a_fam_of_fewer_samples_is_refused_though_the_bytes_fit(made):
+    """7 samples take the two bytes of a locus that 6 take."""
+    genotypes, path = made
+    fam = path.with_suffix(".fam")
+    fam.write_text("".join(fam.read_text().splitlines(keepends=True)[:-1]))
+    assert (genotypes.calls[6] != 2).any()
+    refused(path, r"holds calls of more than the 6 samples of its \.fam")
 
 
 def test_names_that_repeat_have_the_family_before_them(made):
