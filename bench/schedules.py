@@ -31,12 +31,13 @@ from imputevae_cli.scoring import metrics
 
 Row = dict[str, Any]
 SHARE, CALIBRATED_ON = 1 / 12, 5000
+LONG = {"chains": 2, "donors": 60, "pieces": 8, "cooling": 0.6}
 OTHERS: tuple[tuple[int, list[dict[str, Any]]], ...] = (
     (150, [{"chains": 3}, {"donors": 32}, {"refresh": 2}]),
-    (700, [{"chains": 3, "cooling": 0.6, "donors": 48}, {"cooling": 0.6}, {"chains": 1}]),
+    (700, [LONG, LONG | {"cooling": 0.7}, LONG | {"donors": 48}, {"pieces": 8}, {"cooling": 0.6}, {"chains": 1}]),
     (10**9, [{"chains": 2, "cooling": 0.6}, {"cooling": 0.6}, {"donors": 40, "iterations": 12}]),
 )
-"""What is changed in the schedule of the size rules, up to so many samples."""
+"""What is changed in the schedule of the size rules, up to so many samples; LONG is their `of_medium_long`."""
 REFITS: tuple[dict[str, Any], ...] = ({}, {"reheated": 0}, {"kept_share": 1.0}, {"earlier_share": 0.0})
 
 

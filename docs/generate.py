@@ -47,6 +47,8 @@ DATA = {
 }
 """The cases of the benchmarks: samples x loci, and what they are."""
 LINKED = ("wgs60", "wgs300", "wgs1500", "cross250", "chr1", "maize", "ril280")
+WITH_RARE = ("wgs300", "wgs1500", "chr1", "maize")
+"""Linked cases of enough samples to tell how alleles below 1 % are filled."""
 UNLINKED = ("turtle", "rad200", "oak2sp", "oakqs", "tb")
 LOW_DEPTH = {
     "lowdepth_chr20": "203 x 2,278, human chromosome 20, simulated reads at depth 1",
@@ -373,6 +375,19 @@ def bench_linked() -> str:
     return "\n".join(lines)
 
 
+def bench_by_frequency() -> str:
+    """NRD of imputevae and Beagle by minor-allele frequency, from bench/results/ld.json."""
+    rows = [row for row in _rows("ld") if row["method"] in ("imputevae", "beagle")]
+    bins = list(rows[0]["nrd_by_maf"])
+    lines = [f"| data, NRD by MAF | tool | {' | '.join(bins)} |", "|---" * (len(bins) + 2) + "|"]
+    for case in WITH_RARE:
+        for row in (row for row in rows if row["case"] == case):
+            name = METHODS.get(row["method"], f"**{row['method']}**")
+            figures = [_figure(row["nrd_by_maf"][bin_]) for bin_ in bins]
+            lines.append(f"| {DATA[case]} | {name} | {' | '.join(figures)} |")
+    return "\n".join(lines)
+
+
 def bench_unlinked() -> str:
     """NRD and r2 of every method on the same held-out calls, from bench/results/rad.json."""
     rows = _rows("rad")
@@ -510,6 +525,7 @@ TABLES: dict[str, Callable[[], str]] = {
         vcf_fields,
         decoders,
         bench_linked,
+        bench_by_frequency,
         bench_unlinked,
         bench_accuracy,
         bench_decoders,

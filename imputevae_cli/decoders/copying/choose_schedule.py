@@ -66,13 +66,14 @@ class Trial:
     """What schedules are tried on.
 
     inputs: two stretches of the loci of some samples, with calls hidden. truth: int8 like its calls, before that.
-    hidden: bool like them. inbred: whether the whole cohort is mostly of inbred lines.
+    hidden: bool like them. inbred: whether the whole cohort is mostly of inbred lines. n_samples: of the whole cohort.
     """
 
     inputs: ChainInputs
     truth: np.ndarray
     hidden: np.ndarray
     inbred: bool
+    n_samples: int
     seed: int
     pool: ThreadPoolExecutor
     kernel: Kernel
@@ -91,7 +92,7 @@ class Trial:
         cohort = inputs.cohort
         f = inbreeding.coefficients(cohort.diploid_calls, cohort.ploidy, inputs.frequency)
         inbred = bool(np.median(f) > rules.inbreeding.mostly)
-        return cls(small.with_calls(calls), truth, hidden, inbred, seed, pool, kernel, rules)
+        return cls(small.with_calls(calls), truth, hidden, inbred, len(cohort.calls), seed, pool, kernel, rules)
 
     @cached_property
     def halves(self) -> tuple[Trial, ...]:
@@ -135,11 +136,13 @@ def by_trial(trial: Trial, schedule: Schedule, stages: Stages, settings: Copying
     if trial.hidden.sum() < rules.least_hidden:
         return schedule
     race = _Race(trial, schedule, stages, settings or CopyingSettings())
-    _try_without_cooling(race, rules)
+    is_long = _try_without_cooling(race, rules) < -rules.standard_errors
     for change in _changes(trial, rules):
         race.try_out(replace(race.best, **change))
     if race.best.cooling is None and not trial.inbred and race.outcome.rate <= rules.sparse:
         race.try_out(replace(race.best, donors=rules.more_donors * race.best.donors))
+    if is_long and race.best.cooling is not None:
+        return trial.rules.size.where_long(race.best, trial.n_samples)
     return for_sparse_loci(race.best, race.outcome.rate, trial.inbred, rules)
 
 
@@ -181,11 +184,16 @@ class _Race:
         return better_by
 
 
-def _try_without_cooling(race: _Race, rules: TrialRules) -> None:
-    """Try chains without cooling, and a warm start too unless rates have to be held down: then it never was better."""
+def _try_without_cooling(race: _Race, rules: TrialRules) -> float:
+    """Try chains without cooling, and a warm start too unless rates have to be held down: then it never was better.
+
+    Returns by how many standard errors chains without cooling do better.
+    """
     plain = replace(race.best, cooling=None, iterations=rules.plain_iterations, burn_in=rules.plain_burn_in)
-    if race.try_out(plain) > -rules.standard_errors:
+    better_by = race.try_out(plain)
+    if better_by > -rules.standard_errors:
         race.try_out(replace(race.best, cooling=None, start_rate=rules.warm_start_rate, refresh=1))
+    return better_by
 
 
 def _changes(trial: Trial, rules: TrialRules) -> list[dict]:

@@ -188,6 +188,23 @@ def test_windows_that_are_short_already_stay_so_where_loci_are_far_apart():
     assert (schedule.core, schedule.halo, schedule.scales) == (128, 24, (75, 150))
 
 
+@pytest.mark.parametrize(
+    ("n_samples", "n_wrong", "chosen"),
+    [(151, 500, (0.6, 2, 60, 8)), (151, 400, (0.7, 3, 40, 4)), (151, 300, (None, 3, 40, 4)),
+     (150, 500, (0.75, 4, 48, 4))],
+)  # fmt: skip
+def test_where_cooling_is_needed_some_hundred_samples_have_more_donors(monkeypatch, n_samples, n_wrong, chosen):
+    def outcome(self, schedule, ranks):
+        return choose_schedule.Outcome(np.arange(1000) < (n_wrong if schedule.cooling is None else 400), 0.001)
+
+    monkeypatch.setattr(choose_schedule.Trial, "outcome", outcome)
+    with ThreadPoolExecutor(1) as pool:
+        inputs = ChainInputs(some_cohort(n=n_samples))
+        trial = choose_schedule.Trial.of(inputs, 1, pool, CompiledKernel(), CopyingRules())
+        found = choose_schedule.by_trial(trial, SizeRules().schedule_for(n_samples), Stages())
+    assert (found.cooling, found.chains, found.donors, found.pieces) == chosen
+
+
 def test_a_cohort_is_inbred_above_the_median_and_tries_other_schedules():
     cohort = some_cohort()
     f = float(np.median(inbreeding.coefficients(cohort.calls, 2)))
