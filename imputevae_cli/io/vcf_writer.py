@@ -288,7 +288,7 @@ class Filling(Walk):
         self.summary.imputed += record.n_imputed
         self.summary.missing += len(record.missing)
         self.summary.uncertain += record.n_uncertain
-        self.summary.refined += len(record.refined)
+        self.summary.refined += 0 if record.refined is None else int(record.refined.sum())
         return splice.modelled(line, record)
 
 
