@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -31,10 +32,10 @@ class Texts:
         """These texts, and after them those of `other`."""
         return Texts(np.concatenate([self.data, other.data]), np.r_[self.ends, self.ends[-1] + other.ends[1:]])
 
-    def stretch(self, start: int, stop: int) -> Texts:
-        """Texts start..stop (exclusive)."""
-        ends = self.ends[start : stop + 1]
-        return Texts(self.data[ends[0] : ends[-1]], ends - ends[0])
+    @cached_property
+    def longest(self) -> int:
+        """Bytes of the longest."""
+        return int(np.diff(self.ends).max())
 
     def tolist(self) -> list[bytes]:
         """Each by itself."""
@@ -131,7 +132,7 @@ def splice(
     (texts, new), (ends, ending) = genotypes, endings
     n_samples = len(new)
     old = np.frombuffer(cells, np.uint8)
-    room = n_samples * (int(np.diff(texts.ends).max()) + 2 * n_keys + 3) + int(np.diff(ends.ends)[ending].sum())
+    room = n_samples * (texts.longest + ends.longest + 2 * n_keys + 3)
     out = np.empty(2 * len(old) + room, np.uint8)
     marked = np.zeros(0, np.bool_) if refined is None else refined
     size = _splice(old, n_keys, texts.data, texts.ends, new, ends.data, ends.ends, ending, marked, out)

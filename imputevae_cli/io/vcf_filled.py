@@ -11,7 +11,7 @@ from imputevae_cli.data.alleles import doses, homozygotes
 from imputevae_cli.data.alleles import genotypes as genotypes_in_order
 from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix, ImputedBlock, ImputedBlocks, JointGenotypes
 from imputevae_cli.io import vcf_info
-from imputevae_cli.io.kernel_cells import suffixes
+from imputevae_cli.io.kernel_cells import Texts, suffixes
 from imputevae_cli.io.vcf_splice import KEPT, Record, RecordGenotypes
 
 BLOCK_BYTES = 1 << 18  # what a block is computed from is some thirty times as large
@@ -56,9 +56,8 @@ def _biallelic(block: ImputedBlock, haploid: np.ndarray, ploidy: int, info: list
     locus, sample = np.nonzero(told)  # in the order of the loci
     cells = block.gp[sample, locus], flags[locus, sample]
     texts = suffixes(*cells, doses(1, ploidy), haploid[locus, sample], np.array([0, ploidy]))
-    starts = np.r_[0, np.cumsum(told.sum(axis=1))].tolist()
-    n_imputed = block.imputed.sum(axis=0).tolist()
     known = calls >= 0
+    n_imputed, n_missing = block.imputed.sum(axis=0).tolist(), (~known).sum(axis=1).tolist()
     ac = (np.where(known, calls, 0) >> haploid).sum(axis=1, dtype=np.int64).tolist()
     an = (ploidy * known - (known & haploid)).sum(axis=1, dtype=np.int64).tolist()
     numbers, table = _numbered(calls, haploid), genotypes_of_record(ploidy, 1)
@@ -66,10 +65,19 @@ def _biallelic(block: ImputedBlock, haploid: np.ndarray, ploidy: int, info: list
     if block.alt_first is not None and ploidy == 2:
         phased = table.phased + np.array([0, 1, 3, 2])[np.where((calls == 1) & block.alt_first.T, 3, calls)]
         new = np.where(known, np.where(haploid, numbers, phased), KEPT)
+    endings, ending = _endings(table, numbers, told, texts)
     for j in range(len(calls)):
-        mine = texts.stretch(starts[j], starts[j + 1])
-        ready = Record(table, numbers[j], told[j], mine, new[j], n_imputed[j], [ac[j]], an[j], [info[j]])
-        yield _with_refined(ready, block, j)
+        counts = n_imputed[j], n_missing[j], [ac[j]], an[j], [info[j]]
+        yield _with_refined(Record(table, numbers[j], new[j], endings, ending[j], *counts), block, j)
+
+
+def _endings(table: RecordGenotypes, numbers: np.ndarray, told: np.ndarray, texts: Texts) -> tuple[Texts, np.ndarray]:
+    """`:GP:DS:IMP` of certain calls and of those that are told, and which of them each cell has, int64 (b, samples).
+
+    numbers: int (b, samples), the calls. told: bool (b, samples), cells with a text of their own, in this order.
+    """
+    n_known = len(table.known.ends) - 1
+    return table.known.and_also(texts), np.where(told, n_known - 1 + told.cumsum().reshape(told.shape), numbers)
 
 
 @cache
@@ -122,10 +130,10 @@ def _multiallelic(
     record = Record(
         table,
         numbers,
-        told,
-        texts,
         new,
+        *_endings(table, numbers, told, texts),
         int(block.imputed[:, j].sum()),
+        int((~known).sum()),
         copies.sum(0, dtype=np.int64).tolist(),
         int((ploidy * known - (known & haploid)).sum()),
         info[j : j + n_alt],

@@ -20,36 +20,25 @@ class Record(NamedTuple):
     """One record of n samples, ready to splice.
 
     genotypes: those that it can hold; calls are their numbers. calls: the filled ones, int (n,), -1 where missing.
-    told: bool (n,), samples whose call was missing, and those of a visible one with a posterior. texts: `:GP:DS:IMP` of
-    these, in order. new: int (n,), the genotype to be written, by its place in `genotypes.texts`; KEPT where the
-    sample's own stays. ac: of each ALT allele among the calls; an: alleles of the calls. info: the info score of each
-    ALT allele, NaN where no call was imputed. refined: bool (n,), whose visible call is rewritten; None where calls
-    are certain. n_uncertain: visible calls with a posterior.
+    new: int (n,), the genotype to be written, by its place in `genotypes.texts`; KEPT where the sample's own stays.
+    endings: `:GP:DS:IMP` of cells, of this record and of others. ending: int (n,), which of them each sample has.
+    ac: of each ALT allele among the calls; an: alleles of the calls. info: the info score of each ALT allele, NaN where
+    no call was imputed. n_missing: calls that stay missing. refined: bool (n,), whose visible call is rewritten; None
+    where calls are certain. n_uncertain: visible calls with a posterior.
     """
 
     genotypes: RecordGenotypes
     calls: np.ndarray
-    told: np.ndarray
-    texts: Texts
     new: np.ndarray
+    endings: Texts
+    ending: np.ndarray
     n_imputed: int
+    n_missing: int
     ac: list[int]
     an: int
     info: list[float]
     refined: np.ndarray | None = None
     n_uncertain: int = 0
-
-    @property
-    def missing(self) -> list[int]:
-        """The samples whose call stays missing."""
-        return np.flatnonzero(self.calls == MISSING).tolist()
-
-    @property
-    def endings(self) -> tuple[Texts, np.ndarray]:
-        """`:GP:DS:IMP` of certain calls and of those that are told, and which of them each sample has, int64 (n,)."""
-        known = self.genotypes.known
-        place = np.where(self.told, len(known.ends) - 2 + self.told.cumsum(), self.calls)
-        return known.and_also(self.texts), place
 
 
 class RecordGenotypes:
@@ -97,8 +86,8 @@ class Splice:
         head[7] = self._info(head[7], cells, record)
         head[8] = b":".join([*_at(keys, kept), *self._added])
         refined = record.refined if record.refined is not None else np.zeros(len(record.new), bool)
-        genotypes = record.genotypes.texts, record.new
-        text = splice(cells, len(kept), genotypes, record.endings, refined if self._refines else None)
+        genotypes, endings = (record.genotypes.texts, record.new), (record.endings, record.ending)
+        text = splice(cells, len(kept), genotypes, endings, refined if self._refines else None)
         return b"\t".join([*head, text]) + end
 
     def _chosen(self, cells: bytes, kept: list[int]) -> list[bytes]:
@@ -140,13 +129,14 @@ class Splice:
             added = {b"INFO": b",".join([b"%.3f" % score for score in record.info]), **added}
         counts = {}
         if vcf_info.counts_alleles(info):
-            n_samples, missing = len(record.calls), record.missing
+            n_samples, stay = len(record.calls), []
+            if record.n_missing:
+                stay = _at(cells.split(b"\t"), np.flatnonzero(record.calls == MISSING).tolist())
             # What half-calls that stay still show
-            stay = _at(cells.split(b"\t"), missing) if missing else []
             halves = vcf_info.count_alleles(stay, record.genotypes.n_alt)
             ac, an = [own + half for own, half in zip(record.ac, halves.ac, strict=True)], record.an + halves.an
-            called = n_samples - len(missing) + halves.ns
-            counts = vcf_info.count_values(vcf_info.AlleleCounts(ac, an, called, len(missing), n_samples))
+            called = n_samples - record.n_missing + halves.ns
+            counts = vcf_info.count_values(vcf_info.AlleleCounts(ac, an, called, record.n_missing, n_samples))
         return vcf_info.update_info(info, counts, added)
 
 

@@ -287,7 +287,7 @@ class Filling(Walk):
 
     def _spliced(self, splice: Splice, line: bytes, record: Record) -> bytes:
         self.summary.imputed += record.n_imputed
-        self.summary.missing += len(record.missing)
+        self.summary.missing += record.n_missing
         self.summary.uncertain += record.n_uncertain
         self.summary.refined += 0 if record.refined is None else int(record.refined.sum())
         return splice.modelled(line, record)
