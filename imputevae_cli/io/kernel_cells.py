@@ -129,12 +129,12 @@ def splice(
     sample, int (n,). refined: bool (n,), samples whose GT before follows at the end, where for others there is a dot;
     None for neither.
     """
-    (texts, new), (ends, ending) = genotypes, endings
-    n_samples = len(new)
+    texts, ends = genotypes[0], endings[0]
+    new, ending = (np.ascontiguousarray(chosen, np.int64) for chosen in (genotypes[1], endings[1]))  # compiled once
     old = np.frombuffer(cells, np.uint8)
-    room = n_samples * (texts.longest + ends.longest + 2 * n_keys + 3)
+    room = len(new) * (texts.longest + ends.longest + 2 * n_keys + 3)
     out = np.empty(2 * len(old) + room, np.uint8)
-    marked = np.zeros(0, np.bool_) if refined is None else refined
+    marked = np.zeros(0, np.bool_) if refined is None else np.ascontiguousarray(refined)
     size = _splice(old, n_keys, texts.data, texts.ends, new, ends.data, ends.ends, ending, marked, out)
     return out[:size].tobytes()
 
