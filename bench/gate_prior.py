@@ -63,7 +63,7 @@ def run(kind: str, scale: float, n_loci: int, seed: int) -> dict:
     genotypes, truth = genotypes.at_loci(some), truth[:, some]
     cells, logs, around = said(genotypes, truth, seed)
     hidden = cells_of(logs, cells.truth, around)
-    fitted = mixture.calibrated(hidden, LOOSE)
+    fitted = mixture.fitted(mixture.Kind(mixture.RARE_FEATURES), hidden, LOOSE)
     scores = fitted["part"] - fitted["part"].mean()
     return {
         **{"kind": kind, "seed": seed, "shape": list(genotypes.calls.shape), "cells": len(cells.truth)},

@@ -6,9 +6,8 @@ adds next to nothing, since to fill with it takes time; a freedom is kept where 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any
 
@@ -17,7 +16,7 @@ import torch
 from torch import Tensor
 
 from imputevae_cli.ensemble import mixture
-from imputevae_cli.ensemble.mixture import Cells, Parameters, Prior
+from imputevae_cli.ensemble.mixture import Cells, Kind, Parameters, Prior
 from imputevae_cli.errors import CheckpointError
 
 WORTH = 5e-4
@@ -37,7 +36,8 @@ _FOLDS = 4
 _MAX_CELLS = 60_000  # cells to fit on: more change the third decimal of a weight
 _LEAST = 1e-4  # probabilities below this are raised to it, so that no part can veto a call
 
-_Kind = Callable[[Cells, Prior], Parameters]
+_PLAIN = Kind()
+_ALL = -1  # in place of a fold: that none is left out
 
 
 @dataclass
@@ -125,13 +125,15 @@ def is_idle(
 @dataclass
 class _HiddenCalls:
     """What a gate is chosen by: log probabilities of each part (M, C), target, features (M, F), the fold of each cell
-    (M,) and what is expected of the weights."""
+    (M,) and what is expected of the weights; known: every mixture that was fitted so far, by its parts, the fold that
+    it did not see, and its kind."""
 
     log_gp: dict[str, np.ndarray]
     target: Tensor
     features: np.ndarray
     fold: np.ndarray
     prior: Prior
+    known: dict[tuple[tuple[str, ...], int, Kind], Parameters] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -160,7 +162,7 @@ class _HiddenCalls:
         parts, dropped = self._without_idle(tuple(self.log_gp))
         kind, losses = self._richest(parts)
         cells = self.cells(parts)
-        parameters = kind(cells, self.prior)
+        parameters = self._fitted(kind, cells, _ALL)
         shares = torch.softmax(mixture.steer(parameters, cells.inputs)[0], -1).mean(0)
         alone = {name: mixture.losses(_stack([gp])[:, 0], self.target) for name, gp in self.log_gp.items()}
         return cls(
@@ -177,16 +179,16 @@ class _HiddenCalls:
     def is_idle(self, name: str) -> bool:
         """Whether a part adds too little to a mixture of the others, in cross-fitting."""
         others = tuple(part for part in self.log_gp if part != name)
-        without = self._cross_fit(others, mixture.constant).mean()
-        gain = without - self._cross_fit((*others, name), mixture.constant).mean()
+        without = self._cross_fit(others, _PLAIN).mean()
+        gain = without - self._cross_fit((*others, name), _PLAIN).mean()
         return bool(gain < max(WORTH, WORTH_OF_LOSS * without))
 
     def _without_idle(self, parts: tuple[str, ...]) -> tuple[tuple[str, ...], dict[str, str]]:
         """Leave out each part that surely adds next to nothing, the least missed first, and say why."""
         dropped = {}
-        losses = self._cross_fit(parts, mixture.constant)
+        losses = self._cross_fit(parts, _PLAIN)
         while len(parts) > 1:
-            fewer = {kept: self._cross_fit(kept, mixture.constant) for kept in combinations(parts, len(parts) - 1)}
+            fewer = {kept: self._cross_fit(kept, _PLAIN) for kept in combinations(parts, len(parts) - 1)}
             kept = min(fewer, key=lambda k: fewer[k].mean())
             gain = fewer[kept] - losses
             most = gain.mean() + 2 * _error(gain)
@@ -197,30 +199,42 @@ class _HiddenCalls:
             parts, losses = kept, fewer[kept]
         return parts, dropped
 
-    def _richest(self, parts: tuple[str, ...]) -> tuple[_Kind, np.ndarray]:
+    def _richest(self, parts: tuple[str, ...]) -> tuple[Kind, np.ndarray]:
         """The kind of mixture, and its losses (M,) in cross-fitting: with each freedom only where that surely pays."""
         if len(self.target) < ENOUGH:
-            return mixture.constant, self._cross_fit(parts, mixture.constant)
-        kind, n_features = mixture.calibrated, mixture.RARE_FEATURES
+            return _PLAIN, self._cross_fit(parts, _PLAIN)
+        kind = Kind(mixture.RARE_FEATURES)
         losses = self._cross_fit(parts, kind)
-        inbred = self._cross_fit(parts, partial(kind, n_features=mixture.HET_FEATURES))
+        for_inbred = Kind(mixture.HET_FEATURES)
+        inbred = self._cross_fit(parts, for_inbred)
         gain = losses - inbred
         if gain.mean() - _error(gain) > INBREEDING * losses.mean():
-            losses, n_features = inbred, mixture.HET_FEATURES
-        networked = self._cross_fit(parts, partial(mixture.networked, n_features=n_features))
+            kind, losses = for_inbred, inbred
+        with_network = replace(kind, network=True)
+        networked = self._cross_fit(parts, with_network)
         gain = losses - networked
         if gain.mean() > max(FREEDOM, 2 * _error(gain)):
-            kind, losses = mixture.networked, networked
-        return partial(kind, n_features=n_features), losses
+            kind, losses = with_network, networked
+        return kind, losses
 
-    def _cross_fit(self, parts: tuple[str, ...], kind: _Kind) -> np.ndarray:
+    def _cross_fit(self, parts: tuple[str, ...], kind: Kind) -> np.ndarray:
         """Log loss (M,) of each cell under parameters that were fitted without its fold."""
         cells, losses = self.cells(parts), np.empty(len(self.target))
-        for fold in np.unique(self.fold):
+        for fold in np.unique(self.fold).tolist():
             inside, outside = np.flatnonzero(self.fold == fold), np.flatnonzero(self.fold != fold)
-            fitted = kind if len(outside) else mixture.as_expected
-            losses[inside] = cells.take(inside).losses(fitted(cells.take(outside), self.prior)).numpy()
+            seen = cells.take(outside)
+            parameters = self._fitted(kind, seen, fold) if len(outside) else mixture.as_expected(seen, self.prior)
+            losses[inside] = cells.take(inside).losses(parameters).numpy()
         return losses
+
+    def _fitted(self, kind: Kind, cells: Cells, fold: int) -> Parameters:
+        """A mixture of the cells outside a fold, each fitted once: the kinds are compared, and begin where a simpler
+        one ended."""
+        key = cells.parts, fold, kind
+        if key not in self.known:
+            simpler = None if kind.simpler is None else self._fitted(kind.simpler, cells, fold)
+            self.known[key] = mixture.fitted(kind, cells, self.prior, simpler)
+        return self.known[key]
 
 
 def _error(gain: np.ndarray) -> float:

@@ -103,25 +103,37 @@ def as_expected(cells: Cells, prior: Prior) -> Parameters:
     return {name: prior.mean(name, cells.parts, one) for name in ("part", "temperature")}
 
 
-def constant(cells: Cells, prior: Prior) -> Parameters:
-    """One weight for each part and one temperature."""
-    return _minimise(as_expected(cells, prior), cells, prior)
+@dataclass(frozen=True)
+class Kind:
+    """What a mixture is free in, beside one weight for each part and one temperature for all cells.
+
+    n_het: of HET_FEATURES, that a bias of heterozygotes is linear in: 0 (no bias), RARE_FEATURES, or all. network:
+    whether weights and temperature vary with a cell's features.
+    """
+
+    n_het: int = 0
+    network: bool = False
+
+    @property
+    def simpler(self) -> Kind | None:
+        """The kind with one freedom fewer, whose parameters a fit of this one starts from; None of the simplest."""
+        if self.network:
+            return Kind(self.n_het)
+        return Kind() if self.n_het else None
 
 
-def calibrated(cells: Cells, prior: Prior, n_features: int = RARE_FEATURES) -> Parameters:
-    """The same, with a bias of heterozygotes: by rarity alone, or by so many of HET_FEATURES."""
-    start = constant(cells, prior)
-    start["het"] = prior.mean("het", cells.parts, torch.empty(n_features))
-    return _minimise(start, cells, prior)
-
-
-def networked(cells: Cells, prior: Prior, n_features: int = RARE_FEATURES) -> Parameters:
-    """The same, with weights and a temperature that vary with a cell's features."""
-    generator = torch.Generator().manual_seed(0)
-    width = cells.inputs.shape[1] + 1
-    start = calibrated(cells, prior, n_features)
-    start["hidden"] = torch.randn(_UNITS, width, generator=generator, dtype=torch.float64) / width**0.5
-    start["out"] = torch.zeros(len(cells.parts) + 1, _UNITS, dtype=torch.float64)
+def fitted(kind: Kind, cells: Cells, prior: Prior, simpler: Parameters | None = None) -> Parameters:
+    """The mixture of a kind. simpler: that of `kind.simpler` on the same cells, which is fitted first if not given."""
+    if kind.simpler is None:
+        return _minimise(as_expected(cells, prior), cells, prior)
+    start = dict(simpler or fitted(kind.simpler, cells, prior))
+    if kind.network:
+        generator = torch.Generator().manual_seed(0)
+        width = cells.inputs.shape[1] + 1
+        start["hidden"] = torch.randn(_UNITS, width, generator=generator, dtype=torch.float64) / width**0.5
+        start["out"] = torch.zeros(len(cells.parts) + 1, _UNITS, dtype=torch.float64)
+    else:
+        start["het"] = prior.mean("het", cells.parts, torch.empty(kind.n_het))
     return _minimise(start, cells, prior)
 
 

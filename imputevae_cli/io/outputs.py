@@ -11,8 +11,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from imputevae_cli.errors import OutputError
 from imputevae_cli.io.temporary import folder_beside
@@ -239,61 +238,3 @@ def whole_output(path: str | Path) -> Iterator[BinaryIO]:
     else:
         with atomic_output(path) as temporary, open(temporary, "wb") as out:
             yield out
-
-
-@contextlib.contextmanager
-def quiet_htslib() -> Iterator[None]:
-    """Keep pysam's htslib from printing beside what it raises."""
-    import pysam
-
-    before = pysam.set_verbosity(0)
-    try:
-        yield
-    finally:
-        pysam.set_verbosity(before)
-
-
-class BgzfFile:
-    """A BGZF file to write; every failure is an OSError, with nothing printed."""
-
-    def __init__(self, path: Path, level: int):
-        import pysam
-
-        self._file: Any = pysam.BGZFile(str(path), f"w{level}")  # type: ignore[call-arg]  # pysam's stub is wrong
-
-    def write(self, data: bytes) -> None:
-        with quiet_htslib():
-            self._file.write(data)
-
-    def close(self) -> None:
-        try:
-            if self._file is not None:
-                with quiet_htslib():
-                    self._file.close()
-        except BaseException:
-            self._drop()
-            raise
-        self._file = None
-
-    def _drop(self) -> None:
-        """Let go of a file whose close failed: pysam closes it once more and prints that failure itself."""
-        hooks = sys.excepthook, sys.unraisablehook
-        sys.excepthook = lambda *_: None
-        sys.unraisablehook = lambda *_: None
-        try:
-            with quiet_htslib():
-                self._file = None
-        finally:
-            sys.excepthook, sys.unraisablehook = hooks
-
-    def __enter__(self) -> BgzfFile:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None:
-            self.close()
-        else:
-            with contextlib.suppress(OSError):  # the first failure is the one to tell
-                self.close()

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from imputevae_cli.data.alleles import doses, homozygotes
 from imputevae_cli.data.genotypes import ImputedBlock
+from imputevae_cli.io.kernel_cells import suffixes
 from imputevae_cli.io.vcf_info import impute_info
-from imputevae_cli.io.vcf_splice import suffixes
 
 FORMAT = b"GT:GP:DS:IMP"
 _UNPHASED: tuple[bytes, ...] = (b"\t./.", b"\t0/0", b"\t0/1", b"\t1/1")
@@ -46,7 +47,7 @@ def _cells(block: ImputedBlock) -> np.ndarray:
     for value, size in ((block.imputed.T, 2), (gp[..., 0], 1001), (gp[..., 1], 1001), (gp[..., 2] > 0, 2)):
         code = code * size + value
     _, first, inverse = np.unique(code, return_index=True, return_inverse=True)
-    ends = suffixes(gp.reshape(-1, 3)[first], block.imputed.T.reshape(-1)[first])
+    ends = _suffixes(gp.reshape(-1, 3)[first], block.imputed.T.reshape(-1)[first], is_haploid=False)
     starts = [texts[number] for number in genotype.reshape(-1)[first].tolist()]
     made = np.array([start + end for start, end in zip(starts, ends, strict=True)], object)
     return made[inverse.reshape(code.shape)]
@@ -54,10 +55,15 @@ def _cells(block: ImputedBlock) -> np.ndarray:
 
 def _haploid_cells(block: ImputedBlock) -> np.ndarray:
     """As `_cells`, with one allele in each."""
-    gp, imputed = block.gp.transpose(1, 0, 2)[..., [0, 2]].reshape(-1, 2), block.imputed.T.reshape(-1)
+    gp, imputed = block.gp.transpose(1, 0, 2).reshape(-1, 3), block.imputed.T.reshape(-1)
     starts = [_HAPLOID[call + 1] for call in block.calls.T.reshape(-1).tolist()]
-    ends = suffixes(gp, imputed)
+    ends = _suffixes(gp, imputed, is_haploid=True)
     return np.array([a + b for a, b in zip(starts, ends, strict=True)], object).reshape(block.calls.T.shape)
+
+
+def _suffixes(gp: np.ndarray, imputed: np.ndarray, is_haploid: bool) -> list[bytes]:
+    """`:GP:DS:IMP` of biallelic cells, (M, 3), all of them of one allele or none."""
+    return suffixes(gp, imputed, doses(1), np.full(len(gp), is_haploid), homozygotes(1)).tolist()
 
 
 def estimated_r2(doses: np.ndarray) -> np.ndarray:

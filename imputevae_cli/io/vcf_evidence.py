@@ -37,7 +37,8 @@ from imputevae_cli.data.evidence_report import DEEPEST, EvidenceReport
 from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix
 from imputevae_cli.data.locus_read_models import evidence_of_counts
 from imputevae_cli.data.read_model import ReadModel, fit_read_model
-from imputevae_cli.io.vcf_fields import INT_END, INT_MISSING, RecordFields
+from imputevae_cli.io.kernel_fields import INT_END, INT_MISSING
+from imputevae_cli.io.vcf_fields import RecordFields
 from imputevae_cli.io.vcf_values import MOST_PHRED, depths_of, of_width, values_of
 
 Likelihoods = Literal["auto", "PL", "GL", "AD", "CATG", "GP", "none"]

@@ -8,15 +8,13 @@ from itertools import repeat
 
 import numpy as np
 
+from imputevae_cli.io.kernel_fields import INT_END, INT_MISSING, whole_numbers
 from imputevae_cli.io.vcf_check import N_FIXED
 from imputevae_cli.io.vcf_records import RecordBlock
 
-INT_MISSING, INT_END = -(2**31), -(2**31) + 1
-"""Numbers for a dot, and for places after the last value of a cell."""
 FLOAT_END = 0x7F800002  # the bits of INT_END's float
 
 _LONE_POINT = re.compile(rb"(?<![^,])\.(?![^,])")
-_FRACTION = re.compile(rb"\d\.|\.\d")
 _FLOAT_FIELDS = frozenset({"GL", "GP"})
 
 
@@ -39,12 +37,21 @@ class RecordFields:
         if key not in self.keys:
             return None
         if key not in self._values:
-            self._values[key] = _numbers(self._texts(self.keys.index(key)), key in _FLOAT_FIELDS)
+            self._values[key] = self._read(self.keys.index(key), key in _FLOAT_FIELDS)
         return self._values[key]
+
+    def _read(self, at: int, is_float: bool) -> np.ndarray:
+        """The values of the field at a place of FORMAT: those that are no plain whole numbers one by one."""
+        values = None if is_float else whole_numbers(self._block.sample_text(self._i), at, self._n_samples)
+        return _numbers(self._texts(at), is_float) if values is None else values
+
+    @property
+    def _n_samples(self) -> int:
+        return self._block.ends.shape[1] - N_FIXED
 
     def _texts(self, at: int) -> list[bytes]:
         """The field at a place of FORMAT, of each sample."""
-        n_keys, n_samples = len(self.keys), self._block.ends.shape[1] - N_FIXED
+        n_keys, n_samples = len(self.keys), self._n_samples
         if self._parts is None:
             self._parts = self._block.sample_text(self._i).replace(b":", b"\t").split(b"\t")
         if len(self._parts) == n_keys * n_samples:  # no cell leaves fields out, for none has more than FORMAT names
@@ -57,7 +64,7 @@ class RecordFields:
 def _numbers(texts: list[bytes], is_float: bool) -> np.ndarray:
     """Values that commas part, of each text."""
     joined = b",".join(texts)
-    flat = _parsed(joined, is_float)
+    flat = _floats(joined) if is_float else np.zeros(0, np.int64)
     counts = list(map(bytes.count, texts, repeat(b",")))
     width = max(counts, default=0) + 1
     n_values = sum(counts) + len(counts)
@@ -71,23 +78,14 @@ def _numbers(texts: list[bytes], is_float: bool) -> np.ndarray:
     return out
 
 
-def _parsed(joined: bytes, is_float: bool) -> np.ndarray:
+def _floats(joined: bytes) -> np.ndarray:
     """All values at once; too few where something is no plain number."""
-    dtype = np.float32 if is_float else np.int64
-    if is_float:
-        joined = _LONE_POINT.sub(b"nan", joined) if b"." in joined else joined
-    elif _FRACTION.search(joined):
-        return np.zeros(0, dtype)
-    is_plain = not joined.translate(None, b"0123456789,.") and b",," not in joined and joined[:1] != b","
-    if is_plain and not is_float and joined[-1:] != b",":
-        values = np.fromstring(joined.replace(b".", b"%d" % INT_MISSING), dtype, sep=",")
-        return np.minimum(values, 2**31 - 1)
     try:
-        with warnings.catch_warnings():  # which takes as long as the parsing
+        with warnings.catch_warnings():
             warnings.simplefilter("error")
-            return np.fromstring(joined if is_float else joined.replace(b".", b"%d" % INT_MISSING), dtype, sep=",")
-    except (DeprecationWarning, ValueError, OverflowError):
-        return np.zeros(0, dtype)
+            return np.fromstring(_LONE_POINT.sub(b"nan", joined) if b"." in joined else joined, np.float32, sep=",")
+    except (DeprecationWarning, ValueError):
+        return np.zeros(0, np.float32)
 
 
 def _number(text: bytes, is_float: bool) -> float:

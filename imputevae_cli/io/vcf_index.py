@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from imputevae_cli.io.bcftools import one_line
-from imputevae_cli.io.outputs import INDEXES, atomic_output, quiet_htslib
+from imputevae_cli.io.outputs import INDEXES, atomic_output
 from imputevae_cli.io.temporary import folder_beside
 from imputevae_cli.log import logger
 
@@ -19,7 +21,7 @@ def make_index(file: Path, index: Path) -> str | None:
 
     kind = "-c" if index.suffix == ".csi" else "-t"
     try:
-        with quiet_htslib():
+        with _quiet_htslib():
             pysam.bcftools.index(kind, "-o", str(index), str(file), catch_stdout=False)
     except BaseException as error:
         index.unlink(missing_ok=True)
@@ -44,3 +46,15 @@ def index_again(path: str | Path, output_type: str) -> None:
                     os.replace(index, temporary)
                 return
     logger.info("%s: has no index, and none can be made (%s)", path, reason)
+
+
+@contextlib.contextmanager
+def _quiet_htslib() -> Iterator[None]:
+    """Keep pysam's htslib from printing beside what it raises."""
+    import pysam
+
+    before = pysam.set_verbosity(0)
+    try:
+        yield
+    finally:
+        pysam.set_verbosity(before)

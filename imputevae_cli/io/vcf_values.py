@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from imputevae_cli.data.alleles import genotypes, of_allele
-from imputevae_cli.io.vcf_fields import FLOAT_END, INT_END, INT_MISSING, RecordFields
+from imputevae_cli.io.kernel_fields import INT_END, INT_MISSING
+from imputevae_cli.io.vcf_fields import FLOAT_END, RecordFields
 
 MOST_PHRED = 1 << 20
 BASES = "CATG"

@@ -16,7 +16,8 @@ from imputevae_cli.data.fill_bias import FillBias
 from imputevae_cli.data.genotypes import GenotypeMatrix, ImputedBlocks, VcfSource
 from imputevae_cli.errors import InputError, OutputError
 from imputevae_cli.io.bcftools import BcftoolsError, run_bcftools
-from imputevae_cli.io.outputs import INDEXES, STDOUT, BgzfFile, atomic_output, standard_output
+from imputevae_cli.io.bgzf import BgzfFile
+from imputevae_cli.io.outputs import INDEXES, STDOUT, atomic_output, standard_output
 from imputevae_cli.io.vcf_filled import filled_records
 from imputevae_cli.io.vcf_header import (
     DECLARATIONS,
@@ -67,7 +68,7 @@ def write_vcf(
     """Write the input's records with the imputed calls, GP, DS and IMP; all else stays byte for byte.
 
     path: a file, which appears whole or not at all, or `-`. output_type: v (VCF), z (VCF.gz) or b (BCF). `threads`
-    serve the encoding of BCF. refines: add OGT, the genotype before, of visible calls that `imputed` has otherwise.
+    compress and encode. refines: add OGT, the genotype before, of visible calls that `imputed` has otherwise.
     A file that is sorted gets an index (.tbi, or .csi), written last.
     Raises OutputError where it cannot be written, InputError where the input is not what it was when it was read.
     """
@@ -125,7 +126,7 @@ def _encode(file: Path, walk: Walk, output_type: str, threads: int) -> None:
         with open(file, "wb") as out:
             walk.copy_into(out)
     elif output_type == "z":
-        with BgzfFile(file, BGZF_LEVEL) as out:
+        with BgzfFile(file, BGZF_LEVEL, threads) as out:
             walk.copy_into(out)
     else:
         _encode_bcf(file, walk, threads)
@@ -135,7 +136,7 @@ def _encode_bcf(file: Path, walk: Walk, threads: int) -> None:
     """Write text, then let bcftools encode it: it fails where htslib's other writers lose records without a word."""
     text = file.with_name(file.name + ".vcf.gz")
     try:
-        with BgzfFile(text, 1) as out:
+        with BgzfFile(text, 1, threads) as out:
             walk.copy_into(out, declare_all=True)
         run_bcftools("view", "--no-version", "-Ob", "--threads", str(threads - 1), "-o", str(file), str(text))
     finally:
@@ -286,9 +287,9 @@ class Filling(Walk):
 
     def _spliced(self, splice: Splice, line: bytes, record: Record) -> bytes:
         self.summary.imputed += record.n_imputed
-        self.summary.missing += len(record.missing)
+        self.summary.missing += record.n_missing
         self.summary.uncertain += record.n_uncertain
-        self.summary.refined += len(record.refined)
+        self.summary.refined += 0 if record.refined is None else int(record.refined.sum())
         return splice.modelled(line, record)
 
 

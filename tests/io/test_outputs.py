@@ -4,7 +4,7 @@ import stat
 import pytest
 
 from imputevae_cli.errors import OutputError
-from imputevae_cli.io.outputs import BgzfFile, atomic_output, check_output
+from imputevae_cli.io.outputs import atomic_output, check_output
 
 
 def refused(path, message, **options):
@@ -90,16 +90,3 @@ def test_os_errors_are_one_line(tmp_path):
     with pytest.raises(OutputError, match="cannot be written"), atomic_output(tmp_path / "none" / "a"):
         pass
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("size", [10, 3_000_000])
-def test_bgzf_on_a_full_disk_raises_and_prints_nothing(capfd, size):
-    def fill_the_disk():
-        with BgzfFile("/dev/full", 5) as file:
-            for _ in range(3):
-                file.write(os.urandom(size))
-
-    with pytest.raises(OSError, match="BGZF"):
-        fill_the_disk()
-    printed = capfd.readouterr()
-    assert printed.err == printed.out == ""

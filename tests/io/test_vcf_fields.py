@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from vcf_maker import record, vcf, write
 
-from imputevae_cli.io.vcf_fields import FLOAT_END, INT_END, INT_MISSING, RecordFields
+from imputevae_cli.io.kernel_fields import INT_END, INT_MISSING
+from imputevae_cli.io.vcf_fields import FLOAT_END, RecordFields
 from imputevae_cli.io.vcf_records import open_vcf
 
 

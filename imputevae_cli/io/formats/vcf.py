@@ -11,9 +11,9 @@ import numpy as np
 
 from imputevae_cli.data.genotypes import GenotypeMatrix, ImputedBlock, ImputedBlocks, VcfSource
 from imputevae_cli.errors import OutputError
+from imputevae_cli.io.bgzf import BgzfFile
 from imputevae_cli.io.formats.base import Writing
 from imputevae_cli.io.inputs.vcf_text_of_arrays import Records, header, lines, texts_of_calls
-from imputevae_cli.io.outputs import BgzfFile
 from imputevae_cli.io.vcf_writer import WriteSummary, write_vcf
 
 BLOCK_LOCI = 1000

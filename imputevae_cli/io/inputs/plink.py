@@ -13,8 +13,8 @@ import numpy as np
 
 from imputevae_cli.data.genotypes import Loci
 from imputevae_cli.errors import InputError, why_unreadable
+from imputevae_cli.io.bgzf import BgzfFile
 from imputevae_cli.io.inputs.vcf_text_of_arrays import Records, header, lines, texts_of_calls
-from imputevae_cli.io.outputs import BgzfFile
 
 MAGIC = b"\x6c\x1b"
 """What a .bed begins with; a third byte of 1 says that its loci follow one another."""

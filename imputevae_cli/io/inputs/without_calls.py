@@ -14,11 +14,12 @@ import numpy as np
 
 from imputevae_cli.data import alleles
 from imputevae_cli.data.read_model import ReadModel
+from imputevae_cli.io.bgzf import BgzfFile
 from imputevae_cli.io.inputs.vcf_text_of_arrays import MADE_OF
-from imputevae_cli.io.outputs import BgzfFile
+from imputevae_cli.io.kernel_fields import INT_END
 from imputevae_cli.io.vcf_check import N_FIXED
 from imputevae_cli.io.vcf_evidence_choice import IN_ORDER
-from imputevae_cli.io.vcf_fields import INT_END, RecordFields
+from imputevae_cli.io.vcf_fields import RecordFields
 from imputevae_cli.io.vcf_genotypes import PLOIDY_OF
 from imputevae_cli.io.vcf_records import RecordBlock, VcfFile, open_vcf
 from imputevae_cli.io.vcf_text import read_lines, temporary_copy

@@ -13,8 +13,8 @@ import numpy as np
 
 from imputevae_cli.data.genotypes import Loci
 from imputevae_cli.errors import InputError
+from imputevae_cli.io.bgzf import BgzfFile
 from imputevae_cli.io.inputs.vcf_text_of_arrays import MADE_OF, Records, header, lines, texts_of_alleles
-from imputevae_cli.io.outputs import BgzfFile
 from imputevae_cli.optional import optional
 
 NEEDED = ("sample_id", "variant_contig", "variant_position", "variant_allele", "call_genotype")
