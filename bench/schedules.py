@@ -32,12 +32,14 @@ from imputevae_cli.scoring import metrics
 Row = dict[str, Any]
 SHARE, CALIBRATED_ON = 1 / 12, 5000
 LONG = {"chains": 2, "donors": 60, "pieces": 8, "cooling": 0.6}
+LARGE_LONG = {"donors": 64, "pieces": 16}
 OTHERS: tuple[tuple[int, list[dict[str, Any]]], ...] = (
     (150, [{"chains": 3}, {"donors": 32}, {"refresh": 2}]),
     (700, [LONG, LONG | {"cooling": 0.7}, LONG | {"donors": 48}, {"pieces": 8}, {"cooling": 0.6}, {"chains": 1}]),
-    (10**9, [{"chains": 2, "cooling": 0.6}, {"cooling": 0.6}, {"donors": 40, "iterations": 12}]),
+    (10**9, [LARGE_LONG, LARGE_LONG | {"cooling": 0.6}, LARGE_LONG | {"donors": 80}, {"donors": 64}, {"chains": 2}]),
 )
-"""What is changed in the schedule of the size rules, up to so many samples; LONG is their `of_medium_long`."""
+"""What is changed in the schedule of the size rules, up to so many samples; LONG and LARGE_LONG are their
+`of_medium_long` and `of_large_long`."""
 REFITS: tuple[dict[str, Any], ...] = ({}, {"reheated": 0}, {"kept_share": 1.0}, {"earlier_share": 0.0})
 
 

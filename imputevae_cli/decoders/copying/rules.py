@@ -16,6 +16,7 @@ SMALL = Schedule(16, 7, 4, core=256, halo=64, scales=(150, 400), start_rate=0.2,
 MEDIUM = Schedule(13, 7, 3, donors=40, core=512, halo=96, scales=(300, 600), start_rate=0.1, cooling=0.7)
 MEDIUM_LONG = replace(MEDIUM, chains=2, donors=60, pieces=8, cooling=0.6)
 LARGE = Schedule(13, 8, 1, core=1500, halo=150, pieces=8, scales=(300, 600, 1200), start_rate=0.05, cooling=0.7)
+LARGE_LONG = replace(LARGE, donors=64, pieces=16)
 UNCERTAIN = Schedule(40, 20, 3, donors=64, core=256, halo=96, start_rate=0.2, cooling=0.85, refresh=1)
 UNCERTAIN_LARGE = replace(UNCERTAIN, chains=1, refresh=2)
 
@@ -25,9 +26,10 @@ class SizeRules:
     """The schedule by the number of samples, before the trial: small cohorts get more chains and cool more slowly.
 
     small, medium: the most samples of these classes. of_uncertain, of_uncertain_large: where calls are uncertain,
-    up to `medium` samples and above: alleles are drawn, so that chains cool slowly and differ. of_medium_long: whose
-    chains, donors, pieces and cooling `of_medium` takes where what is copied is long: more donors, compared over
-    shorter stretches, leave fewer phases wrong, and colder chains find who shares a rare allele with a sample.
+    up to `medium` samples and above: alleles are drawn, so that chains cool slowly and differ. of_medium_long,
+    of_large_long: whose chains, donors, pieces and cooling `of_medium` and `of_large` take where what is copied is
+    long: more donors, compared over shorter stretches, leave fewer phases wrong, and colder chains of some hundred
+    samples find who shares a rare allele with a sample.
     `bench/results/schedules.json` varies chains, donors and cooling of those where calls are certain; the rest was
     chosen by hand on cases such as those of `bench/results/ld.json`.
     """
@@ -38,6 +40,7 @@ class SizeRules:
     of_medium: Schedule = MEDIUM
     of_medium_long: Schedule = MEDIUM_LONG
     of_large: Schedule = LARGE
+    of_large_long: Schedule = LARGE_LONG
     of_uncertain: Schedule = UNCERTAIN
     of_uncertain_large: Schedule = UNCERTAIN_LARGE
 
@@ -51,9 +54,9 @@ class SizeRules:
 
     def where_long(self, schedule: Schedule, n_samples: int) -> Schedule:
         """The schedule for so many samples where what is copied is long, as a trial has found."""
-        if not self.small < n_samples <= self.medium:
+        if n_samples <= self.small:
             return schedule
-        long = self.of_medium_long
+        long = self.of_medium_long if n_samples <= self.medium else self.of_large_long
         return replace(schedule, chains=long.chains, donors=long.donors, pieces=long.pieces, cooling=long.cooling)
 
 

@@ -191,9 +191,10 @@ def test_windows_that_are_short_already_stay_so_where_loci_are_far_apart():
 @pytest.mark.parametrize(
     ("n_samples", "n_wrong", "chosen"),
     [(151, 500, (0.6, 2, 60, 8)), (151, 400, (0.7, 3, 40, 4)), (151, 300, (None, 3, 40, 4)),
-     (150, 500, (0.75, 4, 48, 4))],
+     (150, 500, (0.75, 4, 48, 4)), (700, 500, (0.6, 2, 60, 8)), (701, 500, (0.7, 1, 64, 16)),
+     (701, 400, (0.7, 1, 48, 8)), (701, 300, (None, 1, 48, 8))],
 )  # fmt: skip
-def test_where_cooling_is_needed_some_hundred_samples_have_more_donors(monkeypatch, n_samples, n_wrong, chosen):
+def test_where_cooling_is_needed_more_than_150_samples_have_more_donors(monkeypatch, n_samples, n_wrong, chosen):
     def outcome(self, schedule, ranks):
         return choose_schedule.Outcome(np.arange(1000) < (n_wrong if schedule.cooling is None else 400), 0.001)
 
