@@ -130,13 +130,15 @@ class Trial:
 def by_trial(trial: Trial, schedule: Schedule, stages: Stages, settings: CopyingSettings | None = None) -> Schedule:
     """`schedule` with the cooling, rate floor, prior and donors that do best on calls that are hidden.
 
-    Lines are not cooled, nor is that tried: what cooling finds is phase, which homozygotes do not have. On the hidden
-    calls of a trial chains with and without it come out alike, so that chance would choose.
+    Of lines only rate floors are tried. They are not cooled: what cooling finds is phase, which homozygotes do not
+    have; and lines that are alike copy each other more often, which was better wherever it was tried. A trial has too
+    few hidden calls to tell these from the alternatives, so that chance would choose.
     settings: what the user has set, which is not varied.
     """
     rules, settings = trial.rules.trial, settings or CopyingSettings()
     if trial.inbred:
-        schedule = overlaid(_without_cooling(schedule, rules), settings)
+        is_similar = trial.inputs.similarity is not None
+        schedule = overlaid(replace(_without_cooling(schedule, rules), relatedness=is_similar), settings)
     if trial.hidden.sum() < rules.least_hidden:
         return schedule
     race = _Race(trial, schedule, stages, settings)
@@ -198,9 +200,8 @@ def _try_without_cooling(race: _Race, rules: TrialRules) -> float:
 
 
 def _best_of_lines(race: _Race, trial: Trial) -> Schedule:
-    """The schedule of a cohort of lines, which are not cooled."""
+    """The schedule of a cohort of lines: the race began with all but the rate floor."""
     rules = trial.rules.trial
-    _try_relatedness(race, trial)
     for floor in rules.rate_floors:
         if race.try_out(replace(race.best, rate_floor=floor)) <= rules.standard_errors:
             break  # a higher one never was better where this was not
@@ -213,19 +214,14 @@ def _best_of_outbred(race: _Race, trial: Trial) -> Schedule:
     """The schedule of any other cohort."""
     rules = trial.rules.trial
     is_long = _try_without_cooling(race, rules) < -rules.standard_errors
-    _try_relatedness(race, trial)
+    if trial.inputs.similarity is not None:
+        race.try_out(replace(race.best, relatedness=True))
     if race.best.cooling is not None:
         return trial.rules.size.where_long(race.best, trial.n_samples) if is_long else race.best
     if race.outcome.rate > rules.sparse:
         return for_sparse_loci(race.best, rules)
     race.try_out(replace(race.best, donors=rules.more_donors * race.best.donors))
     return race.best
-
-
-def _try_relatedness(race: _Race, trial: Trial) -> None:
-    """Try a copying prior that grows with similarity, on top of what is kept."""
-    if trial.inputs.similarity is not None:
-        race.try_out(replace(race.best, relatedness=True))
 
 
 def for_sparse_loci_of_lines(schedule: Schedule, n_samples: int, rules: CopyingRules) -> Schedule:

@@ -205,8 +205,19 @@ def test_lines_are_not_cooled(monkeypatch, n_samples, rate, donors, chains):
     found, tried = found_by_equals(monkeypatch, before, rate, inbred=True, n_samples=n_samples)
     assert {schedule.cooling for schedule in tried} == {None}
     assert {schedule.rate_floor for schedule in tried} == {0.0, 0.1}
+    assert not any(schedule.relatedness for schedule in tried)  # no similarity was given
     assert (found.cooling, found.iterations, found.burn_in) == (None, 16, 8)
     assert (found.donors, found.core, found.chains) == (donors, 512, chains)
+
+
+def test_lines_copy_by_relatedness_where_their_similarity_is_known():
+    inputs = CopyingModel()._inputs_of(some_cohort(), CopyingGuides())
+    rules = CopyingRules(trial=TrialRules(least_hidden=10**9))
+    with ThreadPoolExecutor(1) as pool:
+        trial = choose_schedule.Trial.of(inputs, 1, pool, CompiledKernel(), rules)
+        for inbred in (True, False):
+            found = choose_schedule.by_trial(replace(trial, inbred=inbred), Schedule(core=64), Stages())
+            assert found.relatedness is inbred
 
 
 def test_lines_are_not_cooled_where_nothing_is_tried():
