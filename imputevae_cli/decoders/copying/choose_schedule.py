@@ -130,20 +130,19 @@ class Trial:
 def by_trial(trial: Trial, schedule: Schedule, stages: Stages, settings: CopyingSettings | None = None) -> Schedule:
     """`schedule` with the cooling, rate floor, prior and donors that do best on calls that are hidden.
 
+    Of lines only rate floors are tried. They are not cooled: what cooling finds is phase, which homozygotes do not
+    have; and lines that are alike copy each other more often, which was better wherever it was tried. A trial has too
+    few hidden calls to tell these from the alternatives, so that chance would choose.
     settings: what the user has set, which is not varied.
     """
-    rules = trial.rules.trial
+    rules, settings = trial.rules.trial, settings or CopyingSettings()
+    if trial.inbred:
+        is_similar = trial.inputs.similarity is not None
+        schedule = overlaid(replace(_without_cooling(schedule, rules), relatedness=is_similar), settings)
     if trial.hidden.sum() < rules.least_hidden:
         return schedule
-    race = _Race(trial, schedule, stages, settings or CopyingSettings())
-    is_long = _try_without_cooling(race, rules) < -rules.standard_errors
-    for change in _changes(trial, rules):
-        race.try_out(replace(race.best, **change))
-    if race.best.cooling is None and not trial.inbred and race.outcome.rate <= rules.sparse:
-        race.try_out(replace(race.best, donors=rules.more_donors * race.best.donors))
-    if is_long and race.best.cooling is not None:
-        return trial.rules.size.where_long(race.best, trial.n_samples)
-    return for_sparse_loci(race.best, race.outcome.rate, trial.inbred, rules)
+    race = _Race(trial, schedule, stages, settings)
+    return _best_of_lines(race, trial) if trial.inbred else _best_of_outbred(race, trial)
 
 
 class _Race:
@@ -184,33 +183,57 @@ class _Race:
         return better_by
 
 
+def _without_cooling(schedule: Schedule, rules: TrialRules) -> Schedule:
+    """`schedule` with chains that are not cooled, and with as many iterations as those need."""
+    return replace(schedule, cooling=None, iterations=rules.plain_iterations, burn_in=rules.plain_burn_in)
+
+
 def _try_without_cooling(race: _Race, rules: TrialRules) -> float:
     """Try chains without cooling, and a warm start too unless rates have to be held down: then it never was better.
 
     Returns by how many standard errors chains without cooling do better.
     """
-    plain = replace(race.best, cooling=None, iterations=rules.plain_iterations, burn_in=rules.plain_burn_in)
-    better_by = race.try_out(plain)
+    better_by = race.try_out(_without_cooling(race.best, rules))
     if better_by > -rules.standard_errors:
         race.try_out(replace(race.best, cooling=None, start_rate=rules.warm_start_rate, refresh=1))
     return better_by
 
 
-def _changes(trial: Trial, rules: TrialRules) -> list[dict]:
-    """What the trial tries, one after the other, on top of what it has kept; cooling comes before."""
-    related = [{"relatedness": True}] if trial.inputs.similarity is not None else []
-    floors = [{"rate_floor": floor, "cooling": None} for floor in rules.rate_floors] if trial.inbred else []
-    return [*related, *floors]
+def _best_of_lines(race: _Race, trial: Trial) -> Schedule:
+    """The schedule of a cohort of lines: the race began with all but the rate floor."""
+    rules = trial.rules.trial
+    for floor in rules.rate_floors:
+        if race.try_out(replace(race.best, rate_floor=floor)) <= rules.standard_errors:
+            break  # a higher one never was better where this was not
+    if race.outcome.rate <= rules.sparse:
+        return race.best
+    return for_sparse_loci_of_lines(race.best, trial.n_samples, trial.rules)
 
 
-def for_sparse_loci(schedule: Schedule, rate: float, inbred: bool, rules: TrialRules) -> Schedule:
-    """The schedule for loci so far apart that a chain without cooling switches at this rate: more donors, and where
-    phase is drawn, a few long chains with windows that are not long. They start hot, whatever did better in a short
-    one."""
-    if schedule.cooling is not None or rate <= rules.sparse:
-        return schedule
-    if inbred:  # no phase is drawn, so that chains hardly differ
-        return replace(schedule, donors=rules.more_donors * schedule.donors, chains=1)
+def _best_of_outbred(race: _Race, trial: Trial) -> Schedule:
+    """The schedule of any other cohort."""
+    rules = trial.rules.trial
+    is_long = _try_without_cooling(race, rules) < -rules.standard_errors
+    if trial.inputs.similarity is not None:
+        race.try_out(replace(race.best, relatedness=True))
+    if race.best.cooling is not None:
+        return trial.rules.size.where_long(race.best, trial.n_samples) if is_long else race.best
+    if race.outcome.rate > rules.sparse:
+        return for_sparse_loci(race.best, rules)
+    race.try_out(replace(race.best, donors=rules.more_donors * race.best.donors))
+    return race.best
+
+
+def for_sparse_loci_of_lines(schedule: Schedule, n_samples: int, rules: CopyingRules) -> Schedule:
+    """The schedule of so many lines where loci are far apart: one chain, as no phase is drawn and chains hardly differ,
+    and more donors, unless lines are so few that this would make donors of them all."""
+    more = rules.trial.more_donors if n_samples > rules.size.small else 1
+    return replace(schedule, donors=more * schedule.donors, chains=1)
+
+
+def for_sparse_loci(schedule: Schedule, rules: TrialRules) -> Schedule:
+    """The schedule of outbred samples where loci are far apart: more donors, and a few long chains with windows that
+    are not long. They start hot, whatever did better in a short one."""
     if schedule.core > rules.sparse_core:
         schedule = replace(schedule, core=rules.sparse_core, halo=rules.sparse_halo, scales=rules.sparse_scales)
     return replace(

@@ -173,18 +173,80 @@ def test_a_better_schedule_has_to_be_better_by_a_standard_error():
 
 
 @pytest.mark.parametrize(
-    ("cooling", "rate", "inbred", "donors", "core", "chains"),
-    [(None, 0.014, False, 48, 512, 4), (None, 0.0141, False, 96, 256, 3), (None, 0.0141, True, 96, 512, 1),
-     (0.6, 0.5, False, 48, 512, 4)],
-)  # fmt: skip
-def test_sparse_loci_get_more_donors(cooling, rate, inbred, donors, core, chains):
-    schedule = choose_schedule.for_sparse_loci(Schedule(cooling=cooling, chains=4), rate, inbred, TrialRules())
-    assert (schedule.donors, schedule.core, schedule.chains) == (donors, core, chains)
+    ("cooling", "rate", "donors", "core", "chains"),
+    [(None, 0.014, 48, 512, 4), (None, 0.0141, 96, 256, 3), (0.6, 0.5, 48, 512, 4)],
+)
+def test_sparse_loci_get_more_donors(monkeypatch, cooling, rate, donors, core, chains):
+    found = found_by_equals(monkeypatch, Schedule(core=512, cooling=cooling, chains=4), rate, inbred=False)[0]
+    assert (found.donors, found.core, found.chains) == (donors, core, chains)
+
+
+@pytest.mark.parametrize(("n_wrong", "floors"), [(400, {0.0, 0.1}), (399, {0.0, 0.1, 0.25})])
+def test_a_higher_rate_floor_is_tried_for_lines_where_a_lower_one_is_better(monkeypatch, n_wrong, floors):
+    tried = set()
+
+    def outcome(self, schedule, ranks):
+        tried.add(schedule.rate_floor)
+        return choose_schedule.Outcome(np.arange(1000) < (n_wrong if schedule.rate_floor else 400), 0.001)
+
+    monkeypatch.setattr(choose_schedule.Trial, "outcome", outcome)
+    with ThreadPoolExecutor(1) as pool:
+        trial = choose_schedule.Trial.of(ChainInputs(some_cohort()), 1, pool, CompiledKernel(), CopyingRules())
+        choose_schedule.by_trial(replace(trial, inbred=True), Schedule(core=64), Stages())
+    assert tried == floors
+
+
+@pytest.mark.parametrize(
+    ("n_samples", "rate", "donors", "chains"),
+    [(151, 0.0141, 96, 1), (150, 0.0141, 48, 1), (151, 0.014, 48, 4)],
+)
+def test_lines_are_not_cooled(monkeypatch, n_samples, rate, donors, chains):
+    before = Schedule(core=512, cooling=0.6, chains=4, iterations=13, burn_in=7)
+    found, tried = found_by_equals(monkeypatch, before, rate, inbred=True, n_samples=n_samples)
+    assert {schedule.cooling for schedule in tried} == {None}
+    assert {schedule.rate_floor for schedule in tried} == {0.0, 0.1}
+    assert not any(schedule.relatedness for schedule in tried)  # no similarity was given
+    assert (found.cooling, found.iterations, found.burn_in) == (None, 16, 8)
+    assert (found.donors, found.core, found.chains) == (donors, 512, chains)
+
+
+def test_lines_copy_by_relatedness_where_their_similarity_is_known():
+    inputs = CopyingModel()._inputs_of(some_cohort(), CopyingGuides())
+    rules = CopyingRules(trial=TrialRules(least_hidden=10**9))
+    with ThreadPoolExecutor(1) as pool:
+        trial = choose_schedule.Trial.of(inputs, 1, pool, CompiledKernel(), rules)
+        for inbred in (True, False):
+            found = choose_schedule.by_trial(replace(trial, inbred=inbred), Schedule(core=64), Stages())
+            assert found.relatedness is inbred
+
+
+def test_lines_are_not_cooled_where_nothing_is_tried():
+    rules = CopyingRules(trial=TrialRules(least_hidden=10**9))
+    with ThreadPoolExecutor(1) as pool:
+        trial = choose_schedule.Trial.of(ChainInputs(some_cohort()), 1, pool, CompiledKernel(), rules)
+        for inbred, cooling in ((True, None), (False, 0.6)):
+            found = choose_schedule.by_trial(replace(trial, inbred=inbred), Schedule(core=64, cooling=0.6), Stages())
+            assert found.cooling == cooling
+
+
+def found_by_equals(monkeypatch, before, rate, inbred, n_samples=151):
+    """What a trial finds in which all schedules do the same, switching at this rate, and the schedules it ran."""
+    tried = []
+
+    def outcome(self, schedule, ranks):
+        tried.append(schedule)
+        return choose_schedule.Outcome(np.zeros(1000, bool), rate)
+
+    monkeypatch.setattr(choose_schedule.Trial, "outcome", outcome)
+    with ThreadPoolExecutor(1) as pool:
+        trial = choose_schedule.Trial.of(ChainInputs(some_cohort()), 1, pool, CompiledKernel(), CopyingRules())
+        trial = replace(trial, inbred=inbred, n_samples=n_samples)
+        return choose_schedule.by_trial(trial, before, Stages()), tried
 
 
 def test_windows_that_are_short_already_stay_so_where_loci_are_far_apart():
     before = Schedule(core=128, halo=24, scales=(75, 150))
-    schedule = choose_schedule.for_sparse_loci(before, 0.1, False, TrialRules())
+    schedule = choose_schedule.for_sparse_loci(before, TrialRules())
     assert (schedule.core, schedule.halo, schedule.scales) == (128, 24, (75, 150))
 
 
@@ -206,7 +268,7 @@ def test_where_cooling_is_needed_more_than_150_samples_have_more_donors(monkeypa
     assert (found.cooling, found.chains, found.donors, found.pieces) == chosen
 
 
-def test_a_cohort_is_inbred_above_the_median_and_tries_other_schedules():
+def test_a_cohort_is_inbred_above_the_median():
     cohort = some_cohort()
     f = float(np.median(inbreeding.coefficients(cohort.calls, 2)))
     with ThreadPoolExecutor(1) as pool:
@@ -214,9 +276,6 @@ def test_a_cohort_is_inbred_above_the_median_and_tries_other_schedules():
             rules = CopyingRules(inbreeding=InbreedingRules(mostly=mostly))
             trial = choose_schedule.Trial.of(ChainInputs(cohort), 1, pool, CompiledKernel(), rules)
             assert trial.inbred is inbred
-            changes = choose_schedule._changes(trial, TrialRules())
-            floors = [change["rate_floor"] for change in changes if "rate_floor" in change]
-            assert floors == ([0.1, 0.25] if inbred else [])
 
 
 @pytest.mark.parametrize(("least", "paths"), [(0.3, 1), (1.0, 2)])
