@@ -149,11 +149,13 @@ class Role:
 class Screen:
     """What a decoder says of some held-out cells after a cheap run on some of the data.
 
-    places: int64 (M,), of these cells among all validation cells. gp: float32 (M, C).
+    places: int64 (M,), of these cells among all validation cells. gp: float32 (M, C). learned: what a fit after it can
+    start from, or None.
     """
 
     places: np.ndarray
     gp: np.ndarray
+    learned: State | None = None
 
 
 @dataclass(frozen=True)
@@ -161,12 +163,13 @@ class Inputs:
     """What a decoder's fit is given beside the task.
 
     fitted: the decoders that were fitted before. effort: how much of its training it gets. earlier: the same decoder
-    as it was fitted with less effort in this run, or None.
+    as it was fitted with less effort in this run, or None. learned: what its screen learned, see `Screen`.
     """
 
     fitted: Mapping[str, FittedDecoder]
     effort: Effort = Effort.FULL
     earlier: FittedDecoder | None = None
+    learned: State | None = None
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from imputevae_cli.ensemble.screen import idle_decoders, loss_ratio
 from imputevae_cli.log import Stage, logger
 from imputevae_cli.runtime.cost import MOMENT_CELLS
 from imputevae_cli.runtime.device import kernel_threads
+from imputevae_cli.runtime.resumable import State
 
 
 def fit_ensemble(task: Task) -> tuple[Ensemble, np.ndarray]:
@@ -52,6 +53,7 @@ class Fit:
     fitted: dict[str, FittedDecoder] = field(default_factory=dict)
     views: dict[str, View] = field(default_factory=dict)
     screens: dict[str, Screen | None] = field(default_factory=dict)
+    learned: dict[str, State] = field(default_factory=dict)
 
     def first_plan(self) -> tuple[Plan, Findings]:
         """The plan after the screens that are run before all else, and what these have shown."""
@@ -97,7 +99,7 @@ class Fit:
         """Fit the decoder of a step."""
         name = step.decoder
         before = {n: self.fitted[n] for n in self.decoders[name].depends_on if n in self.fitted}
-        inputs = Inputs(before, step.effort, self.fitted.get(name))
+        inputs = Inputs(before, step.effort, self.fitted.get(name), self.learned.get(name))
         with self.task.progress.stage(name):
             self.fitted[name] = self.decoders[name].fit(self.task, inputs)
         if step.is_mixed:
@@ -105,7 +107,7 @@ class Fit:
 
     def _after_trial(self, now: Plan, findings: Findings, held_out: HeldOut) -> Plan:
         """The plan once those on trial were judged, with all of it carried out."""
-        idle = self.task.stages.run("screens judged", lambda: self._judge(held_out, now.on_trial))
+        idle, self.learned = self.task.stages.run("screens judged", lambda: self._judge(held_out, now.on_trial))
         settled = self.plan(Findings(findings.ratio, idle))
         left = [step for step in settled.steps if self._is_left(step)]
         self.task.progress.expect(lambda: self._expected(left))
@@ -122,17 +124,21 @@ class Fit:
         small = self.task.cohort.calls.size < MOMENT_CELLS
         stages = []
         for step in steps:
-            decoder, inputs = self.decoders[step.decoder], Inputs(dict(self.fitted), step.effort)
+            decoder, learned = self.decoders[step.decoder], self.learned.get(step.decoder)
+            inputs = Inputs(dict(self.fitted), step.effort, learned=learned)
             unknown = small or step.effort.serves_others
             stages.append((step.decoder, 0.0 if unknown else decoder.cost(self.task, inputs).seconds))
         return stages
 
-    def _judge(self, held_out: HeldOut, names: tuple[str, ...]) -> dict[str, str]:
-        """Those on trial that add nothing to what `held_out` knows, and why."""
+    def _judge(self, held_out: HeldOut, names: tuple[str, ...]) -> tuple[dict[str, str], dict[str, State]]:
+        """Those on trial that add nothing to what `held_out` knows, and why; what the screens of the others learned."""
         for name in names:
             if name not in self.screens:
                 self.screens[name] = self._screened(name)
-        return idle_decoders(self.task, held_out, self.decoders, {name: self.screens[name] for name in names})
+        screens = {name: self.screens[name] for name in names}
+        idle = idle_decoders(self.task, held_out, self.decoders, screens)
+        passed = {name: screen for name, screen in screens.items() if screen is not None and name not in idle}
+        return idle, {name: one.learned for name, one in passed.items() if one.learned is not None}
 
     def _screened(self, name: str) -> Screen | None:
         """What a cheap run of a decoder says, as it would be written."""

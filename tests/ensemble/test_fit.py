@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from conftest import DECODERS, QUICK_PARTS, simulate, simulate_linked, tiny_config
 
 from imputevae_cli import Config, ImputeVAE
@@ -18,6 +19,10 @@ from imputevae_cli.decoders.knn.decoder import KnnDecoder
 from imputevae_cli.decoders.rules import Rules
 from imputevae_cli.decoders.screening import subset_to_screen
 from imputevae_cli.decoders.vae.decoder import FittedVae
+from imputevae_cli.ensemble import fit as fitting
+from imputevae_cli.runtime.resumable import Journal
+from imputevae_cli.runtime.run_folder import RunFolder, identity_of
+from imputevae_cli.runtime.stopping import Stopped, StopRequest
 from imputevae_cli.scoring.metrics import concordance, log_loss
 
 NAMED = DECODERS[1:]
@@ -145,6 +150,38 @@ def test_nearest_neighbours_are_screened_where_haplotypes_say_much(monkeypatch, 
     notes = fitted(genotypes, "auto", LARGE)._fitted.ensemble.notes
     assert notes[0].startswith("vae skipped: on a few stretches haplotypes")
     assert bool(asked) == screened
+
+
+def test_nearest_neighbours_go_on_from_what_their_screen_learned_in_a_resumed_run_too(monkeypatch, tmp_path):
+    genotypes, _ = simulate(60, 120, seed=1)
+    config, given, fit = tiny_config(model__decoder="auto", knn__steps=20), [], KnnDecoder.fit
+
+    def screen(decoder, task, earlier):
+        return Screen(np.arange(len(task.validation.truth)), right_by(task, 0.98, 1))
+
+    def spied(decoder, task, inputs):
+        given.append(inputs.learned)
+        if len(given) == 1:
+            raise Stopped(15)
+        return fit(decoder, task, inputs)
+
+    def run():
+        journal = Journal(RunFolder(tmp_path / "out.ckpt", identity_of(genotypes, config)), StopRequest())
+        try:
+            return ImputeVAE(config, LARGE).fit(genotypes, stages=journal)
+        finally:
+            journal.save()
+
+    monkeypatch.setattr(CopyingDecoder, "screen", screen)
+    monkeypatch.setattr(fitting, "idle_decoders", lambda *_: {})
+    monkeypatch.setattr(KnnDecoder, "fit", spied)
+    with pytest.raises(Stopped):
+        run()
+    monkeypatch.setattr(KnnDecoder, "screen", None)  # which is not run again
+    model = run()
+    assert {"tables", "similarity"} <= given[0].keys()
+    assert all(torch.equal(weights, given[1][key]) for key, weights in given[0].items())
+    assert model._fitted.ensemble.fitted["knn"].model.settings.steps == 12
 
 
 def test_a_screen_leaves_out_haplotypes_that_add_nothing(monkeypatch):

@@ -67,7 +67,8 @@ class KnnDecoder(PlainDecoder):
             return None
         settings = msgspec.structs.replace(task.config.knn, steps=min(task.rules.screen_steps, task.config.knn.steps))
         model = KnnModel(settings, seed_for(task.config.io.seed, "donors") % 2**31)
-        return Screen(places, model.fit(task.cohort.subset(samples, loci)).cells(inside.samples, inside.loci))
+        model.fit(task.cohort.subset(samples, loci))
+        return Screen(places, model.cells(inside.samples, inside.loci), model.state_dict()["weights"])
 
     def cost(self, task: Task, inputs: Inputs) -> Cost:
         """See `Decoder`."""
@@ -82,7 +83,8 @@ class KnnDecoder(PlainDecoder):
 
         cohort, structure = task.cohort, structure_among(inputs.fitted)
         model = KnnModel(_settings(task, inputs), seed_for(task.config.io.seed, "donors") % 2**31)
-        model.fit(cohort, similarity=None if structure is None else structure.similarity(), options=task.options)
+        similarity = None if structure is None else structure.similarity()
+        model.fit(cohort, similarity=similarity, options=task.options, start=inputs.learned)
         return FittedKnn(cohort, model, asked_together(task.hidden, model.cells))
 
     def from_state(self, state: State, setting: Setting) -> FittedKnn:
@@ -136,8 +138,10 @@ class FittedKnn:
 
 
 def _settings(task: Task, inputs: Inputs) -> KnnSettings:
-    """How to train: for a share of the steps where haplotype copying does most of the work."""
-    settings = task.config.knn
-    if inputs.effort is not Effort.REDUCED:
-        return settings
-    return msgspec.structs.replace(settings, steps=max(1, int(settings.steps * task.rules.reduced)))
+    """How to train: for a share of the steps where haplotype copying does most of the work, or a screen began."""
+    settings, share = task.config.knn, 1.0
+    if inputs.learned is not None:
+        share = task.rules.after_screen
+    elif inputs.effort is Effort.REDUCED:
+        share = task.rules.reduced
+    return msgspec.structs.replace(settings, steps=max(1, int(settings.steps * share)))

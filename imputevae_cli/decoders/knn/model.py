@@ -54,13 +54,19 @@ class KnnModel:
         self._votes: NeighbourVotes = None  # type: ignore[assignment]  # until it is fitted
 
     def fit(
-        self, cohort: Cohort, *, similarity: np.ndarray | None = None, options: RunOptions | None = None
+        self,
+        cohort: Cohort,
+        *,
+        similarity: np.ndarray | None = None,
+        options: RunOptions | None = None,
+        start: dict[str, Tensor] | None = None,
     ) -> KnnModel:
         """Learn how to weigh votes, then take these samples as neighbours.
 
         similarity: float32 (N, N), such as in a latent space, or None. options: their stages remember the training, and
-        where it is, see `Stages`. `history` afterwards holds the mean loss of each tenth of the training, unless that
-        was remembered. Raises TrainingError when the loss is not finite.
+        where it is, see `Stages`. start: weights of the `state_dict` of another fit, on calls of the
+        same ploidy, to begin at, or None. `history` afterwards holds the mean loss of each tenth of the training,
+        unless that was remembered. Raises TrainingError when the loss is not finite.
         """
         options, latent = options or RunOptions(), _as_tensor(similarity)
         if options.device.type != "cpu":
@@ -69,7 +75,7 @@ class KnnModel:
             part = training_cohort(cohort, self.rules.training)
             self._votes = options.stages.run(
                 "knn votes",
-                lambda: self._train(part, latent, options),
+                lambda: self._train(part, latent, options, start),
                 NeighbourVotes.state_dict,
                 lambda state: self._made_votes(state, cohort.ploidy + 1, latent is not None),
             )
@@ -146,10 +152,14 @@ class KnnModel:
         votes.load_state_dict(weights)
         return votes.requires_grad_(False)
 
-    def _train(self, cohort: Cohort, latent: Tensor | None, options: RunOptions) -> NeighbourVotes:
+    def _train(
+        self, cohort: Cohort, latent: Tensor | None, options: RunOptions, start: dict[str, Tensor] | None
+    ) -> NeighbourVotes:
         """Fit the weights by cross-entropy on calls hidden from the query alone."""
         rng, stages, steps = np.random.default_rng(self.seed), options.stages, self.settings.steps
         votes = self._make_votes(cohort.ploidy + 1, latent is not None)
+        if start is not None:
+            _begin_at(votes, start)
         with _pool_of(options.threads) as pool, options.progress.task("nearest neighbours", steps) as task:
             drawing = Drawing(rng, lambda: self._draw(cohort, latent, rng, pool))
             training = Training(votes, self.settings, drawing, rng, self.rules.training)
@@ -226,6 +236,13 @@ class NewSamples:
     def gp(self, start: int, stop: int) -> np.ndarray:
         """As `KnnModel.gp`, float32 (M, stop - start, ploidy + 1)."""
         return self.decoder._fill(self.queries, self.cohort, start, stop)
+
+
+def _begin_at(votes: NeighbourVotes, weights: dict[str, Tensor]) -> None:
+    """Take over weights; those of a latent's similarity, which comes last, stay as they are where it was not known."""
+    n_known = weights["similarity"].shape[1]
+    latent = votes.similarity.detach()[:, n_known:]
+    votes.load_state_dict({**weights, "similarity": torch.cat([weights["similarity"], latent], 1)})
 
 
 def _as_tensor(similarity: np.ndarray | None) -> Tensor | None:

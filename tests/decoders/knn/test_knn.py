@@ -1,5 +1,6 @@
 import io
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -70,6 +71,19 @@ def test_one_seed_gives_the_same_numbers_at_any_threads_and_blocks():
     three = fitted(calls, options=RunOptions(3))
     assert (three.gp(0, 60) == one).all()
     assert np.concatenate([three.gp(0, 7), three.gp(7, 60)], 1) == pytest.approx(one, abs=1e-6)
+
+
+@pytest.mark.parametrize("latent", [False, True])
+def test_a_fit_begins_at_the_weights_that_it_is_given(latent):
+    _, calls = linked_calls()
+    similarity = np.eye(40, dtype=np.float32) if latent else None
+    start = fitted(calls).state_dict()["weights"]
+    still = msgspec.structs.replace(QUICK, steps=1, learning_rate=1e-9)
+    began = fitted(calls, settings=still, similarity=similarity, options=RunOptions(), start=start)
+    for name, weights in began.state_dict()["weights"].items():
+        known = weights[:, :4] if name == "similarity" else weights
+        assert torch.allclose(known, start[name], atol=1e-6)
+    assert began.state_dict()["weights"]["similarity"].shape[1] == 4 + latent
 
 
 def test_cells_equal_the_whole():
