@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from imputevae_cli.data.genotypes import MISSING
 from imputevae_cli.masking.observed_pattern import (
     PatternRules,
     as_matrix,
@@ -145,3 +146,12 @@ def test_lost_loci_are_sought_among_some(most, seen):
     calls[:20] = np.abs(calls[:20])
     calls[:20, 1::4] = -1  # none of them among every second
     assert (lost_shares(calls, populations, PatternRules(spread_loci=most))[0] > 0) is np.bool_(seen)
+
+
+def test_runs_that_lie_over_few_loci_hide_what_they_can():
+    """More calls are asked for than there are at the loci where any is missing."""
+    calls = np.random.default_rng(1).integers(0, 3, (12, 60)).astype(np.int8)
+    calls[:4, 10:14] = MISSING
+    cells = observed_like_hidden_cells(calls, np.zeros(60, np.int32), 0.5, np.random.default_rng(1))
+    assert 0 < len(cells) <= 0.8 * (calls[:, 10:14] != MISSING).sum() + 4
+    assert set(cells % 60) <= set(range(10, 14))
