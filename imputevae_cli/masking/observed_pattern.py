@@ -22,15 +22,15 @@ class PatternRules:
     clumped: a `clumping` above this means that whole runs are missing together, more than chance and depth explain.
     lost: where `lost_shares` come to less than this, populations are not held to lose loci as a whole. least_lost:
     samples of a population; the fewer there are, the oftener all of them lack a locus by chance. spread_loci: evenly
-    spread over a long file, that are looked at for `lost_shares`. reached: where runs are missing together, so great a
-    share is hidden, at most, of the known calls of all loci that any run lies over.
+    spread over a long file, that are looked at for `lost_shares`. reached: where runs are missing together and few, so
+    great a share is hidden of the known calls of all loci that any lies over, so that these still vary.
     """
 
     clumped: float = 1.08
     lost: float = 0.05
     least_lost: int = 5
     spread_loci: int = 20_000
-    reached: float = 0.8
+    reached: float = 0.5
 
 
 DEFAULT = PatternRules()
@@ -187,7 +187,8 @@ def _lay_runs(
     calls: np.ndarray, chrom_codes: np.ndarray, prop: float, rng: np.random.Generator, most: float
 ) -> np.ndarray:
     """The known cells under randomly laid runs, int64 (M,) rising, until `prop` of the known cells are hidden, or as
-    many as `most` of those that runs reach: few runs may lie over few loci."""
+    many as `most` of those at loci that runs reach, or `prop` of them if that is more: few runs may lie over few loci.
+    """
     n_samples = len(calls)
     runs_before = np.cumsum([0] + [len(missing_runs(row, chrom_codes)[0]) for row in calls])
     n_runs, n_missing = int(runs_before[-1]), int(missing_per_sample(calls).sum())
@@ -196,7 +197,7 @@ def _lay_runs(
     for row in calls:
         reached |= row == MISSING
     n_reached = n_samples * int(np.count_nonzero(reached)) - n_missing
-    wanted = min(prop * n_known, most * n_reached)
+    wanted = min(prop * n_known, max(prop, most) * n_reached)
     expected_per_run = max(n_missing / n_runs * (n_known / calls.size), 0.5)
     hidden, n_hidden = np.zeros(calls.shape, bool), 0
     while (short := wanted - n_hidden) > 0:

@@ -154,5 +154,5 @@ def test_runs_that_lie_over_few_loci_hide_what_they_can():
     calls[:4, 10:14] = MISSING
     one_chromosome, as_runs = np.zeros(60, np.int32), PatternRules(clumped=0.0)
     cells = observed_like_hidden_cells(calls, one_chromosome, 0.5, np.random.default_rng(1), rules=as_runs)
-    assert 16 <= len(cells) <= 28  # of 32, by runs of four
+    assert 8 <= len(cells) <= 20  # half of 32, by runs of four, less what a locus cannot spare
     assert set(cells % 60) <= set(range(10, 14))
