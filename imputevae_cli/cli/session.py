@@ -71,13 +71,13 @@ def start(
             with standard_output() as out:
                 out.write(config.to_yaml().encode())
         raise typer.Exit
+    threads = config.io.n_jobs or allotted_threads()
+    _announce_threads(threads)
     planned = _checked_files(common, files(config))
     if leads and not common.dry_run:
         _clear(planned)
     use_scratch_folder()
     progress = start_logging(config.io.verbose, common.quiet, common.log_file) if leads else start_silence()
-    threads = config.io.n_jobs or allotted_threads()
-    _announce_threads(threads)
     if config.train.device not in ("auto", "cpu"):  # before the reading, which may take long
         from imputevae_cli.runtime.device import choose_device
 
@@ -112,7 +112,7 @@ def _checked_files(common: Common, files: Files) -> Files:
 
 
 def _announce_threads(threads: int) -> None:
-    """Set what torch and numpy read when they are imported, which is later."""
+    """Set what torch, numpy and numba read when they are imported, which is later."""
     for variable in THREAD_VARIABLES:
         os.environ[variable] = str(threads)
     # Threads that wait do not spin: on a node shared with others, spinning takes three times the CPU time
