@@ -47,6 +47,7 @@ DATA = {
 }
 """The cases of the benchmarks: samples x loci, and what they are."""
 LINKED = ("wgs60", "wgs300", "wgs1500", "cross250", "chr1", "maize", "ril280")
+FRESH_SEEDS = ("11", "12")
 WITH_RARE = ("wgs300", "wgs1500", "chr1", "maize")
 """Linked cases of enough samples to tell how alleles below 1 % are filled."""
 UNLINKED = ("turtle", "rad200", "oak2sp", "oakqs", "tb")
@@ -388,6 +389,17 @@ def bench_by_frequency() -> str:
     return "\n".join(lines)
 
 
+def bench_fresh() -> str:
+    """NRD of imputevae and Beagle on simulations of two seeds, from bench/results/fresh.json."""
+    rows = {(row["case"], row["method"]): row["nrd"] for row in _rows("fresh")}
+    kinds = sorted({case.rpartition("_")[0] for case, _ in rows})
+    lines = [f"| NRD, seeds {', '.join(FRESH_SEEDS)} | imputevae | Beagle 5.4 |", "|---|---|---|"]
+    for kind in kinds:
+        found = [[rows[f"{kind}_{seed}", tool] for seed in FRESH_SEEDS] for tool in ("imputevae", "beagle")]
+        lines.append(f"| {kind} | {' | '.join(', '.join(map(_figure, figures)) for figures in found)} |")
+    return "\n".join(lines)
+
+
 def bench_unlinked() -> str:
     """NRD and r2 of every method on the same held-out calls, from bench/results/rad.json."""
     rows = _rows("rad")
@@ -526,6 +538,7 @@ TABLES: dict[str, Callable[[], str]] = {
         decoders,
         bench_linked,
         bench_by_frequency,
+        bench_fresh,
         bench_unlinked,
         bench_accuracy,
         bench_decoders,
