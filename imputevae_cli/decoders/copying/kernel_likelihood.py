@@ -37,6 +37,7 @@ from imputevae_cli.decoders.copying.kernel_steps import (
     drift,
     keep_weights,
     missing_pair,
+    paired,
     record_usage,
     start,
     write_missing,
@@ -119,32 +120,9 @@ def weigh_alleles(
 ) -> None:  # fmt: skip
     """chances float32 (2, 4) <- of (left haplotype, slot of the right part): sum_k m b in the first row, and the part
     of it with ALT; columns 0-0, 1-1, 0-1, 1-0."""
-    t00 = t01 = t10 = t11 = F(0)
-    u00 = u01 = u10 = u11 = F(0)
-    scale0, rest0, scale1, rest1 = affine[0, 0], affine[0, 1], affine[1, 0], affine[1, 1]
-    for k in range(theta.shape[1]):
-        th = F(theta[t, k])
-        m0 = scale0 * m[0, k] + rest0 * pi[k]
-        m1 = scale1 * m[1, k] + rest1 * pi[k]
-        x00 = m0 * b[t, 0, k]
-        x01 = m0 * b[t, 1, k]
-        x10 = m1 * b[t, 0, k]
-        x11 = m1 * b[t, 1, k]
-        t00 += x00
-        t01 += x01
-        t10 += x10
-        t11 += x11
-        u00 += x00 * th
-        u01 += x01 * th
-        u10 += x10 * th
-        u11 += x11 * th
-    span = F(1.0 - 2.0 * error) * BYTE
-    eps = F(error)
+    t00, t01, t10, t11, a00, a01, a10, a11 = paired(theta, t, error, m, affine, pi, b)
     chances[0, 0], chances[0, 1], chances[0, 2], chances[0, 3] = t00, t11, t01, t10
-    chances[1, 0] = eps * t00 + span * u00
-    chances[1, 1] = eps * t11 + span * u11
-    chances[1, 2] = eps * t01 + span * u01
-    chances[1, 3] = eps * t10 + span * u10
+    chances[1, 0], chances[1, 1], chances[1, 2], chances[1, 3] = a00, a11, a01, a10
 
 
 @inner

@@ -87,16 +87,11 @@ def part_backward(w: np.ndarray, affine: np.ndarray, joined: bool) -> None:
 
 
 @inner
-def draw_phase(
-    theta: np.ndarray, t: int, error: float, m: np.ndarray, affine: np.ndarray, pi: np.ndarray, b: np.ndarray,
-    u: np.float32, work: np.ndarray,
-) -> tuple[int, int]:  # fmt: skip
-    """Draw the phase of a heterozygous call: (allele of haplotype 0, its slot of b), each 0 or 1.
-
-    Haplotype i of the left part, m[i], goes on as slot i ^ swap of the right part, b[t]; its weight is
-    A^v[0, swap] * A^(1-v)[1, 1-swap] with A^v[x, y] = sum_k m[x] e(v) b[y]. u: a uniform draw.
-    work[2:4] <- A of both haplotypes.
-    """
+def paired(
+    theta: np.ndarray, t: int, error: float, m: np.ndarray, affine: np.ndarray, pi: np.ndarray, b: np.ndarray
+) -> tuple[F, F, F, F, F, F, F, F]:
+    """sum_k m[x] b[y], and the part of it with ALT, for each haplotype x of the left part and slot y of the right:
+    x, y = 00, 01, 10, 11 of the first, then of the second."""
     t00 = t01 = t10 = t11 = F(0)
     u00 = u01 = u10 = u11 = F(0)
     scale0, rest0, scale1, rest1 = affine[0, 0], affine[0, 1], affine[1, 0], affine[1, 1]
@@ -119,6 +114,21 @@ def draw_phase(
     span = F(1.0 - 2.0 * error) * BYTE
     eps = F(error)
     a00, a01, a10, a11 = eps * t00 + span * u00, eps * t01 + span * u01, eps * t10 + span * u10, eps * t11 + span * u11
+    return t00, t01, t10, t11, a00, a01, a10, a11
+
+
+@inner
+def draw_phase(
+    theta: np.ndarray, t: int, error: float, m: np.ndarray, affine: np.ndarray, pi: np.ndarray, b: np.ndarray,
+    u: np.float32, work: np.ndarray,
+) -> tuple[int, int]:  # fmt: skip
+    """Draw the phase of a heterozygous call: (allele of haplotype 0, its slot of b), each 0 or 1.
+
+    Haplotype i of the left part, m[i], goes on as slot i ^ swap of the right part, b[t]; its weight is
+    A^v[0, swap] * A^(1-v)[1, 1-swap] with A^v[x, y] = sum_k m[x] e(v) b[y]. u: a uniform draw.
+    work[2:4] <- A of both haplotypes.
+    """
+    t00, t01, t10, t11, a00, a01, a10, a11 = paired(theta, t, error, m, affine, pi, b)
     w0 = (t00 - a00) * a11  # haplotype 0 carries REF, slots as they are
     w1 = a00 * (t11 - a11)
     w2 = (t01 - a01) * a10  # haplotype 0 carries REF, slots exchanged
