@@ -30,8 +30,8 @@ class StartRules:
 @dataclass(frozen=True)
 class TrainingRules:
     """least_batches: into which the samples are cut at least, so that few samples still make several steps an epoch.
-    cells_at_once: of a batch, that go through the decoder, forward and back: what is held of them stays so small that
-    the C library does not fetch its memory anew each time. No result hangs on it but for rounding.
+    cells_at_once: of a batch, that go through the decoder, forward and back; what is held of them is some hundred bytes
+    each, and stays in the processor's cache. No result hangs on it but for rounding.
     """
 
     least_batches: int = 4
