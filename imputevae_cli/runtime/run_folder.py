@@ -23,7 +23,7 @@ from imputevae_cli.errors import CheckpointError, OutputError
 from imputevae_cli.io.temporary import remove_leftovers
 from imputevae_cli.runtime.run_manifest import MANIFEST, listed_files, read_manifest, write_manifest
 
-FORMAT, FORMAT_VERSION = "imputevae run", 2
+FORMAT, FORMAT_VERSION = "imputevae run", 3
 ENDING = ".pt"
 START_OVER = "start over with --force in place of --resume"
 WITH_EFFECT = ("model", "train", "vae", "knn", "copying", "founders", "sim", "io.seed", "io.ploidy")
