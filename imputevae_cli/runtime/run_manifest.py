@@ -46,8 +46,8 @@ def listed_files(folder: Path) -> list[str]:
 
 
 def foreign_files(folder: Path) -> list[str]:
-    """Names of what lies in a folder and is neither the manifest, nor listed in it, nor a temporary folder of those, nor
-    the lock."""
+    """Names of what lies in a folder and is neither the manifest, nor the lock, nor listed in the manifest, nor a
+    temporary folder of one of these."""
     own = {MANIFEST, LOCK, *listed_files(folder)}
     temporary = re.compile(r"\.(.+)\.[a-z0-9_]{8}\.tmp")
     return [
