@@ -116,7 +116,7 @@ def _scored_by(evaluation: Evaluation, masking: Masking) -> str:
 def _input(genotypes: GenotypeMatrix) -> dict[str, Any]:
     populations = genotypes.populations
     return {
-        "name": genotypes.source.name if genotypes.source else "genotypes",
+        "name": genotypes.name,
         "samples": genotypes.n_samples,
         "loci": genotypes.n_loci,
         "ploidy": genotypes.ploidy,

@@ -74,8 +74,8 @@ def hide_for_study(genotypes: GenotypeMatrix, config: Config) -> ScoredData:
     score, test = (HiddenCells.at(mask.cells[some], genotypes.calls) for some in (mask.fits, ~mask.fits))
     for cells, what in ((score, "compare trials by"), (test, "test the best on")):
         if len(cells.truth) < LEAST_CELLS:
-            name = genotypes.source.name if genotypes.source else "genotypes"
-            raise InputError(f"{name}: only {len(cells.truth)} known calls to {what}; give more loci or samples")
+            few = f"only {len(cells.truth)} known calls to {what}"
+            raise InputError(f"{genotypes.name}: {few}; give more loci or samples")
     calls = genotypes.calls.copy()
     for cells in (score, test):
         cells.hide(calls)
