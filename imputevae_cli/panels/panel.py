@@ -119,8 +119,8 @@ def usable_targets(targets: GenotypeMatrix) -> GenotypeMatrix:
     """Samples to fill from a panel, haploid ones as a diploid matrix. Raises InputError where they cannot be."""
     if targets.ploidy > 2:
         raise InputError(
-            f"{targets.name}: its samples are of ploidy {targets.ploidy}, and a panel fills diploids and haploids alone; "
-            "fill them without a panel"
+            f"{targets.name}: its samples are of ploidy {targets.ploidy}, and a panel fills diploids and haploids "
+            "alone; fill them without a panel"
         )
     codes, pos = targets.loci.chrom_codes, targets.loci.pos
     falls = (codes[1:] == codes[:-1]) & (pos[1:] < pos[:-1])
