@@ -5,7 +5,6 @@ Sources are laid over one another in this order: defaults < preset < YAML < flag
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -19,7 +18,7 @@ from imputevae_cli.decoders.copying.settings import CopyingSettings
 from imputevae_cli.decoders.founders.settings import FoundersSettings
 from imputevae_cli.decoders.knn.settings import KnnSettings
 from imputevae_cli.decoders.vae.settings import VaeSettings
-from imputevae_cli.errors import ConfigError
+from imputevae_cli.errors import ConfigError, did_you_mean
 from imputevae_cli.panels.settings import PanelSettings
 from imputevae_cli.passwords import hide_passwords, without_passwords
 from imputevae_cli.plain_yaml import NotYaml, check_plain, load, plain_number
@@ -207,7 +206,7 @@ class Config(Section):
         nested: dict[str, Any] = {}
         if preset is not None:
             if preset not in PRESETS:
-                raise ConfigError(f"preset {preset!r} is not known{nearest(preset, PRESETS)}")
+                raise ConfigError(f"preset {preset!r} is not known{did_you_mean(preset, PRESETS)}")
             _overlay(nested, PRESETS[preset], f"preset {preset}")
         if yaml_path is not None:
             _overlay(nested, dict(leaves(read_yaml(yaml_path))), str(yaml_path))
@@ -229,9 +228,8 @@ class Config(Section):
         config = _convert(self.to_dict())
         known = ("auto", *registry.names())
         if config.model.decoder not in known:
-            raise ConfigError(
-                f"setting model.decoder: {config.model.decoder!r} is not known{nearest(config.model.decoder, known)}"
-            )
+            meant = did_you_mean(config.model.decoder, known)
+            raise ConfigError(f"setting model.decoder: {config.model.decoder!r} is not known{meant}")
         if config.train.input_mask_min > config.train.input_mask_max:
             raise ConfigError("train.input_mask_min is above train.input_mask_max: lower the one or raise the other")
         return config
@@ -240,7 +238,7 @@ class Config(Section):
         """The value of a dotted key. Raises ConfigError for a key not in the schema."""
         known = setting_keys()
         if dotted not in known:
-            raise ConfigError(f"setting {dotted!r} is not known{nearest(dotted, known)}")
+            raise ConfigError(f"setting {dotted!r} is not known{did_you_mean(dotted, known)}")
         section, name = dotted.split(".")
         return getattr(getattr(self, section), name)
 
@@ -310,7 +308,7 @@ def _overlay(nested: dict[str, Any], dotted: Mapping[str, Any], where: str) -> d
     for key, value in dotted.items():
         key, value = _current(key, value)
         if key not in known:
-            raise ConfigError(f"{where}: setting {key!r} is not known{nearest(key, known)}")
+            raise ConfigError(f"{where}: setting {key!r} is not known{did_you_mean(key, known)}")
         section, name = key.split(".")
         nested.setdefault(section, {})[name] = value
     return nested
@@ -380,23 +378,12 @@ def read_yaml(path: str | Path) -> Mapping[str, Any]:
         raise ConfigError(f"{path}: expected sections such as `model:` and `train:`; --print-config shows the form")
     for section, values in loaded.items():
         if OLD_SECTIONS.get(section, section) not in Config.__struct_fields__:
-            raise ConfigError(f"{path}: section {section!r} is not known{nearest(section, Config.__struct_fields__)}")
+            raise ConfigError(
+                f"{path}: section {section!r} is not known{did_you_mean(section, Config.__struct_fields__)}"
+            )
         if not isinstance(values, Mapping):
             raise ConfigError(f"{path}: section {section!r} must hold `key: value` lines")
     return {
         OLD_SECTIONS.get(s) or s: {k: plain_number(v) if k != "prefix" else v for k, v in values.items()}
         for s, values in loaded.items()
     }
-
-
-def nearest(word: object, choices: Iterable[str]) -> str:
-    """`; did you mean X?`, comparing whole dotted keys and their last parts, or the choices if none is near."""
-    choices = list(choices)
-    text = str(word)
-    by_last = {choice.rsplit(".", 1)[-1]: choice for choice in choices}
-    near = difflib.get_close_matches(text, choices, 1) or [
-        by_last[name] for name in difflib.get_close_matches(text.rsplit(".", 1)[-1], by_last, 1)
-    ]
-    if near:
-        return f"; did you mean {near[0]!r}?"
-    return f"; known: {', '.join(choices)}" if len(choices) <= 8 else "; --print-config lists all"
