@@ -209,7 +209,7 @@ class ImputeVAE(Estimator):
         return replace(cohort, evidence=evidence, haploid=aligned.haploid)
 
     def forecast(self, genotypes: GenotypeMatrix) -> Cost:
-        """What fitting (unless fitted) and filling would take, about, from a run on some of the data.
+        """Time and memory that fitting (unless fitted) and filling would take, about, from a run on some of the data.
 
         The context of a region is left out.
         """

@@ -24,7 +24,7 @@ GATE_SECONDS = 1.5
 
 
 def forecast(task: Task) -> Cost:
-    """What `fit_ensemble` and filling every missing call will take, about."""
+    """Time and memory that `fit_ensemble` and filling every missing call will take, about."""
     with task.holding_out(), kernel_threads(1):
         fit = Fit(replace(task, progress=NullProgress()))
         seconds, (now, screened) = timed(lambda: expected_plan(fit))

@@ -175,7 +175,7 @@ class _Asked:
     reduced: Sequence[str]
 
     def step(self, name: str, role: Role) -> Step | None:
-        """What is to be done with one decoder, if anything."""
+        """The step of the plan for one decoder, None where it is left out."""
         wanted, waits = name in self.wanted, name in self.trial
         if (wanted or name in self.needed) and not waits:
             return Step(name, Effort.REDUCED if name in self.reduced else Effort.FULL, wanted)

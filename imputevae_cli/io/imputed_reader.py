@@ -23,7 +23,7 @@ from imputevae_cli.log import NullProgress, Progress, logger
 
 @dataclass
 class ImputedCells:
-    """What a file says of M cells.
+    """Calls and probabilities that another file gives M cells.
 
     call: int8 (M,), -1 left missing. gp: float32 (M, C), NaN without; dosage: float32 (M,), NaN without.
     source: GP, DS or GT, the best that the file holds. n_lost: loci with cells that the file does not hold.

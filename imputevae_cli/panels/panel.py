@@ -70,12 +70,12 @@ class Panel:
 
     @property
     def samples(self) -> tuple[str, ...]:
-        """Their names."""
+        """Names of the panel's samples."""
         return self.store.samples
 
     @property
     def n_loci(self) -> int:
-        """Of all chromosomes."""
+        """Number of loci, of all chromosomes."""
         return self.store.n_loci
 
     def __repr__(self) -> str:

@@ -163,7 +163,7 @@ def _digest(genotypes: GenotypeMatrix) -> str:
 
 
 def digest_of_file(path: Path) -> str:
-    """Of its bytes."""
+    """A digest of the bytes of a file."""
     digest = hashlib.blake2b(digest_size=16)
     with open(path, "rb") as file:
         while block := file.read(1 << 20):

@@ -90,7 +90,7 @@ class FounderPanel:
 
 @dataclass(frozen=True)
 class FoundersPosterior:
-    """The filled cohort.
+    """Genotype probabilities of a cohort whose samples are mosaics of founders.
 
     own: float32 (S, N, K), each sample's shares of the founders. paths: uint8 (N,). doses: uint16 (N, L, C - 1), 65535
     times the chances of 0 and, if diploid, of 2 ALT alleles, from all but the cells' own evidence.
