@@ -61,7 +61,7 @@ class RunFolder:
             )
 
     def write(self, name: str, content: dict[str, Any]) -> None:
-        """See `stages.Store`."""
+        """See `resumable.Store`."""
         try:
             self.path.mkdir(exist_ok=True)
         except OSError as error:
@@ -73,7 +73,7 @@ class RunFolder:
         self._save(file, content)
 
     def read(self, name: str) -> dict[str, Any] | None:
-        """See `stages.Store`. Raises CheckpointError where the file is damaged."""
+        """See `resumable.Store`. Raises CheckpointError where the file is damaged."""
         file = self._file(name)
         if not file.is_file():
             return None
@@ -97,7 +97,7 @@ class RunFolder:
             raise CheckpointError(f"{file}: is damaged; {START_OVER}") from error
 
     def delete(self, name: str) -> None:
-        """See `stages.Store`."""
+        """See `resumable.Store`."""
         with contextlib.suppress(OSError):
             self._file(name).unlink(missing_ok=True)
 
