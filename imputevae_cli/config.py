@@ -49,15 +49,16 @@ class ModelSettings(Section):
     """Which decoders fill the calls, and the shape of the VAE's networks.
 
     decoder: auto mixes the decoders that help on held-out calls; vae (population structure), knn (nearest neighbours),
-    copying (haplotypes that samples share), founders (a few ancestral haplotypes, by the reads' likelihoods) and
-    frequencies use one alone. trial: whether, where haplotypes do most of the work in a large file, a cheap run shows
-    what nearest neighbours add to them; without it these are left out there. latent_dim: size of z. hidden_units: width
-    of the encoder's first hidden layer. num_hidden_layers: hidden layers of the encoder, and of the decoder in reverse;
-    0 makes both linear. layer_schedule and layer_scaling_factor: widths fall from hidden_units to latent_dim x
-    layer_scaling_factor, by equal ratios (pyramid) or equal steps (linear). dropout_rate: share of the encoder's
-    hidden units dropped in training. activation: of the hidden layers. population_dim: size of the population
-    embedding, used when a popmap is given; 0 leaves populations out. population_dropout: share of samples whose
-    population is withheld in a batch, so that the model also serves samples of none.
+    copying (haplotypes that samples share), founders (a few ancestral haplotypes, by the reads' likelihoods),
+    regression (on linked loci, for polyploids) and frequencies use one alone. trial: whether, where haplotypes do most
+    of the work in a large file, a cheap run shows what nearest neighbours add to them; without it these are left out
+    there. latent_dim: size of z. hidden_units: width of the encoder's first hidden layer. num_hidden_layers: hidden
+    layers of the encoder, and of the decoder in reverse; 0 makes both linear. layer_schedule and layer_scaling_factor:
+    widths fall from hidden_units to latent_dim x layer_scaling_factor, by equal ratios (pyramid) or equal steps
+    (linear). dropout_rate: share of the encoder's hidden units dropped in training. activation: of the hidden layers.
+    population_dim: size of the population embedding, used when a popmap is given; 0 leaves populations out.
+    population_dropout: share of samples whose population is withheld in a batch, so that the model also serves samples
+    of none.
     """
 
     decoder: str = "auto"
