@@ -168,7 +168,7 @@ def chain(command: Undisturbed, kind: str, folder: Path, rng: random.Random, mos
             break
         there = written(folder)
         partial = [file for file, digest in there.items() if digest != command.files[file]]
-        kept = [p for p in folder.glob("out.*.ckpt") if (p / "run.json").is_file()]
+        kept = [p for p in folder.glob("out.*.ckpt") if p.is_dir()]
         assert not partial, (name, partial)
         assert code != 75 or kept, (name, process.said())
         stages = sorted(p.stem for p in kept[0].glob("*.pt")) if kept else []

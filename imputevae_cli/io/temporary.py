@@ -17,6 +17,8 @@ from imputevae_cli.io.lock import LOCK, holder_is_alive, sign, take
 ENDING = ".tmp"
 SPOOL = "imputevae-"
 """How the folders in TMPDIR are called."""
+SOLE = "only_one"
+"""In place of the random letters of a name, in that of the folder that one run alone can have."""
 LONGEST = 200
 """Bytes of a file's name that a temporary folder beside it repeats; a digest stands for longer ones."""
 
@@ -42,6 +44,11 @@ def use_scratch_folder() -> None:
     except OSError:
         return
     atexit.register(stack.close)
+
+
+def sole_folder_beside(target: Path) -> Path:
+    """Where the temporary folder of `target` is that one run alone can have; `remove_leftovers` finds it too."""
+    return target.with_name(f"{_prefix(target)}{SOLE}{ENDING}")
 
 
 def remove_leftovers(target: Path) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from imputevae_cli.errors import CheckpointError, OutputError
-from imputevae_cli.io.lock import LOCK
 from imputevae_cli.io.outputs import atomic_output
 
 MANIFEST = "run.json"
@@ -46,9 +45,8 @@ def listed_files(folder: Path) -> list[str]:
 
 
 def foreign_files(folder: Path) -> list[str]:
-    """Names of what lies in a folder and is neither the manifest, nor the lock, nor listed in the manifest, nor a
-    temporary folder of one of these."""
-    own = {MANIFEST, LOCK, *listed_files(folder)}
+    """Names of what lies in a folder and is neither the manifest, nor listed in it, nor a temporary folder of those."""
+    own = {MANIFEST, *listed_files(folder)}
     temporary = re.compile(r"\.(.+)\.[a-z0-9_]{8}\.tmp")
     return [
         entry.name
@@ -59,7 +57,7 @@ def foreign_files(folder: Path) -> list[str]:
 
 
 def check_is_ours(folder: Path) -> bool:
-    """Whether there is anything at all in a run folder, or where it will be, but for a lock.
+    """Whether there is anything at all in a run folder, or where it will be.
 
     Raises OutputError for a link, a file, and for a folder with files that no run of ours wrote; CheckpointError where
     the manifest cannot be read.
@@ -83,4 +81,4 @@ def check_is_ours(folder: Path) -> bool:
         raise OutputError(
             f"{folder}: holds {foreign[0]!r}, which imputevae did not write; move that, or name another output"
         )
-    return any(entry.name != LOCK for entry in folder.iterdir())
+    return any(folder.iterdir())

@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import shutil
 import subprocess
 import sys
 
@@ -12,10 +13,10 @@ from test_cli import done, names, refused
 
 from imputevae_cli.errors import OutputError
 from imputevae_cli.io import lock as lock_module
+from imputevae_cli.io.temporary import remove_leftovers, sole_folder_beside
 from imputevae_cli.runtime import run_lock
 from imputevae_cli.runtime.run_folder import RunFolder
 from imputevae_cli.runtime.run_lock import check_is_free, locked
-from imputevae_cli.runtime.run_manifest import check_is_ours
 
 HOLDING = """
 import sys, time
@@ -50,10 +51,13 @@ def test_a_folder_where_a_run_is_at_work_is_refused_until_the_run_is_dead(at_wor
     with pytest.raises(OutputError, match=rf"another run \(process {process.pid} on \S+\) is at work") as error:
         attempt(folder)
     assert str(error.value).startswith(f"{folder}: ")
-    assert names(folder) == [".lock"]
+    remove_leftovers(folder)
+    assert names(sole_folder_beside(folder)) == [".lock"]
     process.kill()
     process.wait()
     attempt(folder)
+    remove_leftovers(folder)
+    assert names(folder.parent) == []
 
 
 def test_a_second_run_takes_nothing_from_the_first(cohort, checkpoint, at_work, tmp_path):
@@ -73,11 +77,11 @@ def test_a_second_run_takes_nothing_from_the_first(cohort, checkpoint, at_work, 
 def test_a_lock_leaves_no_trace_and_what_was_saved_stays(tmp_path):
     folder = RunFolder(tmp_path / "a.ckpt", {})
     with locked(folder.path):
-        assert not check_is_ours(folder.path)
+        assert not folder.is_there
     assert names(tmp_path) == []
     with locked(folder.path):
         folder.write("stage", {"result": 1})
-    assert names(folder.path) == ["run.json", "stage.pt"]
+    assert names(tmp_path) == ["a.ckpt"]
 
 
 def test_a_lock_that_a_run_removed_as_it_ended_is_not_taken_for_the_next(tmp_path, monkeypatch):
@@ -87,14 +91,14 @@ def test_a_lock_that_a_run_removed_as_it_ended_is_not_taken_for_the_next(tmp_pat
     def ended(lock):
         opened.append(lock)
         if len(opened) == 1:
-            (folder / ".lock").unlink()
-            folder.rmdir()
+            shutil.rmtree(sole_folder_beside(folder))
         return lock_module.take(lock)
 
     monkeypatch.setattr(run_lock, "take", ended)
-    with locked(folder), pytest.raises(OutputError):
-        check_is_free(folder)
-    assert len(opened) == 3
+    with locked(folder):
+        assert len(opened) == 2
+        with pytest.raises(OutputError):
+            check_is_free(folder)
 
 
 @pytest.mark.parametrize("alive", [True, False])
@@ -117,8 +121,10 @@ def unknown(*_):
 def test_a_process_of_another_machine_cannot_be_asked(tmp_path, monkeypatch):
     """A job that was killed may go on elsewhere; it must not wait for itself."""
     monkeypatch.setattr(fcntl, "flock", unknown)
-    (tmp_path / ".lock").write_text(f"another.machine {os.getpid()}")
-    take(tmp_path)
+    place = sole_folder_beside(tmp_path / "a.ckpt")
+    place.mkdir()
+    (place / ".lock").write_text(f"another.machine {os.getpid()}")
+    take(tmp_path / "a.ckpt")
 
 
 def test_where_no_folder_can_be_made_there_is_nothing_to_lock(tmp_path):
