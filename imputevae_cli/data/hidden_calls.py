@@ -68,7 +68,7 @@ class HiddenCells:
 
     @property
     def target(self) -> np.ndarray:
-        """What probabilities are scored by: the calls, int64 (M,), or where these are uncertain their likelihoods."""
+        """What probabilities are scored by: the calls, int64 (M,), or their likelihoods where these are uncertain."""
         return self.truth if self.likelihoods is None else self.likelihoods
 
     @contextmanager
@@ -154,7 +154,7 @@ def by_blocks(cells: HiddenCells, n_loci: int, values: Callable[[slice, Inside],
 def surroundings(
     calls: np.ndarray, chrom_codes: np.ndarray, ploidy: int, unseen: np.ndarray, loci: slice, inside: Inside
 ) -> np.ndarray:
-    """What may decide which part of the model to believe at each of some cells, float32 (M, 8).
+    """Covariates of some cells, by which the gate decides which decoder to believe there, float32 (M, 8).
 
     calls: int8 (N, L), -1 missing. unseen: float32, what `log_unseen` gives. loci: the block that the cells `inside`
     are of; no value hangs on it. The log distance in loci to the nearest known call of the sample before and after the
