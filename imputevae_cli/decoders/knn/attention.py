@@ -27,17 +27,16 @@ from imputevae_cli.decoders.knn.kernel_layout import Cells, Samples, Weights
 from imputevae_cli.decoders.knn.rules import AttentionRules, Ramps
 
 FAR = 1e6
-"""Distance of a context locus that does not count by distance, and minus the log r2 of one that does not count by that;
-finite, so that its gradient is zero, not NaN."""
+"""Distance of a context locus that does not count, and minus the log r2 of one; finite, so that its gradient is zero,
+not NaN."""
 _LOCI_A_TASK = 16  # of a thread; of 8 the handing out took an eighth of a training's time
 
 
 class Context(NamedTuple):
     """The loci around B target loci that the votes on these look at.
 
-    around: int64 (B, W), context loci. distance: float32 (B, W), loci between target and context locus; `FAR` for one
-    that counts by r2 alone. log_r2: float32 (B, W), of the squared correlation with the target; -`FAR` for one that
-    counts by distance alone.
+    around: int64 (B, W), context loci: V that count by distance, then W - V that count by correlation. distance:
+    float32 (B, V), loci between target and context locus. log_r2: float32 (B, W - V), of the squared correlation.
     """
 
     around: Tensor
@@ -152,9 +151,10 @@ class NeighbourVotes(nn.Module):
         return mixed + self.correction(features)
 
     def context_weights(self, distance: Tensor, log_r2: Tensor) -> Tensor:
-        """omega of the module's formula: distance, log_r2 (B, W) -> (B, W, H)."""
+        """omega of the module's formula: distance (B, V), log_r2 (B, W - V) -> (B, W, H)."""
         near = torch.exp(self.log_near - distance[..., None] / torch.exp(self.log_length))
-        return near + torch.exp(self.log_linked + self.power.clamp(*self.power_bounds) * log_r2[..., None])
+        linked = torch.exp(self.log_linked + self.power.clamp(*self.power_bounds) * log_r2[..., None])
+        return torch.cat([near, linked], 1)
 
 
 class _Poll(torch.autograd.Function):

@@ -226,13 +226,11 @@ class Panel:
         near = near.clamp(0, self.n_loci - 1)
         inside &= self.chrom_codes[near] == self.chrom_codes[loci][:, None]
         distance = torch.where(inside, offsets.abs().float(), FAR)
-        uncounted = torch.full_like(distance, -FAR)
         if not self.linked:
-            return Context(near, distance, uncounted)
+            return Context(near, distance, torch.empty(len(loci), 0))
         linked, r2 = self.linked_loci(loci)
         log_r2 = torch.where(r2 > 0, torch.log(r2.clamp_min(1e-6)), -FAR)
-        far = torch.full_like(r2, FAR)
-        return Context(torch.cat([near, linked], 1), torch.cat([distance, far], 1), torch.cat([uncounted, log_r2], 1))
+        return Context(torch.cat([near, linked], 1), distance, log_r2)
 
     def linked_loci(self, loci: Tensor) -> tuple[Tensor, Tensor]:
         """The `linked` loci most correlated with each of `loci`, int64 (B, k), and r2, float32 (B, k)."""

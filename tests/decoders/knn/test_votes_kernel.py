@@ -35,8 +35,8 @@ def some_samples(rng, soft=False, n_pairs=3):
 def a_ballot(rng, samples, n_cells=12):
     loci = torch.tensor([1, 4, 7])
     around = torch.from_numpy(rng.integers(0, N_LOCI, (3, WIDTH)))
-    distance = torch.tensor([[1.0, 2.0, FAR, FAR, 3.0, FAR]] * 3)
-    log_r2 = torch.tensor([[-FAR, -FAR, -0.9, -0.4, -FAR, -FAR]] * 3)  # the last counts by nothing
+    distance = torch.tensor([[1.0, 2.0, FAR]] * 3)
+    log_r2 = torch.tensor([[-0.9, -0.4, -FAR]] * 3)
     rows = torch.from_numpy(np.sort(rng.integers(0, 3, n_cells)))
     asked = torch.from_numpy(rng.integers(0, N_QUERIES, n_cells))
     return Ballot(samples, loci, Context(around, distance, log_r2), rows, asked)
