@@ -23,7 +23,7 @@ class Rules:
     lines NRD is .0352, and .0351 after a share of .6; on 281 inbred maize lines .1778 and .1780).
     global_shares: copying priors of the VAE's own expectation as one more state, tried in this order.
     latent_cells: cells that the encoder is trained on where it only serves other decoders. brief_epochs, cheap_epochs:
-    its epochs then; the second also judges it (bench/results/profile.md).
+    its epochs then; the second also judges it (bench/profile.md).
     """
 
     small_cells: int = 200_000
