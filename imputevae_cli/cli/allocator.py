@@ -14,8 +14,8 @@ def without_caches() -> None:
 
     torch's tensors are aligned. glibc below 2.38 never gives an aligned block from these caches, so small tensors that
     were freed lie there amid the heap and keep the room around them from being used again: filling 500 samples
-    x 10,000 loci by donors took 650 MB with them and 534 without, in the same time. The first cannot be turned off
-    later.
+    x 10,000 loci by nearest neighbours took 650 MB with them and 534 without, in the same time. The first cannot be
+    turned off later.
     """
     settled = os.environ.get("GLIBC_TUNABLES", "")
     missing = [f"{name}=0" for name in NO_CACHES if name not in settled]
