@@ -38,7 +38,7 @@ def overlaid(schedule: Schedule, settings: CopyingSettings) -> Schedule:
 
 @dataclass(frozen=True)
 class Outcome:
-    """wrong: bool (M,), which of the hidden calls a chain gets wrong. rate: its switch rate."""
+    """Of a chain on one stretch. wrong: bool (M,), which of the hidden calls it gets wrong. rate: its switch rate."""
 
     wrong: np.ndarray
     rate: float
@@ -52,13 +52,9 @@ class Outcome:
         """The outcome that `state` took down."""
         return cls(**as_arrays(state))
 
-    def and_also(self, other: Outcome) -> Outcome:
-        """This and what the same schedule does on other calls."""
-        return Outcome(np.concatenate([self.wrong, other.wrong]), (self.rate + other.rate) / 2)
-
     def gain_of(self, other: Outcome) -> np.ndarray:
-        """int64: 1 where another schedule is right instead, -1 where it is wrong; of the calls that it was tried on."""
-        return self.wrong[: len(other.wrong)].astype(np.int64) - other.wrong
+        """int64 (M,): 1 where another schedule is right instead, -1 where it is wrong."""
+        return self.wrong.astype(np.int64) - other.wrong
 
 
 @dataclass(frozen=True)
@@ -146,40 +142,45 @@ def by_trial(trial: Trial, schedule: Schedule, stages: Stages, settings: Copying
 
 
 class _Race:
-    """A trial as it goes on. best: the schedule that has won so far, with its outcome."""
+    """A trial as it goes on. best: the schedule that has won so far.
+
+    A stretch is run only where it may decide: the second one, once a schedule does as well as the best on the first.
+    """
 
     def __init__(self, trial: Trial, schedule: Schedule, stages: Stages, settings: CopyingSettings):
         self._trial, self._stages, self._settings, self._runs = trial, stages, settings, 0
-        self.best, self.outcome = schedule, self._run(schedule, None)
+        self.best, self._outcomes = schedule, [self._run(schedule, trial.halves[0])]
 
-    def _run(self, schedule: Schedule, rival: Outcome | None) -> Outcome:
-        """How a schedule does: on one of the stretches alone where it calls fewer right there than a rival does."""
+    @property
+    def rate(self) -> float:
+        """The switch rate of the best schedule."""
+        return float(np.mean([outcome.rate for outcome in self._outcomes]))
+
+    def _run(self, schedule: Schedule, half: Trial) -> Outcome:
         rules, ranks = self._trial.rules.trial, self._stages.ranks
         short = replace(schedule, iterations=rules.iterations, burn_in=rules.burn_in, chains=1)
-
-        def run() -> Outcome:
-            first, *rest = self._trial.halves
-            outcome = first.outcome(short, ranks)
-            if rival is not None and rival.gain_of(outcome).sum() < 0:
-                return outcome
-            for half in rest:
-                outcome = outcome.and_also(half.outcome(short, ranks))
-            return outcome
-
         name = f"trial {self._runs}"
         self._runs += 1
-        return self._stages.run_together(name, run, Outcome.state, Outcome.of)
+        return self._stages.run_together(name, lambda: half.outcome(short, ranks), Outcome.state, Outcome.of)
+
+    def _gain(self, outcomes: list[Outcome]) -> np.ndarray:
+        """int64: `Outcome.gain_of` over the best, on the stretches that both were run on."""
+        return np.concatenate([best.gain_of(one) for best, one in zip(self._outcomes, outcomes, strict=False)])
 
     def try_out(self, schedule: Schedule) -> float:
         """Run another schedule, and keep it if it is better by enough standard errors; by how many it is."""
         schedule = overlaid(schedule, self._settings)
         if schedule == self.best:
             return 0.0
-        outcome = self._run(schedule, self.outcome)
-        gain = self.outcome.gain_of(outcome)  # of the same calls, so that most differences are 0
+        first, *rest = self._trial.halves
+        outcomes = [self._run(schedule, first)]
+        if self._gain(outcomes).sum() >= 0:
+            self._outcomes += [self._run(self.best, half) for half in self._trial.halves[len(self._outcomes) :]]
+            outcomes += [self._run(schedule, half) for half in rest]
+        gain = self._gain(outcomes)  # of the same calls, so that most differences are 0
         better_by = float(gain.sum() / np.sqrt(max(np.square(gain).sum(), 1)))
         if better_by > self._trial.rules.trial.standard_errors:
-            self.best, self.outcome = schedule, outcome
+            self.best, self._outcomes = schedule, outcomes
         return better_by
 
 
@@ -205,7 +206,7 @@ def _best_of_lines(race: _Race, trial: Trial) -> Schedule:
     for floor in rules.rate_floors:
         if race.try_out(replace(race.best, rate_floor=floor)) <= rules.standard_errors:
             break  # a higher one never was better where this was not
-    if race.outcome.rate <= rules.sparse:
+    if race.rate <= rules.sparse:
         return race.best
     return for_sparse_loci_of_lines(race.best, trial.n_samples, trial.rules)
 
@@ -218,7 +219,7 @@ def _best_of_outbred(race: _Race, trial: Trial) -> Schedule:
         race.try_out(replace(race.best, relatedness=True))
     if race.best.cooling is not None:
         return trial.rules.size.where_long(race.best, trial.n_samples) if is_long else race.best
-    if race.outcome.rate > rules.sparse:
+    if race.rate > rules.sparse:
         return for_sparse_loci(race.best, rules)
     race.try_out(replace(race.best, donors=rules.more_donors * race.best.donors))
     return race.best

@@ -50,9 +50,11 @@ def fit_steepness(similarity: np.ndarray, usage: np.ndarray, rules: PriorRules |
     low, high = 0.0, rules.max_steepness
     total = usage.sum(1)  # (items,)
     wanted = float((usage * similarity).sum())
+    weight = np.empty_like(similarity)  # in the same place each time: to fetch new memory takes longer than to fill it
     for _ in range(rules.bisections):
         tau = (low + high) / 2
-        weight = np.exp(tau * similarity)
-        mean = (weight * similarity).sum(1) / weight.sum(1)  # (items,)
+        np.exp(np.multiply(tau, similarity, out=weight), out=weight)
+        sums = weight.sum(1)
+        mean = np.multiply(weight, similarity, out=weight).sum(1) / sums  # (items,)
         low, high = (tau, high) if wanted > float(total @ mean) else (low, tau)
     return (low + high) / 2

@@ -38,18 +38,13 @@ def order_of(alt: np.ndarray, own_alt: np.ndarray) -> Order:
 @_jit
 def _sort(alt: np.ndarray, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
     n_words, n = alt.shape
-    current, ones = np.arange(n).astype(np.int32), np.empty(n, np.int32)
+    current, sorted_ = np.arange(n).astype(np.int32), np.empty(n, np.int32)
     order, place = np.empty((n_words, n_rows), np.int32), np.empty((n_words, n - n_rows), np.int32)
     for w in range(n_words):
         column = alt[w]
-        anyone = _U64(0)
-        for j in range(n):
-            anyone |= column[j]
-        bit = _U64(0)
-        while bit < _U64(64) and anyone >> bit:
-            if (anyone >> bit) & _U64(1):
-                _part(current, ones, column, bit)
-            bit += _U64(1)
+        for shift in range(0, 64, 8):
+            if _by_byte(current, column, _U64(shift), sorted_):
+                current, sorted_ = sorted_, current
         before = 0
         for i in range(n):
             j = current[i]
@@ -62,17 +57,22 @@ def _sort(alt: np.ndarray, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @_jit
-def _part(current: np.ndarray, ones: np.ndarray, column: np.ndarray, bit: np.uint64) -> None:
-    """Those with the bit go behind those without; else the order stays."""
-    n_zeros, n_ones = _U64(0), _U64(0)  # indices that may not be negative are not checked for that
+def _by_byte(current: np.ndarray, column: np.ndarray, shift: np.uint64, sorted_: np.ndarray) -> bool:
+    """sorted_ <- current, by the byte of column uint64 (rows,) at `shift`; among equals the order stays. Whether there
+    is anything to sort by: where all bytes are 0, nothing is written."""
+    before = np.zeros(257, np.int32)
+    for j in range(column.shape[0]):  # an index that may not be negative is not checked for that
+        before[((column[_U64(j)] >> shift) & _U64(255)) + _U64(1)] += 1
+    if before[1] == column.shape[0]:
+        return False
+    for value in range(1, 256):
+        before[value + 1] += before[value]
     for i in range(current.shape[0]):
         j = current[i]
-        has = (column[_U64(j)] >> bit) & _U64(1)
-        current[n_zeros] = j  # overwritten by the next where it has the bit
-        ones[n_ones] = j
-        n_ones += has
-        n_zeros += _U64(1) - has
-    current[np.int64(n_zeros) :] = ones[: np.int64(n_ones)]
+        value = (column[_U64(j)] >> shift) & _U64(255)
+        sorted_[_U64(before[value])] = j
+        before[value] += 1
+    return True
 
 
 @_jit

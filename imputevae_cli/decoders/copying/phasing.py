@@ -28,6 +28,7 @@ from imputevae_cli.decoders.copying.select_haplotypes import Candidates, Packed
 from imputevae_cli.decoders.copying.sweep_block import SweepBlock
 from imputevae_cli.runtime.processes import Ranks
 from imputevae_cli.runtime.serialise import as_arrays, as_tensors
+from imputevae_cli.runtime.threads import share_out
 
 
 @dataclass
@@ -160,7 +161,7 @@ class Chain:
                     self._read(tasks[i], doses, at, unit)
                     sweep.done[i] = True
 
-            list(pool.map(read, to_do))
+            share_out(pool, read, to_do)
             self._merge_chunk()
             if not sweep.done.all():
                 return
@@ -308,13 +309,13 @@ class Chain:
         windows = self.ranks.mine(range(len(self.windows)))  # whole ones, since each is packed first
         self.donors[np.isin(np.arange(len(self.windows)), windows, invert=True)] = 0
         for some in (windows[first : first + size] for first in range(0, len(windows), size)):
-            packed = dict(zip(some, pool.map(lambda w: self._packed(w, int(keys[w])), some), strict=True))
+            packed = dict(zip(some, share_out(pool, lambda w: self._packed(w, int(keys[w])), some), strict=True))
 
             def choose(task: tuple[int, int, np.ndarray], packed: dict[int, Packed] = packed) -> None:
                 w, _, samples = task
                 select_haplotypes.choose(packed[w], samples, keys_of[w], self.donors[w])
 
-            list(pool.map(choose, self._tasks(self.rules.work.samples_per_choice, some)))
+            share_out(pool, choose, self._tasks(self.rules.work.samples_per_choice, some))
         self.ranks.merge(self.donors)
         if self.global_share > 0:  # in place of the least similar donor
             self.donors[..., -1] = len(self.haplotypes) + np.arange(len(self.cohort.calls))

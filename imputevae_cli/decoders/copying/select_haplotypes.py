@@ -98,19 +98,29 @@ def similarity(
 
 
 @_jit
-def place_by_score(scores: np.ndarray, k: int, key: np.uint64, places: np.ndarray) -> None:
+def room_to_place(n_rows: int, highest: int) -> tuple[np.ndarray, np.ndarray]:
+    """What `place_by_score` works in, of so many rows and scores from -highest to highest. To fetch it anew each time
+    would take as long as a third of placing a hundred rows."""
+    return np.empty(n_rows + 1, np.int32), np.empty(2 * highest + 3, np.int32)
+
+
+@_jit
+def place_by_score(
+    scores: np.ndarray, k: int, key: np.uint64, places: np.ndarray, room: tuple[np.ndarray, np.ndarray]
+) -> None:
     """places int32 (rows,) <- how many rows come before each by falling score, ties broken by `key`.
 
     scores int32 (rows,) lie in a narrow range, so that rows are counted, not compared. The places from `k` on are not
-    told apart; a row of NEVER or less has none before.
+    told apart; a row of NEVER or less has none before. room: of `room_to_place`.
     """
+    taken, before = room
     n_rows = scores.shape[0]
     low = high = np.int32(0)
     for j in range(n_rows):
         low = min(low, scores[j] if scores[j] > NEVER else np.int32(0))
         high = max(high, scores[j])
     last = high - low + 1  # below the lowest score
-    before = np.zeros(last + 2, np.int32)  # of each score from the highest on, first how many have the one above
+    before[: last + 2] = 0  # of each score from the highest on, first how many have the one above
     for j in range(n_rows):
         before[_U64(min(high - scores[j], last) + 1)] += 1  # an index that may not be negative is not checked for that
     cut = 0  # the highest score below which no row is among the first k
@@ -119,7 +129,7 @@ def place_by_score(scores: np.ndarray, k: int, key: np.uint64, places: np.ndarra
         cut += 1
     begin = np.int64(mix(key, n_rows) % _U64(n_rows))
     least = np.int32(high - cut)
-    taken, found = np.empty(n_rows + 1, np.int32), _U64(0)  # without a branch, which would go wrong at every other row
+    found = _U64(0)  # without a branch, which would go wrong at every other row
     for first, some in ((begin, scores[begin:]), (0, scores[:begin])):
         for j in range(some.shape[0]):
             taken[found] = first + j
@@ -228,13 +238,13 @@ def _rank_all(
 ) -> None:  # fmt: skip
     """The compiled part of `choose`, for n samples from `samples[0]` on; own_alt, own_sure uint64 (words, 2n)."""
     k = donors.shape[1]
-    chosen = np.empty(max(k, 1), np.int32)
+    chosen, room = np.empty(max(k, 1), np.int32), room_to_place(alt.shape[1], max(64 * alt.shape[0], k))
     for n in range(donors.shape[0]):
         paths = 1 if own_rows[n, 0] == own_rows[n, 1] else 2
         own = slice(2 * n, 2 * n + paths)
         sums = np.empty((paths, words.shape[0], alt.shape[1]), np.int32)
         similarity(alt, sure, words, own_alt[:, own], own_sure[:, own], sums)
-        _rank(sums, spans, _of(owners, samples[0] + n), keys[n], k, chosen)
+        _rank(sums, spans, _of(owners, samples[0] + n), keys[n], k, chosen, room)
         for i in range(k):
             donors[n, i] = rows[chosen[i]]
 
@@ -250,7 +260,7 @@ def _rank_near(
     k = donors.shape[1]
     most = min(n_rows, 2 * near(order) + 3 * k)  # beside both haplotypes, donors before, and draws up to 2 k
     planes = np.empty((2, n_words * most), np.uint64)
-    chosen = np.empty(max(k, 1), np.int32)
+    chosen, room = np.empty(max(k, 1), np.int32), room_to_place(most, max(64 * n_words, k))
     stamp = np.full(n_rows, -1, np.int32)
     found = np.empty(n_rows, np.int32)
     for n in range(donors.shape[0]):
@@ -272,16 +282,19 @@ def _rank_near(
             some_alt.reshape(n_words, count), some_sure.reshape(n_words, count), words, own_alt[:, own],
             own_sure[:, own], sums,
         )  # fmt: skip
-        _rank(sums, spans, NOBODY, keys[n], k, chosen)
+        _rank(sums, spans, NOBODY, keys[n], k, chosen, room)
         for i in range(k):
             donors[n, i] = rows[found[chosen[i]]]
 
 
 @_jit
-def _rank(sums: np.ndarray, spans: np.ndarray, itself: np.ndarray, key: np.uint64, k: int, chosen: np.ndarray) -> None:
+def _rank(
+    sums: np.ndarray, spans: np.ndarray, itself: np.ndarray, key: np.uint64, k: int, chosen: np.ndarray,
+    room: tuple[np.ndarray, np.ndarray],
+) -> None:  # fmt: skip
     """chosen int32 (k,) <- the rows whose best rank, over all stretches and paths, is highest.
 
-    sums: int32 (paths, G + 1, rows), see `similarity`. itself: rows that are never chosen.
+    sums: int32 (paths, G + 1, rows), see `similarity`. itself: rows that are never chosen. room: of `room_to_place`.
     """
     n_rows = sums.shape[2]
     scores, places = np.empty(n_rows, np.int32), np.empty(n_rows, np.int32)
@@ -293,12 +306,12 @@ def _rank(sums: np.ndarray, spans: np.ndarray, itself: np.ndarray, key: np.uint6
                 scores[j] = until[j] - before[j]
             for j in itself:
                 scores[j] = NEVER
-            place_by_score(scores, k, mix(key, h * 64 + s), places)
+            place_by_score(scores, k, mix(key, h * 64 + s), places, room)
             for j in range(n_rows):
                 ranks[j] = max(ranks[j], most - places[j])
     for j in itself:
         ranks[j] = NEVER
-    place_by_score(ranks, k, mix(key, 127), places)
+    place_by_score(ranks, k, mix(key, 127), places, room)
     for j in range(n_rows):
         if places[j] < k:
             chosen[places[j]] = j

@@ -165,6 +165,24 @@ def test_a_schedule_that_is_worse_on_the_first_stretch_is_not_tried_on_the_secon
     assert sum(is_warm for is_warm, _ in runs) == 1 + tried_on_both
 
 
+@pytest.mark.parametrize(("n_wrong", "n_stretches"), [(401, 1), (400, 2)])
+def test_the_first_schedule_is_tried_on_the_second_stretch_only_where_another_does_as_well(
+    monkeypatch, n_wrong, n_stretches
+):
+    first, firsts_runs = Schedule(core=512, cooling=0.6), []
+
+    def outcome(self, schedule, ranks):
+        is_first = schedule.cooling == first.cooling
+        firsts_runs.extend([self.inputs.cohort.positions[0]] if is_first else [])
+        return choose_schedule.Outcome(np.arange(1000) < (400 if is_first else n_wrong), 0.001)
+
+    monkeypatch.setattr(choose_schedule.Trial, "outcome", outcome)
+    with ThreadPoolExecutor(1) as pool:
+        trial = choose_schedule.Trial.of(ChainInputs(some_cohort()), 1, pool, CompiledKernel(), CopyingRules())
+        assert choose_schedule.by_trial(trial, first, Stages()).cooling == first.cooling
+    assert len(firsts_runs) == len(set(firsts_runs)) == n_stretches
+
+
 def test_a_better_schedule_has_to_be_better_by_a_standard_error():
     """Where errors have to halve many times over, nothing is taken; where any gain will do, something may be."""
     cohort = some_cohort(seed=3)

@@ -29,8 +29,13 @@ def test_stretches_are_cut_where_any_of_them_ends():
 
 
 def places_of(scores, k, key=1):
-    places = np.empty(len(scores), np.int32)
-    select_haplotypes.place_by_score(np.array(scores, np.int32), k, np.uint64(key), places)
+    """The places of scores; the room for them is no larger than asked for, and not empty before."""
+    scores, places = np.array(scores, np.int32), np.empty(len(scores), np.int32)
+    possible = scores[scores > select_haplotypes.NEVER]
+    room = select_haplotypes.room_to_place(len(scores), int(np.abs(possible).max(initial=0)))
+    for held in room:
+        held[:] = 99
+    select_haplotypes.place_by_score(scores, k, np.uint64(key), places, room)
     return places
 
 
