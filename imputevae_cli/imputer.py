@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -82,8 +83,8 @@ class ImputeVAE(Estimator):
         genotypes = GenotypeMatrix.of(genotypes)
         mask, names, task = self._task(genotypes, progress, on_epoch, stages)
         scored = ScoredCells.of(task)
-        ensemble, hidden_gp = fit_ensemble(task)
-        expected, curve = scored.result(task, ensemble, hidden_gp)
+        ensemble, hidden_gp, unaided = fit_ensemble(task, beside=partial(scored.unaided, task))
+        expected, curve = scored.result(task, ensemble, hidden_gp, unaided)
         self._fitted = Fitted(genotypes.loci, genotypes.samples, names, ensemble, mask, expected, curve)
         self._training_genotypes = genotypes
         return self

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from imputevae_cli.data.region import ListedRegion, Region
     from imputevae_cli.imputer import ImputeVAE
 
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
 @dataclass(frozen=True)
@@ -115,6 +115,8 @@ def _announce_threads(threads: int) -> None:
     """Set what torch, numpy and numba read when they are imported, which is later."""
     for variable in THREAD_VARIABLES:
         os.environ[variable] = str(threads)
+    # The matrices that numpy multiplies are small: more threads wait for one another longer than they work
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
     # Threads that wait do not spin: on a node shared with others, spinning takes three times the CPU time
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 

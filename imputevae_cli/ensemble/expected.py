@@ -166,32 +166,35 @@ class Drawn:
 
 @dataclass(frozen=True)
 class ScoredCells:
-    """The cells by which the accuracy is told, and what needs no model says of them: hidden calls, and some missing."""
+    """The cells by which the accuracy is told: hidden calls, and some missing."""
 
     hidden: HiddenCells
     missing: HiddenCells
-    unaided: tuple[Unaided, Unaided]
 
     @classmethod
     def of(cls, task: Task) -> ScoredCells:
         """To be asked before the fit."""
         seed = seed_for(task.config.io.seed, "missing calls")
         alone = _is_uncertain(task.cohort) or _hidden_share(task) < LEAST_SHARE
-        missing = HiddenCells.none() if alone else some_missing(task.cohort, seed)
-        cells = task.hidden.and_also(missing)
-        is_hidden = cells.truth != MISSING
-        with task.holding_out():
-            both = Unaided.of(task, cells)
-        return cls(task.hidden, missing, (both.at(np.flatnonzero(is_hidden)), both.at(np.flatnonzero(~is_hidden))))
+        return cls(task.hidden, HiddenCells.none() if alone else some_missing(task.cohort, seed))
 
-    def result(self, task: Task, ensemble: Ensemble, hidden_gp: np.ndarray) -> tuple[Expected, list[ConfidencePoint]]:
+    def unaided(self, task: Task) -> tuple[Unaided, Unaided]:
+        """What needs no model says of the hidden calls, and of the missing ones; to be asked while the held-out cells
+        are hidden in the cohort."""
+        cells = self.hidden.and_also(self.missing)
+        is_hidden, both = cells.truth != MISSING, Unaided.of(task, cells)
+        return both.at(np.flatnonzero(is_hidden)), both.at(np.flatnonzero(~is_hidden))
+
+    def result(
+        self, task: Task, ensemble: Ensemble, hidden_gp: np.ndarray, unaided: tuple[Unaided, Unaided]
+    ) -> tuple[Expected, list[ConfidencePoint]]:
         """After the fit. hidden_gp: float32 (M, C), what gates that did not see a hidden call say of it."""
         cohort, config, missing = task.cohort, task.config, None
         gp = cohort.possible(hidden_gp, self.hidden.samples, self.hidden.loci)
         if len(self.missing.truth) >= FEWEST_MISSING:
             filled = ensemble.fill(Context(config, {}, task.options))
-            missing = Predictions(pick(self.missing, cohort.n_loci, filled.gp), self.unaided[1])
-        held_out = Predictions(gp, self.unaided[0])
+            missing = Predictions(pick(self.missing, cohort.n_loci, filled.gp), unaided[1])
+        held_out = Predictions(gp, unaided[0])
         return expected_accuracy(self.hidden, held_out, missing, config.io.scoring_averaging, config.io.seed)
 
 

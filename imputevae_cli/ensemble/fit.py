@@ -5,10 +5,10 @@ Every decoder sees the same visible calls; the held-out validation cells decide.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import Any
+from functools import cache, partial
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -24,35 +24,45 @@ from imputevae_cli.ensemble.held_out import HeldOut
 from imputevae_cli.ensemble.plan import Data, Findings, Plan, Step, plan
 from imputevae_cli.ensemble.screen import idle_decoders, loss_ratio
 from imputevae_cli.log import Stage, logger
+from imputevae_cli.runtime.background import Begin, background
 from imputevae_cli.runtime.cost import MOMENT_CELLS
 from imputevae_cli.runtime.device import kernel_threads
 from imputevae_cli.runtime.resumable import State
 
+T = TypeVar("T")
 
-def fit_ensemble(task: Task) -> tuple[Ensemble, np.ndarray]:
+
+def fit_ensemble(task: Task, beside: Callable[[], T]) -> tuple[Ensemble, np.ndarray, T]:
     """Fit the decoders that `model.decoder` asks for, and the gate; with what is said of the held-out cells, float32
-    (M, C), by gates that had not seen them."""
+    (M, C), by gates that had not seen them, and with what `beside` makes of the visible calls meanwhile."""
     with task.progress.whole():
-        with task.holding_out(), kernel_threads(1):
-            ensemble, hidden_gp = Fit(task).on_visible()
+        with task.holding_out(), kernel_threads(1), background(task.threads) as begin:
+            made_beside = begin(beside)
+            ensemble, hidden_gp = Fit(task, begin).on_visible()
+            result = made_beside()
         inputs = Inputs(ensemble.fitted)
         fitted = {name: one.on_all_calls(task, inputs) for name, one in ensemble.fitted.items()}
     ensemble.fitted = {
         name: one.for_others_alone() if isinstance(one, SampleStructure) and name not in ensemble.gate.parts else one
         for name, one in fitted.items()
     }
-    return ensemble, hidden_gp
+    return ensemble, hidden_gp, result
 
 
 @dataclass
 class Fit:
-    """Carries out the plan of a fit on the visible calls of a task, and holds what was fitted so far."""
+    """Carries out the plan of a fit on the visible calls of a task, and holds what was fitted so far.
+
+    begin: begins work beside the main thread, see `background`. begun: what waits for the screens that were begun so.
+    """
 
     task: Task
+    begin: Begin = cache
     decoders: dict[str, Decoder] = field(default_factory=registry.every)
     fitted: dict[str, FittedDecoder] = field(default_factory=dict)
     views: dict[str, View] = field(default_factory=dict)
     screens: dict[str, Screen | None] = field(default_factory=dict)
+    begun: dict[str, Callable[[], Screen | None]] = field(default_factory=dict)
     learned: dict[str, State] = field(default_factory=dict)
 
     def first_plan(self) -> tuple[Plan, Findings]:
@@ -76,6 +86,7 @@ class Fit:
         """The ensemble of the visible calls, and the probabilities of the held-out cells, (M, C)."""
         now, findings = self.first_plan()
         self.task.progress.expect(lambda: self._expected(now.steps))
+        self._begin_screens(now.on_trial)
         for step in now.steps:
             if not step.on_trial or step.effort.serves_others:
                 self.carry_out(step)
@@ -90,6 +101,12 @@ class Fit:
         kept = {n: one for n, one in self.fitted.items() if n in gate.parts or isinstance(one, SampleStructure)}
         self.fitted.clear()
         return Ensemble(self.task.cohort, kept, gate, notes), hidden_gp
+
+    def _begin_screens(self, names: Sequence[str]) -> None:
+        """Begin the screens of these decoders that need not wait for a fit."""
+        for name in names:
+            if name not in self.screens and not self.decoders[name].role.serves:
+                self.begun[name] = self.begin(partial(self._screened, name))
 
     def _notes(self) -> list[str]:
         """What the decoders have to say of their fits."""
@@ -134,7 +151,7 @@ class Fit:
         """Those on trial that add nothing to what `held_out` knows, and why; what the screens of the others learned."""
         for name in names:
             if name not in self.screens:
-                self.screens[name] = self._screened(name)
+                self.screens[name] = self.begun.get(name, partial(self._screened, name))()
         screens = {name: self.screens[name] for name in names}
         idle = idle_decoders(self.task, held_out, self.decoders, screens)
         passed = {name: screen for name, screen in screens.items() if screen is not None and name not in idle}
