@@ -141,11 +141,12 @@ def fitted(kind: Kind, cells: Cells, prior: Prior, simpler: Parameters | None = 
 def _minimise(start: Parameters, cells: Cells, prior: Prior) -> Parameters:
     """The parameters of least penalised log loss."""
     shapes = {name: value.shape for name, value in start.items()}
-    ends = np.cumsum([value.numel() for value in start.values()])[:-1]
+    ends = np.cumsum([0, *(value.numel() for value in start.values())]).tolist()
+    places = {name: slice(*ends[i : i + 2]) for i, name in enumerate(start)}
     loss = _penalised_loss(cells, prior, start)
 
     def unpack(flat: np.ndarray) -> dict[str, np.ndarray]:
-        return {name: piece.reshape(shapes[name]) for name, piece in zip(shapes, np.split(flat, ends), strict=True)}
+        return {name: flat[place].reshape(shapes[name]) for name, place in places.items()}
 
     def loss_and_gradient(flat: np.ndarray) -> tuple[float, np.ndarray]:
         value, gradient = loss.of(unpack(flat))

@@ -6,7 +6,7 @@ scipy has it too, and is not asked: to load its `optimize` takes as long as all 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -33,8 +33,7 @@ class _Taken(NamedTuple):
 def least(function: Function, start: np.ndarray, most_steps: int) -> np.ndarray:
     """Where the function is least, float64 (n,), or where so many steps from `start` lead.
 
-    function: point -> its value and its gradient, float64 (n,). Sums are numpy's own, since those of BLAS may hang on
-    the number of threads.
+    function: point -> its value and its gradient, float64 (n,).
     """
     point, (value, gradient) = start, function(start)
     taken: deque[_Taken] = deque(maxlen=_REMEMBERED)
@@ -84,4 +83,4 @@ def _stepped(
 
 
 def _dot(a: np.ndarray, b: np.ndarray) -> float:
-    return float((a * b).sum())
+    return float(a @ b)
