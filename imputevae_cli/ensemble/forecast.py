@@ -18,7 +18,7 @@ from imputevae_cli.log import NullProgress
 from imputevae_cli.runtime.cost import Cost, timed
 from imputevae_cli.runtime.device import kernel_threads
 
-GATE_SECONDS = 1.5
+GATE_SECONDS = 0.5
 """Of one fit of the gate; it hardly depends on the data."""
 
 

@@ -231,8 +231,10 @@ class _HiddenCalls:
         return kind, losses
 
     def _cross_fit(self, parts: tuple[str, ...], kind: Kind, of: np.ndarray | None = None) -> np.ndarray:
-        """Log loss (M,) of each cell under parameters that were fitted without its fold; of: bool (M,), whole folds that
-        it is wanted of, NaN elsewhere; None wants all."""
+        """Log loss (M,) of each cell under parameters that were fitted without its fold.
+
+        of: bool (M,), the folds that it is wanted of; it is NaN elsewhere. None wants all.
+        """
         cells, losses = self.cells(parts), np.full(len(self.target), np.nan)
         for fold in np.unique(self.fold if of is None else self.fold[of]).tolist():
             inside, outside = np.flatnonzero(self.fold == fold), np.flatnonzero(self.fold != fold)

@@ -77,7 +77,7 @@ def _stepped(
         after, gradient_after = function(point + step)
         if after <= value + _ENOUGH * slope:
             break
-        part = float(np.clip(slope / (2 * (slope + value - after)), 0.1, 0.5))
+        part = max(0.1, min(0.5, slope / (2 * (slope + value - after))))
         step, slope = part * step, part * slope
     return step, after, gradient_after
 
