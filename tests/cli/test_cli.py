@@ -142,8 +142,8 @@ print(os.environ["GLIBC_TUNABLES"], *sys.argv[1:], sep="|")
 
 
 def test_the_vae_alone_imports_no_other_compiler_than_numba(cohort, tmp_path):
-    """Sympy and torch's compiler take a part of the 500 MB that a run has beside its calls, and scipy's linear algebra a
-    fifth of a second; numba reads and writes."""
+    """Sympy and torch's compiler take a part of the 500 MB that a run has beside its calls, and scipy's linear algebra
+    a fifth of a second; numba reads and writes."""
     code = f"""
 import sys
 sys.argv = ["imputevae", "impute", {str(cohort / "in.vcf.gz")!r}, "-o", {str(tmp_path / "out.vcf.gz")!r}, "-q",
