@@ -5,7 +5,6 @@ Sources are laid over one another in this order: defaults < preset < YAML < flag
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -19,7 +18,7 @@ from imputevae_cli.decoders.copying.settings import CopyingSettings
 from imputevae_cli.decoders.founders.settings import FoundersSettings
 from imputevae_cli.decoders.knn.settings import KnnSettings
 from imputevae_cli.decoders.vae.settings import VaeSettings
-from imputevae_cli.errors import ConfigError
+from imputevae_cli.errors import ConfigError, did_you_mean
 from imputevae_cli.panels.settings import PanelSettings
 from imputevae_cli.passwords import hide_passwords, without_passwords
 from imputevae_cli.plain_yaml import NotYaml, check_plain, load, plain_number
@@ -50,15 +49,16 @@ class ModelSettings(Section):
     """Which decoders fill the calls, and the shape of the VAE's networks.
 
     decoder: auto mixes the decoders that help on held-out calls; vae (population structure), knn (nearest neighbours),
-    copying (haplotypes that samples share), founders (a few ancestral haplotypes, by the reads' likelihoods) and
-    frequencies use one alone. trial: whether, where haplotypes do most of the work in a large file, a cheap run shows
-    what nearest neighbours add to them; without it these are left out there. latent_dim: size of z. hidden_units: width
-    of the encoder's first hidden layer. num_hidden_layers: hidden layers of the encoder, and of the decoder in reverse;
-    0 makes both linear. layer_schedule and layer_scaling_factor: widths fall from hidden_units to latent_dim x
-    layer_scaling_factor, by equal ratios (pyramid) or equal steps (linear). dropout_rate: share of the encoder's
-    hidden units dropped in training. activation: of the hidden layers. population_dim: size of the population
-    embedding, used when a popmap is given; 0 leaves populations out. population_dropout: share of samples whose
-    population is withheld in a batch, so that the model also serves samples of none.
+    copying (haplotypes that samples share), founders (a few ancestral haplotypes, by the reads' likelihoods),
+    regression (on linked loci, for polyploids) and frequencies use one alone. trial: whether, where haplotypes do most
+    of the work in a large file, a cheap run shows what nearest neighbours add to them; without it these are left out
+    there. latent_dim: size of z. hidden_units: width of the encoder's first hidden layer. num_hidden_layers: hidden
+    layers of the encoder, and of the decoder in reverse; 0 makes both linear. layer_schedule and layer_scaling_factor:
+    widths fall from hidden_units to latent_dim x layer_scaling_factor, by equal ratios (pyramid) or equal steps
+    (linear). dropout_rate: share of the encoder's hidden units dropped in training. activation: of the hidden layers.
+    population_dim: size of the population embedding, used when a popmap is given; 0 leaves populations out.
+    population_dropout: share of samples whose population is withheld in a batch, so that the model also serves samples
+    of none.
     """
 
     decoder: str = "auto"
@@ -207,7 +207,7 @@ class Config(Section):
         nested: dict[str, Any] = {}
         if preset is not None:
             if preset not in PRESETS:
-                raise ConfigError(f"preset {preset!r} is not known{nearest(preset, PRESETS)}")
+                raise ConfigError(f"preset {preset!r} is not known{did_you_mean(preset, PRESETS)}")
             _overlay(nested, PRESETS[preset], f"preset {preset}")
         if yaml_path is not None:
             _overlay(nested, dict(leaves(read_yaml(yaml_path))), str(yaml_path))
@@ -229,9 +229,8 @@ class Config(Section):
         config = _convert(self.to_dict())
         known = ("auto", *registry.names())
         if config.model.decoder not in known:
-            raise ConfigError(
-                f"setting model.decoder: {config.model.decoder!r} is not known{nearest(config.model.decoder, known)}"
-            )
+            meant = did_you_mean(config.model.decoder, known)
+            raise ConfigError(f"setting model.decoder: {config.model.decoder!r} is not known{meant}")
         if config.train.input_mask_min > config.train.input_mask_max:
             raise ConfigError("train.input_mask_min is above train.input_mask_max: lower the one or raise the other")
         return config
@@ -240,7 +239,7 @@ class Config(Section):
         """The value of a dotted key. Raises ConfigError for a key not in the schema."""
         known = setting_keys()
         if dotted not in known:
-            raise ConfigError(f"setting {dotted!r} is not known{nearest(dotted, known)}")
+            raise ConfigError(f"setting {dotted!r} is not known{did_you_mean(dotted, known)}")
         section, name = dotted.split(".")
         return getattr(getattr(self, section), name)
 
@@ -310,7 +309,7 @@ def _overlay(nested: dict[str, Any], dotted: Mapping[str, Any], where: str) -> d
     for key, value in dotted.items():
         key, value = _current(key, value)
         if key not in known:
-            raise ConfigError(f"{where}: setting {key!r} is not known{nearest(key, known)}")
+            raise ConfigError(f"{where}: setting {key!r} is not known{did_you_mean(key, known)}")
         section, name = key.split(".")
         nested.setdefault(section, {})[name] = value
     return nested
@@ -380,23 +379,12 @@ def read_yaml(path: str | Path) -> Mapping[str, Any]:
         raise ConfigError(f"{path}: expected sections such as `model:` and `train:`; --print-config shows the form")
     for section, values in loaded.items():
         if OLD_SECTIONS.get(section, section) not in Config.__struct_fields__:
-            raise ConfigError(f"{path}: section {section!r} is not known{nearest(section, Config.__struct_fields__)}")
+            raise ConfigError(
+                f"{path}: section {section!r} is not known{did_you_mean(section, Config.__struct_fields__)}"
+            )
         if not isinstance(values, Mapping):
             raise ConfigError(f"{path}: section {section!r} must hold `key: value` lines")
     return {
         OLD_SECTIONS.get(s) or s: {k: plain_number(v) if k != "prefix" else v for k, v in values.items()}
         for s, values in loaded.items()
     }
-
-
-def nearest(word: object, choices: Iterable[str]) -> str:
-    """`; did you mean X?`, comparing whole dotted keys and their last parts, or the choices if none is near."""
-    choices = list(choices)
-    text = str(word)
-    by_last = {choice.rsplit(".", 1)[-1]: choice for choice in choices}
-    near = difflib.get_close_matches(text, choices, 1) or [
-        by_last[name] for name in difflib.get_close_matches(text.rsplit(".", 1)[-1], by_last, 1)
-    ]
-    if near:
-        return f"; did you mean {near[0]!r}?"
-    return f"; known: {', '.join(choices)}" if len(choices) <= 8 else "; --print-config lists all"

@@ -1,5 +1,10 @@
 """Errors that a user can fix. Each carries the exit code that the command line ends with."""
 
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
 MAX_MESSAGE = 440
 """Characters of a message: with a date and `imputevae: error: ` before it, a line stays under 500."""
 
@@ -29,6 +34,20 @@ def why_unreadable(error: Exception) -> str:
     if isinstance(error, UnicodeDecodeError):
         return "it is not UTF-8"
     return getattr(error, "strerror", None) or str(error)
+
+
+def did_you_mean(word: object, choices: Iterable[str], all_of_them: str = "--print-config lists all") -> str:
+    """`; did you mean X?`, comparing whole dotted keys and their last parts; where none is near, the choices if they
+    are few, else `all_of_them`: what lists them."""
+    choices = list(choices)
+    text = str(word)
+    by_last = {choice.rsplit(".", 1)[-1]: choice for choice in choices}
+    near = difflib.get_close_matches(text, choices, 1) or [
+        by_last[name] for name in difflib.get_close_matches(text.rsplit(".", 1)[-1], by_last, 1)
+    ]
+    if near:
+        return f"; did you mean {near[0]!r}?"
+    return f"; known: {', '.join(choices)}" if len(choices) <= 8 else f"; {all_of_them}"
 
 
 class ImputeVAEError(Exception):

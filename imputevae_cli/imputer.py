@@ -102,33 +102,26 @@ class ImputeVAE(Estimator):
         check_ploidy(genotypes, config.io.ploidy)
         device = choose_device(config.train.device)
         check_precision(device, config.train.precision)
-        generator = np.random.default_rng(seed_for(config.io.seed, "mask"))
-        mask = simulate_mask(genotypes, config.sim, config.train.validation_split, generator)
-        if mask.fits.all() or not mask.fits.any():
-            raise ConfigError(
-                f"train.validation_split is {config.train.validation_split:g}: of {len(mask.fits)} hidden calls it "
-                "leaves none to fit on, or none to test with; give a share such as 0.5"
-            )
+        mask = _mask_of(genotypes, config)
         names, codes = _population_codes(genotypes.populations)
-        loci, calls = genotypes.loci, genotypes.calls
-        calls = calls if calls.flags.writeable else calls.copy()  # hidden ones are hidden in place, and put back
-        evidence = _evidence_for(genotypes, config)
-        where, populations = (loci.chrom_codes, loci.positions), (codes, len(names))
-        cohort = Cohort(calls, *where, genotypes.ploidy, *populations, evidence, genotypes.haploid, loci.several)
-        validation, test = (HiddenCells.at(mask.cells[some], calls, evidence) for some in (mask.fits, ~mask.fits))
-        threads = torch.get_num_threads()
-        how = (
+        cohort = _cohort_of(genotypes, codes, len(names), _evidence_for(genotypes, config))
+        validation, test = (
+            HiddenCells.at(mask.cells[some], cohort.calls, cohort.evidence) for some in (mask.fits, ~mask.fits)
+        )
+        task = Task(
+            cohort,
+            validation,
+            test,
             config,
             device,
             chosen_progress(progress),
-            threads,
-            on_epoch,
-            stages or Stages(),
-            self.rules,
-            genotypes.samples,
-            names,
+            threads=torch.get_num_threads(),
+            on_epoch=on_epoch,
+            stages=stages or Stages(),
+            rules=self.rules,
+            samples=genotypes.samples,
+            populations=names,
         )
-        task = Task(cohort, validation, test, *how)
         task.rows_of(config.founders.parents)  # a wrong name is told whether founders are fitted or not
         return mask, names, task
 
@@ -216,7 +209,7 @@ class ImputeVAE(Estimator):
         return replace(cohort, evidence=evidence, haploid=aligned.haploid)
 
     def forecast(self, genotypes: GenotypeMatrix) -> Cost:
-        """What fitting (unless fitted) and filling would take, about, from a run on some of the data.
+        """Time and memory that fitting (unless fitted) and filling would take, about, from a run on some of the data.
 
         The context of a region is left out.
         """
@@ -349,6 +342,37 @@ def check_phasing(ploidy: int) -> None:
             f"--phased: haplotype copying, which finds the phase, models two haplotypes of a sample, and here each has "
             f"{ploidy}; leave --phased out, and phase the output by its reads, with WhatsHap polyphase for example"
         )
+
+
+def _mask_of(genotypes: GenotypeMatrix, config: Config) -> Mask:
+    """The known calls that a fit hides. Raises ConfigError where there are none to fit on, or none to test with."""
+    generator = np.random.default_rng(seed_for(config.io.seed, "mask"))
+    mask = simulate_mask(genotypes, config.sim, config.train.validation_split, generator)
+    if mask.fits.all() or not mask.fits.any():
+        raise ConfigError(
+            f"train.validation_split is {config.train.validation_split:g}: of {len(mask.fits)} hidden calls it "
+            "leaves none to fit on, or none to test with; give a share such as 0.5"
+        )
+    return mask
+
+
+def _cohort_of(
+    genotypes: GenotypeMatrix, codes: np.ndarray | None, n_populations: int, evidence: Evidence | None
+) -> Cohort:
+    """The genotypes as decoders are fitted on them. codes: see `Cohort.populations`."""
+    loci, calls = genotypes.loci, genotypes.calls
+    calls = calls if calls.flags.writeable else calls.copy()  # hidden ones are hidden in place, and put back
+    return Cohort(
+        calls,
+        loci.chrom_codes,
+        loci.positions,
+        genotypes.ploidy,
+        codes,
+        n_populations,
+        evidence,
+        genotypes.haploid,
+        loci.several,
+    )
 
 
 def _evidence_for(genotypes: GenotypeMatrix, config: Config) -> Evidence | None:

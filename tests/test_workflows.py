@@ -3,6 +3,7 @@
 import os
 import re
 import runpy
+import shutil
 import signal
 import subprocess
 import sys
@@ -259,3 +260,63 @@ def test_a_file_that_is_not_sorted_is_not_cut(tmp_path, positions):
 def test_a_size_of_a_shard_must_be_given(tmp_path):
     for records in ("0", "many"):
         assert cut(tmp_path, "a 5", records).returncode == 2
+
+
+@pytest.mark.parametrize("name", ["config/config.yaml", "test/config.yaml"])
+def test_snakemake_is_given_every_setting_that_it_knows(name):
+    folder = WORKFLOWS / "snakemake"
+    schema = yaml.safe_load((folder / "config/schema.yaml").read_text())
+    given = yaml.safe_load((folder / name).read_text())
+    assert set(given) == set(schema["properties"]) == set(schema["required"])
+
+
+FAKE_OF_SNAKEMAKE = """#!/usr/bin/env bash
+echo "$@" >>"$CALLS"
+while [[ $# -gt 0 ]]; do
+  [[ $1 != -o ]] || out=$2
+  shift
+done
+[[ $out != *evaluation ]] || mkdir -p "$out"
+[[ $out == *evaluation ]] || touch "$out"
+"""
+
+
+@pytest.mark.skipif(shutil.which("snakemake") is None, reason="Snakemake is not installed")
+@pytest.mark.parametrize("panel", [None, "panel.vcf.gz"])
+def test_snakemake_packs_a_panel_and_fills_from_it(cluster, panel):
+    """The whole workflow with imputevae and bcftools faked: two records, a shard for each."""
+    folder, environment = cluster
+    (folder / "bin" / "imputevae").write_text(FAKE_OF_SNAKEMAKE)
+    (folder / "bin" / "bcftools").write_text(
+        "#!/bin/bash\n[[ $1 != query ]] || printf 'a\\t5\\na\\t9\\n'\n"
+        'while [[ $# -gt 0 ]]; do [[ $1 != -o && $1 != -Oz ]] || [[ $2 == -o ]] || touch "$2"; shift; done\n'
+    )
+    (folder / "bin" / "bcftools").chmod(0o755)
+    for name in ("in.vcf.gz", "panel.vcf.gz", "pops.txt"):
+        (folder / name).touch()
+    own = {"cohort": "in.vcf.gz", "popmap": "pops.txt", "panel": panel, "results": "res", "records_per_shard": 1}
+    (folder / "my.yaml").write_text(yaml.safe_dump(own))
+    snakefile = WORKFLOWS / "snakemake/workflow/Snakefile"
+    command = ["snakemake", "-s", snakefile, "--configfile", "my.yaml", "--directory", folder, "--cores", "1"]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    train, *others = sorted((folder / "calls").read_text().splitlines(), key=lambda call: not call.startswith("train"))
+    packed = "train panel.vcf.gz -o res/model.ivae --threads 1 --resume --as-panel"
+    fitted = "train in.vcf.gz -o res/model.ivae --threads 1 --resume --popmap pops.txt"
+    assert train == (packed if panel else fitted)
+    (evaluated,) = [call for call in others if call.startswith("evaluate")]
+    filled = [call for call in others if call.startswith("impute")]
+    assert len(filled) == 2
+    assert all(call.endswith("--popmap pops.txt --add-loci" if panel else "--popmap pops.txt") for call in filled)
+    model = "--model res/model.ivae --popmap pops.txt --add-loci" if panel else "--popmap pops.txt"
+    assert evaluated == f"evaluate in.vcf.gz -o res/evaluation --threads 1 {model}"
+
+
+def test_options_of_nextflow_that_a_panel_needs_exist():
+    """They stand in ext.args, one word for each module."""
+    text = (WORKFLOWS / "nextflow/conf/modules.config").read_text()
+    given = re.findall(r"withName: IMPUTEVAE_(\w+) \{\s+ext\.args\s+= \{ params\.panel \? '(\S+)' : '' \}", text)
+    assert dict(given) == {"TRAIN": "--as-panel", "IMPUTE": "--add-loci", "EVALUATE": "--add-loci"}
+    commands = typer.main.get_command(app).commands
+    for name, option in given:
+        assert option in {one for parameter in commands[name.lower()].params for one in parameter.opts}

@@ -20,8 +20,8 @@ def settle_allocator() -> None:
 
     torch's tensors are aligned. glibc below 2.38 never gives an aligned block from its caches of small freed blocks, so
     small tensors that were freed lie there amid the heap and keep the room around them from being used again: filling
-    500 samples x 10,000 loci by donors took 650 MB with them and 534 without, in the same time. The first cannot be
-    turned off later.
+    500 samples x 10,000 loci by nearest neighbours took 650 MB with them and 534 without, in the same time. The first
+    cannot be turned off later.
 
     An array that is mapped by itself is given back when it is freed, and the next one's pages come one by one, zeroed:
     a twentieth of a small run. The two sizes are those that glibc comes to by itself, once it has seen blocks

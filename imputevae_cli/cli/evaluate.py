@@ -237,19 +237,18 @@ def _check_outputs(path: str | None, json_: str | None, asked: Asked, session: S
 
 
 def _report(what: Scored, genotypes: GenotypeMatrix, session: Session) -> tuple[dict[str, Any], Evaluation]:
+    """The guesses scored, as the report has them and as they are."""
     from datetime import datetime, timezone
 
     from imputevae_cli import __version__
     from imputevae_cli.evaluation import evaluate as scoring
-    from imputevae_cli.report.evaluation_report import report_of
+    from imputevae_cli.report.evaluation_report import Made, report_of
 
     guessed = what.guessed
     evaluation = scoring.evaluate(genotypes, guessed.rounds, guessed.guesses, what.masking.seed, session.progress)
-    made = {"version": __version__, "command": session.command}
-    created = datetime.now(timezone.utc).isoformat(timespec="seconds")
     bias = scoring.downstream_bias(genotypes, guessed)
-    report = report_of(evaluation, genotypes, what.source, what.masking, bias, created=created, **made)
-    return report, evaluation
+    made = Made(__version__, session.command, datetime.now(timezone.utc).isoformat(timespec="seconds"))
+    return report_of(evaluation, genotypes, what.source, what.masking, bias, made), evaluation
 
 
 def _write(

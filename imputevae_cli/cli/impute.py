@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,15 +21,11 @@ from imputevae_cli.cli.options import (
     PanelFile,
     Parents,
     Popmap,
-    names_of,
     with_common,
 )
-from imputevae_cli.errors import ConfigError
 
 if TYPE_CHECKING:
-    from imputevae_cli.cli.session import Session
     from imputevae_cli.config import Config
-    from imputevae_cli.imputer import ImputeVAE
 
 
 @with_common
@@ -143,14 +139,11 @@ def impute(
     ] = "relaxed",
 ) -> None:
     """Fill the missing calls of INPUT; every known call stays as it is, unless --refine is given."""
-    from imputevae_cli.cli import session as this
     from imputevae_cli.cli.outputs import Outputs
-    from imputevae_cli.cli.signals import resumable, run_folder_of
-    from imputevae_cli.cli.summary import Stopwatch, show_estimate, show_imputation, writing_seconds
-    from imputevae_cli.io.paths import Files
+    from imputevae_cli.cli.session import output_path
 
     def outputs_of(config: Config) -> Outputs:
-        paths = output or [this.output_path(None, config, ".vcf.gz")]
+        paths = output or [output_path(None, config, ".vcf.gz")]
         return Outputs.of(paths, output_type, draws, phylip_names, report)
 
     if panel is not None or add_loci or only_panel_loci:
@@ -158,77 +151,24 @@ def impute(
         from imputevae_cli.panels.filled_loci import Calling
 
         idle: dict[str, object] = {"--parents": parents, "--latent": latent, "--target-accuracy": target_accuracy}
-        run = PanelRun(input, panel, model, popmap, map_, likelihoods, idle, only_panel_loci)
-        impute_from_panel(common, run, outputs_of, Calling(min_gp, phased, refine, call))
+        from_panel = PanelRun(input, panel, model, popmap, map_, likelihoods, idle, only_panel_loci)
+        impute_from_panel(common, from_panel, outputs_of, Calling(min_gp, phased, refine, call))
         return
+    from imputevae_cli.cli.impute_cohort import CohortRun, impute_cohort
 
-    def files(config: Config) -> Files:
-        out = outputs_of(config)
-        return Files(
-            {"INPUT": input, "--popmap": popmap, "--model": model, "--map": map_},
-            {**out.writes, "--latent": latent},
-            {**out.folders, "the folder of a stopped run": run_folder_of(out.first)},
-        )
-
-    clock = Stopwatch()
-    session = this.start(common, files, {"io.likelihoods": likelihoods, "founders.parents": names_of(parents)})
-    from imputevae_cli.imputed import check_call
-
-    check_call(call)
-    outputs = outputs_of(session.config)
-    if target_accuracy is not None and min_gp:
-        raise ConfigError("give --min-gp or --target-accuracy, not both")
-    force = outputs.check_places(session)
-    if force is None:
-        return
-    fitted = _load(model, session) if model else None
-    # A model reads all of the file, so that samples are known, or encoded, by all of their calls whatever the region
-    context = None if model else overlap
-    genotypes = this.read(input, popmap, session, map_, context=context, to_fit=model is None)
-    outputs.check_content(genotypes)
-    this.limit_threads(session)
-    from imputevae_cli.imputer import ImputeVAE, check_phasing
-
-    if phased:
-        check_phasing(genotypes.ploidy)
-
-    if common.dry_run:
-        show_estimate(fitted or ImputeVAE(session.config), genotypes, clock)
-        return
-    ends = [("writing", writing_seconds(genotypes))]
-    with (
-        session.progress.whole(ends),
-        resumable(outputs.first, common, genotypes, (fitted or session).config, model) as stages,
-    ):
-        fitted = fitted or ImputeVAE(session.config).fit(genotypes, progress=session.progress, stages=stages)
-        if target_accuracy is not None:
-            min_gp = _threshold(fitted, target_accuracy)
-        how: dict[str, Any] = {"min_gp": min_gp, "phased": phased, "refine": refine, "call": call}
-        imputed = fitted.transform(genotypes, **how, progress=session.progress, stages=stages)
-        written = outputs.write(fitted, imputed, session, force)
-        this.write_latent(latent, fitted, genotypes)
-    show_imputation(fitted, imputed, ", ".join(outputs.paths), clock, common.quiet, written)
-
-
-def _threshold(fitted: ImputeVAE, accuracy: float) -> float:
-    """The --min-gp that should give this accuracy, said in the log."""
-    from imputevae_cli.log import logger
-
-    point = fitted.min_gp_for(accuracy)
-    logger.info(
-        "--min-gp %.2f should give an accuracy of %.4f and keep %.1f %% of the calls",
-        point.min_gp,
-        point.accuracy,
-        100 * point.kept,
+    run = CohortRun(
+        input=input,
+        model=model,
+        popmap=popmap,
+        map=map_,
+        likelihoods=likelihoods,
+        parents=parents,
+        overlap=overlap,
+        latent=latent,
+        min_gp=min_gp,
+        target_accuracy=target_accuracy,
+        phased=phased,
+        refine=refine,
+        call=call,
     )
-    return point.min_gp
-
-
-def _load(path: Path, session: Session) -> ImputeVAE:
-    from imputevae_cli.imputer import ImputeVAE
-    from imputevae_cli.log import logger
-
-    common = session.common
-    if common.preset or common.config or common.set_:
-        logger.warning("with --model the settings are the checkpoint's: --preset, --config and --set have no effect")
-    return ImputeVAE.load(path, common.device)
+    impute_cohort(common, run, outputs_of)

@@ -36,7 +36,7 @@ def show_added(
 
 
 def show_panel_estimate(found: Opened, imputation: PanelImputation, seconds: float) -> None:
-    """What --dry-run says."""
+    """Print what --dry-run says of a panel: its size, and time and memory by the first window."""
     to_write = sum(int((one.stop - one.first).sum()) for one in imputation.chroms)
     rows = [
         *_size_rows(found),

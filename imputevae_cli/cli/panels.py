@@ -167,15 +167,14 @@ def opened(run: PanelRun, session: Session) -> Iterator[Opened]:
         store = _store(run, session, pool)
         targets = usable_targets(this.read(run.input, run.popmap, session, context=None, to_fit=False))
         match = match_panel(targets, store)
-        assert targets.source is not None  # they were read from a file
         for line in match.lines(targets.loci):
-            logger.info("%s: %s", targets.source.name, line)
+            logger.info("%s: %s", targets.name, line)
         for line in match.warnings(targets.loci):
-            logger.warning("%s: %s", targets.source.name, line)
+            logger.warning("%s: %s", targets.name, line)
         shared = len(set(targets.samples) & set(store.samples))
         if shared:
             both = counted(shared, "sample is", "samples are")
-            logger.warning("%s: %s in the panel too, by name, and copied from there", targets.source.name, both)
+            logger.warning("%s: %s in the panel too, by name, and copied from there", targets.name, both)
         yield Opened(store, targets, match, pool)
 
 

@@ -73,9 +73,10 @@ def run_folder_of(path: str) -> Path | None:
 def check_run_folder(path: str, common: Common) -> bool:
     """Whether there is a stopped run for the output `path` to go on with.
 
-    Raises OutputError where there is one, and it is not said what to do with it, and where what is there is not ours;
-    ConfigError where there cannot be one.
+    Raises OutputError where there is one, and it is not said what to do with it, where what is there is not ours, and
+    where a run is at work there; ConfigError where there cannot be one.
     """
+    from imputevae_cli.runtime.run_lock import check_is_free
     from imputevae_cli.runtime.run_manifest import check_is_ours
 
     if path == STDOUT:
@@ -84,6 +85,7 @@ def check_run_folder(path: str, common: Common) -> bool:
         return False
     folder = run_folder_of(path)
     assert folder is not None  # it is a file
+    check_is_free(folder)
     there = check_is_ours(folder)
     if there and not (common.resume or common.force):
         raise OutputError(
@@ -119,31 +121,34 @@ def kept_until_whole(folder: RunFolder, path: str, common: Common, save: Callabl
     """A run that writes `path`, and of which `folder` holds what is done until it is whole.
 
     save: writes what is not yet in the folder; on Ctrl-C there is no time for it. Raises Preempted on a signal where
-    something is saved; CheckpointError where another run is kept for this output.
+    something is saved; CheckpointError where another run is kept for this output; OutputError where one is at work.
     """
-    before = _state_of(path)
-    if common.resume and folder.is_there:
-        folder.check()
-        logger.info("%s: going on with the run that was stopped", folder.path)
-    else:
+    from imputevae_cli.runtime.run_lock import locked
+
+    with locked(folder.path):
+        before = _state_of(path)
+        if common.resume and folder.is_there:
+            folder.check()
+            logger.info("%s: going on with the run that was stopped", folder.path)
+        else:
+            folder.remove()
+        try:
+            yield
+        except Stopped as stopped:
+            if stopped.number != signal.SIGINT:
+                try:
+                    save()
+                except OutputError as error:
+                    logger.warning("%s", error)
+            if folder.is_there or _state_of(path) != before:
+                where = folder.path if folder.is_there else path
+                raise Preempted(
+                    f"{STOPPED_BY[stopped.number]}; {where} holds what was done, run again with --resume to go on"
+                ) from stopped
+            folder.remove()  # it may have been made and hold nothing yet
+            raise
+        ignore()
         folder.remove()
-    try:
-        yield
-    except Stopped as stopped:
-        if stopped.number != signal.SIGINT:
-            try:
-                save()
-            except OutputError as error:
-                logger.warning("%s", error)
-        if folder.is_there or _state_of(path) != before:
-            where = folder.path if folder.is_there else path
-            raise Preempted(
-                f"{STOPPED_BY[stopped.number]}; {where} holds what was done, run again with --resume to go on"
-            ) from stopped
-        folder.remove()  # it may have been made and hold nothing yet
-        raise
-    ignore()
-    folder.remove()
 
 
 def _state_of(path: str) -> tuple[int, ...] | None:

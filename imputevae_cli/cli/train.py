@@ -70,8 +70,9 @@ def train(
     if as_panel:
         from imputevae_cli.cli.panels import train_panel
 
-        if no_panel or latent is not None:
-            raise ConfigError("--as-panel packs haplotypes and fits nothing; leave --no-panel and --latent out")
+        of_a_fit = {"--no-panel": no_panel, "--latent": latent, "--map": map_, "--likelihoods": likelihoods}
+        if given := [name for name, value in {**of_a_fit, "--parents": parents}.items() if value]:
+            raise ConfigError(f"--as-panel packs haplotypes and fits nothing; leave {given[0]} out")
         train_panel(common, input, output, popmap)
         return
 

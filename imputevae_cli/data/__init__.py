@@ -1,0 +1,1 @@
+"""What every other part speaks of, in numpy alone: genotypes, likelihoods, hidden calls, frequencies, loci."""

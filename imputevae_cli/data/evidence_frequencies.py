@@ -41,7 +41,8 @@ class Tally:
 
     @classmethod
     def of(cls, evidence: Evidence, loci: np.ndarray, samples: np.ndarray | slice = slice(None)) -> Tally:
-        """Of some samples, bool (N,), at some loci, int64 (l,), rising; they are numbered from 0."""
+        """How often each code occurs among some samples, bool (N,), at some loci, int64 (l,), rising; the tally numbers
+        them from 0."""
         n_codes = len(evidence.table)
         found = []
         size = max(1, TALLY_CELLS // len(evidence.codes))
@@ -54,7 +55,7 @@ class Tally:
 
     @classmethod
     def of_cells(cls, loci: np.ndarray, codes: np.ndarray, table: np.ndarray, n_loci: int) -> Tally:
-        """Of single cells; their loci and codes, int (M,)."""
+        """How often each code occurs among single cells, of these loci and codes, int (M,) each."""
         keys, counts = np.unique(loci * len(table) + codes.astype(np.int64), return_counts=True)
         return cls(*np.divmod(keys, len(table)), counts, table, n_loci)
 

@@ -28,7 +28,7 @@ class FillBias:
     expected: float = 0.0
 
     def add(self, block: ImputedBlock) -> None:
-        """Count a block."""
+        """Count the alleles of a block, known and filled."""
         ploidy = block.gp.shape[2] - 1
         filled, known = block.imputed, (block.calls >= 0) & ~block.imputed
         dosage = block.gp @ np.arange(ploidy + 1, dtype=np.float32) / 1000

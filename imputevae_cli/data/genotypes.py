@@ -251,6 +251,11 @@ class GenotypeMatrix:
         check_content(self)
 
     @property
+    def name(self) -> str:
+        """The file that they come from, for messages; `genotypes` where they come from none."""
+        return self.source.name if self.source else "genotypes"
+
+    @property
     def n_samples(self) -> int:
         """Rows of `calls`."""
         return self.calls.shape[0]

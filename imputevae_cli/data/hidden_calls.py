@@ -65,7 +65,7 @@ class HiddenCells:
 
     @property
     def target(self) -> np.ndarray:
-        """What probabilities are scored by: the calls, int64 (M,), or where these are uncertain their likelihoods."""
+        """What probabilities are scored by: the calls, int64 (M,), or their likelihoods where these are uncertain."""
         return self.truth if self.likelihoods is None else self.likelihoods
 
     @contextmanager
@@ -144,7 +144,7 @@ def pick(cells: HiddenCells, n_loci: int, block: Callable[[int, int], np.ndarray
 def surroundings(
     calls: np.ndarray, chrom_codes: np.ndarray, ploidy: int, unseen: np.ndarray, start: int, stop: int
 ) -> np.ndarray:
-    """What may decide which part of the model to believe at each cell, float32 (N, stop - start, 8).
+    """Covariates of each cell, by which the gate decides which decoder to believe there, float32 (N, stop - start, 8).
 
     calls: int8 (N, L), -1 missing. unseen: float32, what `log_unseen` gives. The log distance in loci to the nearest
     known call of the sample before and after the cell on its chromosome; the locus's log minor-allele frequency; the

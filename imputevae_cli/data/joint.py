@@ -16,7 +16,7 @@ BlockFunction = Callable[[int, int], np.ndarray]
 
 @dataclass(frozen=True)
 class Joiner:
-    """What the records of a block are brought together with.
+    """Brings the loci of each record of several ALT alleles together into genotypes, with these parts.
 
     genotypes: the input's. possible: probabilities of cells without what their evidence excludes. choose: (thousandths
     (M, G), calls before (M,), drawn ones or None, ALT alleles) -> calls (M,). number: of a draw, or None; drawn: copies

@@ -52,46 +52,67 @@ def align_loci(genotypes: GenotypeMatrix, model_loci: Loci, ploidy: int, model_n
     Raises CheckpointError when the ploidy differs otherwise, or when less than LEAST_OVERLAP of the loci to fill
     that have a call are known to the model.
     """
-    file_name = genotypes.source.name if genotypes.source else "genotypes"
-    if (genotypes.ploidy, ploidy) == (1, 2):
-        genotypes = genotypes.as_diploid()  # a file of males' chromosome X, say, of which the model knows more
-    if genotypes.ploidy != ploidy:
-        raise CheckpointError(
-            f"{model_name}: was trained on ploidy {ploidy}, {file_name} has ploidy {genotypes.ploidy}; "
-            "train a model on genotypes like these"
-        )
+    genotypes = _of_ploidy(genotypes, ploidy, model_name)
     if genotypes.loci is model_loci and not genotypes.is_context.any():  # those of the fit: no copy of their calls
-        n_loci = genotypes.n_loci
+        index, n_loci = np.arange(genotypes.n_loci), genotypes.n_loci
         swapped, seen = np.zeros(n_loci, bool), np.ones(n_loci, bool)
-        index = np.arange(n_loci)
         return Alignment(genotypes, index, swapped, genotypes.calls, seen, 0, genotypes.evidence, genotypes.haploid)
     called = (genotypes.calls != MISSING).any(axis=0)
     index, swapped, ambiguous = match_loci(genotypes.loci, model_loci, called)
     found, wanted = index >= 0, ~genotypes.is_context
     n_ambiguous = int((ambiguous & wanted).sum())
-    n_known, n_called = int((found & wanted & called).sum()), int((wanted & called).sum())
-    if n_known < LEAST_OVERLAP * n_called:
-        raise CheckpointError(
-            f"{model_name}: knows {n_known} of the {n_called} loci of {file_name} (matched by chromosome, position, "
-            f"REF and ALT, then by ID{_ambiguity(n_ambiguous)}; its first is {model_loci.in_words(0)}, the file's "
-            f"{genotypes.loci.in_words(0)}), and at least {LEAST_OVERLAP:.0%} are needed; "
-            f"{'give every locus an ID of its own in both files, or ' if n_ambiguous else ''}"
-            "train a model on loci like these"
-        )
-    where, recode = index[found], swapped[found]
-    calls = np.full((genotypes.n_samples, len(model_loci)), MISSING, np.int8)
-    shared = genotypes.calls if found.all() else genotypes.calls[:, found]
-    recoded = np.where(shared == MISSING, MISSING, ploidy - shared).astype(np.int8) if recode.any() else shared
-    calls[:, where] = np.where(recode, recoded, shared)
+    if (found & wanted & called).sum() < LEAST_OVERLAP * (wanted & called).sum():
+        raise _too_few_known(genotypes, model_loci, model_name, found[wanted & called], n_ambiguous)
+    calls, evidence, haploid = _as_the_model(genotypes, found, index[found], swapped[found], len(model_loci))
     seen = np.zeros(len(model_loci), bool)
-    seen[where] = True
-    evidence = genotypes.evidence
-    if evidence is not None:
-        evidence = evidence.at_loci(found).placed(where, len(model_loci), recode)
+    seen[index[found]] = True
     fill, n_unknown = found & wanted, int((wanted & ~found).sum())
     to_fill = _to_fill(genotypes, fill, n_unknown - n_ambiguous, n_ambiguous)
-    haploid = genotypes.haploid and genotypes.haploid.at_loci(found).placed(where, len(model_loci))
     return Alignment(to_fill, index[fill], swapped[fill], calls, seen, n_unknown, evidence, haploid)
+
+
+def _of_ploidy(genotypes: GenotypeMatrix, ploidy: int, model_name: str) -> GenotypeMatrix:
+    """The genotypes at the ploidy of a model. Raises CheckpointError where they cannot be seen so."""
+    if (genotypes.ploidy, ploidy) == (1, 2):
+        genotypes = genotypes.as_diploid()  # a file of males' chromosome X, say, of which the model knows more
+    if genotypes.ploidy != ploidy:
+        raise CheckpointError(
+            f"{model_name}: was trained on ploidy {ploidy}, {genotypes.name} has ploidy {genotypes.ploidy}; "
+            "train a model on genotypes like these"
+        )
+    return genotypes
+
+
+def _too_few_known(
+    genotypes: GenotypeMatrix, model_loci: Loci, model_name: str, known: np.ndarray, n_ambiguous: int
+) -> CheckpointError:
+    """That the model is of other loci. known: bool, of the loci to fill that have a call, whether the model has it."""
+    return CheckpointError(
+        f"{model_name}: knows {known.sum()} of the {len(known)} loci of {genotypes.name} (matched by chromosome, "
+        f"position, REF and ALT, then by ID{_ambiguity(n_ambiguous)}; its first is {model_loci.in_words(0)}, the "
+        f"file's {genotypes.loci.in_words(0)}), and at least {LEAST_OVERLAP:.0%} are needed; "
+        f"{'give every locus an ID of its own in both files, or ' if n_ambiguous else ''}"
+        "train a model on loci like these"
+    )
+
+
+def _as_the_model(
+    genotypes: GenotypeMatrix, found: np.ndarray, where: np.ndarray, recode: np.ndarray, n_loci: int
+) -> tuple[np.ndarray, Evidence | None, HaploidCells | None]:
+    """Calls, evidence and haploid cells in the order and the coding of a model of `n_loci`.
+
+    found: bool (L,), loci of the file that the model knows; of each, where: int64, its place there, and recode: bool,
+    whether REF and ALT are exchanged.
+    """
+    shared = genotypes.calls if found.all() else genotypes.calls[:, found]
+    if recode.any():
+        exchanged = np.where(shared == MISSING, MISSING, genotypes.ploidy - shared).astype(np.int8)
+        shared = np.where(recode, exchanged, shared)
+    calls = np.full((genotypes.n_samples, n_loci), MISSING, np.int8)
+    calls[:, where] = shared
+    evidence = genotypes.evidence and genotypes.evidence.at_loci(found).placed(where, n_loci, recode)
+    haploid = genotypes.haploid and genotypes.haploid.at_loci(found).placed(where, n_loci)
+    return calls, evidence, haploid
 
 
 def _ambiguity(n: int) -> str:

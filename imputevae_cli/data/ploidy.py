@@ -31,5 +31,4 @@ def genotype_texts(ploidy: int) -> tuple[str, ...]:
 def check_ploidy(genotypes: GenotypeMatrix, wanted: int | None) -> None:
     """Raise InputError where genotypes are not of the ploidy that `io.ploidy` insists on; None takes any."""
     if wanted not in (None, genotypes.ploidy):
-        name = genotypes.source.name if genotypes.source else "genotypes"
-        raise InputError(f"{name}: ploidy is {genotypes.ploidy}, io.ploidy says {wanted}; fix the setting")
+        raise InputError(f"{genotypes.name}: ploidy is {genotypes.ploidy}, io.ploidy says {wanted}; fix the setting")

@@ -1,0 +1,1 @@
+"""The models that give genotype probabilities, a folder each, behind the interface of `base`."""

@@ -174,8 +174,10 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Context:
-    """With what samples are filled. fitted: the decoders of the model. wanted: only loci start..stop (exclusive) will
-    be asked for, None for any."""
+    """What a fitted decoder is given to fill samples with.
+
+    fitted: the decoders of the model. wanted: only loci start..stop (exclusive) will be asked for, None for any.
+    """
 
     config: Config
     fitted: Mapping[str, FittedDecoder]
@@ -185,7 +187,7 @@ class Context:
 
 @dataclass(frozen=True)
 class Setting:
-    """With what a decoder is read back from its state. hidden: the cells that its fit held out."""
+    """What a decoder is given to be read back from a checkpoint. hidden: the cells that its fit held out."""
 
     cohort: Cohort
     hidden: HiddenCells
@@ -197,9 +199,10 @@ class Posterior(Protocol):
     """Genotype probabilities of some samples."""
 
     def gp(self, start: int, stop: int) -> np.ndarray:
-        """Of loci start..stop (exclusive), float32 (N, stop - start, C), from all but a cell's own evidence.
+        """Genotype probabilities of loci start..stop (exclusive), float32 (N, stop - start, C), C is ploidy + 1.
 
-        Only the values of missing calls count, and of those whose evidence leaves them open.
+        Those of a cell are from all but its own evidence. Only the values of missing calls count, and of those whose
+        evidence leaves them open.
         """
         ...
 
@@ -223,7 +226,7 @@ class Drawing(Protocol):
 
 
 class FittedDecoder(Protocol):
-    """What a decoder's fit leaves behind."""
+    """A decoder that was fitted: it gives genotype probabilities, and what a checkpoint keeps of it."""
 
     def gp_of(self, cells: HiddenCells) -> np.ndarray:
         """Genotype probabilities of held-out cells, float32 (M, C), from the calls that were visible to the fit.
@@ -237,11 +240,14 @@ class FittedDecoder(Protocol):
         ...
 
     def for_cohort(self, context: Context) -> Posterior:
-        """Of the fitted cohort, from all calls that it holds now."""
+        """Genotype probabilities of the fitted cohort, from all calls that it holds now."""
         ...
 
     def for_samples(self, cohort: Cohort, context: Context) -> Posterior:
-        """Of samples that the decoder was not fitted on, at its loci; each from its own calls and the model alone."""
+        """Genotype probabilities of samples that the decoder was not fitted on, at its loci.
+
+        Those of a sample are from its own calls and the model alone.
+        """
         ...
 
     def state(self) -> State:
@@ -260,11 +266,11 @@ class SampleStructure(Protocol):
     reads_all_loci: bool
 
     def similarity(self) -> np.ndarray:
-        """Of the cohort's samples, float32 (N, N), 1 for the same place."""
+        """How alike the cohort's samples are to each other, float32 (N, N), 1 for the same place."""
         ...
 
     def similarity_to(self, cohort: Cohort) -> np.ndarray:
-        """Of other samples (rows) to the cohort's (columns), float32 (M, N)."""
+        """How alike other samples (rows) are to the cohort's (columns), float32 (M, N)."""
         ...
 
     def allele_chances(self) -> np.ndarray:
@@ -310,7 +316,8 @@ class Decoder(Protocol):
     def screen(self, task: Task, earlier: FittedDecoder | None) -> Screen | None:
         """A cheap run that shows what it is worth; None where too few held-out cells lie there, or there is none.
 
-        earlier: the decoder as it was fitted with less effort in this run, if it was.
+        earlier: the decoder as it was fitted with less effort in this run, if it was. Unless its role is
+        `screens_first` or `serves`, it may run beside the fits of others: it then has no stages and reports no progress.
         """
         ...
 
@@ -336,7 +343,7 @@ class Decoder(Protocol):
 
 
 class PlainDecoder:
-    """What most decoders need not say for themselves."""
+    """Answers of most decoders to what `Decoder` asks: no screen, no notes, nothing to search; to inherit from."""
 
     role = Role()
     depends_on: tuple[str, ...] = ()

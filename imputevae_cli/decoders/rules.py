@@ -23,7 +23,7 @@ class Rules:
     280 recombinant inbred lines: .0500, as after all 500 steps; .0504 after 300 that start anew).
     global_shares: copying priors of the VAE's own expectation as one more state, tried in this order.
     latent_cells: cells that the encoder is trained on where it only serves other decoders. brief_epochs, cheap_epochs:
-    its epochs then; the second also judges it (bench/results/profile.md).
+    its epochs then; the second also judges it (bench/profile.md).
     """
 
     small_cells: int = 200_000

@@ -1,0 +1,1 @@
+"""Which decoders are fitted, how much each is believed, and what they say together."""

@@ -89,7 +89,7 @@ class Mixed:
 
 @dataclass
 class Ensemble:
-    """What a fit leaves behind.
+    """The fitted decoders and the gate that weighs them: what a fit leaves behind.
 
     fitted: decoders by name, those that the gate mixes and those that these, or the user, read. notes: why decoders
     were left out before the gate saw them.

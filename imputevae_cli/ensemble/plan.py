@@ -73,22 +73,20 @@ def plan(
     """
     rules = rules or Rules()
     _check_asked(config, decoders, data)
-    screened = _is_screened(config, data, rules)
-    unfit = _unfit(decoders, data)
+    screened, unfit = _is_screened(config, data, rules), _unfit(decoders, data)
     outdone, close = _given_way(findings.ratio, decoders, rules, data) if screened else ([], [])
-    if not config.model.trial:
+    if not config.model.trial:  # what might add something to haplotypes is left out untried
         outdone, close = [*outdone, *close], []
-    roles = {name: decoder.role for name, decoder in decoders.items()}
     wanted = _wanted(config.model.decoder, decoders, {*unfit, *outdone, *(findings.idle or {})})
-    waiting = [name for name in wanted if roles[name].on_trial] if not outdone else close
+    is_open = screened and findings.idle is None
     asked = _Asked(
         wanted,
         needed=_needed(config, decoders, wanted),
-        trial=waiting if screened and findings.idle is None else (),
+        trial=_waiting(wanted, decoders, outdone, close) if is_open else (),
         outdone=outdone,
-        reduced=[name for name in wanted if roles[name].gives_way != "never"] if outdone and not close else (),
+        reduced=_reduced(wanted, decoders) if outdone and not close else (),
     )
-    steps = [asked.step(name, role) for name, role in roles.items()]
+    steps = [asked.step(name, decoder.role) for name, decoder in decoders.items()]
     first = _screened_first(decoders, unfit) if screened and findings == Findings() else ()
     notes = (*_notes_on_ploidy(decoders, data), *_notes(findings, outdone))
     return Plan(tuple(filter(None, steps)), notes, first)
@@ -143,6 +141,18 @@ def _needed(config: Config, decoders: Mapping[str, Decoder], wanted: Sequence[st
     return decoders[wanted[0]].needs_in_full(config) if len(wanted) == 1 else ()
 
 
+def _waiting(
+    wanted: Sequence[str], decoders: Mapping[str, Decoder], outdone: Sequence[str], close: Sequence[str]
+) -> Sequence[str]:
+    """The decoders that must show in a screen what they add: where haplotypes do most of the work, to these."""
+    return close if outdone else [name for name in wanted if decoders[name].role.on_trial]
+
+
+def _reduced(wanted: Sequence[str], decoders: Mapping[str, Decoder]) -> Sequence[str]:
+    """The decoders that are trained for less where haplotypes do most of the work."""
+    return [name for name in wanted if decoders[name].role.gives_way != "never"]
+
+
 def _screened_first(decoders: Mapping[str, Decoder], unfit: Sequence[str]) -> tuple[str, ...]:
     """The decoders whose screen is run before all else."""
     return tuple(name for name, decoder in decoders.items() if decoder.role.screens_first and name not in unfit)
@@ -165,7 +175,7 @@ class _Asked:
     reduced: Sequence[str]
 
     def step(self, name: str, role: Role) -> Step | None:
-        """What is to be done with one decoder, if anything."""
+        """The step of the plan for one decoder, None where it is left out."""
         wanted, waits = name in self.wanted, name in self.trial
         if (wanted or name in self.needed) and not waits:
             return Step(name, Effort.REDUCED if name in self.reduced else Effort.FULL, wanted)

@@ -33,7 +33,7 @@ class Round:
 
 @dataclass(frozen=True)
 class Guess:
-    """What a method says of M cells.
+    """Calls and genotype probabilities that a method gives M cells.
 
     call: int8 (M,), -1 left missing. gp: float32 (M, C), NaN where a cell has none. doses: float32 (M,), NaN where
     unknown, or None: from gp. has_probabilities: whether gp are probabilities, rather than a call taken as certain.

@@ -47,7 +47,7 @@ def cells_of_truth(genotypes: GenotypeMatrix, truth: GenotypeMatrix, rng: np.ran
     more than MAX_SCORED cells, those of some loci are scored, drawn by `rng`.
     Raises InputError where the ploidies differ, where no sample or no locus is in both, and where no such cell is left.
     """
-    name, given = _name(truth), _name(genotypes)
+    name, given = truth.name, genotypes.name
     if truth.ploidy != genotypes.ploidy:
         raise InputError(
             f"{name}: has ploidy {truth.ploidy}, {given} has {genotypes.ploidy}; give the truth of that file"
@@ -75,7 +75,7 @@ def cells_of_truth(genotypes: GenotypeMatrix, truth: GenotypeMatrix, rng: np.ran
 def _places_in_truth(genotypes: GenotypeMatrix, truth: GenotypeMatrix) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Where `truth` has each sample, int (N,), and each locus, int (L,), -1 where it does not; and bool (L,): whether
     its alleles are exchanged. What is not in both is warned of; raises InputError where nothing is."""
-    name, given = _name(truth), _name(genotypes)
+    name, given = truth.name, genotypes.name
     row_of = {sample: i for i, sample in enumerate(truth.samples)}
     name_of = match_names(genotypes.samples, truth.samples)
     row = np.array([row_of[name_of[sample]] if sample in name_of else -1 for sample in genotypes.samples])
@@ -96,7 +96,7 @@ def _places_in_truth(genotypes: GenotypeMatrix, truth: GenotypeMatrix) -> tuple[
 
 def _check_found(noun: str, found: np.ndarray, truth: GenotypeMatrix, genotypes: GenotypeMatrix) -> None:
     """Say which samples or loci `truth` lacks; InputError where it has none. found: int, -1 for one that it lacks."""
-    name, given, lacking = _name(truth), _name(genotypes), int((found < 0).sum())
+    name, given, lacking = truth.name, genotypes.name, int((found < 0).sum())
     if lacking == len(found):
         theirs, ours = (one.samples[0] if noun == "samples" else one.loci.in_words(0) for one in (truth, genotypes))
         raise InputError(
@@ -123,7 +123,7 @@ def _warn_of_other_calls(
         worst = genotypes.samples[(n_other / np.maximum(n_shared, 1)).argmax()]
         logger.warning(
             "%s: %.0f %% of the calls that %s has too are others there, most in sample %s; is it of the same samples?",
-            _name(truth), 100 * n_other.sum() / n_shared.sum(), _name(genotypes), worst,
+            truth.name, 100 * n_other.sum() / n_shared.sum(), genotypes.name, worst,
         )  # fmt: skip
 
 
@@ -135,7 +135,7 @@ def _is_no_truth(truth: GenotypeMatrix) -> bool:
     too_many = report.expected_wrong > MOST_WRONG
     then = "so calls are scored by its reads" if too_many else "so figures are a little lower than they should be"
     logger.warning(
-        "%s: %.1f %% of its calls are expected to be wrong by %s, %s", _name(truth), 100 * report.expected_wrong,
+        "%s: %.1f %% of its calls are expected to be wrong by %s, %s", truth.name, 100 * report.expected_wrong,
         report.field, then,
     )  # fmt: skip
     return too_many
@@ -187,7 +187,3 @@ def _guess(said: ImputedCells) -> Guess:
 def between_neighbours(doses: np.ndarray, n_classes: int) -> np.ndarray:
     """Weights of genotypes, float32 (M, C), that have these dosages: shared by the two counts on either side."""
     return np.maximum(1 - np.abs(doses[:, None] - np.arange(n_classes)), 0).astype(np.float32)
-
-
-def _name(genotypes: GenotypeMatrix) -> str:
-    return genotypes.source.name if genotypes.source else "genotypes"

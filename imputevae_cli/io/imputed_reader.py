@@ -23,7 +23,7 @@ from imputevae_cli.log import NullProgress, Progress, logger
 
 @dataclass
 class ImputedCells:
-    """What a file says of M cells.
+    """Calls and probabilities that another file gives M cells.
 
     call: int8 (M,), -1 left missing. gp: float32 (M, C), NaN without; dosage: float32 (M,), NaN without.
     source: GP, DS or GT, the best that the file holds. n_lost: loci with cells that the file does not hold.
@@ -60,7 +60,7 @@ def read_imputed(
     name_of = match_names(genotypes.samples, file.header.samples)
     if lacking := [sample for sample in genotypes.samples if sample not in name_of]:
         there = unknown_names(lacking, file.header.samples, "sample")
-        raise InputError(f"{name}: {there} not in it; give what was imputed from {_name(genotypes)}")
+        raise InputError(f"{name}: {there} not in it; give what was imputed from {genotypes.name}")
     columns = np.array([column_of[name_of[sample]] for sample in genotypes.samples])
     with (progress or NullProgress()).task("reading", 0) as task:
         places = _places(file, genotypes)
@@ -107,7 +107,7 @@ def _places(file: VcfFile, genotypes: GenotypeMatrix) -> list[list[_Place]]:
         )  # fmt: skip
     if (index < 0).all():
         raise InputError(
-            f"{file.name}: none of its loci is in {_name(genotypes)} (by chromosome, position, REF and ALT, then ID); "
+            f"{file.name}: none of its loci is in {genotypes.name} (by chromosome, position, REF and ALT, then ID); "
             "give what was imputed from it"
         )
     places: list[list[_Place]] = [[] for _ in range(n_records)]
@@ -249,7 +249,3 @@ def _numbers(cells: list[list[bytes]], keys: list[bytes], key: bytes, where: str
         raise InputError(f"{where} has values of {key.decode()} that are no numbers") from None
     width = max(map(len, rows), default=1)
     return np.array([row + [np.nan] * (width - len(row)) for row in rows], np.float32).reshape(-1, width)
-
-
-def _name(genotypes: GenotypeMatrix) -> str:
-    return genotypes.source.name if genotypes.source else "the input"

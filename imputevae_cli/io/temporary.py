@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import errno
-import fcntl
 import hashlib
 import os
 import re
 import shutil
-import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-LOCK = ".lock"
+from imputevae_cli.io.lock import LOCK, holder_is_alive, sign, take
+
 ENDING = ".tmp"
 SPOOL = "imputevae-"
 """How the folders in TMPDIR are called."""
+SOLE = "only_one"
+"""In place of the random letters of a name, in that of the folder that one run alone can have."""
 LONGEST = 200
 """Bytes of a file's name that a temporary folder beside it repeats; a digest stands for longer ones."""
 
@@ -44,6 +44,11 @@ def use_scratch_folder() -> None:
     except OSError:
         return
     atexit.register(stack.close)
+
+
+def sole_folder_beside(target: Path) -> Path:
+    """Where the temporary folder of `target` is that one run alone can have; `remove_leftovers` finds it too."""
+    return target.with_name(f"{_prefix(target)}{SOLE}{ENDING}")
 
 
 def remove_leftovers(target: Path) -> None:
@@ -76,19 +81,10 @@ def _make(parent: Path, prefix: str) -> tuple[Path, int]:
             lock = os.open(folder / LOCK, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
         except (FileExistsError, FileNotFoundError):  # another run took it for that of a dead one
             continue
-        os.write(lock, f"{socket.gethostname()} {os.getpid()}".encode())
-        if _take(lock) is not False and os.fstat(lock).st_nlink:
+        sign(lock)
+        if take(lock) is not False and os.fstat(lock).st_nlink:
             return folder, lock
         os.close(lock)
-
-
-def _take(lock: int) -> bool | None:
-    """Whether the lock was free, and is taken now; None where the file system knows no locks."""
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        return False if error.errno in (errno.EWOULDBLOCK, errno.EACCES) else None
-    return True
 
 
 def _remove_dead(parent: Path, pattern: re.Pattern[str]) -> None:
@@ -107,22 +103,8 @@ def _remove_if_dead(folder: Path) -> None:
         return  # of someone else
     lock = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR, 0o600)
     try:
-        free = _take(lock)
-        if free or (free is None and _maker_is_dead(lock)):
+        free = take(lock)
+        if free or (free is None and holder_is_alive(lock) is False):
             shutil.rmtree(folder, ignore_errors=True)
     finally:
         os.close(lock)
-
-
-def _maker_is_dead(lock: int) -> bool:
-    """Whether the process that a lock names ran on this machine, and is no more."""
-    host, _, number = os.pread(lock, 300, 0).decode("utf-8", "replace").rpartition(" ")
-    if host != socket.gethostname() or not number.isdigit():
-        return False
-    try:
-        os.kill(int(number), 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    return False

@@ -1,0 +1,1 @@
+"""Which known calls are hidden, to fit and to score by."""

@@ -109,7 +109,7 @@ def hidden_cells(
     if len(cells) < MIN_HIDDEN:
         n_known = calls.size - int(missing_per_sample(calls).sum())
         raise InputError(
-            f"{_name(genotypes)}: of {n_known} known calls {len(cells)} can be hidden, too few to hide {prop:.0%} and "
+            f"{genotypes.name}: of {n_known} known calls {len(cells)} can be hidden, too few to hide {prop:.0%} and "
             f"measure accuracy ({MIN_HIDDEN} at least, at loci that show both alleles without them); "
             "give more loci or samples"
         )
@@ -193,7 +193,3 @@ _CHOICES: dict[str, Callable[..., np.ndarray]] = {
     "nonrandom_weighted": _draw_clades(weighted=True),
     "dropout": _draw_dropout,
 }
-
-
-def _name(genotypes: GenotypeMatrix) -> str:
-    return genotypes.source.name if genotypes.source else "genotypes"

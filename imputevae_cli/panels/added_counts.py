@@ -9,7 +9,7 @@ from imputevae_cli.panels.frequency_bins import FrequencyBins
 
 
 class AddedCounts:
-    """Of the loci that were added so far.
+    """Counts of the loci that were added so far.
 
     by_frequency: mean DR2 by frequency in the panel. best_gp: int64 (1001,), cells by their best probability in
     thousandths. total: int64 (N,), the sum of these by sample. n_loci: how many.

@@ -123,7 +123,7 @@ class PanelImputation:
 
     @property
     def n_windows(self) -> int:
-        """Of all chromosomes."""
+        """Number of windows, of all chromosomes."""
         return sum(len(one.windows) for one in self.chroms)
 
     def fill(self, one: TargetChromosome, number: int) -> PanelFill:

@@ -95,7 +95,7 @@ class HaplotypeFiller:
 
     @classmethod
     def of(cls, window: PanelWindow, gaps: Gaps, rate: float, error: float) -> HaplotypeFiller:
-        """That of a window."""
+        """The filler of a window."""
         at, typed = window.positions[window.wanted].astype(np.float64), window.typed_positions.astype(np.float64)
         gap = np.repeat(np.arange(len(typed) + 1), np.diff(gaps.first))
         before = at - typed[np.maximum(gap - 1, 0)]

@@ -130,5 +130,5 @@ class _Counted:
             self._counts.add(block.gp[:, added], doses, self._filled.panel_frequency(start, stop)[added])
 
     def summary(self) -> MergeSummary:
-        """Of what was counted so far."""
+        """The counts of what was merged so far."""
         return MergeSummary(self._own, int((~self._typed).sum()))

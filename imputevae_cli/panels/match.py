@@ -136,7 +136,7 @@ def match_panel(genotypes: GenotypeMatrix, store: PanelStore) -> PanelMatch:
 
 def _nothing_shared(genotypes: GenotypeMatrix, store: PanelStore) -> str:
     """The error where no locus is shared: what is wrong, and the fix."""
-    loci, file = genotypes.loci, genotypes.source.name if genotypes.source else "genotypes"
+    loci, file = genotypes.loci, genotypes.name
     mine = list(dict.fromkeys(loci.chrom.tolist()))
     if not any(panel_name(chrom, store.chroms) for chrom in mine):
         return (

@@ -70,12 +70,12 @@ class Panel:
 
     @property
     def samples(self) -> tuple[str, ...]:
-        """Their names."""
+        """Names of the panel's samples."""
         return self.store.samples
 
     @property
     def n_loci(self) -> int:
-        """Of all chromosomes."""
+        """Number of loci, of all chromosomes."""
         return self.store.n_loci
 
     def __repr__(self) -> str:
@@ -117,14 +117,15 @@ class Panel:
 
 def usable_targets(targets: GenotypeMatrix) -> GenotypeMatrix:
     """Samples to fill from a panel, haploid ones as a diploid matrix. Raises InputError where they cannot be."""
-    name = targets.source.name if targets.source else "genotypes"
     if targets.ploidy > 2:
         raise InputError(
-            f"{name}: its samples are of ploidy {targets.ploidy}, and a panel fills diploids and haploids alone; fill "
-            "them without a panel"
+            f"{targets.name}: its samples are of ploidy {targets.ploidy}, and a panel fills diploids and haploids "
+            "alone; fill them without a panel"
         )
     codes, pos = targets.loci.chrom_codes, targets.loci.pos
     falls = (codes[1:] == codes[:-1]) & (pos[1:] < pos[:-1])
     if falls.any() or len(set(targets.loci.chrom)) < codes[-1] + 1:
-        raise InputError(f"{name}: is not sorted, and loci are to be put in between; sort it with `bcftools sort`")
+        raise InputError(
+            f"{targets.name}: is not sorted, and loci are to be put in between; sort it with `bcftools sort`"
+        )
     return targets.as_diploid() if targets.ploidy == 1 else targets

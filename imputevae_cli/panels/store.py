@@ -198,7 +198,7 @@ class PanelStore:
 
     @cached_property
     def n_loci(self) -> int:
-        """Of all chromosomes."""
+        """Number of loci, of all chromosomes."""
         return sum(one.n_loci for one in self._chroms.values())
 
     @cached_property

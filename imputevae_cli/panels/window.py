@@ -23,7 +23,7 @@ class PanelWindow:
 
     @property
     def typed_positions(self) -> np.ndarray:
-        """Of the loci that the targets have, (T,)."""
+        """Positions of the loci that the targets have, (T,)."""
         return self.positions[self.typed]
 
     def with_distances(self, distances: np.ndarray) -> PanelWindow:
@@ -40,7 +40,7 @@ class PanelWindow:
 
 @dataclass(frozen=True)
 class PanelFill:
-    """What targets have at the W wanted loci of a window.
+    """The targets as filled from the panel, at the W wanted loci of a window.
 
     gp: float32 (N, W, 3), genotype probabilities. doses: float32 (N, 2, W), the chance of ALT on each haplotype: their
     sum is what `gp` expects.

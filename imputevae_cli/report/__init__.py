@@ -1,1 +1,1 @@
-"""Tables and pictures of a fitted model."""
+"""Pages, figures and tables for people: of an imputation, an evaluation, a study."""

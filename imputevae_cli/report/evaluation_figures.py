@@ -17,15 +17,7 @@ DARK = 0.62
 
 def calibration(report: Mapping[str, Any]) -> Figure | None:
     """Accuracy of calls by their confidence."""
-    bins = {
-        method: [
-            b
-            for b in rows
-            if is_number(b.get("confidence")) and is_number(b.get("accuracy")) and (b.get("n") or 0) >= MIN_CELLS
-        ]
-        for method, rows in (report.get("calibration") or {}).items()
-    }
-    bins = {method: rows for method, rows in bins.items() if rows}
+    bins = _bins_of_confidence(report)
     ours = bins.get(MODEL)
     if not ours:
         return None
@@ -38,11 +30,7 @@ def calibration(report: Mapping[str, Any]) -> Figure | None:
     for method, rows in bins.items():
         k, name = look_of(report, method), method_name(report, method, short=True)
         plot.line([(b["confidence"], b["accuracy"]) for b in rows], k, bold=method == MODEL)
-        for b in rows:
-            text = f"{name}: {b['n']:,} calls, probability {percent(b['confidence'])}, right {percent(b['accuracy'])}"
-            plot.points(
-                [(b["confidence"], b["accuracy"], text)], k, 3 + 4 * (b["n"] / max(r["n"] for r in rows)) ** 0.5
-            )
+        _mark_bins(plot, rows, k, name)
         legend.append(Key(name, k))
     top = max(ours, key=lambda b: b["n"])
     return Figure(
@@ -57,6 +45,29 @@ def calibration(report: Mapping[str, Any]) -> Figure | None:
         [(m, b["n"], b["confidence"], b["accuracy"]) for m, rows in bins.items() for b in rows],
         tuple(legend),
     )
+
+
+def _bins_of_confidence(report: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
+    """The bins of each method that hold enough calls to be drawn; methods without one are left out."""
+    drawn = {
+        method: [b for b in rows if _is_known(b) and (b.get("n") or 0) >= MIN_CELLS]
+        for method, rows in (report.get("calibration") or {}).items()
+    }
+    return {method: rows for method, rows in drawn.items() if rows}
+
+
+def _is_known(one: Mapping[str, Any]) -> bool:
+    """Whether a bin has both its confidence and its accuracy."""
+    return is_number(one.get("confidence")) and is_number(one.get("accuracy"))
+
+
+def _mark_bins(plot: Plot, rows: Sequence[Mapping[str, Any]], look: int, name: str) -> None:
+    """A mark for each bin of a method, the larger the more calls are in it."""
+    most = max(row["n"] for row in rows)
+    for row in rows:
+        sure, right = row["confidence"], row["accuracy"]
+        text = f"{name}: {row['n']:,} calls, probability {percent(sure)}, right {percent(right)}"
+        plot.points([(sure, right, text)], look, 3 + 4 * (row["n"] / most) ** 0.5)
 
 
 def precision_recall(report: Mapping[str, Any]) -> Figure | None:

@@ -33,7 +33,7 @@ def write_html(path: str | Path, report: Mapping[str, Any]) -> None:
 
 
 def render_html(report: Mapping[str, Any]) -> str:
-    """The page's text."""
+    """The page of an evaluation, as HTML."""
     return render("evaluation.html.jinja", **_context(report))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,52 +49,36 @@ class Masking:
     seed: int
 
 
+@dataclass(frozen=True)
+class Made:
+    """By what the report was made, and when. version: of imputevae. created: ISO date and time."""
+
+    version: str
+    command: str
+    created: str
+
+
 def report_of(
     evaluation: Evaluation,
     genotypes: GenotypeMatrix,
     source: Source,
     masking: Masking,
     bias: dict[str, Any],
-    *,
-    version: str,
-    command: str,
-    created: str,
+    made: Made,
 ) -> dict[str, Any]:
-    """The report; numbers that are not defined are None. bias: of `popgen.bias`. created: ISO date."""
+    """The report; numbers that are not defined are None. bias: of `popgen.bias`."""
     found = findings_of(evaluation, "The file" if source.kind == "file" else "The model", source.notes)
     if bias["pca"]:
         bias = {**bias, "pca": {**bias["pca"], "samples": list(genotypes.samples)}}
     report = {
         "schema_version": SCHEMA_VERSION,
-        "software": {"name": "imputevae", "version": version, "command": command},
-        "created": created,
+        "software": {"name": "imputevae", "version": made.version, "command": made.command},
+        "created": made.created,
         "input": _input(genotypes),
-        "masking": {
-            "strategy": masking.strategy,
-            "prop": masking.prop,
-            "repeats": masking.repeats,
-            "seed": masking.seed,
-            "scored_by": _scored_by(evaluation, masking),
-            "cells": len(evaluation.samples),
-            "classes": np.bincount(evaluation.cells.truth, minlength=genotypes.n_classes).tolist(),
-        },
-        "model": {
-            "source": source.kind,
-            "name": source.name,
-            "parts": source.parts,
-            "probabilities": source.probabilities,
-            "left_missing": int((evaluation.guess.call == MISSING).sum()),
-        },
+        "masking": _masking(masking, evaluation, genotypes.n_classes),
+        "model": _model(source, evaluation),
         "verdict": _verdict(found),
-        "methods": [score.method for score in evaluation.methods],
-        "metrics": {score.method: _metrics(score) for score in evaluation.methods},
-        "strata": [row for score in evaluation.methods for row in score.strata],
-        "calibration": {score.method: score.calibration for score in evaluation.methods},
-        "curves": {
-            "precision_recall": {score.method: score.precision_recall for score in evaluation.methods},
-            "roc": {score.method: score.roc for score in evaluation.methods},
-        },
-        "confusion": {score.method: score.confusion for score in evaluation.methods},
+        **_by_method(evaluation.methods),
         "chosen": evaluation.chosen,
         "samples": per_sample(evaluation, genotypes),
         "loci": _histograms(evaluation, genotypes),
@@ -106,6 +91,45 @@ def report_of(
     return report
 
 
+def _masking(masking: Masking, evaluation: Evaluation, n_classes: int) -> dict[str, Any]:
+    """How the scored cells came to be hidden, and what is in them."""
+    return {
+        "strategy": masking.strategy,
+        "prop": masking.prop,
+        "repeats": masking.repeats,
+        "seed": masking.seed,
+        "scored_by": _scored_by(evaluation, masking),
+        "cells": len(evaluation.samples),
+        "classes": np.bincount(evaluation.cells.truth, minlength=n_classes).tolist(),
+    }
+
+
+def _model(source: Source, evaluation: Evaluation) -> dict[str, Any]:
+    """Where the guesses come from."""
+    return {
+        "source": source.kind,
+        "name": source.name,
+        "parts": source.parts,
+        "probabilities": source.probabilities,
+        "left_missing": int((evaluation.guess.call == MISSING).sum()),
+    }
+
+
+def _by_method(scores: Sequence[MethodScore]) -> dict[str, Any]:
+    """What is scored of each method, the model first."""
+    return {
+        "methods": [score.method for score in scores],
+        "metrics": {score.method: _metrics(score) for score in scores},
+        "strata": [row for score in scores for row in score.strata],
+        "calibration": {score.method: score.calibration for score in scores},
+        "curves": {
+            "precision_recall": {score.method: score.precision_recall for score in scores},
+            "roc": {score.method: score.roc for score in scores},
+        },
+        "confusion": {score.method: score.confusion for score in scores},
+    }
+
+
 def _scored_by(evaluation: Evaluation, masking: Masking) -> str:
     """What stands for the true genotypes: `truth`, of a file; the hidden `calls`; or the `reads` of uncertain ones."""
     if evaluation.cells.likelihoods is not None:
@@ -116,7 +140,7 @@ def _scored_by(evaluation: Evaluation, masking: Masking) -> str:
 def _input(genotypes: GenotypeMatrix) -> dict[str, Any]:
     populations = genotypes.populations
     return {
-        "name": genotypes.source.name if genotypes.source else "genotypes",
+        "name": genotypes.name,
         "samples": genotypes.n_samples,
         "loci": genotypes.n_loci,
         "ploidy": genotypes.ploidy,

@@ -62,11 +62,10 @@ def write_report(
 
 def render_report(run: Run, outputs: Sequence[str] = (), command: str = "") -> str:
     """The page's text; the same run gives the same bytes."""
-    source = run.genotypes.source
     sections = [section for section in _sections(run) if section["figures"]]
     return render(
         "imputation.html.jinja",
-        title=f"Imputation of {Path(source.name).name if source else 'genotypes'}",
+        title=f"Imputation of {Path(run.genotypes.name).name}",
         software={"name": "imputevae", "version": __version__, "command": command},
         findings=list(_findings(run)),
         cards=_cards(run),

@@ -60,11 +60,10 @@ def write_panel_report(path: str | Path, page: PanelRunPage) -> None:
 
 def render_panel_report(page: PanelRunPage) -> str:
     """The page's text; the same run gives the same bytes."""
-    source = page.imputed.targets.source
     sections = [section for section in _sections(page) if section["figures"]]
     return render(
         "imputation.html.jinja",
-        title=f"Loci added to {Path(source.name).name if source else 'genotypes'}",
+        title=f"Loci added to {Path(page.imputed.targets.name).name}",
         software={"name": "imputevae", "version": __version__, "command": page.command},
         findings=list(_findings(page)),
         cards=_cards(page),

@@ -28,7 +28,7 @@ class Run:
 
     @property
     def populations(self) -> list[str]:
-        """Of each sample."""
+        """The population of each sample."""
         return [self.filled.names[code] for code in self.filled.codes.tolist()]
 
     @cached_property

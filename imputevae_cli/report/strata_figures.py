@@ -135,12 +135,12 @@ class Strata:
 
     @classmethod
     def of_first(cls, report: Row, stratum: str, keys: tuple[str, str]) -> Strata:
-        """By the first of two figures that the report has, or by the second."""
+        """The strata by the first of two metrics where the report has it, else by the second."""
         first = cls.of(report, stratum, keys[0])
         return first if first.found else cls.of(report, stratum, keys[1])
 
     def with_values(self) -> Strata:
-        """Of the levels at which some method has the figure, as many as a page shows."""
+        """The strata cut down to levels at which some method has the metric, as many as a page shows."""
         levels = list(dict.fromkeys(level for _, level in self.found))[:MAX_ROWS]
         return Strata(self.report, self.key, levels, self.found)
 

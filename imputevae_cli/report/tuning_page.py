@@ -14,7 +14,7 @@ from imputevae_cli.tuning.result import DEFAULTS, TrialRow, TuningResult
 
 
 def render_tuning(result: TuningResult, command: str) -> str:
-    """The page's text."""
+    """The page of a study, as HTML."""
     changed = _changed(result)
     links = [("test", "The test"), ("figures", "How the search went"), ("trials", "Trials")]
     if changed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +40,8 @@ BEATEN = "No, a simple method fills in these calls better"
 """The headline of level `no` where the dosages are of some worth, but a baseline's are of more."""
 MIN_CELLS = 30
 """Of fewer scored cells in a stratum nothing is said."""
+MUCH_WORSE_NRD = 1.5
+"""Times the NRD over all above which that of a population is said to be worse."""
 
 
 @dataclass(frozen=True)
@@ -137,22 +139,30 @@ def _weak_spots(report: Mapping[str, Any]) -> list[str]:
     rows = [
         row for row in report.get("strata") or () if row.get("method") == MODEL and (row.get("n") or 0) >= MIN_CELLS
     ]
-    said = []
+    return [*_rare_alleles(rows), *_worst_population(rows, value(report, MODEL, "nrd"))]
+
+
+def _rare_alleles(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """That the first stratum of allele frequencies is filled in poorly, where it is."""
     rare = next((row for row in rows if row.get("stratum") == "maf" and is_number(row.get("dosage_r2"))), None)
-    if rare and rare["dosage_r2"] < MIN_SKILL_R2:
-        said.append(
-            f"Rare alleles are filled in poorly: at loci with a minor allele frequency in {rare['level']}, "
-            f"dosage r² is {number(rare['dosage_r2'], 2)}."
-        )
-    overall = value(report, MODEL, "nrd")
-    populations = [row for row in rows if row.get("stratum") == "population" and is_number(row.get("nrd_low"))]
-    worst = max(populations, key=lambda row: row["nrd"], default=None)
-    if worst and overall is not None and worst["nrd_low"] > overall and worst["nrd"] > 1.5 * overall:
-        said.append(
-            f"Population “{worst['level']}” is filled in worse than the rest: NRD {number(worst['nrd'], 2)} against "
-            f"{number(overall, 2)} over all."
-        )
-    return said
+    if rare is None or rare["dosage_r2"] >= MIN_SKILL_R2:
+        return []
+    return [
+        f"Rare alleles are filled in poorly: at loci with a minor allele frequency in {rare['level']}, "
+        f"dosage r² is {number(rare['dosage_r2'], 2)}."
+    ]
+
+
+def _worst_population(rows: Sequence[Mapping[str, Any]], overall: float | None) -> list[str]:
+    """That a population is filled in far worse than all are, and by more than chance. overall: NRD over all."""
+    known = [row for row in rows if row.get("stratum") == "population" and is_number(row.get("nrd_low"))]
+    worst = max(known, key=lambda row: row["nrd"], default=None)
+    if worst is None or overall is None or worst["nrd_low"] <= overall or worst["nrd"] <= MUCH_WORSE_NRD * overall:
+        return []
+    return [
+        f"Population “{worst['level']}” is filled in worse than the rest: NRD {number(worst['nrd'], 2)} against "
+        f"{number(overall, 2)} over all."
+    ]
 
 
 def _baselines(report: Mapping[str, Any]) -> list[str]:

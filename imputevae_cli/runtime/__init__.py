@@ -1,0 +1,1 @@
+"""How a long fit is run, without any genetics: resuming, checkpoints, several processes, device, random draws."""

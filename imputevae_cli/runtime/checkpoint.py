@@ -17,7 +17,7 @@ from imputevae_cli.runtime.panel_file import is_panel
 from imputevae_cli.runtime.serialise import canonical
 
 FORMAT = "imputevae checkpoint"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 SEAL = b"\nimputevae sha256 "
 """What stands before the checksum, 64 hexadecimal digits, at the end of the file."""
 SEAL_LENGTH = len(SEAL) + 64

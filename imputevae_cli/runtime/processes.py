@@ -51,7 +51,7 @@ class Ranks:
         return numbers
 
     def told(self, state: Any) -> Any:
-        """What the first process says: plain types and tensors. What the others say does not count."""
+        """In every process the state of the first, plain types and tensors; that of the others does not count."""
         return state
 
     def leave(self) -> None:

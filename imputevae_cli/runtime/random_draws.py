@@ -20,7 +20,7 @@ class Draws(NamedTuple):
     rows: slice = slice(None)
 
     def uniform(self, width: int) -> Tensor:
-        """From 0 to 1, float32 (rows, width)."""
+        """Uniform from 0 to 1, float32 (rows, width)."""
         return torch.rand(self.n_rows, width, generator=self.generator)[self.rows]
 
     def normal(self, width: int) -> Tensor:

@@ -16,7 +16,9 @@ from imputevae_cli.runtime.stopping import Stopped, StopRequest
 
 
 class SharedStages(Stages):
-    """Of one of the processes. own: the stages of the first process, such as a `Journal`; `Stages()` in the others.
+    """The stages of one of the processes that share a fit.
+
+    own: the stages of the first process, such as a `Journal`; `Stages()` in the others.
 
     Signals are waited with, but for the first process where it is at work by itself: the others end with it.
     """

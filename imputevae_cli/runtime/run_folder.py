@@ -23,7 +23,7 @@ from imputevae_cli.errors import CheckpointError, OutputError
 from imputevae_cli.io.temporary import remove_leftovers
 from imputevae_cli.runtime.run_manifest import MANIFEST, listed_files, read_manifest, write_manifest
 
-FORMAT, FORMAT_VERSION = "imputevae run", 2
+FORMAT, FORMAT_VERSION = "imputevae run", 3
 ENDING = ".pt"
 START_OVER = "start over with --force in place of --resume"
 WITH_EFFECT = ("model", "train", "vae", "knn", "copying", "founders", "sim", "io.seed", "io.ploidy")
@@ -61,7 +61,7 @@ class RunFolder:
             )
 
     def write(self, name: str, content: dict[str, Any]) -> None:
-        """See `stages.Store`."""
+        """See `resumable.Store`."""
         try:
             self.path.mkdir(exist_ok=True)
         except OSError as error:
@@ -73,7 +73,7 @@ class RunFolder:
         self._save(file, content)
 
     def read(self, name: str) -> dict[str, Any] | None:
-        """See `stages.Store`. Raises CheckpointError where the file is damaged."""
+        """See `resumable.Store`. Raises CheckpointError where the file is damaged."""
         file = self._file(name)
         if not file.is_file():
             return None
@@ -97,7 +97,7 @@ class RunFolder:
             raise CheckpointError(f"{file}: is damaged; {START_OVER}") from error
 
     def delete(self, name: str) -> None:
-        """See `stages.Store`."""
+        """See `resumable.Store`."""
         with contextlib.suppress(OSError):
             self._file(name).unlink(missing_ok=True)
 
@@ -163,7 +163,7 @@ def _digest(genotypes: GenotypeMatrix) -> str:
 
 
 def digest_of_file(path: Path) -> str:
-    """Of its bytes."""
+    """A digest of the bytes of a file."""
     digest = hashlib.blake2b(digest_size=16)
     with open(path, "rb") as file:
         while block := file.read(1 << 20):

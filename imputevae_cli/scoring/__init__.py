@@ -1,0 +1,1 @@
+"""Metrics, their intervals, and baselines; nothing here knows of a model."""

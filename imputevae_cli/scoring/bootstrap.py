@@ -18,7 +18,7 @@ COVERAGE = 0.95
 
 
 def sums_by_locus(cells: Cells, n_loci: int) -> dict[str, np.ndarray]:
-    """What is summed, each float64 (n_loci,) or (n_loci, columns).
+    """Sums over the cells of each locus, from which every metric follows: float64 (n_loci,) or (n_loci, columns).
 
     counts: cells of truth i called j, j = C where left missing, (n_loci, C * (C + 1)). sse, sst: of the dosage about
     the truth, and of the truth about the locus mean. d, dd, dy: sums of dosage, its square, its product with the truth.

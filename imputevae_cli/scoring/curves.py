@@ -34,7 +34,8 @@ def calibration(truth: np.ndarray, gp: np.ndarray, n_bins: int = 15) -> list[dic
 
 
 def precision_recall(truth: np.ndarray, gp: np.ndarray) -> dict[str, dict[str, Any]]:
-    """Of each class against the rest: precision, recall (falling), and the area, by class as text."""
+    """Precision-recall curves of each class against the rest: precision, recall (falling), and the area, by class as
+    text."""
     from sklearn.metrics import precision_recall_curve
 
     out = {}
@@ -50,7 +51,8 @@ def precision_recall(truth: np.ndarray, gp: np.ndarray) -> dict[str, dict[str, A
 
 
 def roc(truth: np.ndarray, gp: np.ndarray) -> dict[str, dict[str, Any]]:
-    """Of each class against the rest: false and true positive rates (rising), and the area, by class as text."""
+    """ROC curves of each class against the rest: false and true positive rates (rising), and the area, by class as
+    text."""
     from sklearn.metrics import auc, roc_curve
 
     out = {}

@@ -90,7 +90,7 @@ class Filled:
 
     @property
     def n_records(self) -> int:
-        """Loci that count."""
+        """Number of records that are counted: a locus each, but of several ALT alleles the first."""
         return int(self.counts_locus.sum())
 
 
@@ -153,7 +153,7 @@ class Confidence:
 
     @property
     def mean(self) -> float:
-        """Of all calls that were missing; NaN where none was."""
+        """Mean best GP of all calls that were missing; NaN where none was."""
         return float(self.total.sum() / 1000 / self.n.sum()) if self.n.any() else float("nan")
 
     def share_from(self, gp: float) -> float:

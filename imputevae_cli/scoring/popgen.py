@@ -59,7 +59,7 @@ class Sums:
 
     @classmethod
     def zeros(cls, n_populations: int, n_pairs: int = 0) -> Sums:
-        """Of nothing so far."""
+        """Sums over no locus yet."""
         return cls(*(np.zeros(n_populations) for _ in range(3)), *(np.zeros(n_pairs) for _ in range(2)))
 
 

@@ -1,0 +1,1 @@
+"""The search for settings that suit a file best, with Optuna."""

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from imputevae_cli.config import Config, TuneSettings, nearest
+from imputevae_cli.config import Config, TuneSettings
 from imputevae_cli.data.frequencies import locus_means
 from imputevae_cli.data.genotypes import GenotypeMatrix
 from imputevae_cli.data.hidden_calls import HiddenCells, pick
 from imputevae_cli.data.subsets import even_stretches, matrix_subset, some_samples
-from imputevae_cli.errors import ConfigError, InputError
+from imputevae_cli.errors import ConfigError, InputError, did_you_mean
 from imputevae_cli.imputer import ImputeVAE
 from imputevae_cli.masking.strategies import simulate_mask
 from imputevae_cli.scoring.metrics import METRICS, Cells, dosage
@@ -53,7 +53,8 @@ def metric_names(given: str | Sequence[str]) -> tuple[str, ...]:
     for name in found:
         if name not in METRICS:
             known = [*METRICS, *ALIASES]
-            raise ConfigError(f"metric {name!r} is not known{nearest(name, known)}; known: {', '.join(known)}")
+            all_known = f"known: {', '.join(known)}"
+            raise ConfigError(f"metric {name!r} is not known{did_you_mean(name, known, all_known)}")
     if not found:
         raise ConfigError("tune.metrics is empty; name a metric, such as log_loss")
     return tuple(dict.fromkeys(found))
@@ -74,8 +75,8 @@ def hide_for_study(genotypes: GenotypeMatrix, config: Config) -> ScoredData:
     score, test = (HiddenCells.at(mask.cells[some], genotypes.calls) for some in (mask.fits, ~mask.fits))
     for cells, what in ((score, "compare trials by"), (test, "test the best on")):
         if len(cells.truth) < LEAST_CELLS:
-            name = genotypes.source.name if genotypes.source else "genotypes"
-            raise InputError(f"{name}: only {len(cells.truth)} known calls to {what}; give more loci or samples")
+            few = f"only {len(cells.truth)} known calls to {what}"
+            raise InputError(f"{genotypes.name}: {few}; give more loci or samples")
     calls = genotypes.calls.copy()
     for cells in (score, test):
         cells.hide(calls)

@@ -59,13 +59,13 @@ class Run:
 
 
 def memory_key(config: Config) -> str:
-    """What a model follows from, as one text."""
+    """The settings that a model follows from, as one text: the key of `Run.memory`."""
     settings = config.to_dict()
     return repr([settings[section] for section in OF_OUTPUT])
 
 
 def select_of(config: Config, metrics: Sequence[str]) -> str | int:
-    """What picks one trial: one of the metrics, or a trial's number. Raises ConfigError for anything else."""
+    """By what one trial is picked: one of the metrics, or a trial's number. Raises ConfigError for anything else."""
     chosen = config.tune.select
     if chosen is None:
         return metrics[0]

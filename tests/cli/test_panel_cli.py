@@ -523,3 +523,9 @@ def test_records_that_no_sample_has_a_call_at_are_filled_and_not_doubled(folder,
     lines = lines_of(out)
     assert [int(line[1]) for line in lines] == files.pos.tolist()
     assert (calls_of(lines) >= 0).all()
+
+
+@pytest.mark.parametrize("option", [["--map", "x.map"], ["--likelihoods", "PL"], ["--parents", "p0"], ["--no-panel"]])
+def test_what_is_of_a_fit_is_refused_where_a_panel_is_packed(folder, tmp_path, option):
+    said = run("train", folder / "panel.vcf.gz", "--as-panel", *option, "-o", tmp_path / "p.ivae", code=2)
+    assert f"--as-panel packs haplotypes and fits nothing; leave {option[0]} out" in said

@@ -9,12 +9,14 @@ from conftest import QUICK_PARTS, QUICK_VAE, simulate_linked
 from imputevae_cli import Config, ImputeVAE
 from imputevae_cli.decoders import registry
 from imputevae_cli.decoders.base import Effort
+from imputevae_cli.decoders.knn.decoder import KnnDecoder
 from imputevae_cli.decoders.rules import Rules
 from imputevae_cli.ensemble import fit as fitting
 from imputevae_cli.ensemble.fit import Fit
 from imputevae_cli.ensemble.forecast import expected_plan
 from imputevae_cli.ensemble.plan import Data, Findings, plan
 from imputevae_cli.errors import ConfigError
+from imputevae_cli.runtime.cost import Cost
 
 BRIEF, CHEAP, REDUCED, FULL = Effort.BRIEF, Effort.CHEAP, Effort.REDUCED, Effort.FULL
 LARGE, SMALL = 200_001, 200_000
@@ -164,7 +166,7 @@ def test_a_fit_and_a_dry_run_carry_out_the_same_plan(monkeypatch, decoder, rules
     model = ImputeVAE(config, rules)
     _, _, task = model._task(genotypes, None, None, None)
     with task.hidden.hidden_in(task.cohort.calls):
-        expected = {(step.decoder, step.effort) for step in expected_plan(Fit(task)).steps}
+        expected = {(step.decoder, step.effort) for step in expected_plan(Fit(task))[0].steps}
     steps.clear()
     model.fit(genotypes)
     taken = {(step.decoder, step.effort) for step in steps}
@@ -173,3 +175,16 @@ def test_a_fit_and_a_dry_run_carry_out_the_same_plan(monkeypatch, decoder, rules
     assert {step for step in taken if step[0] not in judged} == {step for step in expected if step[0] not in judged}
     assert np.isfinite(model.forecast(genotypes).seconds)
     assert replace(task).rules is rules
+
+
+@pytest.mark.parametrize("ratio", [0.1, 0.5])
+def test_a_dry_run_counts_on_what_a_screen_will_have_learned(monkeypatch, ratio):
+    """Nearest neighbours that passed their screen are trained for a part of the steps."""
+    genotypes, _ = simulate_linked(24, 60, seed=3)
+    monkeypatch.setattr(fitting, "loss_ratio", lambda *_: ratio)
+    asked = []
+    monkeypatch.setattr(KnnDecoder, "cost", lambda self, task, inputs: (asked.append(inputs), Cost(1.0, 0))[1])
+    config, rules = Config().replace({**QUICK_VAE, **QUICK_PARTS}), Rules(small_cells=0, screen_cells=1)
+    ImputeVAE(config, rules).forecast(genotypes)
+    (inputs,) = asked
+    assert (inputs.learned is not None) == (ratio == 0.1)

@@ -15,7 +15,7 @@ from imputevae_cli.errors import CheckpointError, OutputError
 from imputevae_cli.runtime import resumable as stages_module
 from imputevae_cli.runtime.resumable import Journal, Stages
 from imputevae_cli.runtime.run_folder import RunFolder, identity_of
-from imputevae_cli.runtime.run_manifest import MANIFEST, check_is_ours
+from imputevae_cli.runtime.run_manifest import MANIFEST, check_is_ours, write_manifest
 from imputevae_cli.runtime.serialise import canonical
 from imputevae_cli.runtime.stopping import Stopped, StopRequest
 
@@ -307,6 +307,14 @@ def test_what_the_manifest_does_not_list_is_not_removed(tmp_path):
         check_is_ours(folder.path)
     folder.remove()
     assert [path.name for path in folder.path.iterdir()] == ["weights.pt"]
+
+
+def test_a_run_of_an_older_build_of_one_version_is_refused(tmp_path):
+    folder, run = tmp_path / "a.ckpt", RunFolder(tmp_path / "a.ckpt", {"software_version": "1"})
+    folder.mkdir()
+    write_manifest(folder, {**run.identity, "format_version": 2}, [])
+    with pytest.raises(CheckpointError, match=r"its format is imputevae run 2\); run as before, or start over"):
+        run.check()
 
 
 def test_a_run_folder_of_0_1_is_refused(tmp_path):

@@ -124,8 +124,10 @@ def test_pg_suis_names_of_metrics_are_known():
 
 
 def test_an_unknown_metric_is_refused_with_the_nearest():
-    with pytest.raises(ConfigError, match="log_loss"):
+    with pytest.raises(ConfigError, match="did you mean 'log_loss'"):
         metric_names("logloss")
+    with pytest.raises(ConfigError, match=r"'speed' is not known; known: .*log_loss"):
+        metric_names("speed")
 
 
 @pytest.mark.parametrize("name", ["log_loss", "concordance"])

@@ -1,5 +1,6 @@
 #!/usr/bin/env nextflow
-// Impute a cohort in shards: train once, impute each shard of its regions, put the shards together, evaluate
+// Impute a cohort in shards: train once, impute each shard of its regions, put the shards together, evaluate. A reference
+// panel is packed in place of the training, and the shards are filled from it
 
 include { CUTREGIONS         } from './modules/local/cutregions/main'
 include { IMPUTEVAE_TRAIN    } from './modules/nf-core/imputevae/train/main'
@@ -14,6 +15,7 @@ workflow {
     def vcf    = file(params.cohort, checkIfExists: true)
     def popmap = params.popmap ? file(params.popmap, checkIfExists: true) : []
     def map    = params.map ? file(params.map, checkIfExists: true) : []
+    def panel  = params.panel ? file(params.panel, checkIfExists: true) : null
     ch_cohort  = Channel.of([[id: vcf.simpleName], vcf, popmap, map])
 
     CUTREGIONS(
@@ -21,8 +23,9 @@ workflow {
         file("${projectDir}/../cut_regions.sh", checkIfExists: true),
         params.records_per_shard
     )
-    IMPUTEVAE_TRAIN(ch_cohort)
-    IMPUTEVAE_EVALUATE(ch_cohort)
+    IMPUTEVAE_TRAIN(panel ? ch_cohort.map { meta, _file, _popmap, _map -> [meta, panel, [], []] } : ch_cohort)
+    // Without a panel a model of its own is fitted, which does not see the calls that are hidden
+    IMPUTEVAE_EVALUATE(panel ? ch_cohort.join(IMPUTEVAE_TRAIN.out.model) : ch_cohort.map { cohort -> cohort + [[]] })
 
     // One item a shard; the name of its list of regions, a number of five digits, keeps the order of the file
     ch_shards = CUTREGIONS.out.regions

@@ -26,7 +26,7 @@ STEPS = 4e10
 
 @dataclass(frozen=True)
 class Plan:
-    """What is fitted: `founders` in each of `starts` fits of `iterations`.
+    """How the founders are fitted: `founders` of them in each of `starts` fits of `iterations`.
 
     one_path: whether inbred samples follow one path.
     """

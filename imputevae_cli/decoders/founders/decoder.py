@@ -44,7 +44,7 @@ class FoundersDecoder(PlainDecoder):
     }
 
     def cost(self, task: Task, inputs: Inputs) -> Cost:
-        """By a fit of a stretch of the loci of all samples."""
+        """See `Decoder`; measured by a fit of a stretch of the loci of all samples."""
         cohort = task.cohort
         n_samples, n_loci = cohort.calls.shape
         width = min(n_loci, max(MOMENT_CELLS // (20 * n_samples), 50))

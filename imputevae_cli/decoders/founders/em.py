@@ -21,7 +21,7 @@ EVEN = 0.5  # part of the cohort's shares of the founders that is the same for a
 
 @dataclass(frozen=True)
 class Fit:
-    """What one fit learned.
+    """The founders as one fit has learned them.
 
     theta: float32 (L, K), chances of ALT. weights: float32 (K,), the cohort's shares of the founders. own: float32
     (N, K), each sample's. rate: switches per unit of distance.

@@ -21,7 +21,10 @@ from imputevae_cli.runtime.serialise import as_arrays, as_tensors
 
 @dataclass(frozen=True)
 class Fitting:
-    """What the fits share; known: frequency and distance, float32 (L,) each; seeds: of the founders."""
+    """Data and settings that all fits of the founders share.
+
+    known: frequency and distance, float32 (L,) each. seeds: of the founders.
+    """
 
     blocks: LaneBlocks
     known: tuple[np.ndarray, np.ndarray]

@@ -11,7 +11,7 @@ import numpy as np
 
 from imputevae_cli.decoders.founders import averaging, draws
 from imputevae_cli.decoders.founders.em import Fit, sweep
-from imputevae_cli.decoders.founders.evidence_blocks import LEAST, Block, LaneBlocks, inbreeding_of
+from imputevae_cli.decoders.founders.evidence_blocks import Block, LaneBlocks, inbreeding_of
 from imputevae_cli.errors import CheckpointError, InputError
 from imputevae_cli.runtime.kernel_basics import mix, uniform
 
@@ -90,7 +90,7 @@ class FounderPanel:
 
 @dataclass(frozen=True)
 class FoundersPosterior:
-    """The filled cohort.
+    """Genotype probabilities of a cohort whose samples are mosaics of founders.
 
     own: float32 (S, N, K), each sample's shares of the founders. paths: uint8 (N,). doses: uint16 (N, L, C - 1), 65535
     times the chances of 0 and, if diploid, of 2 ALT alleles, from all but the cells' own evidence.
@@ -111,12 +111,6 @@ class FoundersPosterior:
             return np.concatenate([doses, 1 - doses], 2)
         middle = np.maximum(1 - doses[:, :, 0] - doses[:, :, 1], 0)
         return np.stack([doses[:, :, 0], middle, doses[:, :, 1]], 2)
-
-    def posterior_gp(self, start: int, stop: int) -> np.ndarray:
-        """As `gp`, the cells' own evidence included."""
-        own = self.block(0, len(self.paths))[:, start:stop]
-        joint = self.gp(start, stop) * np.maximum(own, LEAST)
-        return joint / joint.sum(2, keepdims=True)
 
     def draw(self, number: int, start: int, stop: int) -> np.ndarray:
         """int8 (stop - start, L): draw `number` of the genotypes of samples start..stop, joint along each chromosome.

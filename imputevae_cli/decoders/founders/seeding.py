@@ -21,10 +21,10 @@ SELDOM = 0.3  # of an even share
 
 @dataclass(frozen=True)
 class Seeds:
-    """What founders begin like, where that is known. parents: of founder k, the sample or samples (rows) parents[k].
+    """Samples that the founders begin like, where that is known.
 
-    n_haplotypes: how many `haplotypes` knows, which gives those of some numbers, int64 (K,), as uint8 (K, L): 255 for
-    ALT, and in between where an allele is open.
+    parents: of founder k, the sample or samples (rows) parents[k]. n_haplotypes: how many `haplotypes` knows, which
+    gives those of some numbers, int64 (K,), as uint8 (K, L): 255 for ALT, and in between where an allele is open.
     """
 
     parents: Sequence[int | Sequence[int]] = ()

@@ -1,0 +1,1 @@
+"""Genotype frequencies of populations: the baseline, which takes no training."""

@@ -27,7 +27,7 @@ class FrequencyTable:
 
     @classmethod
     def of(cls, cohort: Cohort) -> FrequencyTable:
-        """From the known calls of a cohort."""
+        """The frequencies among the known calls of a cohort, or by its likelihoods where calls are uncertain."""
         codes = np.zeros(len(cohort.calls), np.int64) if cohort.populations is None else cohort.populations
         groups = (cohort.populations, cohort.n_populations)
         if cohort.evidence is not None:
@@ -35,7 +35,7 @@ class FrequencyTable:
         return cls(genotype_frequencies(cohort.calls, cohort.ploidy + 1, *groups, haploid=cohort.haploid), codes)
 
     def gp(self, start: int, stop: int) -> np.ndarray:
-        """Of loci start..stop (exclusive), float32 (N, stop - start, C)."""
+        """Genotype probabilities of loci start..stop (exclusive), float32 (N, stop - start, C)."""
         return self.table[self.codes, start:stop]
 
     def for_samples(self, cohort: Cohort) -> FrequencyTable:

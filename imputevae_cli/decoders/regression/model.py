@@ -41,7 +41,7 @@ class Predicted:
         return genotype_chances(of_block, self.n_classes).astype(np.float32)
 
     def gp_of(self, cells: HiddenCells) -> np.ndarray:
-        """Of single cells, float32 (M, C)."""
+        """Genotype probabilities of single cells, float32 (M, C)."""
         of_cells = Prediction(*(part[cells.samples, cells.loci] for part in (self.mean, self.variance)))
         return genotype_chances(of_cells, self.n_classes).astype(np.float32)
 

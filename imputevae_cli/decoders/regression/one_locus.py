@@ -18,7 +18,8 @@ LEAST = 1e-9
 
 
 class Sites(NamedTuple):
-    """What stands in for the likelihoods of cells: precision, and precision times dosage, float (N,) or (N, L)."""
+    """Gaussians in place of the likelihoods of cells (the sites of expectation propagation): precision, and precision
+    times dosage, float (N,) or (N, L)."""
 
     precision: np.ndarray
     weighted: np.ndarray
@@ -54,7 +55,7 @@ def moments(chances: np.ndarray, floor: float) -> Prediction:
 
 
 def sites_beside(prediction: Prediction, likelihoods: np.ndarray, floor: float) -> Sites:
-    """What stands in for likelihoods, (N, C), beside a prediction, (N,)."""
+    """The Gaussians that stand in for likelihoods, (N, C), beside a prediction, (N,)."""
     joint = genotype_chances(prediction, likelihoods.shape[-1]) * likelihoods
     mean, variance = moments(joint / np.maximum(joint.sum(-1, keepdims=True), 1e-300), floor)
     precision = np.maximum(1 / variance - 1 / prediction.variance, 0)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class RegressionRules:
-    """What decides the regressions.
+    """The numbers that decide the regressions.
 
     window: loci on either side, on the chromosome, that are looked at; linked: of these, so many regressors, those with
     the greatest prior variance, |r| ** power * exp(-loci between / length), r the correlation with the locus. axes: of

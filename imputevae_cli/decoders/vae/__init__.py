@@ -1,0 +1,1 @@
+"""The variational autoencoder: population structure in a latent vector for each sample."""

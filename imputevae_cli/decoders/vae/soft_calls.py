@@ -80,7 +80,7 @@ class SoftCalls:
     def dosage(self, prior: Tensor) -> tuple[Tensor, Tensor]:
         """Expected ALT alleles of each cell, and how certain they are, float32 (B, L) each.
 
-        See `evidence_frequencies.expected_dosage`.
+        Certainty is 1 less the entropy of the genotype under the cell's evidence over that under the frequencies alone.
         """
         posterior = self.posterior(prior)
         certainty = 1.0 - _entropy(posterior, 0) / _entropy(prior, 1).clamp_min(_LEAST_ENTROPY)

@@ -8,7 +8,7 @@ process IMPUTEVAE_EVALUATE {
         'quay.io/biocontainers/imputevae:0.2.0--pyhdfd78af_0' }"
 
     input:
-    tuple val(meta), path(vcf), path(popmap), path(map)
+    tuple val(meta), path(vcf), path(popmap), path(map), path(model)
 
     output:
     tuple val(meta), path("*_evaluation"), emit: evaluation
@@ -22,12 +22,14 @@ process IMPUTEVAE_EVALUATE {
     def prefix = task.ext.prefix ?: "${meta.id}"
     def popmap_arg = popmap ? "--popmap ${popmap}" : ''
     def map_arg = map ? "--map ${map}" : ''
+    def model_arg = model ? "--model ${model}" : ''
     """
     imputevae \\
         evaluate \\
         $vcf \\
         --output ${prefix}_evaluation \\
         --threads $task.cpus \\
+        $model_arg \\
         $popmap_arg \\
         $map_arg \\
         $args
