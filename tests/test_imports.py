@@ -17,6 +17,7 @@ LAYERS = [
         "config",
         "seeds",
         "log",
+        "background",
         "bars",
         "passwords",
         "compiled",

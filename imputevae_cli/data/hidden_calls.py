@@ -20,6 +20,9 @@ BLOCK_CELLS = 1 << 18
 FAR = 32
 """Distances to the nearest known call are counted up to this many loci."""
 
+Inside = tuple[np.ndarray, np.ndarray]
+"""Some cells of a block: sample, and place among the block's loci, int64 (M,) each."""
+
 
 @dataclass(frozen=True)
 class HiddenCells:
@@ -134,70 +137,83 @@ def first_of_records(records: np.ndarray | None) -> np.ndarray | slice:
 
 def pick(cells: HiddenCells, n_loci: int, block: Callable[[int, int], np.ndarray]) -> np.ndarray:
     """Values of the cells, (M, ...), from a function that gives those of whole blocks, (N, stop - start, ...)."""
-    parts = []
+    return by_blocks(cells, n_loci, lambda loci, inside: block(loci.start, loci.stop)[inside])
+
+
+def by_blocks(cells: HiddenCells, n_loci: int, values: Callable[[slice, Inside], np.ndarray]) -> np.ndarray:
+    """Values of the cells, (M, ...), from a function that gives those of the cells inside a block of loci, (m, ...)."""
     n_samples = int(cells.samples.max(initial=0)) + 1
-    for start, stop, some in cells.blocks(n_loci, int(np.clip(BLOCK_CELLS // n_samples, 64, BLOCK))):
-        parts.append(block(start, stop)[cells.samples[some], cells.loci[some] - start])
-    return np.concatenate(parts)
+    return np.concatenate(
+        [
+            values(slice(start, stop), (cells.samples[some], cells.loci[some] - start))
+            for start, stop, some in cells.blocks(n_loci, int(np.clip(BLOCK_CELLS // n_samples, 64, BLOCK)))
+        ]
+    )
 
 
 def surroundings(
-    calls: np.ndarray, chrom_codes: np.ndarray, ploidy: int, unseen: np.ndarray, start: int, stop: int
+    calls: np.ndarray, chrom_codes: np.ndarray, ploidy: int, unseen: np.ndarray, loci: slice, inside: Inside
 ) -> np.ndarray:
-    """Covariates of each cell, by which the gate decides which decoder to believe there, float32 (N, stop - start, 8).
+    """Covariates of some cells, by which the gate decides which decoder to believe there, float32 (M, 8).
 
-    calls: int8 (N, L), -1 missing. unseen: float32, what `log_unseen` gives. The log distance in loci to the nearest
-    known call of the sample before and after the cell on its chromosome; the locus's log minor-allele frequency; the
-    share of its calls that is known; one over the minor alleles among them plus one, since what is very rare is a case
-    of its own; what `unseen` has for so many carriers; and how heterozygous the locus is, and the sample within FAR
-    loci, see `_excess_of_hets`.
+    calls: int8 (N, L), -1 missing. unseen: float32, what `log_unseen` gives. loci: the block that the cells `inside`
+    are of; no value hangs on it. The log distance in loci to the nearest known call of the sample before and after the
+    cell on its chromosome; the locus's log minor-allele frequency; the share of its calls that is known; one over the
+    minor alleles among them plus one, since what is very rare is a case of its own; what `unseen` has for so many
+    carriers; and how heterozygous the locus is, and the sample within FAR loci, see `_excess_of_hets`.
     """
-    low, high = max(0, start - FAR), min(calls.shape[1], stop + FAR)
-    around = calls[:, low:high]
+    low, high = max(0, loci.start - FAR), min(calls.shape[1], loci.stop + FAR)
+    around, codes = calls[:, low:high], chrom_codes[low:high]
     known = around != MISSING
-    inner = slice(start - low, stop - low)
-    before = _steps_since(known, chrom_codes[low:high])[:, inner]
-    after = _steps_since(known[:, ::-1], chrom_codes[low:high][::-1])[:, ::-1][:, inner]
+    sample, locus = inside[0], inside[1] + (loci.start - low)
+    before = _steps_since(known, codes, (sample, locus))
+    after = _steps_since(known[:, ::-1], codes[::-1], (sample, high - low - 1 - locus))
     alt = alt_frequencies_of(around, ploidy, pseudo_count=0.5)
-    excess = _excess_of_hets(around, known, alt, ploidy)[:, inner]
-    n_known, alt = known[:, inner].sum(0), alt[inner]
-    alleles = np.where(known[:, inner], around[:, inner], 0).sum(0, dtype=np.int64)
+    n_known = known.sum(0)
+    alleles = np.where(known, around, 0).sum(0, dtype=np.int64)
     rarity = 1.0 / (1 + np.minimum(alleles, ploidy * n_known - alleles))
-    all_ref, all_alt = ((around[:, inner] == genotype).sum(0) for genotype in (0, ploidy))
+    all_ref, all_alt = ((around == genotype).sum(0) for genotype in (0, ploidy))
     carriers = minor_carriers(all_ref, all_alt, n_known)
     rare = [rarity, unseen[np.minimum(carriers, len(unseen) - 1)]]
     per_locus = np.stack([np.log(np.minimum(alt, 1 - alt)), n_known / len(calls), *rare], 1).astype(np.float32)
-    distances = np.log1p(np.stack([before, after], 2).astype(np.float32))  # (N, b, 2)
-    return np.concatenate([distances, np.broadcast_to(per_locus, (len(calls), *per_locus.shape)), excess], 2)
+    distances = np.log1p(np.stack([before, after], 1).astype(np.float32))
+    excess = _excess_of_hets(around, known, alt, ploidy, (sample, locus))
+    return np.concatenate([distances, per_locus[locus], excess], 1)
 
 
-def _excess_of_hets(calls: np.ndarray, known: np.ndarray, alt: np.ndarray, ploidy: int) -> np.ndarray:
-    """Log of heterozygotes seen to those expected under random mating, each plus one, float32 (N, b, 2): among the
-    known calls of the locus, and of the sample within FAR loci; the cell's own does not count.
+def _excess_of_hets(calls: np.ndarray, known: np.ndarray, alt: np.ndarray, ploidy: int, inside: Inside) -> np.ndarray:
+    """Log of heterozygotes seen to those expected under random mating, each plus one, float32 (M, 2): among the known
+    calls of the locus, and of the sample within FAR loci; the cell's own does not count.
 
     alt: float (b,), ALT frequencies. Low where samples are inbred, high where reads of two loci are taken for one; 0
     for haploids.
     """
     share = (1.0 - alt**ploidy - (1.0 - alt) ** ploidy).astype(np.float32)
     counts = ((calls > 0) & (calls < ploidy)).astype(np.float32), known * share
-    at_locus = [np.maximum(values.sum(0) - values, 0) for values in counts]
-    near_by = [np.maximum(_sums_around(values) - values, 0) for values in counts]
-    return np.stack([np.log((seen + 1) / (expected + 1)) for seen, expected in (at_locus, near_by)], 2)
+    own = [values[inside] for values in counts]
+    at_locus = [values.sum(0)[inside[1]] for values in counts]
+    near_by = [_sums_around(values, inside) for values in counts]
+    excess = [
+        np.log((np.maximum(seen - own[0], 0) + 1) / (np.maximum(expected - own[1], 0) + 1))
+        for seen, expected in (at_locus, near_by)
+    ]
+    return np.stack(excess, 1)
 
 
-def _sums_around(values: np.ndarray) -> np.ndarray:
-    """Sums of values, (N, b), over the loci from FAR before each to FAR after it; float32 (N, b)."""
+def _sums_around(values: np.ndarray, inside: Inside) -> np.ndarray:
+    """Sums of values, (N, b), over the loci from FAR before each cell to FAR after it; float32 (M,)."""
     n_loci = values.shape[1]
     until = np.concatenate([np.zeros((len(values), 1)), values.cumsum(1, dtype=np.float64)], 1)
-    place = np.arange(n_loci)
-    return (until[:, np.minimum(place + FAR + 1, n_loci)] - until[:, np.maximum(place - FAR, 0)]).astype(np.float32)
+    sample, locus = inside
+    above, below = np.minimum(locus + FAR + 1, n_loci), np.maximum(locus - FAR, 0)
+    return (until[sample, above] - until[sample, below]).astype(np.float32)
 
 
-def _steps_since(known: np.ndarray, chrom_codes: np.ndarray) -> np.ndarray:
-    """int16 (N, b): loci since the last known call strictly before each, on its chromosome; at most FAR."""
+def _steps_since(known: np.ndarray, chrom_codes: np.ndarray, inside: Inside) -> np.ndarray:
+    """int64 (M,): loci since the last known call strictly before each cell, on its chromosome; at most FAR."""
+    sample, locus = inside
     place = np.arange(known.shape[1], dtype=np.int32)
     last = np.maximum.accumulate(np.where(known, place, -FAR), axis=1)
-    last = np.concatenate([np.full((len(known), 1), -FAR, np.int32), last[:, :-1]], 1)
-    first_here = np.maximum.accumulate(np.where(np.r_[True, chrom_codes[1:] != chrom_codes[:-1]], place, 0))
-    steps = np.where(last >= first_here, place - last, FAR)
-    return np.minimum(steps, FAR).astype(np.int16)
+    last_before = np.where(locus > 0, last[sample, np.maximum(locus - 1, 0)], -FAR)
+    first_here = np.maximum.accumulate(np.where(np.r_[True, chrom_codes[1:] != chrom_codes[:-1]], place, 0))[locus]
+    return np.minimum(np.where(last_before >= first_here, locus - last_before, FAR), FAR)

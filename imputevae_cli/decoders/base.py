@@ -317,7 +317,7 @@ class Decoder(Protocol):
         """A cheap run that shows what it is worth; None where too few held-out cells lie there, or there is none.
 
         earlier: the decoder as it was fitted with less effort in this run, if it was. Unless its role is
-        `screens_first` or `serves`, it may run beside the fits of others: it then has no stages and reports no progress.
+        `screens_first` or `serves`, it may run beside the fits of others: it has no stages and reports no progress.
         """
         ...
 

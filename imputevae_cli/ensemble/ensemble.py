@@ -64,8 +64,9 @@ class Mixed:
             asked |= evidence.uncertain(slice(None), start, stop)
         gp = np.zeros((*asked.shape, cohort.ploidy + 1), np.float32)
         if asked.any():
-            around = surroundings(cohort.calls, cohort.chrom_codes, cohort.ploidy, self.unseen, start, stop)[asked]
             samples, loci = np.nonzero(asked)
+            block = slice(start, stop)
+            around = surroundings(cohort.calls, cohort.chrom_codes, cohort.ploidy, self.unseen, block, (samples, loci))
             possible = partial(cohort.possible, samples=samples, loci=start + loci)
             logs = {name: log_of(possible(self.parts[name].gp(start, stop)[asked])) for name in self.gate.parts}
             gp[asked] = possible(self.gate.mix(logs, around))

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
+from imputevae_cli.background import Begin, background
 from imputevae_cli.data.cohort import Cohort
 from imputevae_cli.data.hidden_calls import HiddenCells
 from imputevae_cli.decoders import registry
@@ -24,7 +25,6 @@ from imputevae_cli.ensemble.held_out import HeldOut
 from imputevae_cli.ensemble.plan import Data, Findings, Plan, Step, plan
 from imputevae_cli.ensemble.screen import idle_decoders, loss_ratio
 from imputevae_cli.log import Stage, logger
-from imputevae_cli.runtime.background import Begin, background
 from imputevae_cli.runtime.cost import MOMENT_CELLS
 from imputevae_cli.runtime.device import kernel_threads
 from imputevae_cli.runtime.resumable import State

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from imputevae_cli.data.cohort import Cohort
-from imputevae_cli.data.hidden_calls import HiddenCells, pick, surroundings
+from imputevae_cli.data.hidden_calls import HiddenCells, by_blocks, surroundings
 from imputevae_cli.data.unseen import log_unseen
 from imputevae_cli.decoders import registry
 from imputevae_cli.decoders.base import Screen, View, log_of
@@ -23,7 +23,8 @@ from imputevae_cli.seeds import seed_for
 def surroundings_of(cohort: Cohort, cells: HiddenCells) -> np.ndarray:
     """What is known around cells of a cohort, float32 (M, F), see `surroundings`."""
     unseen = log_unseen(cohort.calls, cohort.ploidy)
-    return pick(cells, cohort.n_loci, partial(surroundings, cohort.calls, cohort.chrom_codes, cohort.ploidy, unseen))
+    around = partial(surroundings, cohort.calls, cohort.chrom_codes, cohort.ploidy, unseen)
+    return by_blocks(cells, cohort.n_loci, around)
 
 
 @dataclass(frozen=True)

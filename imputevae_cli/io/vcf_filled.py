@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 
+from imputevae_cli.background import background
 from imputevae_cli.data.alleles import doses, homozygotes
 from imputevae_cli.data.alleles import genotypes as genotypes_in_order
 from imputevae_cli.data.genotypes import MISSING, GenotypeMatrix, ImputedBlock, ImputedBlocks, JointGenotypes
@@ -17,11 +18,21 @@ from imputevae_cli.io.vcf_splice import KEPT, Record, RecordGenotypes
 BLOCK_BYTES = 1 << 18  # what a block is computed from is some thirty times as large
 
 
-def filled_records(imputed: ImputedBlocks) -> Iterator[Record]:
-    """The records of an imputation, in order; it is asked for blocks of `block_loci`, of whole records."""
+def filled_records(imputed: ImputedBlocks, threads: int = 1) -> Iterator[Record]:
+    """The records of an imputation, in order; it is asked for blocks of `block_loci`, of whole records.
+
+    threads: with more than one, each block is filled while the records of the one before are written.
+    """
     genotypes = imputed.genotypes
-    for start, stop in genotypes.loci.blocks(block_loci(genotypes)):
-        yield from records_of(imputed.block(start, stop), genotypes, start)
+    blocks = genotypes.loci.blocks(block_loci(genotypes))
+    with background(threads) as begin:
+        filled = ((start, begin(partial(imputed.block, start, stop))) for start, stop in blocks)
+        coming = next(filled, None)
+        while coming is not None:
+            start, block = coming
+            done = block()
+            coming = next(filled, None)
+            yield from records_of(done, genotypes, start)
 
 
 def block_loci(genotypes: GenotypeMatrix) -> int:

@@ -78,7 +78,7 @@ def write_vcf(
             f"{path}: these genotypes were not read from a VCF, so there is none to fill; write PHYLIP instead"
         )
     walk = Filling(imputed, source, command, version, chosen_progress(progress))
-    walk.refines = refines
+    walk.refines, walk.threads = refines, threads
     write_walk(path, walk, output_type, threads)
     return walk.summary
 
@@ -162,6 +162,7 @@ class Walk:
         self.is_sorted = True
         self.last_position = 0
         self.refines = False
+        self.threads = 1
         self._genotypes, self._source = genotypes, source
         self._command, self._version = command, version
         self._progress = progress
@@ -283,7 +284,7 @@ class Filling(Walk):
         return with_renamed(line, self._renamed) if self._renamed else line
 
     def _modelled(self) -> Iterator[Record]:
-        return filled_records(self._imputed)
+        return filled_records(self._imputed, self.threads)
 
     def _spliced(self, splice: Splice, line: bytes, record: Record) -> bytes:
         self.summary.imputed += record.n_imputed

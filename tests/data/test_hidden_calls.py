@@ -53,9 +53,16 @@ def test_pick_equals_fancy_indexing(n_loci):
     assert np.array_equal(pick(cells, n_loci, lambda a, b: values[:, a:b, 0]), values[cells.samples, cells.loci, 0])
 
 
+def everywhere(calls, chromosomes, ploidy, start, stop):
+    """`surroundings` of all cells of a block, float32 (N, stop - start, 8)."""
+    shape = len(calls), stop - start
+    inside = np.nonzero(np.ones(shape, bool))
+    return surroundings(calls, chromosomes, ploidy, NOTHING, slice(start, stop), inside).reshape(*shape, 8)
+
+
 def distances(calls, chromosomes, start, stop):
     """Loci to the nearest known call before and after, int (N, stop - start, 2), from the logarithms."""
-    around = surroundings(calls, chromosomes, 2, NOTHING, start, stop)
+    around = everywhere(calls, chromosomes, 2, start, stop)
     return np.rint(np.expm1(around[..., :2])).astype(int)
 
 
@@ -90,13 +97,13 @@ def test_distances_stop_at_far():
 
 def test_frequency_and_share_known_by_hand():
     calls = np.array([[0, 2, -1], [0, 2, -1], [1, 2, -1], [-1, 1, -1]], np.int8)
-    around = surroundings(calls, np.zeros(3, np.int32), 2, NOTHING, 0, 3)
+    around = everywhere(calls, np.zeros(3, np.int32), 2, 0, 3)
     assert (around.shape, around.dtype) == ((4, 3, 8), np.float32)
     assert around[0, :, 2] == pytest.approx(np.log([1.5 / 7, 1.5 / 9, 0.5]))
     assert around[0, :, 3] == pytest.approx([0.75, 1.0, 0.0])
     assert around[0, :, 4] == pytest.approx([1 / 2, 1 / 2, 1])
     assert (around[..., 2:5] == around[:1, :, 2:5]).all()
-    haploid = surroundings(np.minimum(calls, 1), np.zeros(3, np.int32), 1, NOTHING, 0, 3)
+    haploid = everywhere(np.minimum(calls, 1), np.zeros(3, np.int32), 1, 0, 3)
     assert haploid[0, :, 2] == pytest.approx(np.log([1.5 / 4, 0.5 / 5, 0.5]))
 
 
@@ -105,13 +112,13 @@ def test_excess_of_heterozygotes_by_hand():
     calls = np.array([[1] * 100, [0] * 50 + [2] * 50, [-1] * 100], np.int8)
     alt = (np.where(np.arange(100) < 50, 1, 3) + 0.5) / 5
     share = 1 - alt**2 - (1 - alt) ** 2
-    excess = surroundings(calls, np.zeros(100, np.int32), 2, NOTHING, 0, 100)[..., 6:]
+    excess = everywhere(calls, np.zeros(100, np.int32), 2, 0, 100)[..., 6:]
     at_locus = np.log([1 / (share[0] + 1), 2 / (share[0] + 1), 2 / (2 * share[0] + 1)])
     assert excess[:, 0, 0] == pytest.approx(at_locus, abs=1e-6)
     assert excess[0, 0, 1] == pytest.approx(np.log((FAR + 1) / (share[1 : FAR + 1].sum() + 1)), abs=1e-6)
     assert excess[1, 50, 1] == pytest.approx(-np.log(share[50 - FAR : 51 + FAR].sum() - share[50] + 1), abs=1e-6)
     assert (excess[2, :, 1] == 0).all(), "nothing is known of it"
-    haploid = surroundings(np.array([[0, 1] * 50, [0] * 100], np.int8), np.zeros(100, np.int32), 1, NOTHING, 0, 100)
+    haploid = everywhere(np.array([[0, 1] * 50, [0] * 100], np.int8), np.zeros(100, np.int32), 1, 0, 100)
     assert (haploid[..., 6:] == 0).all()
 
 
@@ -120,8 +127,8 @@ def test_a_block_equals_the_whole(start, stop):
     rng = np.random.default_rng(3)
     calls = np.where(rng.random((8, 200)) < 0.8, -1, rng.integers(0, 3, (8, 200))).astype(np.int8)
     chromosomes = np.repeat([0, 1, 2], [50, 3, 147]).astype(np.int32)
-    whole = surroundings(calls, chromosomes, 2, NOTHING, 0, 200)
-    assert np.array_equal(surroundings(calls, chromosomes, 2, NOTHING, start, stop), whole[:, start:stop])
+    whole = everywhere(calls, chromosomes, 2, 0, 200)
+    assert np.array_equal(everywhere(calls, chromosomes, 2, start, stop), whole[:, start:stop])
 
 
 def test_cells_within_a_subset():

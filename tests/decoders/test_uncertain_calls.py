@@ -20,7 +20,7 @@ from imputevae_cli.decoders.knn.settings import KnnSettings
 from imputevae_cli.decoders.knn.varying_loci import given_that_it_varies
 from imputevae_cli.decoders.vae import rules as vae_rules
 from imputevae_cli.decoders.vae import untrained_loci as wide
-from imputevae_cli.decoders.vae.loss import Objective, focal_cross_entropy, focal_likelihood_loss
+from imputevae_cli.decoders.vae.loss import Objective, focal_loss
 from imputevae_cli.decoders.vae.network import effects_of
 from imputevae_cli.decoders.vae.soft_calls import SoftCalls
 from imputevae_cli.log import NullProgress
@@ -159,15 +159,25 @@ def test_the_loss_of_certain_evidence_is_that_of_calls(certain, gamma, weighs):
     calls, soft = torch.from_numpy(certain[0]), SoftCalls.of(certain[1])
     weights = torch.tensor([0.5, 1.0, 1.5]) if weighs else torch.ones(3)
     soft = soft.with_best(torch.full((30, 3), 1 / 3)) if weighs else soft
-    logits = torch.randn(3, 12, 30, generator=torch.Generator().manual_seed(1)).requires_grad_()
-    losses = [
-        focal_cross_entropy(logits, calls, weights, gamma),
-        focal_likelihood_loss(logits, soft, weights, gamma),
-    ]
+    logits = torch.randn(3, 12, 30, generator=torch.Generator().manual_seed(1))
+    losses, slopes = zip(*(focal_loss(logits, each, weights, gamma) for each in (calls, soft)), strict=True)
     assert torch.allclose(*losses, atol=1e-6)
-    slopes = [torch.autograd.grad(loss.sum(), logits, retain_graph=True)[0] for loss in losses]
     assert torch.allclose(*slopes, atol=1e-6)
     assert torch.allclose(*(Objective.of(each, weights, gamma, 1.0).weights for each in (calls, soft)))
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+@pytest.mark.parametrize("weighs", [False, True])
+def test_the_slope_of_the_loss_of_evidence_is_that_of_autograd(gamma, weighs):
+    rng = np.random.default_rng(3)
+    table = np.concatenate([np.ones((1, 3)), rng.random((20, 3))]).astype(np.float32)
+    table /= table.max(1, keepdims=True)
+    soft = SoftCalls.of(Evidence(rng.integers(0, 21, (12, 30)).astype(np.uint16), table))
+    soft = soft.with_best(torch.full((30, 3), 1 / 3)) if weighs else soft
+    logits = torch.randn(3, 12, 30, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    losses, slope = focal_loss(logits, soft, torch.tensor([0.5, 1.0, 1.5]), gamma)
+    assert torch.allclose(slope, torch.autograd.grad(losses.sum(), logits)[0], atol=1e-5)
+    assert not slope[:, ~soft.known].any()
 
 
 def test_certain_evidence_is_read_as_calls(certain):

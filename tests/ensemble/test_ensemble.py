@@ -107,7 +107,7 @@ def test_only_missing_calls_are_mixed():
     mixed = Mixed(one, {"frequencies": part}, gate, NOTHING)
     gp = mixed.gp(0, 10)
     missing = one.calls == -1
-    around = surroundings(one.calls, one.chrom_codes, 2, NOTHING, 0, 10)[missing]
+    around = surroundings(one.calls, one.chrom_codes, 2, NOTHING, slice(0, 10), np.nonzero(missing))
     assert gp[missing] == pytest.approx(gate.mix({"frequencies": log_of(part.gp(0, 10)[missing])}, around))
     assert (gp[~missing] == 0).all()
     assert np.array_equal(mixed.gp(2, 5), gp[:, 2:5])

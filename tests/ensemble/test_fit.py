@@ -181,7 +181,7 @@ def test_nearest_neighbours_go_on_from_what_their_screen_learned_in_a_resumed_ru
     model = run()
     assert {"tables", "similarity"} <= given[0].keys()
     assert all(torch.equal(weights, given[1][key]) for key, weights in given[0].items())
-    assert model._fitted.ensemble.fitted["knn"].model.settings.steps == 12
+    assert model._fitted.ensemble.fitted["knn"].model.settings.steps == round(LARGE.after_screen * 20)
 
 
 def test_a_screen_leaves_out_haplotypes_that_add_nothing(monkeypatch):

@@ -15,7 +15,7 @@ from vcf_maker import HEADER, Filled, record, vcf, write
 
 from imputevae_cli.errors import InputError, OutputError
 from imputevae_cli.imputed import ImputedGenotypes
-from imputevae_cli.io import vcf_writer
+from imputevae_cli.io import vcf_filled, vcf_writer
 from imputevae_cli.io.vcf_info import impute_info
 from imputevae_cli.io.vcf_reader import read_vcf
 from imputevae_cli.io.vcf_writer import write_vcf
@@ -48,6 +48,33 @@ def test_golden_file(tmp_path):
     summary = fill(read_vcf(GOLDEN / "input.vcf"), tmp_path / "out.vcf", silent=[3])
     assert (tmp_path / "out.vcf").read_bytes() == (GOLDEN / "output.vcf").read_bytes()
     assert (summary.records, summary.modelled, summary.imputed, summary.missing) == (9, 5, 6, 2)
+
+
+def test_blocks_are_filled_ahead_in_order_and_the_file_is_the_same_by_any_number_of_threads(tmp_path, monkeypatch):
+    monkeypatch.setattr(vcf_filled, "BLOCK_BYTES", 1)  # the least loci at a time
+    records = [record("0/0 ./. 1/1" if pos % 3 else "0/1 0/0 .", pos=pos) for pos in range(1, 51)]
+    genotypes = read_vcf(write(tmp_path / "in.vcf", vcf(*records, samples=("a", "b", "c"))))
+    asked, texts = [], []
+    block = Filled.block
+    monkeypatch.setattr(Filled, "block", lambda self, *loci: asked.append(loci) or block(self, *loci))
+    for threads in (1, 3):
+        write_vcf(tmp_path / "out.vcf", Filled(genotypes), output_type="v", command="", version="1", threads=threads)
+        texts.append((tmp_path / "out.vcf").read_bytes())
+        assert asked == [(0, 16), (16, 32), (32, 48), (48, 50)]
+        asked.clear()
+    assert texts[0] == texts[1]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_what_a_block_raises_is_raised_and_no_file_is_left(tmp_path, monkeypatch, threads):
+    def fail(self, start, stop):
+        raise InputError("no such block")
+
+    genotypes = read_vcf(write(tmp_path / "in.vcf", vcf(record("0/0 ./."), record("0/1 1/1"), samples=("a", "b"))))
+    monkeypatch.setattr(Filled, "block", fail)
+    with pytest.raises(InputError, match="no such block"):
+        write_vcf(tmp_path / "out.vcf", Filled(genotypes), output_type="v", command="", version="1", threads=threads)
+    assert [path.name for path in tmp_path.iterdir()] == ["in.vcf"]
 
 
 def test_fills_missing_calls_alone(tmp_path):

@@ -152,7 +152,7 @@ def test_the_losses_of_parts_sum_to_that_of_the_batch():
     objective = Objective.of(calls, weights, 1.0, 2.0)
 
     def total(rows):
-        reconstruction = objective.reconstruction(logits[:, rows], calls[rows])
+        reconstruction, _ = objective.reconstruction(logits[:, rows], calls[rows])
         return float(objective.mean(reconstruction, latent.kl()[rows]))
 
     parts = [total(rows) for rows in (slice(0, 3), slice(3, 8), slice(8, 8))]

@@ -27,21 +27,21 @@ from imputevae_cli.decoders.knn.kernel_layout import Cells, Samples, Weights
 from imputevae_cli.decoders.knn.rules import AttentionRules, Ramps
 
 FAR = 1e6
-"""Distance of a context locus that does not count by distance; finite, so that its gradient is zero, not NaN."""
+"""Distance of a context locus that does not count, and minus the log r2 of one; finite, so that its gradient is zero,
+not NaN."""
 _LOCI_A_TASK = 16  # of a thread; of 8 the handing out took an eighth of a training's time
 
 
 class Context(NamedTuple):
     """The loci around B target loci that the votes on these look at.
 
-    around: int64 (B, W), context loci. distance: float32 (B, W), loci between target and context locus; `FAR` for one
-    that counts by r2 alone. r2: float32 (B, W), squared correlation with the target; 0 for one that counts by distance
-    alone.
+    around: int64 (B, W), context loci: V that count by distance, then W - V that count by correlation. distance:
+    float32 (B, V), loci between target and context locus. log_r2: float32 (B, W - V), of the squared correlation.
     """
 
     around: Tensor
     distance: Tensor
-    r2: Tensor
+    log_r2: Tensor
 
     def of(self, rows: Tensor) -> Context:
         """Of some of the target loci, int64."""
@@ -128,7 +128,7 @@ class NeighbourVotes(nn.Module):
 
     def poll(self, ballot: Ballot) -> tuple[Tensor, Tensor]:
         """Each head's vote, float32 (M, H, C), and the effective number of neighbours behind it (M, H)."""
-        omega = self.context_weights(ballot.context.distance, ballot.context.r2)
+        omega = self.context_weights(ballot.context.distance, ballot.context.log_r2)
         tables = ((self.tables + self.tables.transpose(1, 2)) / 2).permute(1, 2, 0)  # (C, C, H)
         pairs = self.similarity.T  # (S, H)
         if ballot.samples.pairs.shape[1] > len(pairs):
@@ -150,12 +150,11 @@ class NeighbourVotes(nn.Module):
         mixed = mixed + (log_hardy_weinberg(opinions) * self.allele_mix[:, None]).sum(-2)
         return mixed + self.correction(features)
 
-    def context_weights(self, distance: Tensor, r2: Tensor) -> Tensor:
-        """omega of the module's formula: distance, r2 (B, W) -> (B, W, H)."""
+    def context_weights(self, distance: Tensor, log_r2: Tensor) -> Tensor:
+        """omega of the module's formula: distance (B, V), log_r2 (B, W - V) -> (B, W, H)."""
         near = torch.exp(self.log_near - distance[..., None] / torch.exp(self.log_length))
-        log_r2 = torch.log(r2[..., None].clamp_min(1e-6))
-        linked = torch.exp(self.log_linked + self.power.clamp(*self.power_bounds) * log_r2)
-        return near + torch.where(r2[..., None] > 0, linked, 0.0)
+        linked = torch.exp(self.log_linked + self.power.clamp(*self.power_bounds) * log_r2[..., None])
+        return torch.cat([near, linked], 1)
 
 
 class _Poll(torch.autograd.Function):
@@ -168,7 +167,7 @@ class _Poll(torch.autograd.Function):
         heads, n_classes, cells = given.omega.shape[2], given.tables.shape[0], ballot.cells
         votes = np.empty((len(cells.rows), heads, n_classes), np.float32)
         n_kept = len(cells.rows) if any(ctx.needs_input_grad) else 0
-        shares = np.empty((n_kept, heads, len(ballot.samples.neighbours)), np.float32)
+        shares = np.empty((n_kept, heads, ballot.samples.votes.shape[1]), np.float32)
         effective = np.empty(votes.shape[:2], np.float32)
 
         def poll(some: slice) -> None:

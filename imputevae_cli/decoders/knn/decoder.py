@@ -65,7 +65,7 @@ class KnnDecoder(PlainDecoder):
         places, inside = task.validation.within(samples, loci)
         if len(places) < task.rules.screen_cells:
             return None
-        settings = msgspec.structs.replace(task.config.knn, steps=min(task.rules.screen_steps, task.config.knn.steps))
+        settings = _shortened(task.config.knn, task.rules.screen_steps / task.config.knn.steps)
         model = KnnModel(settings, seed_for(task.config.io.seed, "donors") % 2**31)
         model.fit(task.cohort.subset(samples, loci))
         return Screen(places, model.cells(inside.samples, inside.loci), model.state_dict()["weights"])
@@ -144,4 +144,11 @@ def _settings(task: Task, inputs: Inputs) -> KnnSettings:
         share = task.rules.after_screen
     elif inputs.effort is Effort.REDUCED:
         share = task.rules.reduced
-    return msgspec.structs.replace(settings, steps=max(1, int(settings.steps * share)))
+    return _shortened(settings, share)
+
+
+def _shortened(settings: KnnSettings, share: float) -> KnnSettings:
+    """For a share of the steps, at most all of them, with as many steps as before to each drawing of calls to hide."""
+    share = min(share, 1.0)
+    steps, redraws = (max(1, round(whole * share)) for whole in (settings.steps, settings.redraws))
+    return msgspec.structs.replace(settings, steps=steps, redraws=redraws)

@@ -107,10 +107,9 @@ def _score(samples: Samples, weights: Weights, query: int, n_used: int, n_voters
                 x, y, z, t = rows[i, v], rows[j, v], rows[k, v], rows[m, v]
                 scores[h, v] += a * x + b * y + c * z + d * t
                 scores[h + 1, v] += p * x + q * y + r * z + s * t
-    if samples.own[query] >= 0:
-        for v in range(n_voters):
-            if samples.neighbours[space.voters[v]] == samples.own[query]:
-                own = v
+    for v in range(n_voters):
+        if space.voters[v] == samples.own[query]:
+            own = v
     return own
 
 
@@ -270,10 +269,7 @@ def gradients(
         b, query = cells.rows[i], cells.asked[i]
         if b != before:
             n_voters, before = lay_out(samples, cells, weights, b, space), b
-        others = n_voters
-        for v in range(n_voters):
-            others -= samples.neighbours[space.voters[v]] == samples.own[query]
-        if others == 0:
+        if n_voters == 0 or (n_voters == 1 and space.voters[0] == samples.own[query]):
             continue
         n_used = _weigh(samples, cells, weights, b, query, space)
         _score_gradients(n_voters, space, shares[i], of_votes[i], of_effective[i])

@@ -22,8 +22,8 @@ class Samples(NamedTuple):
 
     shown: int8 (L, Q), minor alleles as the queries show them, -1 missing. votes: int8 (L, N), of the neighbours.
     shown_soft, votes_soft: uint8 (L, C, Q) and (L, C, N), probabilities times 255; of no loci where calls are certain.
-    pairs: float32 (Q, S, N), what holds for a pair at every locus. own: int64 (Q,), each query's number among all
-    samples, -1 if new; neighbours: int64 (N,), the neighbours' numbers: nobody votes for himself.
+    pairs: float32 (Q, S, N), what holds for a pair at every locus. own: int64 (Q,), which neighbour each query is, as
+    nobody votes for himself; -1 for one that is none.
     """
 
     shown: np.ndarray
@@ -32,7 +32,6 @@ class Samples(NamedTuple):
     votes_soft: np.ndarray
     pairs: np.ndarray
     own: np.ndarray
-    neighbours: np.ndarray
 
 
 class Cells(NamedTuple):
@@ -63,10 +62,11 @@ class Weights(NamedTuple):
 class Locus(NamedTuple):
     """What one target locus is worked on with, for P voters: the neighbours, and some without any call (`padded`).
 
-    voters: int64 (P,), numbers of those with a call; calls: int8 (P,), theirs at one locus. rows: float32 (W * C, P),
-    those of them who have a genotype at a context locus; row_of: int64 (W, C), -1 for none. target: float32 (C, P),
-    their genotypes at the locus itself. used: int64 (W * C + 4,), rows that count for a query; weights: float32
-    (W * C + 4, H), theirs. scores: float32 (H, P); pairs: float32 (S, N). exponents: int32 (N,).
+    voters: uint32 (P,), numbers of those with a call, without a sign, as indices with one are checked each time; calls:
+    int8 (P,), theirs at one locus. rows: float32 (W * C, P), those of them who have a genotype at a context locus;
+    row_of: int64 (W, C), -1 for none. target: float32 (C, P), their genotypes at the locus itself. used: int64
+    (W * C + 4,), rows that count for a query; weights: float32 (W * C + 4, H), theirs. scores: float32 (H, P); pairs:
+    float32 (S, N). exponents: int32 (N,).
     """
 
     voters: np.ndarray
@@ -91,10 +91,10 @@ def padded(n_voters: int) -> int:
 def space_of(samples: Samples, weights: Weights) -> Locus:
     """Room for the work on a target locus."""
     width, heads = weights.omega.shape[1:]
-    n_classes, n_neighbours = weights.tables.shape[0], samples.neighbours.shape[0]
+    n_classes, n_neighbours = weights.tables.shape[0], samples.votes.shape[1]
     n_rows, n_padded = width * n_classes, padded(n_neighbours)
     return Locus(
-        np.zeros(n_padded, np.int64),
+        np.zeros(n_padded, np.uint32),
         np.empty(n_padded, np.int8),
         np.zeros((n_rows + 1, n_padded), np.float32),
         np.empty((width, n_classes), np.int64),
@@ -134,7 +134,7 @@ def lay_out(samples: Samples, cells: Cells, weights: Weights, b: int, space: Loc
     """Fill in what is the same for all queries of target locus b, and the number of voters."""
     n_voters, n_rows, n_classes = 0, 0, space.row_of.shape[1]
     voters, calls, soft, around = space.voters, space.calls, samples.votes_soft, cells.around[b]
-    for m in range(samples.neighbours.shape[0]):
+    for m in range(samples.votes.shape[1]):
         if samples.votes[cells.loci[b], m] >= 0:
             voters[n_voters] = m
             n_voters += 1

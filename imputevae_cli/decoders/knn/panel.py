@@ -166,7 +166,7 @@ class Panel:
         shown, votes = queries.shown, self.votes
         none = torch.empty(0, self.n_classes, 0, dtype=torch.uint8)
         soft = [none if side.soft is None else side.soft for side in (shown, votes)]
-        parts = (shown.calls, votes.calls, *soft, queries.pairs, queries.own, self.neighbours)
+        parts = (shown.calls, votes.calls, *soft, queries.pairs, self._place(queries.own))
         return Samples(*(np.ascontiguousarray(part.numpy()) for part in parts))
 
     def frequencies(
@@ -205,13 +205,17 @@ class Panel:
     def _own_part(self, queries: Queries, loci: Tensor, asked: Tensor) -> tuple[Tensor, Tensor]:
         """What the call of a query, (B, 1), had to do with its own ancestry; see `Structure.allele_frequency`."""
         own = queries.own[asked]  # (B, 1)
-        place = torch.searchsorted(self.neighbours, own.clamp_min(0)).clamp_max(self.n_neighbours - 1)
         dosage = self.shown.of_cells(loci[:, None], own.clamp_min(0)) @ torch.arange(self.n_classes).float()
         shown = self.shown.calls[loci[:, None], own.clamp_min(0)] != MISSING
-        counts = (own >= 0) & (self.neighbours[place] == own) & shown
+        counts = (self._place(own) >= 0) & shown
         leverage = self.structure.leverage(self, queries.features[asked[:, 0]], loci)[:, None]  # (B, 1, ridges)
         standard = (dosage - self.mean[loci, None]) / self.structure.scale[loci, None]
         return torch.where(counts[..., None], leverage, 0.0), torch.where(counts, standard, 0.0)
+
+    def _place(self, samples: Tensor) -> Tensor:
+        """Which neighbours these samples are, int64 of the same shape; -1 for those that are none, as new ones are."""
+        place = torch.searchsorted(self.neighbours, samples).clamp_max(self.n_neighbours - 1)
+        return torch.where(self.neighbours[place] == samples, place, -1)
 
     def context(self, loci: Tensor) -> Context:
         """The context of target loci, int64 (B,)."""
@@ -223,11 +227,10 @@ class Panel:
         inside &= self.chrom_codes[near] == self.chrom_codes[loci][:, None]
         distance = torch.where(inside, offsets.abs().float(), FAR)
         if not self.linked:
-            return Context(near, distance, torch.zeros_like(distance))
+            return Context(near, distance, torch.empty(len(loci), 0))
         linked, r2 = self.linked_loci(loci)
-        none = torch.zeros_like(distance)
-        far = torch.full_like(r2, FAR)
-        return Context(torch.cat([near, linked], 1), torch.cat([distance, far], 1), torch.cat([none, r2], 1))
+        log_r2 = torch.where(r2 > 0, torch.log(r2.clamp_min(1e-6)), -FAR)
+        return Context(torch.cat([near, linked], 1), distance, log_r2)
 
     def linked_loci(self, loci: Tensor) -> tuple[Tensor, Tensor]:
         """The `linked` loci most correlated with each of `loci`, int64 (B, k), and r2, float32 (B, k)."""

@@ -92,7 +92,8 @@ class Examples:
             self.loci = np.sort(rng.choice(self.loci, self.rules.max_loci, replace=False))
         if len(self.loci):
             pieces = torch.from_numpy(self.loci).split(_AT_ONCE)
-            self.context = Context(*(torch.cat(parts) for parts in zip(*map(panel.context, pieces), strict=True)))
+            contexts = (map if pool is None else pool.map)(panel.context, pieces)
+            self.context = Context(*(torch.cat(parts) for parts in zip(*contexts, strict=True)))
             self.shares = self._shares()
         self._samples = panel.samples(self.queries)
 
@@ -116,18 +117,18 @@ class Examples:
     ) -> Tensor:
         """Mean log loss of `queries` (B, Q) at `targets` (B,), which are weighed by `weight` (B,)."""
         asked, loci = torch.from_numpy(queries), torch.from_numpy(targets)
-        weights = torch.from_numpy((weight / weight.sum()).astype(np.float32))
-        rows = torch.arange(len(loci)).repeat_interleave(asked.shape[1])
-        ballot = Ballot(self._samples, loci, context, rows, asked.flatten(), self._pool)
-        votes, effective = (part.view(*asked.shape, *part.shape[1:]) for part in model.poll(ballot))
-        logits = model.logits(votes, effective, *self.panel.frequencies(self.queries, loci, asked))
+        frequencies, covariates = self.panel.frequencies(self.queries, loci, asked)
+        rows, each = torch.arange(len(loci)).repeat_interleave(asked.shape[1]), asked.flatten()
+        ballot = Ballot(self._samples, loci, context, rows, each, self._pool)
+        logits = model.logits(*model.poll(ballot), frequencies.flatten(0, 1), covariates.flatten(0, 1))
         if self.panel.evidence is not None:
-            likelihoods = self.panel.likelihoods(loci[:, None].expand_as(asked), asked).clamp_min(1e-30)
-            losses = -torch.logsumexp(torch.log_softmax(logits, -1) + likelihoods.log(), -1).mean(1)
-            return (losses * weights).sum()
-        truth = self.panel.everyone.calls[loci[:, None], asked].long()
-        losses = F.cross_entropy(logits.flatten(0, 1), truth.flatten(), reduction="none").view_as(truth).mean(1)
-        return (losses * weights).sum()
+            likelihoods = self.panel.likelihoods(loci[rows], each).clamp_min(1e-30)
+            losses = -torch.logsumexp(torch.log_softmax(logits, -1) + likelihoods.log(), -1)
+        else:
+            truth = self.panel.everyone.calls[loci[rows], each].long()
+            losses = F.cross_entropy(logits, truth, reduction="none")
+        shares = torch.from_numpy((weight / weight.sum() / asked.shape[1]).astype(np.float32))
+        return losses @ shares[rows]
 
     def _shares(self) -> np.ndarray:
         """How often each of `loci` is drawn: by its spread of genotypes, as a locus without any teaches little."""

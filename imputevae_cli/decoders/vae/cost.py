@@ -50,6 +50,6 @@ def training_cost(task: Task) -> Cost:
             seconds += read_off * (n_loci - len(loci)) / len(loci)
     weights = 5 * 12 * config.model.hidden_units  # of a locus, with gradients, moments and the best so far
     batch = min(n_samples, config.train.batch_size)
-    decoded = 4 * 30 * batch * min(some.n_loci, vae_rules.DEFAULT.training.loci_at_once)
+    decoded = 4 * 30 * min(batch * some.n_loci, vae_rules.DEFAULT.training.cells_at_once)
     bytes_ = some.n_loci * (weights + 4 * 4 * batch) + decoded + 200 * n_loci
     return Cost(config.train.ensemble * seconds * n_samples / len(samples), bytes_)

@@ -30,11 +30,12 @@ class StartRules:
 @dataclass(frozen=True)
 class TrainingRules:
     """least_batches: into which the samples are cut at least, so that few samples still make several steps an epoch.
-    loci_at_once: of a batch, that go through the decoder, forward and back; no result hangs on it but for rounding.
+    cells_at_once: of a batch, that go through the decoder, forward and back; what is held of them is some hundred bytes
+    each, and stays in the processor's cache. No result hangs on it but for rounding.
     """
 
     least_batches: int = 4
-    loci_at_once: int = 2048
+    cells_at_once: int = 1 << 14
 
     def batch_size(self, asked: int, n_samples: int) -> int:
         """Samples in a batch, where the settings ask for so many."""

@@ -87,14 +87,20 @@ class Penalty(NamedTuple):
         """A loss and the penalty on the absolute values of some parameters."""
         return loss + self.l1 * sum(part.abs().sum() for part in parameters) if self.l1 else loss
 
+    def added(self, slope: Tensor, parameter: Tensor, l2: float = 0.0) -> Tensor:
+        """The slope of a loss by a parameter and that of its penalties, of which `l2` is on its squares."""
+        slope = torch.add(slope, parameter, alpha=2 * l2) if l2 else slope
+        return torch.add(slope, parameter.sign(), alpha=self.l1) if self.l1 else slope
+
 
 class Decoding(NamedTuple):
-    """How a batch goes through the decoder: the precision of its products, see `_precision`, and the loci at a time."""
+    """How a batch goes through the decoder: the precision of its products, see `_precision`, and cells at a time."""
 
     precision: str = "float32"
-    loci_at_once: int = DEFAULT.training.loci_at_once
+    cells_at_once: int = DEFAULT.training.cells_at_once
 
 
+@torch.no_grad()
 def decode_backward(
     model: GenotypeVae, hidden: Tensor, calls: Calls, objective: Objective, penalty: Penalty, decoding: Decoding
 ) -> tuple[Tensor, Tensor]:
@@ -104,27 +110,31 @@ def decode_backward(
     up: some at a time go forward and back, so that nothing of the batch but its calls is as long as the file. calls:
     (b, L).
     """
-    top = hidden.detach().requires_grad_()
-    per_locus = [model.loadings, model.intercepts]
-    for parameter in per_locus:
-        if parameter.grad is None:
-            parameter.grad = torch.empty_like(parameter)
-    nats = torch.zeros(len(top), device=top.device)
-    for start in range(0, model.shape.n_loci, decoding.loci_at_once):
-        loci = slice(start, start + decoding.loci_at_once)
-        some = [parameter.detach()[..., loci].requires_grad_() for parameter in per_locus]
-        with _precision(decoding.precision, top.device):
-            logits = model.logits(top, *some)  # (C, b, l)
-        reconstruction = objective.reconstruction(logits.float(), calls[:, loci])
-        loss = objective.mean(reconstruction) + penalty.loadings_l2 * some[0].square().sum()
-        penalty.with_l1(loss, some).backward()
-        for parameter, part in zip(per_locus, some, strict=True):
-            assert parameter.grad is not None
-            assert part.grad is not None
-            parameter.grad[..., loci] = part.grad
-        nats += reconstruction.detach()
-    assert top.grad is not None
-    return nats, top.grad
+    loadings_gradient, intercepts_gradient = _gradient(model.loadings), _gradient(model.intercepts)
+    nats, slope = torch.zeros(len(hidden), device=hidden.device), torch.zeros_like(hidden)
+    size = max(16, decoding.cells_at_once // max(len(hidden), 1))
+    for start in range(0, model.shape.n_loci, size):
+        loci = slice(start, start + size)
+        loadings, intercepts = model.loadings[:, :, loci], model.intercepts[:, loci]
+        with _precision(decoding.precision, hidden.device):
+            logits = model.logits(hidden, loadings, intercepts).float()  # (C, b, l)
+        some_nats, by_logits = objective.reconstruction(logits, calls[:, loci])
+        by_logits /= objective.n_samples
+        by_moves = torch.einsum("ec,cbl->ebl", model.effects, by_logits)
+        with _precision(decoding.precision, hidden.device):
+            by_loadings, by_hidden = hidden.T @ by_moves, by_moves @ loadings.mT
+        loadings_gradient[:, :, loci] = penalty.added(by_loadings, loadings, penalty.loadings_l2)
+        intercepts_gradient[:, loci] = penalty.added(by_logits[1:].sum(1), intercepts)
+        nats += some_nats
+        slope += by_hidden.sum(0)
+    return nats, slope
+
+
+def _gradient(parameter: Tensor) -> Tensor:
+    """The gradient of a parameter, to be written into; where it had none, of any content."""
+    if parameter.grad is None:
+        parameter.grad = torch.empty_like(parameter)
+    return parameter.grad
 
 
 def _precision(name: str, device: torch.device) -> AbstractContextManager:

@@ -29,17 +29,17 @@ def some_samples(rng, soft=False, n_pairs=3):
     own = np.r_[np.arange(N_QUERIES - 1), -1]
     pairs = rng.normal(size=(N_QUERIES, n_pairs, N_NEIGHBOURS)).astype(np.float32)
     kinds = (whole[..., :N_QUERIES].copy(), whole) if soft else (none, none)
-    return Samples(shown, votes, *kinds, pairs, own, np.arange(N_NEIGHBOURS))
+    return Samples(shown, votes, *kinds, pairs, own)
 
 
 def a_ballot(rng, samples, n_cells=12):
     loci = torch.tensor([1, 4, 7])
     around = torch.from_numpy(rng.integers(0, N_LOCI, (3, WIDTH)))
-    distance = torch.tensor([[1.0, 2.0, FAR, FAR, 3.0, FAR]] * 3)
-    r2 = torch.tensor([[0.0, 0.0, 0.4, 0.7, 0.0, 0.0]] * 3)  # the last counts by nothing
+    distance = torch.tensor([[1.0, 2.0, FAR]] * 3)
+    log_r2 = torch.tensor([[-0.9, -0.4, -FAR]] * 3)
     rows = torch.from_numpy(np.sort(rng.integers(0, 3, n_cells)))
     asked = torch.from_numpy(rng.integers(0, N_QUERIES, n_cells))
-    return Ballot(samples, loci, Context(around, distance, r2), rows, asked)
+    return Ballot(samples, loci, Context(around, distance, log_r2), rows, asked)
 
 
 def tables_of(calls, soft):
@@ -52,7 +52,7 @@ def votes_by_formula(model, ballot):
     samples = ballot.samples
     queries, neighbours = tables_of(samples.shown, samples.shown_soft), tables_of(samples.votes, samples.votes_soft)
     tables = (model.tables + model.tables.transpose(1, 2)) / 2
-    omega = model.context_weights(ballot.context.distance, ballot.context.r2)[ballot.rows]  # (M, W, H)
+    omega = model.context_weights(ballot.context.distance, ballot.context.log_r2)[ballot.rows]  # (M, W, H)
     around = ballot.context.around[ballot.rows]
     q = queries[around, :, ballot.asked[:, None]]  # (M, W, C)
     scores = torch.einsum("mwh,hgc,mwg,mwcn->mhn", omega, tables, q, neighbours[around])
@@ -61,7 +61,7 @@ def votes_by_formula(model, ballot):
         of_pairs = torch.cat([of_pairs, model.population[:, None]], 1)
     scores = scores + torch.einsum("hs,msn->mhn", of_pairs, torch.from_numpy(samples.pairs)[ballot.asked])
     locus = ballot.loci[ballot.rows]
-    others = torch.from_numpy(samples.own)[ballot.asked][:, None] != torch.from_numpy(samples.neighbours)
+    others = torch.from_numpy(samples.own)[ballot.asked][:, None] != torch.arange(N_NEIGHBOURS)
     may_vote = (torch.from_numpy(samples.votes)[locus] >= 0) & others
     weights = torch.softmax(scores.masked_fill(~may_vote[:, None], -1e9), -1)
     anyone = may_vote.any(1)[:, None]

@@ -138,12 +138,12 @@ def test_gradients_are_those_of_the_whole_batch(gamma):
     objective = training_step.Objective.of(calls, torch.tensor([0.5, 1.0, 3.0]), gamma, 2.0)
     penalty = training_step.Penalty(0.3, 0.02)
     whole = hidden.detach().requires_grad_()
-    reconstruction = objective.reconstruction(model.logits(whole, model.loadings, model.intercepts), calls)
+    reconstruction, _ = objective.reconstruction(model.logits(whole, model.loadings, model.intercepts), calls)
     per_locus = [model.loadings, model.intercepts]
     loss = objective.mean(reconstruction) + penalty.loadings_l2 * model.loadings.square().sum()
     expected = torch.autograd.grad(loss + penalty.l1 * sum(p.abs().sum() for p in per_locus), [whole, *per_locus])
     nats, slope = training_step.decode_backward(
-        model, hidden, calls, objective, penalty, training_step.Decoding(loci_at_once=33)
+        model, hidden, calls, objective, penalty, training_step.Decoding(cells_at_once=9 * 33)
     )
     assert torch.allclose(nats, reconstruction.detach(), rtol=1e-5)
     for found, wanted in zip([slope, *(p.grad for p in per_locus)], expected, strict=True):

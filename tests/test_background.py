@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from imputevae_cli.runtime.background import background
+from imputevae_cli.background import background
 
 
 @pytest.mark.parametrize("threads", [1, 2])
