@@ -3,7 +3,7 @@
 import signal
 import sys
 
-from imputevae_cli.cli.allocator import without_caches
+from imputevae_cli.cli.allocator import settle_allocator
 from imputevae_cli.cli.streams import forgive_standard_error, open_closed_streams
 
 QUICK = {"-h", "--help", "--version"}
@@ -15,7 +15,7 @@ def main() -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # until `run` listens: no traceback of an import that Ctrl-C ended
     open_closed_streams()
     if not QUICK.intersection(sys.argv):
-        without_caches()
+        settle_allocator()
     forgive_standard_error()
     from imputevae_cli.cli.main import run
 

@@ -5,20 +5,30 @@ from __future__ import annotations
 import os
 import sys
 
-NO_CACHES = ("glibc.malloc.tcache_count", "glibc.malloc.mxfast")
-"""What says how many small freed blocks a thread keeps, and up to what size blocks go on a list of their own."""
+SETTINGS = {
+    "glibc.malloc.tcache_count": 0,
+    "glibc.malloc.mxfast": 0,
+    "glibc.malloc.mmap_threshold": 32 << 20,
+    "glibc.malloc.trim_threshold": 64 << 20,
+}
+"""How many small freed blocks a thread keeps, and up to what size blocks go on a list of their own; from what size on
+a block is mapped by itself, and how much free memory at the end of the heap is kept, in bytes."""
 
 
-def without_caches() -> None:
-    """Start this process anew with glibc's caches of small freed blocks off, unless the environment settles them.
+def settle_allocator() -> None:
+    """Start this process anew with SETTINGS of glibc's memory, but for those that the environment settles.
 
-    torch's tensors are aligned. glibc below 2.38 never gives an aligned block from these caches, so small tensors that
-    were freed lie there amid the heap and keep the room around them from being used again: filling 500 samples
-    x 10,000 loci by nearest neighbours took 650 MB with them and 534 without, in the same time. The first cannot be
-    turned off later.
+    torch's tensors are aligned. glibc below 2.38 never gives an aligned block from its caches of small freed blocks, so
+    small tensors that were freed lie there amid the heap and keep the room around them from being used again: filling
+    500 samples x 10,000 loci by nearest neighbours took 650 MB with them and 534 without, in the same time. The first
+    cannot be turned off later.
+
+    An array that is mapped by itself is given back when it is freed, and the next one's pages come one by one, zeroed:
+    a twentieth of a small run. The two sizes are those that glibc comes to by itself, once it has seen blocks
+    of 32 MB freed.
     """
     settled = os.environ.get("GLIBC_TUNABLES", "")
-    missing = [f"{name}=0" for name in NO_CACHES if name not in settled]
+    missing = [f"{name}={value}" for name, value in SETTINGS.items() if name not in settled]
     if not missing or not _is_glibc():
         return
     os.environ["GLIBC_TUNABLES"] = ":".join(filter(None, [settled, *missing]))

@@ -82,6 +82,9 @@ def start(
         from imputevae_cli.runtime.device import choose_device
 
         choose_device(config.train.device)
+    from imputevae_cli.compiled import load_without_linear_algebra
+
+    load_without_linear_algebra()
     return Session(common, config, progress, threads, _provenance(sys.argv[1:]), planned)
 
 

@@ -25,7 +25,7 @@ from imputevae_cli.decoders import registry
 from imputevae_cli.decoders.base import Context, Inputs, Task, loci_at_once
 from imputevae_cli.decoders.registry import BASELINE
 from imputevae_cli.ensemble.ensemble import Ensemble
-from imputevae_cli.scoring.bootstrap import COVERAGE, draws_of_loci, figures, resampled, sums_by_locus
+from imputevae_cli.scoring.bootstrap import COVERAGE, draws_of_loci, figures, regrouped, resampled, sums_by_locus
 from imputevae_cli.scoring.metrics import (
     Accuracy,
     Cells,
@@ -286,27 +286,30 @@ def _variances(
 
     own: drawn for the hidden calls, where what the model expects of itself there is subtracted.
     """
-    rng = np.random.default_rng(seed_for(seed, "interval"))
+    rng, n_cells = np.random.default_rng(seed_for(seed, "interval")), len(truth)
+    found = _sums_by_cell(truth, said, np.arange(n_cells), n_cells)
+    expected = None if own is None else _sums_by_cell(own.truth, own.said, own.places, n_cells)
 
     def over(groups: np.ndarray) -> dict[str, float]:
         codes = np.unique(groups, return_inverse=True)[1]
         draws = draws_of_loci(int(codes.max()) + 1, rng)
-        values = _figures_of_draws(truth, said, codes, draws)
-        if own is not None:
-            expected = _figures_of_draws(own.truth, own.said, codes[own.places], draws)
-            values = {name: value - expected[name] for name, value in values.items()}
+
+        def of(sums: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+            return figures(resampled(regrouped(sums, codes, draws.shape[1]), draws), said.gp.shape[1])
+
+        values = of(found)
+        if expected is not None:
+            own_values = of(expected)
+            values = {name: value - own_values[name] for name, value in values.items()}
         return {name: float(np.nanvar(value)) for name, value in values.items() if np.isfinite(value).any()}
 
-    return over(hidden.loci), over(hidden.samples), over(np.arange(len(truth)))
+    return over(hidden.loci), over(hidden.samples), over(np.arange(n_cells))
 
 
-def _figures_of_draws(
-    truth: np.ndarray, said: Predictions, groups: np.ndarray, draws: np.ndarray
-) -> dict[str, np.ndarray]:
-    """Figures of the model, (n_draws,) each, in draws of groups of cells, uint8 (n_draws, n_groups)."""
+def _sums_by_cell(truth: np.ndarray, said: Predictions, places: np.ndarray, n_cells: int) -> dict[str, np.ndarray]:
+    """What the model's figures follow from, by hidden call; places: int64 (R,), of which calls these are."""
     gp = said.gp
-    cells = Cells(truth, gp, gp.argmax(1), said.unaided.means, groups, dosage(gp))
-    return figures(resampled(sums_by_locus(cells, draws.shape[1]), draws), gp.shape[1])
+    return sums_by_locus(Cells(truth, gp, gp.argmax(1), said.unaided.means, places, dosage(gp)), n_cells)
 
 
 def _genotypes_at(gp: np.ndarray, draws: np.ndarray) -> np.ndarray:

@@ -176,14 +176,15 @@ class Fit:
         )
 
     def _weigh(self, held_out: HeldOut) -> tuple[Gate, np.ndarray]:
-        """The gate over the decoders, which all held-out cells decide, and what is made of these by two gates that the
+        """The gate over the decoders, which all held-out cells decide, and what is made of these with weights that the
         other half of them decided, float32 (M, C)."""
         task, views, seed = self.task, self.views, self.task.config.io.seed
 
         def fit() -> tuple[Gate, np.ndarray]:
             validated = held_out.with_all(views)
             tested = HeldOut.of(task.cohort, views, task.test)
-            return validated.and_also(tested).gate(seed), validated.weighed_by_others(tested, seed)
+            gate = validated.and_also(tested).gate(seed)
+            return gate, validated.weighed_by_others(tested, gate)
 
         return task.stages.run("gate", fit, _gate_state, _gate_from_state)
 

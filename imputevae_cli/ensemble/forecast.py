@@ -19,7 +19,7 @@ from imputevae_cli.runtime.cost import Cost, timed
 from imputevae_cli.runtime.device import kernel_threads
 from imputevae_cli.runtime.resumable import State
 
-GATE_SECONDS = 1.5
+GATE_SECONDS = 0.5
 """Of one fit of the gate; it hardly depends on the data."""
 
 

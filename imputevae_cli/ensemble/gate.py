@@ -80,7 +80,15 @@ class Gate:
         prior: what is expected of the weights beforehand.
         groups: int (M,), cells of one group (a locus, say) are never on both sides of a cross-fit.
         """
-        return _HiddenCalls.of(log_gp, target, features, prior, groups, seed).gate(cls)
+        return _HiddenCalls.of(log_gp, target, features, prior, groups, seed).gate()
+
+    def fitted_to(
+        self, log_gp: Mapping[str, np.ndarray], target: np.ndarray, features: np.ndarray, *, prior: Prior | None = None
+    ) -> Gate:
+        """A gate of the same parts and freedoms, whose weights other hidden calls decide; see `fit`."""
+        het = self.parameters.get("het")
+        kind = Kind(0 if het is None else len(het), "hidden" in self.parameters)
+        return _HiddenCalls.of(log_gp, target, features, prior, None, 0).weighed(self.parts, kind)
 
     def mix(self, log_gp: Mapping[str, np.ndarray], features: np.ndarray) -> np.ndarray:
         """Genotype probabilities, float32 (M, C), of cells with these log probabilities and features; see `fit`."""
@@ -157,21 +165,24 @@ class _HiddenCalls:
         """The calls as a mixture of these parts sees them."""
         return cells_of({name: self.log_gp[name] for name in parts}, self.target, self.features)
 
-    def gate(self, cls: type[Gate]) -> Gate:
+    def gate(self) -> Gate:
         """The gate that these calls ask for."""
         parts, dropped = self._without_idle(tuple(self.log_gp))
         kind, losses = self._richest(parts)
+        alone = {name: mixture.losses(_stack([gp])[:, 0], self.target) for name, gp in self.log_gp.items()}
+        means = {name: float(loss.mean()) for name, loss in alone.items()} | {"mixture": float(losses.mean())}
+        return replace(self.weighed(parts, kind), losses=means, dropped=dropped)
+
+    def weighed(self, parts: tuple[str, ...], kind: Kind) -> Gate:
+        """The gate over these parts that is a mixture of this kind."""
         cells = self.cells(parts)
         parameters = self._fitted(kind, cells, _ALL)
         shares = torch.softmax(mixture.steer(parameters, cells.inputs)[0], -1).mean(0)
-        alone = {name: mixture.losses(_stack([gp])[:, 0], self.target) for name, gp in self.log_gp.items()}
-        return cls(
+        return Gate(
             parts=parts,
             parameters=parameters,
             centre=cells.centre,
             spread=cells.spread,
-            losses={name: float(loss.mean()) for name, loss in alone.items()} | {"mixture": float(losses.mean())},
-            dropped=dropped,
             shares=dict(zip(parts, shares.tolist(), strict=True)),
             n_cells=len(self.target),
         )
@@ -210,17 +221,22 @@ class _HiddenCalls:
         gain = losses - inbred
         if gain.mean() - _error(gain) > INBREEDING * losses.mean():
             kind, losses = for_inbred, inbred
-        with_network = replace(kind, network=True)
+        with_network, half = replace(kind, network=True), self.fold < _FOLDS // 2
+        if losses[half].mean() <= self._cross_fit(parts, with_network, half)[half].mean():
+            return kind, losses  # most networks lose, and they take longer to fit than all else
         networked = self._cross_fit(parts, with_network)
         gain = losses - networked
         if gain.mean() > max(FREEDOM, 2 * _error(gain)):
             kind, losses = with_network, networked
         return kind, losses
 
-    def _cross_fit(self, parts: tuple[str, ...], kind: Kind) -> np.ndarray:
-        """Log loss (M,) of each cell under parameters that were fitted without its fold."""
-        cells, losses = self.cells(parts), np.empty(len(self.target))
-        for fold in np.unique(self.fold).tolist():
+    def _cross_fit(self, parts: tuple[str, ...], kind: Kind, of: np.ndarray | None = None) -> np.ndarray:
+        """Log loss (M,) of each cell under parameters that were fitted without its fold.
+
+        of: bool (M,), the folds that it is wanted of; it is NaN elsewhere. None wants all.
+        """
+        cells, losses = self.cells(parts), np.full(len(self.target), np.nan)
+        for fold in np.unique(self.fold if of is None else self.fold[of]).tolist():
             inside, outside = np.flatnonzero(self.fold == fold), np.flatnonzero(self.fold != fold)
             seen = cells.take(outside)
             parameters = self._fitted(kind, seen, fold) if len(outside) else mixture.as_expected(seen, self.prior)

@@ -64,12 +64,19 @@ class HeldOut:
         """The gate that these cells ask for."""
         return Gate.fit(self.logs, self.cells.target, self.around, **self._how(seed))
 
-    def weighed_by_others(self, other: HeldOut, seed: int) -> np.ndarray:
-        """Genotype probabilities of the cells of `and_also`, float32 (M, C): these by the gate that `other` asks for,
-        those of `other` by the gate that these ask for."""
+    def weighed_by_others(self, other: HeldOut, gate: Gate) -> np.ndarray:
+        """Genotype probabilities of the cells of `and_also`, float32 (M, C): these by `gate` with the weights that
+        `other` asks for, those of `other` with the weights that these ask for.
+
+        What the gate is made of stays as all of the cells have it: to choose that again would take as long as the
+        gate itself, and so few choices owe next to nothing to a single cell.
+        """
         halves = ((self, other), (other, self))
-        gp = [half.gate(seed).mix(scored.logs, scored.around) for scored, half in halves]
+        gp = [half._weights_for(gate).mix(scored.logs, scored.around) for scored, half in halves]
         return np.concatenate(gp)[self._order_with(other)]
+
+    def _weights_for(self, gate: Gate) -> Gate:
+        return gate.fitted_to(self.logs, self.cells.target, self.around, prior=self._prior())
 
     def _order_with(self, other: HeldOut) -> np.ndarray:
         """The order of `HiddenCells.and_also`, int64, of these cells followed by those of `other`."""
@@ -80,9 +87,11 @@ class HeldOut:
         return is_idle(name, self.logs, self.cells.target, self.around, **self._how(seed))
 
     def _how(self, seed: int) -> dict[str, Any]:
-        """How a gate is fitted to these cells."""
-        prior = Prior({name: registry.get(name).role.score for name in self.logs})
-        return {"prior": prior, "groups": self.cells.loci, "seed": seed_for(seed, "gate") % 2**31}
+        """How a gate is fitted to these cells, and its choices judged."""
+        return {"prior": self._prior(), "groups": self.cells.loci, "seed": seed_for(seed, "gate") % 2**31}
+
+    def _prior(self) -> Prior:
+        return Prior({name: registry.get(name).role.score for name in self.logs})
 
     @staticmethod
     def state(held_out: HeldOut) -> dict[str, Any]:

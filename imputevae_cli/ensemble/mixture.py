@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from imputevae_cli.ensemble.mixture_loss import MixtureLoss
+from imputevae_cli.runtime.lbfgs import least
 
 RARE_FEATURES, HET_FEATURES = 2, 5
 """How many of these the bias of heterozygotes is linear in, by rarity alone and by all: how much commoner carriers
@@ -138,35 +139,36 @@ def fitted(kind: Kind, cells: Cells, prior: Prior, simpler: Parameters | None = 
 
 
 def _minimise(start: Parameters, cells: Cells, prior: Prior) -> Parameters:
-    """The parameters of least penalised log loss, by L-BFGS (scipy's: torch's brings its compiler, 70 MB)."""
-    from scipy.optimize import minimize  # 37 MB that what comes before the gate, the training, is spared
-
+    """The parameters of least penalised log loss."""
     shapes = {name: value.shape for name, value in start.items()}
-    ends = np.cumsum([value.numel() for value in start.values()])[:-1]
+    ends = np.cumsum([0, *(value.numel() for value in start.values())]).tolist()
+    places = {name: slice(*ends[i : i + 2]) for i, name in enumerate(start)}
     loss = _penalised_loss(cells, prior, start)
 
     def unpack(flat: np.ndarray) -> dict[str, np.ndarray]:
-        return {name: piece.reshape(shapes[name]) for name, piece in zip(shapes, np.split(flat, ends), strict=True)}
+        return {name: flat[place].reshape(shapes[name]) for name, place in places.items()}
 
     def loss_and_gradient(flat: np.ndarray) -> tuple[float, np.ndarray]:
         value, gradient = loss.of(unpack(flat))
         return value, np.concatenate([gradient[name].ravel() for name in shapes])
 
     first = torch.cat([value.reshape(-1) for value in start.values()]).numpy()
-    found = minimize(loss_and_gradient, first, jac=True, method="L-BFGS-B", options={"maxiter": _ITERATIONS})
-    return {name: torch.from_numpy(piece.copy()) for name, piece in unpack(found.x).items()}
+    found = least(loss_and_gradient, first, _ITERATIONS)
+    return {name: torch.from_numpy(piece.copy()) for name, piece in unpack(found).items()}
 
 
 def _penalised_loss(cells: Cells, prior: Prior, like: Parameters) -> MixtureLoss:
     """What parameters of these shapes lose on the cells, with the penalty of what is expected beforehand."""
-    target = cells.target
-    if target.ndim == 1:
-        target = torch.nn.functional.one_hot(target, cells.stack.shape[2]).double().log()
+    likelihoods, called = cells.target, None
+    if cells.target.ndim == 1:
+        called = torch.nn.functional.one_hot(cells.target, cells.stack.shape[2]).double()
+        likelihoods = called.log()
     return MixtureLoss(
         stack=np.ascontiguousarray(cells.stack.permute(2, 1, 0)),
         inputs=np.ascontiguousarray(_with_one(cells.inputs).T),
         het=np.ascontiguousarray(cells.het[:, : like["het"].numel() if "het" in like else 0].T),
-        likelihoods=np.ascontiguousarray(target.T),
+        likelihoods=np.ascontiguousarray(likelihoods.T),
+        called=None if called is None else np.ascontiguousarray(called.T),
         means={name: prior.mean(name, cells.parts, value).numpy() for name, value in like.items()},
         spreads={name: prior.spread(name) for name in like},
     )

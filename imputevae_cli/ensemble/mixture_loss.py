@@ -19,6 +19,7 @@ class MixtureLoss:
 
     stack: float64 (C, P, M), log probabilities. inputs: float64 (F + P + 1, M), what steers, and ones. het: float64
     (HET_FEATURES or fewer, M). likelihoods: float64 (C, M), logarithms; 0 of a call and -inf of the other genotypes.
+    called: float64 (C, M), 1 of a call and 0 of the others, where calls are certain.
     means, spreads: of the Gaussian that each parameter is expected to follow.
     """
 
@@ -26,6 +27,7 @@ class MixtureLoss:
     inputs: np.ndarray
     het: np.ndarray
     likelihoods: np.ndarray
+    called: np.ndarray | None
     means: Arrays
     spreads: Mapping[str, float]
 
@@ -73,7 +75,10 @@ class MixtureLoss:
     def _of_logits(self, logits: np.ndarray) -> tuple[float, np.ndarray]:
         """The mean loss, and its derivative by the logits, (C, M)."""
         p, total = _softmax(logits)
-        posterior, likely = _softmax(logits + self.likelihoods)
+        if self.called is not None:  # as the likelihoods would have it, with half as many exponentials
+            posterior, likely = self.called, (self.called * logits).sum(0)
+        else:
+            posterior, likely = _softmax(logits + self.likelihoods)
         return float((total - likely).mean()), (p - posterior) / logits.shape[1]
 
 

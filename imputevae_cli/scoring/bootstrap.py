@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from imputevae_cli.scoring.likelihood_score import likelihood_losses
-from imputevae_cli.scoring.metrics import Cells, bounded, certain, quality_by_locus
+from imputevae_cli.scoring.metrics import Cells, bounded, certain, greatest, quality_by_locus
 
 BINS = 15
 """Of the best probability, for the calibration error."""
@@ -76,7 +76,7 @@ def _sums_of_probabilities(cells: Cells, n_loci: int) -> dict[str, np.ndarray]:
 
     raised = bounded(gp)
     at = np.arange(len(truth)), truth
-    confidence = raised.max(1)
+    confidence = greatest(raised)
     bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
     right = raised.argmax(1) == truth
     gaps = np.bincount(locus * BINS + bins, confidence - right, minlength=n_loci * BINS)
@@ -156,13 +156,28 @@ def draws_of_loci(n_loci: int, rng: np.random.Generator, n_draws: int = REPLICAT
 def resampled(sums: dict[str, np.ndarray], draws: np.ndarray, block: int = 4096) -> dict[str, np.ndarray]:
     """Sums over the loci of each draw, (n_draws, ...); sums over loci that are empty cost nothing."""
     filled = np.flatnonzero(sums["counts"].any(1))
-    out = {name: np.zeros((len(draws), *values.shape[1:])) for name, values in sums.items()}
+    columns = np.column_stack([values[filled] for values in sums.values()])
+    total = np.zeros((len(draws), columns.shape[1]))
     for start in range(0, len(filled), block):
-        some = filled[start : start + block]
-        weights = draws[:, some].astype(np.float64)
-        for name, values in sums.items():
-            out[name] += weights @ values[some]
-    return out
+        some = slice(start, start + block)
+        total += draws[:, filled[some]].astype(np.float64) @ columns[some]
+    return _apart(total, sums)
+
+
+def regrouped(sums: dict[str, np.ndarray], groups: np.ndarray, n_groups: int) -> dict[str, np.ndarray]:
+    """Sums over groups of loci, (n_groups, ...); groups: int64 (n_loci,)."""
+    columns = np.column_stack(list(sums.values()))
+    total = np.zeros((n_groups, columns.shape[1]))
+    for place, values in enumerate(columns.T):
+        total[:, place] = np.bincount(groups, values, minlength=n_groups)
+    return _apart(total, sums)
+
+
+def _apart(columns: np.ndarray, like: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Sums that were laid side by side, float64 (R, all columns), by name again and of the same shapes."""
+    widths = [values[0:1].size for values in like.values()]
+    pieces = np.split(columns, np.cumsum(widths)[:-1], 1)
+    return {name: piece.reshape(-1, *like[name].shape[1:]) for name, piece in zip(like, pieces, strict=True)}
 
 
 def added_up(sums: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -17,8 +17,8 @@ LOCI_TRIED = (5, 10, 20, 40)
 NEIGHBOURS_TRIED = (3, 5, 10, 20, 40)
 SHARES_TRIED = (0.01, 0.03, 0.1, 0.2, 0.3, 0.5)
 HIDDEN_SHARE = 0.05
-LOCI_SCORED = 2000
-"""l and k are chosen on hidden calls of at most so many loci."""
+LOCI_SCORED, CELLS_SCORED = 2000, 30_000
+"""l and k are chosen on hidden calls of at most so many loci, and on so many calls."""
 CELLS_AT_ONCE = 100_000
 """The votes for so many cells are held at a time."""
 MOST_SAMPLES = 500
@@ -73,6 +73,9 @@ def _choose(
     if not len(scored):  # too little to hide any of it
         return near, lengths[0], NEIGHBOURS_TRIED[1], SHARES_TRIED[2]
     place, samples = np.nonzero(hidden.T[scored])
+    if len(place) > CELLS_SCORED:
+        some = np.sort(rng.choice(len(place), CELLS_SCORED, replace=False))
+        place, samples = place[some], samples[some]
     loci = scored[place]
     y, frequency = calls[samples, loci], baselines.genotype_frequencies(seen, n_classes)[-1][loci]
     votes = votes_for(seen, samples, loci, near, lengths, NEIGHBOURS_TRIED, n_classes)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -49,8 +50,8 @@ def confidence_curve(
     filled: GP of the calls that it is to hold for, float (K, C), if not the scored ones: the accuracy is their mean
     best GP, less what that is too high by among the scored ones.
     """
-    best, right = gp.max(1), gp.argmax(1) == truth
-    aim = best if filled is None else filled.max(1)
+    best, right = greatest(gp), gp.argmax(1) == truth
+    aim = best if filled is None else greatest(filled)
     points = []
     for threshold in np.arange(100) / 100:
         scored, kept = best >= threshold, aim >= threshold
@@ -134,7 +135,12 @@ def skill_r2(truth: np.ndarray, dosage: np.ndarray, locus_mean: np.ndarray) -> f
 def bounded(gp: np.ndarray) -> np.ndarray:
     """The same probabilities, none of them below LEAST_PROBABILITY."""
     clipped = np.clip(gp, LEAST_PROBABILITY, 1.0)
-    return clipped / clipped.sum(1, keepdims=True)
+    return clipped / reduce(np.add, clipped.T)[:, None]
+
+
+def greatest(gp: np.ndarray) -> np.ndarray:
+    """The greatest of each cell's probabilities, (M,): genotype by genotype, since numpy is slow along a short axis."""
+    return reduce(np.maximum, gp.T)
 
 
 def log_loss(truth: np.ndarray, gp: np.ndarray) -> float:
@@ -144,7 +150,7 @@ def log_loss(truth: np.ndarray, gp: np.ndarray) -> float:
 
 def expected_calibration_error(truth: np.ndarray, gp: np.ndarray, n_bins: int = 15) -> float:
     """Sum over equal bins of max p of share x |accuracy - mean confidence| (Guo et al. 2017)."""
-    confidence, right = gp.max(1), gp.argmax(1) == truth
+    confidence, right = greatest(gp), gp.argmax(1) == truth
     bins = np.minimum((confidence * n_bins).astype(int), n_bins - 1)
     weights = np.bincount(bins, minlength=n_bins)
     gaps = np.bincount(bins, confidence - right, minlength=n_bins)

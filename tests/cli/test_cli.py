@@ -118,17 +118,18 @@ def test_help_has_sections_an_example_and_says_where_settings_are_listed(command
 @pytest.mark.parametrize(
     ("given", "settled"),
     [
-        (None, "glibc.malloc.tcache_count=0:glibc.malloc.mxfast=0"),
-        ("glibc.malloc.mxfast=64", "glibc.malloc.mxfast=64:glibc.malloc.tcache_count=0"),
-        ("glibc.malloc.mxfast=64:glibc.malloc.tcache_count=7", "glibc.malloc.mxfast=64:glibc.malloc.tcache_count=7"),
+        (None, ["tcache_count=0", "mxfast=0", "mmap_threshold=33554432", "trim_threshold=67108864"]),
+        (["mxfast=64"], ["mxfast=64", "tcache_count=0", "mmap_threshold=33554432", "trim_threshold=67108864"]),
+        (["mxfast=64", "mmap_threshold=9", "trim_threshold=9", "tcache_count=7"], None),
     ],
 )
-def test_the_command_starts_anew_with_the_caches_of_freed_blocks_off(given, settled):
+def test_the_command_starts_anew_with_the_allocator_settled(given, settled):
+    given, settled = (s and ":".join(f"glibc.malloc.{one}" for one in s) for s in (given, settled or given))
     code = """
 import os, sys
-from imputevae_cli.cli.allocator import without_caches
+from imputevae_cli.cli.allocator import settle_allocator
 print("begun", flush=True)
-without_caches()
+settle_allocator()
 print(os.environ["GLIBC_TUNABLES"], *sys.argv[1:], sep="|")
 """
     variables = {name: value for name, value in environment().items() if name != "GLIBC_TUNABLES"}
@@ -141,7 +142,8 @@ print(os.environ["GLIBC_TUNABLES"], *sys.argv[1:], sep="|")
 
 
 def test_the_vae_alone_imports_no_other_compiler_than_numba(cohort, tmp_path):
-    """Sympy and torch's compiler take a part of the 500 MB that a run has beside its calls; numba reads and writes."""
+    """Sympy and torch's compiler take a part of the 500 MB that a run has beside its calls, and scipy's linear algebra
+    a fifth of a second; numba reads and writes."""
     code = f"""
 import sys
 sys.argv = ["imputevae", "impute", {str(cohort / "in.vcf.gz")!r}, "-o", {str(tmp_path / "out.vcf.gz")!r}, "-q",
@@ -150,7 +152,7 @@ from imputevae_cli.cli.main import run
 try:
     run()
 finally:
-    heavy = {{"sympy", "torch._dynamo", "sklearn", "optuna"}} & set(sys.modules)
+    heavy = {{"sympy", "torch._dynamo", "sklearn", "optuna", "scipy.linalg"}} & set(sys.modules)
     assert not heavy, heavy
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment(), check=False)

@@ -153,6 +153,22 @@ def test_inbreeding_moves_heterozygotes_where_it_tells_of_them(is_inbred):
     assert [promised[outbred == here].mean() for here in (0, 1)] == pytest.approx(expected, abs=0.015)
 
 
+def test_fitted_to_other_calls_it_keeps_what_it_is_made_of(cells):
+    """On these the good part is noise, and is kept, with less confidence."""
+    parts, truth, features = cells
+    gate = Gate.fit(parts, truth, features)
+    shuffled = np.random.default_rng(0).permutation(truth)
+    again = gate.fitted_to(parts, shuffled, features)
+    assert again.parts == gate.parts
+    assert {name: value.shape for name, value in again.parameters.items()} == {
+        name: value.shape for name, value in gate.parameters.items()
+    }
+    believed = gate.mix(parts, features).max(1).mean(), again.mix(parts, features).max(1).mean()
+    assert believed[1] < believed[0] - 0.1
+    same = gate.fitted_to(parts, truth, features).mix(parts, features)
+    assert same == pytest.approx(gate.mix(parts, features), abs=1e-6)
+
+
 @pytest.mark.parametrize("n_cells", [1, 5, 60])
 def test_few_cells(cells, n_cells):
     parts, truth, features = cells

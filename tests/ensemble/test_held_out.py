@@ -21,8 +21,8 @@ def test_each_half_is_weighed_by_the_other():
     """Where kNN was right on the others it is believed, though it is wrong here; and the other way about."""
     rng = np.random.default_rng(0)
     good, bad = held_out(rng, 700, noisy=False), held_out(rng, 500, noisy=True)
-    gp = good.weighed_by_others(bad, seed=1)
     both = good.and_also(bad)
+    gp = good.weighed_by_others(bad, both.gate(seed=1))
     assert gp.shape == (1200, 3)
     assert gp.sum(1) == pytest.approx(1, abs=1e-5)
     of_bad = np.isin(both.cells.loci * 10_000 + both.cells.samples, bad.cells.loci * 10_000 + bad.cells.samples)

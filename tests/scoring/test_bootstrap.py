@@ -47,6 +47,16 @@ def test_a_resampled_set_of_loci_scores_as_those_loci_would():
     assert got["concordance"][1] == pytest.approx((cells.truth == cells.call).mean())
 
 
+def test_sums_regrouped_are_those_of_the_groups():
+    cells = scored_cells()
+    groups = np.arange(20) % 3
+    got = locus_sums.regrouped(locus_sums.sums_by_locus(cells, 20), groups, 4)
+    by_group = metrics.Cells(cells.truth, cells.gp, cells.call, cells.locus_mean, groups[cells.locus], cells.dosage)
+    expected = locus_sums.sums_by_locus(by_group, 4)
+    for name in expected.keys() - {"iqs", "iqs_cells", "iqs_calls", "iqs_calls_cells"}:  # scores of single loci
+        assert got[name] == pytest.approx(expected[name]), name
+
+
 def test_draws_of_loci_are_as_many_as_the_loci():
     draws = locus_sums.draws_of_loci(300, np.random.default_rng(1), 50)
     assert (draws.sum(1) == 300).all()
