@@ -81,7 +81,7 @@ def _choose(
 def _with_some_hidden(
     calls: np.ndarray, chrom_codes: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The calls without those that l and k are chosen on, int8 (N, L); samples and loci of some of these, int64 (M,)."""
+    """The calls without hidden ones, int8 (N, L), and of these some to choose l and k on: samples, loci, int64 (M,)."""
     hidden = as_matrix(observed_like_hidden_cells(calls, chrom_codes, HIDDEN_SHARE, rng), calls.shape)
     seen = np.where(hidden, np.int8(MISSING), calls)
     scored = rng.permutation(np.flatnonzero(hidden.any(0)))[:LOCI_SCORED]
