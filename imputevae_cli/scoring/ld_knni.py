@@ -64,19 +64,12 @@ def _choose(
     records: np.ndarray | None,
 ) -> tuple[np.ndarray, int, int, float]:
     """The correlated loci, int (L, most); l, k and the share of genotype frequencies that do best on hidden calls."""
-    hidden = as_matrix(observed_like_hidden_cells(calls, chrom_codes, HIDDEN_SHARE, rng), calls.shape)
-    seen = np.where(hidden, np.int8(MISSING), calls)
+    seen, samples, loci = _with_some_hidden(calls, chrom_codes, rng)
     most = min(max(LOCI_TRIED), calls.shape[1] - 1)
     near = correlated_loci(seen, most, records=records)
     lengths = tuple(n for n in LOCI_TRIED if n <= most) or (most,)
-    scored = rng.permutation(np.flatnonzero(hidden.any(0)))[:LOCI_SCORED]
-    if not len(scored):  # too little to hide any of it
+    if not len(samples):  # too little to hide any of it
         return near, lengths[0], NEIGHBOURS_TRIED[1], SHARES_TRIED[2]
-    place, samples = np.nonzero(hidden.T[scored])
-    if len(place) > CELLS_SCORED:
-        some = np.sort(rng.choice(len(place), CELLS_SCORED, replace=False))
-        place, samples = place[some], samples[some]
-    loci = scored[place]
     y, frequency = calls[samples, loci], baselines.genotype_frequencies(seen, n_classes)[-1][loci]
     votes = votes_for(seen, samples, loci, near, lengths, NEIGHBOURS_TRIED, n_classes)
     right = (votes.argmax(3) == y).mean(2)  # (l, k)
@@ -85,7 +78,21 @@ def _choose(
     return near, lengths[n], NEIGHBOURS_TRIED[k], min(loss, key=loss.__getitem__)
 
 
-def correlated_loci(calls: np.ndarray, n: int, block: int = 256, records: np.ndarray | None = None) -> np.ndarray:
+def _with_some_hidden(
+    calls: np.ndarray, chrom_codes: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The calls without hidden ones, int8 (N, L), and of these some to choose l and k on: samples, loci, int64 (M,)."""
+    hidden = as_matrix(observed_like_hidden_cells(calls, chrom_codes, HIDDEN_SHARE, rng), calls.shape)
+    seen = np.where(hidden, np.int8(MISSING), calls)
+    scored = rng.permutation(np.flatnonzero(hidden.any(0)))[:LOCI_SCORED]
+    place, samples = np.nonzero(hidden.T[scored])
+    if len(place) > CELLS_SCORED:
+        some = np.sort(rng.choice(len(place), CELLS_SCORED, replace=False))
+        place, samples = place[some], samples[some]
+    return seen, samples, scored[place]
+
+
+def correlated_loci(calls: np.ndarray, n: int, block: int = 64, records: np.ndarray | None = None) -> np.ndarray:
     """The n loci most correlated with each locus, itself and others of its record left out, int (L, n), best first.
 
     Correlated: by squared correlation of the calls over the samples known at both loci, with the mean and variance of
@@ -100,13 +107,15 @@ def correlated_loci(calls: np.ndarray, n: int, block: int = 256, records: np.nda
         stop = min(start + block, n_loci)
         low, high = max(0, start - reach), min(n_loci, stop + reach)
         r2 = standard[:, start:stop].T @ standard[:, low:high]
-        r2 /= np.maximum(known[:, start:stop].T @ known[:, low:high], 1.0)
+        n_known = known[:, start:stop].T @ known[:, low:high]
+        r2 /= np.maximum(n_known, 1.0, out=n_known)
         np.square(r2, out=r2)
         r2[np.arange(stop - start), np.arange(start - low, stop - low)] = -1.0
         if records is not None:
             r2[records[start:stop, None] == records[low:high]] = -1.0
-        top = np.argpartition(-r2, n - 1, axis=1)[:, :n]
-        best = np.argsort(-np.take_along_axis(r2, top, 1), axis=1, kind="stable")
+        falling = np.negative(r2, out=r2)
+        top = np.argpartition(falling, n - 1, axis=1)[:, :n]
+        best = np.argsort(np.take_along_axis(falling, top, 1), axis=1, kind="stable")
         chosen[start:stop] = low + np.take_along_axis(top, best, 1)
     return chosen
 
@@ -117,11 +126,14 @@ def _standardised(calls: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     In whole eighths, 16 at most: sums of MOST_SAMPLES products of them are exact in float32, the same in any order of
     adding up, so the result does not hang on the number of threads.
     """
-    known = calls != MISSING
-    values = np.where(known, calls - baselines.locus_means(calls), 0.0).astype(np.float32)
-    spread = np.sqrt(np.square(values).sum(0) / np.maximum(known.sum(0), 1))
-    eighths = np.rint(8 * values / np.maximum(spread, 1e-6)).clip(-128, 128)
-    return eighths / 8, known.astype(np.float32)
+    known = (calls != MISSING).astype(np.float32)
+    values, means = np.empty(calls.shape, np.float32), baselines.locus_means(calls)
+    for own, row, seen in zip(values, calls, known, strict=True):  # in double precision for one sample at a time
+        own[:] = np.where(seen, row - means, 0.0)
+    spread = np.maximum(np.sqrt(np.square(values).sum(0) / np.maximum(known.sum(0, dtype=np.int64), 1)), 1e-6)
+    for own in values:
+        own[:] = np.rint(8 * own / spread).clip(-128, 128) / 8
+    return values, known
 
 
 def votes_for(
@@ -141,7 +153,8 @@ def votes_for(
     """
     votes = np.zeros((len(lengths), len(ks), len(samples), n_classes))
     _count_votes(np.ascontiguousarray(calls.T), samples, loci, near, np.array(lengths), np.array(ks), votes)
-    return votes / votes.sum(3, keepdims=True)
+    votes /= votes.sum(3, keepdims=True)
+    return votes
 
 
 @compiled(nogil=True)

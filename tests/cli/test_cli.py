@@ -118,8 +118,8 @@ def test_help_has_sections_an_example_and_says_where_settings_are_listed(command
 @pytest.mark.parametrize(
     ("given", "settled"),
     [
-        (None, ["tcache_count=0", "mxfast=0", "mmap_threshold=33554432", "trim_threshold=67108864"]),
-        (["mxfast=64"], ["mxfast=64", "tcache_count=0", "mmap_threshold=33554432", "trim_threshold=67108864"]),
+        (None, ["tcache_count=0", "mxfast=0", "mmap_threshold=4194304", "trim_threshold=8388608"]),
+        (["mxfast=64"], ["mxfast=64", "tcache_count=0", "mmap_threshold=4194304", "trim_threshold=8388608"]),
         (["mxfast=64", "mmap_threshold=9", "trim_threshold=9", "tcache_count=7"], None),
     ],
 )
