@@ -270,7 +270,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "knn.steps": 60,
         "knn.learning_rate": 3e-2,
         "knn.redraws": 1,
-        "knn.heads": 2,
+        "knn.heads": 3,
         "knn.window": 8,
         "knn.linked": 0,
         "copying.chains": 1,
