@@ -77,8 +77,9 @@ class ImputeVAE(Estimator):
         """Train on the known calls of `genotypes`; some are hidden to weigh the parts of the model and to score it.
 
         genotypes: or what `GenotypeMatrix.from_array`, `from_dataframe` or `from_sgkit` takes. y: not used. Threads are
-        torch's. stages: a `Journal`, for a fit that can be stopped and resumed. Raises ConfigError
-        for settings that do not hold, InputError for too few known calls, TrainingError.
+        torch's. The hidden calls are hidden in `genotypes` itself and put back at the end: no other thread may use it
+        meanwhile. stages: a `Journal`, for a fit that can be stopped and resumed. Raises ConfigError for settings that
+        do not hold, InputError for too few known calls, TrainingError.
         """
         genotypes = GenotypeMatrix.of(genotypes)
         mask, names, task = self._task(genotypes, progress, on_epoch, stages)

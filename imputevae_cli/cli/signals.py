@@ -140,6 +140,8 @@ def kept_until_whole(folder: RunFolder, path: str, common: Common, save: Callabl
                     save()
                 except OutputError as error:
                     logger.warning("%s", error)
+                except Stopped:
+                    pass  # a second signal, which does not wait: what was saved before it is there to go on with
             if folder.is_there or _state_of(path) != before:
                 where = folder.path if folder.is_there else path
                 raise Preempted(

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 
 from imputevae_cli.errors import ConfigError
+
+# A process that is forked has none of the threads that torch started before, and waits for them for ever
+os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))
 
 
 def choose_device(name: str) -> torch.device:

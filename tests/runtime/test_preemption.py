@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from conftest import QUICK_PARTS, QUICK_VAE, _exit_code, environment, flags_of, imputevae, simulate_linked, vcf_of
@@ -15,7 +16,11 @@ from test_cli import done, names, refused, without_command
 from vcf_maker import write
 
 from imputevae_cli.cli.session import _container_share
+from imputevae_cli.cli.signals import kept_until_whole
+from imputevae_cli.errors import Preempted
 from imputevae_cli.io import vcf_writer
+from imputevae_cli.runtime.run_folder import RunFolder
+from imputevae_cli.runtime.stopping import Stopped
 
 ALL_PARTS = flags_of({**QUICK_VAE, **QUICK_PARTS, "model.decoder": "auto"})
 
@@ -188,3 +193,16 @@ def killed(number, after, *arguments) -> int:
         time.sleep(0.002)
     os.kill(child, number)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def test_a_second_signal_while_the_run_is_saved_leaves_what_was_saved_before_it(tmp_path):
+    folder = RunFolder(tmp_path / "o.vcf.ckpt", {})
+
+    def save():
+        folder.write("one", {"result": 1})
+        raise Stopped(signal.SIGTERM)
+
+    options = SimpleNamespace(resume=False)
+    with pytest.raises(Preempted, match="--resume"), kept_until_whole(folder, str(tmp_path / "o.vcf"), options, save):
+        raise Stopped(signal.SIGTERM)
+    assert folder.read("one") == {"result": 1}
