@@ -40,7 +40,7 @@ def main() -> None:
     args = parser.parse_args()
     args.folder.mkdir(exist_ok=True)
     results = json.loads(args.out.read_text()) if args.out.exists() else {}
-    measure(args.folder, 100, 1000)  # a first run compiles, which takes some 160 MB that no later one needs
+    measure(args.folder, 100, 1000, [])  # a first run compiles, which takes some 160 MB that no later one needs
     for name, job in jobs().items():
         wanted = name in args.only.split(",") if args.only else not name.startswith("large")
         if name in results.get("runs", {}) or not wanted:
