@@ -3,11 +3,10 @@
 usage: python bench/scale.py [--only LINE:SIZE,...] [--folder DIR] [--out bench/results/scale.json]
 
 Two lines, not the grid: samples at a fixed number of loci, and loci at a fixed number of samples, both of linked data
-from simulate.py; and a few files for the forecasts. Runs on 2,000 samples x 200,000 loci, of up to an hour, are made
-only where `--only` names them (large:vae, large:knn, large:copying), as is large:cohort, 10,000 samples x 20,000 loci
-with two threads. Else one thread; every run is a process of its
-own, and what is finished is kept after each. The haplotype decoder runs one chain, so that the rule by which small
-cohorts get more does not show as scaling.
+from simulate.py; and a few files for the forecasts. Runs on 2,000 samples x 200,000 loci are made only where `--only`
+names them (large:vae, large:knn, large:copying), as is large:cohort, 10,000 samples x 20,000 loci; these take two
+threads, the others one. Every run is a process of its own, and what is finished is kept after each. The haplotype
+decoder runs one chain, so that the rule by which small cohorts get more does not show as scaling.
 """
 
 from __future__ import annotations
@@ -61,7 +60,7 @@ def jobs() -> dict[str, dict]:
             job = {"samples": samples, "loci": loci, "linkage": linkage, "forecast": True, "options": []}
             along[f"{linkage}:{samples}x{loci}"] = job
     for decoder, options in LARGE.items():
-        options = [*options, "--set", f"model.decoder={decoder}"]
+        options = [*options, "--set", f"model.decoder={decoder}", "--threads", "2"]
         along[f"large:{decoder}"] = {"samples": LARGE_SAMPLES, "loci": LARGE_LOCI, "options": options}
     along["large:cohort"] = {"samples": 10_000, "loci": 20_000, "options": ["--threads", "2"]}
     return along

@@ -36,7 +36,8 @@ from imputevae_cli.runtime.device import kernel_threads
 from imputevae_cli.runtime.run_options import RunOptions
 
 _OWN_SIMILARITIES = 4  # those of sample_structure.overall_similarity, without the caller's
-_LOCI_AT_ONCE = 64  # loci whose linked loci are sought together
+_LOCI_AT_ONCE = 64  # loci whose linked loci are sought together, as one piece of work for a thread
+_MANY_SAMPLES, _LOCI_OF_MANY = 512, 16  # of more samples, so few: all that is asked for at once are some 64 loci then
 
 
 class KnnModel:
@@ -197,7 +198,8 @@ class KnnModel:
     def _query(self, queries: Queries, asked: np.ndarray, loci: np.ndarray) -> np.ndarray:
         """Probabilities, float32 (M, C), of queries `asked` at `loci`, int64 (M,) each, by rising locus."""
         samples = self._panel.samples(queries)
-        pieces = range(0, self._panel.n_loci, _LOCI_AT_ONCE)
+        size = _LOCI_AT_ONCE if len(queries.own) <= _MANY_SAMPLES else _LOCI_OF_MANY
+        pieces = range(0, self._panel.n_loci, size)
         edges = np.searchsorted(loci, [*pieces, self._panel.n_loci])
 
         def fill_piece(i: int) -> np.ndarray:
